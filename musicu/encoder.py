@@ -1,0 +1,252 @@
+"""The encoder: windows of log-mel in, unit vectors out, by ONNX Runtime on one thread."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.errors import AudioError, ModelError
+from musicu.mel import MelStream, Windower, compress
+from musicu.model import Model, find_model
+
+__all__ = ["SILENCE", "Embedder", "Encoder"]
+
+Array = NDArray[np.float32]
+
+# Below a peak of -100 dBFS there is nothing but the dither of 16-bit silence.
+SILENCE = 1e-5
+# Windows a call: enough to amortize the call, few enough to stay in cache.
+_BATCH = 8
+
+
+class Encoder:
+    """A model, ready to embed.
+
+    Parameters
+    ----------
+    model : Model
+        Which one.
+
+    Examples
+    --------
+    >>> y, sr = musicu.load("fixtures/tone.flac")
+    >>> encoder = Encoder.from_pretrained()
+    >>> encoder.embed(y, sr).shape
+    (256,)
+    """
+
+    def __init__(self, model: Model) -> None:
+        # Half the start-up time of a process that embeds; one that only searches goes without.
+        import onnxruntime
+
+        self.model = model
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(model.weights), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's errors have no common root
+            first = str(error).splitlines()[0]
+            raise ModelError(
+                f"{model.weights}: not an ONNX model that runs here ({first})"
+            ) from None
+        inputs = {i.name: i for i in self._session.get_inputs()}
+        outputs = [o.name for o in self._session.get_outputs()]
+        self._input = model.input or next(iter(inputs))
+        self._output = model.output or outputs[0]
+        if self._input not in inputs or self._output not in outputs:
+            raise ModelError(
+                f"{model.weights}: has inputs {', '.join(inputs)} and outputs "
+                f"{', '.join(outputs)}, not {self._input!r} and {self._output!r}"
+            )
+        self._channel = len(inputs[self._input].shape) == 4
+
+    @classmethod
+    def from_pretrained(cls, name: str | os.PathLike[str] | None = None) -> Encoder:
+        """Load a model by name or folder; None is the default model.
+
+        Raises
+        ------
+        ModelError
+            There is no such model, or its folder is damaged.
+        """
+        return cls(find_model(name))
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        return self.model.dim
+
+    def embed(self, y: Array, sr: int) -> Array:
+        """Embed a whole track.
+
+        Parameters
+        ----------
+        y : np.ndarray [shape=(n,) or (channels, n), float]
+            Samples, full scale = 1; channels are averaged.
+        sr : int > 0
+            Their rate (Hz).
+
+        Returns
+        -------
+        np.ndarray [shape=(dim,), float32]
+            Unit vector: the mean over the track's windows, those near silence left out.
+
+        Raises
+        ------
+        AudioError
+            The signal is empty, silent, or not made of numbers.
+        """
+        return self._embedder(y, sr).track()
+
+    def embed_windows(self, y: Array, sr: int) -> tuple[Array, NDArray[np.float64]]:
+        """Embed each window of a track.
+
+        Parameters
+        ----------
+        y, sr
+            As for :meth:`embed`.
+
+        Returns
+        -------
+        vectors : np.ndarray [shape=(n, dim), float32]
+            Unit vectors.
+        times : np.ndarray [shape=(n,), float64]
+            Start of each window (s).
+
+        Raises
+        ------
+        AudioError
+            As for :meth:`embed`.
+        """
+        embedder = self._embedder(y, sr)
+        vectors = embedder.windows
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / np.maximum(norms, 1e-12), np.array(embedder.times)
+
+    def _embedder(self, y: Array, sr: int) -> Embedder:
+        y = np.asarray(y, dtype=np.float32)
+        if y.ndim == 2:
+            y = y.mean(axis=0)
+        if y.ndim != 1 or y.size == 0:
+            raise AudioError("<array>", f"samples must be [n] or [channels, n], not {y.shape}")
+        if not np.isfinite(y).all():
+            raise AudioError("<array>", "holds samples that are not numbers")
+        if np.abs(y).max() < SILENCE:
+            raise AudioError("<array>", "silence: nothing to embed")
+        if sr != self.model.front_end.sr:
+            import soxr
+
+            y = soxr.resample(y, sr, self.model.front_end.sr, quality="HQ")
+        embedder = Embedder(self)
+        embedder.push(y)
+        embedder.finish()
+        return embedder
+
+    def run(self, windows: Array) -> Array:
+        """Run the network on compressed windows [n, window, n_mels]; return [n, dim] as is."""
+        if self.model.layout == "mel-time":
+            windows = np.ascontiguousarray(windows.transpose(0, 2, 1))
+        if self._channel:
+            windows = windows[:, None]
+        result: Array = self._session.run([self._output], {self._input: windows})[0]
+        return result
+
+    def check(self) -> None:
+        """Prove that the network takes the front end's windows and returns finite [n, dim].
+
+        Raises
+        ------
+        ModelError
+            It does not.
+        """
+        fe = self.model.front_end
+        noise = np.random.default_rng(0).random((2, fe.window, fe.n_mels), dtype=np.float32)
+        try:
+            result = self.run(compress(noise, fe))
+        except Exception as error:  # ONNX Runtime's errors have no common root
+            first = str(error).splitlines()[0]
+            raise ModelError(
+                f"{self.model.weights}: does not run on its windows ({first})"
+            ) from None
+        if result.shape != (2, self.dim) or not np.isfinite(result).all():
+            raise ModelError(
+                f"{self.model.weights}: returns {list(result.shape)} for 2 windows, "
+                f"not finite [2, {self.dim}]"
+            )
+
+
+class Embedder:
+    """Embed a track that arrives in blocks, without holding it.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The encoder; blocks come at its front end's rate.
+
+    Attributes
+    ----------
+    times : list of float
+        Start of each window so far (s).
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._mel = MelStream(encoder.model.front_end)
+        self._windower = Windower(encoder.model.front_end)
+        self._waiting: list[Array] = []
+        self._vectors: list[Array] = []
+        self._levels: list[float] = []
+        self.times: list[float] = []
+
+    def push(self, y: Array) -> None:
+        """Take the next mono samples [n] float32."""
+        self._take(self._windower.push(self._mel.push(y)))
+
+    def finish(self) -> None:
+        """Take note that the track is over."""
+        self._take(self._windower.push(self._mel.finish()))
+        self._take(self._windower.finish())
+        self._flush()
+
+    @property
+    def windows(self) -> Array:
+        """The windows' vectors [n, dim] as the network gave them."""
+        return np.concatenate(self._vectors)
+
+    def track(self) -> Array:
+        """Pool the windows into the track's unit vector [dim].
+
+        A window far below the loudest one (``gate_db``: a fade, a pause, a noisy lead-in) says
+        little about the music and is left out. The gate is relative, so a gain changes nothing.
+        """
+        vectors = self.windows
+        if self._encoder.model.gate_db is not None:
+            levels = np.array(self._levels)
+            power = self._encoder.model.front_end.power
+            gate = levels.max() * 10 ** (-self._encoder.model.gate_db / (20 / power))
+            vectors = vectors[levels >= gate]
+        mean = vectors.mean(axis=0, dtype=np.float64)
+        return (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+
+    def _take(self, windows: Iterable[tuple[float, Array]]) -> None:
+        for time, window in windows:
+            self.times.append(time)
+            self._waiting.append(window)
+            if len(self._waiting) == _BATCH:
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            windows = np.stack(self._waiting)
+            self._levels += windows.mean(axis=(1, 2)).tolist()
+            self._vectors.append(
+                self._encoder.run(compress(windows, self._encoder.model.front_end))
+            )
+            self._waiting.clear()

@@ -1,0 +1,1 @@
+"""Distillation of the encoder; needs the extra ``musicu[train]`` (torch)."""

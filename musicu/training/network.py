@@ -1,0 +1,82 @@
+"""The student: a small inverted-residual CNN over one log-mel window."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Student"]
+
+# Three dense 3x3 convolutions bring the map down to 12 x 24: on a CPU they train twice as fast as
+# inverted residuals of the same cost, which move more memory than they multiply.
+_STEM = (16, 24, 48)
+# (channels, expansion, stride over mel and time, blocks). The last stage halves the mel axis only,
+# so that the pooling still sees time.
+_STAGES = (
+    (48, 3, (1, 1), 1),
+    (96, 4, (2, 2), 3),
+    (160, 4, (2, 1), 3),
+)
+_HEAD = 640
+
+
+def _convolution(n_in: int, n_out: int, size: int, stride: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(n_in, n_out, size, stride, size // 2, bias=False),
+        nn.BatchNorm2d(n_out),
+        nn.ReLU(inplace=True),
+    ]
+
+
+class _InvertedResidual(nn.Sequential):
+    """Expand, filter each channel, project; after Sandler et al., "MobileNetV2", CVPR 2018."""
+
+    def __init__(self, n_in: int, n_out: int, expand: int, stride: tuple[int, int]) -> None:
+        wide = n_in * expand
+        super().__init__(
+            nn.Conv2d(n_in, wide, 1, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(wide, n_out, 1, bias=False),
+            nn.BatchNorm2d(n_out),
+        )
+        self.residual = stride == (1, 1) and n_in == n_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = super().forward(x)
+        return x + y if self.residual else y
+
+
+class Student(nn.Module):
+    """Map windows to unit vectors.
+
+    Parameters
+    ----------
+    dim : int
+        Length of the vectors.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 1
+        for n_out in _STEM:
+            layers += _convolution(channels, n_out, 3, 2)
+            channels = n_out
+        for n_out, expand, stride, blocks in _STAGES:
+            for block in range(blocks):
+                step = stride if block == 0 else (1, 1)
+                layers.append(_InvertedResidual(channels, n_out, expand, step))
+                channels = n_out
+        layers += _convolution(channels, _HEAD, 1, 1)
+        self.features = nn.Sequential(*layers)
+        self.project = nn.Linear(2 * _HEAD, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed compressed windows [batch, time, mel] as unit vectors [batch, dim]."""
+        maps = self.features(x.transpose(1, 2).unsqueeze(1))
+        pooled = torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
+        return nn.functional.normalize(self.project(pooled.float()), dim=1)
