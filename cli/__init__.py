@@ -1,1 +1,26 @@
-"""Command line."""
+"""The command line: parse, one call of the library, render."""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run ``musicu``; a mistake the user can mend is one line on stderr and exit status 1."""
+    from musicu.cli.app import app
+    from musicu.errors import MusicuError
+
+    # File names may hold bytes that are not UTF-8; they go out as they are.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+    try:
+        app()
+    except MusicuError as error:
+        print(f"error: {error}".replace("\n", " "), file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # `musicu catalog list | head`
+        sys.stderr.close()
+        sys.exit(0)

@@ -238,7 +238,7 @@ class _Mixer:
 
         while True:
             try:
-                yield self._graph.pull().to_ndarray()
+                yield self._graph.pull().to_ndarray().astype(np.float32, copy=False)
             except (av.BlockingIOError, av.EOFError):
                 return
 

@@ -233,7 +233,8 @@ class Embedder:
             gate = levels.max() * 10 ** (-self._encoder.model.gate_db / (20 / power))
             vectors = vectors[levels >= gate]
         mean = vectors.mean(axis=0, dtype=np.float64)
-        return (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+        unit: Array = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+        return unit
 
     def _take(self, windows: Iterable[tuple[float, Array]]) -> None:
         for time, window in windows:

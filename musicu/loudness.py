@@ -150,7 +150,8 @@ def _gated(slices: NDArray[np.float64], length: int, relative_gate: float) -> ND
     """Energies of the overlapping blocks that pass the absolute and then the relative gate."""
     if len(slices) < length:
         return np.empty(0)
-    blocks = np.lib.stride_tricks.sliding_window_view(slices, length).mean(axis=1)
+    view = np.lib.stride_tricks.sliding_window_view(slices, length)
+    blocks: NDArray[np.float64] = view.mean(axis=1)
     blocks = blocks[blocks > _energy(_ABSOLUTE_GATE)]
     if len(blocks):
         blocks = blocks[blocks > blocks.mean() * 10 ** (relative_gate / 10)]
@@ -171,7 +172,7 @@ def _range(slices: NDArray[np.float64]) -> float | None:
 
 
 def _lufs(energy: NDArray[np.float64]) -> NDArray[np.float64]:
-    return -0.691 + 10 * np.log10(energy)
+    return np.asarray(-0.691 + 10 * np.log10(energy))
 
 
 def _energy(lufs: float) -> float:

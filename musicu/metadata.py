@@ -6,6 +6,7 @@ A missing value stays missing (None or an empty tuple): nothing is guessed or fi
 import math
 import os
 import re
+import struct
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -116,15 +117,16 @@ class Metadata:
 
 
 # Names each field goes by in tags and sheets, letters and digits only (see `_squeeze`), best
-# first. They are those of MusicBrainz Picard's tag mapping, plus older and vendors' names.
+# first; a name of several fields means the first of them, but in tags it serves them all. They are
+# those of MusicBrainz Picard's tag mapping, plus older and vendors' names.
 FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
     "title": ("TITLE", "NAME", "TRACKTITLE"),
     "artist": ("ARTIST", "AUTHOR", "ARTISTNAME"),
     "artists": ("ARTISTS", "ARTIST", "AUTHOR"),
     "album": ("ALBUM", "ALBUMTITLE", "RELEASE"),
     "album_artist": ("ALBUMARTIST",),
-    "year": ("DATE", "YEAR", "RELEASEDATE", "ORIGINALDATE", "ORIGINALYEAR", "RELEASEYEAR"),
     "date": ("DATE", "YEAR", "RELEASEDATE", "ORIGINALDATE"),
+    "year": ("DATE", "YEAR", "RELEASEDATE", "ORIGINALDATE", "ORIGINALYEAR", "RELEASEYEAR"),
     "genres": ("GENRE", "GENRES"),
     "label": ("LABEL", "PUBLISHER", "ORGANIZATION", "RECORDLABEL"),
     "isrc": ("ISRC",),
@@ -173,6 +175,8 @@ _MUTAGEN_LEAKS = (
     ValueError,  # negative sizes (ASF, APEv2), offsets over 64 bits (MP4), bad UTF-16 (ASF)
     IndexError,  # counts and table entries out of range (Ogg, WavPack)
     KeyError,  # unknown attribute type (ASF)
+    struct.error,  # header cut short (Opus)
+    RecursionError,  # boxes or frames nested thousands deep (MP4, ID3)
 )
 
 
@@ -192,14 +196,17 @@ def field_of(name: str) -> str | None:
 # ---- names of artists ---------------------------------------------------------------------------
 
 # "feat" without its dot counts in lower case only: "Little Feat & Bonnie Raitt" is not one.
-_FEATURED = r"(?:feat\.|(?-i:feat)|ft\.|featuring)"
-_BRACKETED = re.compile(rf"[(\[]\s*{_FEATURED}\s*([^()\[\]]+)[)\]]", re.IGNORECASE)
-_JOINT = re.compile(rf"\s+(?:{_FEATURED}|vs\.?|/)\s+|[;|]", re.IGNORECASE)
+_FEATURED = r"(?:feat\.\s*|ft\.\s*|featuring\s+|(?-i:feat)\s+)"
+_BRACKETED = re.compile(rf"[(\[]\s*{_FEATURED}([^()\[\]]+)[)\]]", re.IGNORECASE)
+_JOINT = re.compile(rf"\s+(?:{_FEATURED}|vs\.?\s+|/\s+)|[;|]", re.IGNORECASE)
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    stripped = (name.strip() for name in names)
-    return tuple({name.casefold(): name for name in reversed([*stripped]) if name}.values())[::-1]
+    kept: dict[str, str] = {}
+    for name in map(str.strip, names):
+        if name:
+            kept.setdefault(name.casefold(), name)
+    return tuple(kept.values())
 
 
 def _cut(text: str) -> Iterator[str]:
@@ -420,21 +427,35 @@ def read_tags(path: str | os.PathLike[str]) -> Metadata:
     AudioError
         The file cannot be opened.
     """
-    # mutagen imports all its formats; start-up should not pay for it.
+    # Imported here because start-up should not pay for it.
     from mutagen import File, MutagenError
+    from mutagen.aiff import AIFF
     from mutagen.apev2 import APEv2
+    from mutagen.asf import ASF
+    from mutagen.dsdiff import DSDIFF
+    from mutagen.dsf import DSF
+    from mutagen.flac import FLAC
     from mutagen.id3 import ID3
+    from mutagen.mp4 import MP4
+    from mutagen.oggflac import OggFLAC
+    from mutagen.oggopus import OggOpus
+    from mutagen.oggspeex import OggSpeex
+    from mutagen.oggvorbis import OggVorbis
+    from mutagen.wave import WAVE
 
+    # Only containers whose tags need their parser. ID3 and APEv2 (mp3, WavPack, Monkey's Audio,
+    # Musepack) are found without looking at the audio, which may be damaged: mutagen 1.48 never
+    # returns from an empty Musepack packet.
+    containers = [AIFF, ASF, DSDIFF, DSF, FLAC, MP4, OggFLAC, OggOpus, OggSpeex, OggVorbis, WAVE]
+    loaders: tuple[Callable[[Any], Any], ...] = (
+        lambda file: getattr(File(file, options=containers), "tags", None),
+        ID3,
+        APEv2,
+    )
     try:
         stream = open(path, "rb")
     except OSError as error:
         raise AudioError(os.fspath(path), error.strerror or "cannot be opened") from error
-    # ID3 and APEv2 also sit in files whose own format has other tags, or whose audio is damaged.
-    loaders: tuple[Callable[[Any], Any], ...] = (
-        lambda file: getattr(File(file), "tags", None),
-        ID3,
-        APEv2,
-    )
     with stream:
         for load in loaders:
             stream.seek(0)

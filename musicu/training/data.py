@@ -1,8 +1,8 @@
 """Training material: every clip's mel frames with the teacher's answers, cached once on disk.
 
 The teacher costs far more than the student, so it hears each clip once. To widen what it says
-beyond the clips themselves, every clip is also heard mixed with another one, at a random balance and
-tilt: "function matching" on mixed-up audio, after Beyer et al., "Knowledge distillation: A good
+beyond the clips themselves, every clip is also heard mixed with another one, at a random balance
+and tilt: "function matching" on mixed-up audio, after Beyer et al., "Knowledge distillation: A good
 teacher is patient and consistent", CVPR 2022.
 """
 

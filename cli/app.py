@@ -1,0 +1,191 @@
+"""The commands. Everything heavy is imported inside them: ``--help`` must not wait for it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from musicu.cli.options import (
+    Catalog,
+    Csv,
+    Json,
+    Nl,
+    Quiet,
+    Tsv,
+    chosen,
+    emit,
+    say,
+)
+
+app = typer.Typer(
+    name="musicu",
+    help="Embed folders of music, find similar tracks, describe them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _register() -> None:
+    from musicu.cli import catalog, models
+
+    app.add_typer(catalog.app, name="catalog")
+    app.add_typer(models.app, name="models")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from musicu import __version__
+
+        typer.echo(f"musicu {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Embed folders of music, find similar tracks, describe them."""
+
+
+Model = Annotated[str | None, typer.Option(help="A model's name or folder.", metavar="NAME")]
+
+
+@app.command()
+def embed(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders or files; none means the folders added before."),
+    ] = None,
+    catalog: Catalog = None,
+    model: Model = None,
+    jobs: Annotated[
+        int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; else all cores.")
+    ] = None,
+    nice: Annotated[int, typer.Option(min=0, max=19, help="Leave the machine to others.")] = 0,
+    describe: Annotated[bool, typer.Option("--describe", help="Compute descriptors too.")] = False,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(help="CSV that goes over the tags; joined by path or isrc.", metavar="FILE"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Analyze everything again.")] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a file may take.")] = 300.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a file failed.")] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    nl: Nl = False,
+    csv: Csv = False,
+    tsv: Tsv = False,
+) -> None:
+    """Embed what is new or changed under folders of music."""
+    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    from musicu.catalog import Catalog as Opened
+    from musicu.cli.progress import progress_bar, report
+
+    with Opened(catalog) as opened, progress_bar(quiet=quiet) as advance:
+        summary = opened.add_folder(
+            *(folders or ()),
+            model=model,
+            jobs=jobs,
+            nice=nice,
+            describe=describe,
+            metadata=metadata,
+            force=force,
+            timeout=timeout,
+            dry_run=dry_run,
+            progress=advance,
+        )
+    report(summary, form, quiet=quiet, dry_run=dry_run)
+    if summary.interrupted:
+        raise typer.Exit(130)
+    if strict and summary.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def similar(
+    query: Annotated[
+        str, typer.Argument(help="A file nobody has heard, or a stored track's path or id.")
+    ],
+    catalog: Catalog = None,
+    n: Annotated[int, typer.Option("-n", min=0, help="How many tracks.")] = 20,
+    where: Annotated[
+        str | None,
+        typer.Option(help='Only tracks for which this holds: "year >= 1990".', metavar="SQL"),
+    ] = None,
+    exclude_same_artist: Annotated[
+        bool, typer.Option("--exclude-same-artist", help="Leave out the query's artists.")
+    ] = False,
+    exclude_same_album: Annotated[
+        bool, typer.Option("--exclude-same-album", help="Leave out the query's album.")
+    ] = False,
+    model: Model = None,
+    m3u8: Annotated[
+        Path | None, typer.Option("--m3u8", help="Write a playlist too.", metavar="FILE")
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    nl: Nl = False,
+    csv: Csv = False,
+    tsv: Tsv = False,
+) -> None:
+    """Show the tracks most similar to a file or to a stored track."""
+    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    from dataclasses import asdict
+
+    from musicu.catalog import Catalog as Opened
+
+    with Opened(catalog, create=False) as opened:
+        matches = opened.similar(
+            query,
+            n,
+            where=where,
+            exclude_same_artist=exclude_same_artist,
+            exclude_same_album=exclude_same_album,
+            model=model,
+        )
+    rows = [asdict(match) for match in matches]
+    for row in rows:
+        del row["seconds"]
+    emit(rows, form, table=["rank", "score", "artist", "title", "album", "path"])
+    if len(matches) < n:
+        say(f"{len(matches)} of {n}: no more tracks pass the filters", quiet=quiet)
+    if m3u8 is not None:
+        from musicu.playlist import PlaylistEntry, write_m3u8
+
+        entries = [PlaylistEntry(m.path, m.title, m.artist, m.seconds) for m in matches]
+        for entry in write_m3u8(m3u8, entries):
+            say(f"not in {m3u8}: {entry.path!r}, a name that a playlist cannot hold")
+
+
+@app.command()
+def features(
+    files: Annotated[list[Path], typer.Argument(help="Audio files.")],
+    json: Json = False,
+    nl: Nl = False,
+    csv: Csv = False,
+    tsv: Tsv = False,
+) -> None:
+    """Describe audio files: tempo, key, loudness, brightness and more."""
+    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    from musicu.pool import WorkerSettings, analyze_isolated
+
+    settings = WorkerSettings(model=None, describe=True)
+    rows = [
+        {"path": str(file), **analyze_isolated(str(file), settings)["descriptors"]}
+        for file in files
+    ]
+    emit(
+        rows,
+        form,
+        table=["tempo", "key", "loudness", "brightness", "onset_rate", "regularity", "path"],
+    )
+
+
+_register()

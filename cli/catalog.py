@@ -1,0 +1,138 @@
+"""``musicu catalog``: look at what is stored, and after it."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from musicu.cli.options import (
+    Catalog,
+    Csv,
+    Format,
+    Json,
+    Nl,
+    Quiet,
+    Tsv,
+    chosen,
+    emit,
+    say,
+)
+
+app = typer.Typer(help="Look at what is stored, and after it.", no_args_is_help=True)
+
+
+@app.command()
+def info(
+    catalog: Catalog = None,
+    json: Json = False,
+    nl: Nl = False,
+    csv: Csv = False,
+    tsv: Tsv = False,
+) -> None:
+    """Count what the catalog holds."""
+    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    from musicu.catalog import Catalog as Opened
+
+    with Opened(catalog, create=False) as opened:
+        counts = asdict(opened.info())
+    if form is Format.TABLE:
+        emit([{"what": k, "value": v} for k, v in counts.items()], form)
+    else:
+        emit([counts], form)
+
+
+@app.command("list")
+def list_tracks(
+    catalog: Catalog = None,
+    where: Annotated[
+        str | None, typer.Option(help="Only tracks for which this holds.", metavar="SQL")
+    ] = None,
+    json: Json = False,
+    nl: Nl = False,
+    csv: Csv = False,
+    tsv: Tsv = False,
+) -> None:
+    """List the tracks with their metadata and descriptors."""
+    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    from musicu.catalog import Catalog as Opened
+
+    with Opened(catalog, create=False) as opened:
+        emit(opened.tracks(where), form, table=["id", "artist", "title", "album", "path"])
+
+
+@app.command()
+def errors(
+    catalog: Catalog = None,
+    json: Json = False,
+    nl: Nl = False,
+    csv: Csv = False,
+    tsv: Tsv = False,
+) -> None:
+    """List the files that could not be used, or only in part, each with its reason."""
+    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    from musicu.catalog import Catalog as Opened
+
+    with Opened(catalog, create=False) as opened:
+        emit(map(asdict, opened.problems()), form, table=["kind", "reason", "path"])
+
+
+@app.command()
+def retry(
+    catalog: Catalog = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Workers.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a file may take.")] = 300.0,
+    quiet: Quiet = False,
+) -> None:
+    """Analyze again the files that failed."""
+    from musicu.catalog import Catalog as Opened
+    from musicu.cli.progress import progress_bar, report
+
+    with Opened(catalog, create=False) as opened, progress_bar(quiet=quiet) as advance:
+        summary = opened.retry(jobs=jobs, timeout=timeout, progress=advance)
+    report(summary, Format.TABLE, quiet=quiet)
+
+
+@app.command()
+def forget(
+    path: Annotated[Path, typer.Argument(help="A file or folder.")],
+    catalog: Catalog = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many files, and remove nothing.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Remove a file or folder from the catalog; the disk is not touched."""
+    from musicu.catalog import Catalog as Opened
+
+    with Opened(catalog, create=False) as opened:
+        count = opened.forget(path, dry_run=dry_run)
+    say(f"{count:,} files {'would be forgotten' if dry_run else 'forgotten'}", quiet=quiet)
+
+
+@app.command()
+def verify(catalog: Catalog = None, quiet: Quiet = False) -> None:
+    """Check the catalog's file, every vector and the matrix beside it; exit 1 if any is wrong."""
+    from musicu.catalog import Catalog as Opened
+
+    with Opened(catalog, create=False) as opened:
+        wrong = opened.verify()
+    for line in wrong:
+        typer.echo(line)
+    say(f"{len(wrong):,} problems" if wrong else "all is well", quiet=quiet)
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    target: Annotated[Path, typer.Argument(help="A file ending in .npz, .parquet or .csv.")],
+    catalog: Catalog = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write all vectors, with provenance, to a file other tools read."""
+    from musicu.catalog import Catalog as Opened
+
+    with Opened(catalog, create=False) as opened:
+        count = opened.export(target)
+    say(f"{count:,} tracks in {target}", quiet=quiet)

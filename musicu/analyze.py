@@ -1,0 +1,115 @@
+"""All that is read from one file, in one pass over its audio."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.decode import AudioStream
+from musicu.encoder import SILENCE, Embedder, Encoder
+from musicu.errors import AudioError
+from musicu.metadata import Metadata, read_tags
+
+__all__ = ["Analysis", "analyze"]
+
+_DESCRIBE_SR = 16000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """What is known of a file's audio.
+
+    Attributes
+    ----------
+    id : str
+        Identity of the audio, 32 hex digits (see :func:`musicu.decode.identify`).
+    seconds : float
+        Length of what could be read.
+    codec : str
+        Name of the decoder.
+    sr, channels : int
+        Rate (Hz) and channels of the file.
+    problem : str or None
+        What could not be read of a file that was read in part.
+    metadata : Metadata
+        The file's tags.
+    vector : np.ndarray [shape=(dim,), float32] or None
+        The embedding, if an encoder was given.
+    descriptors : dict or None
+        See :class:`musicu.describe.Descriptors`, if asked for.
+    """
+
+    id: str
+    seconds: float
+    codec: str
+    sr: int
+    channels: int
+    problem: str | None
+    metadata: Metadata
+    vector: NDArray[np.float32] | None = None
+    descriptors: dict[str, Any] | None = None
+
+
+def analyze(
+    path: str | os.PathLike[str], encoder: Encoder | None = None, *, describe: bool = False
+) -> Analysis:
+    """Decode a file once; identify, embed and describe it on the way.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    encoder : Encoder or None
+        Embed with this one.
+    describe : bool
+        Compute descriptors too.
+
+    Raises
+    ------
+    AudioError
+        Nothing can be read, or all is silence.
+    """
+    from musicu.describe import Describer
+    from musicu.loudness import LoudnessMeter
+
+    sr = encoder.model.front_end.sr if encoder else _DESCRIBE_SR
+    embedder = Embedder(encoder) if encoder else None
+    describer = Describer(sr) if describe else None
+    meter: LoudnessMeter | None = None
+    measured = (0, 0)
+
+    def measure(block: NDArray[np.float32], rate: int) -> None:
+        nonlocal meter, measured
+        if meter is None:
+            meter, measured = LoudnessMeter(rate, len(block)), (rate, len(block))
+        # A stream that changes its format midway is measured as far as its first format goes.
+        if measured == (rate, len(block)):
+            meter.push(block)
+
+    stream = AudioStream(path, sr=sr, tap=measure if describe else None)
+    for block in stream:
+        if embedder:
+            embedder.push(block)
+        if describer:
+            describer.push(block)
+    if stream.peak < SILENCE:
+        raise AudioError(stream.path, "silence: nothing to embed")
+    if embedder:
+        embedder.finish()
+    return Analysis(
+        id=stream.digest,
+        seconds=round(stream.seconds, 3),
+        codec=stream.codec,
+        sr=stream.native_sr,
+        channels=stream.channels,
+        problem=stream.problem,
+        metadata=read_tags(stream.path),
+        vector=embedder.track() if embedder else None,
+        descriptors=(
+            describer.finish(meter.result() if meter else None).to_dict() if describer else None
+        ),
+    )

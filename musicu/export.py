@@ -1,0 +1,127 @@
+"""Write a catalog's vectors and metadata to a file other tools read."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.errors import CatalogError, MissingExtraError
+from musicu.index import Index
+from musicu.recommend import library_columns
+from musicu.store import Store, StoredModel
+
+__all__ = ["export"]
+
+
+def export(store: Store, model: StoredModel, target: str | os.PathLike[str]) -> int:
+    """Write every track that has a vector; the suffix chooses the format.
+
+    - ``.npz``: ``ids``, ``paths``, ``vectors`` [n, dim] float32.
+    - ``.parquet``: the same, with metadata and descriptors; needs ``musicu[parquet]``.
+    - ``.csv``: as parquet, the vector as a JSON list.
+
+    In each, every row names the model's id, version and the SHA-256 of its weights. The file is
+    written under another name and moved into place when it is whole.
+
+    Parameters
+    ----------
+    store : Store
+        The catalog.
+    model : StoredModel
+        Whose vectors.
+    target : str or path-like
+        The file.
+
+    Returns
+    -------
+    int
+        Rows written.
+
+    Raises
+    ------
+    CatalogError
+        The suffix is none of these, or the file cannot be written.
+    MissingExtraError
+        Parquet without pyarrow.
+    """
+    target = Path(target)
+    write = _WRITERS.get(target.suffix.lower())
+    if write is None:
+        raise CatalogError(f"{target}: the name must end in {', '.join(_WRITERS)}")
+    index = Index.open(store, model)
+    names = library_columns(store)
+    columns = ", ".join(names)
+    rows = {row[0]: row[1:] for row in store.db.execute(f"SELECT track, {columns} FROM library")}
+    kept = [at for at, track in enumerate(index.tracks.tolist()) if track in rows]
+    table: dict[str, list[Any]] = {
+        name: [rows[int(index.tracks[at])][i] for at in kept] for i, name in enumerate(names)
+    }
+    table["model_id"] = [model.id] * len(kept)
+    table["model_version"] = [model.version] * len(kept)
+    table["model_sha256"] = [model.sha256] * len(kept)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file, table, np.asarray(index.matrix[kept]))
+        os.replace(temporary, target)
+    except OSError as error:
+        raise CatalogError(f"{target}: cannot be written ({error.strerror or error})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return len(kept)
+
+
+def _npz(file: IO[bytes], table: dict[str, list[Any]], vectors: NDArray[np.float32]) -> None:
+    kept = ("model_id", "model_version", "model_sha256")
+    np.savez(
+        file,
+        allow_pickle=False,
+        ids=np.array(table["id"], dtype=np.str_),
+        paths=np.array(table["path"], dtype=np.str_),
+        vectors=vectors,
+        **{name: np.array(table[name], dtype=np.str_) for name in kept},
+    )
+
+
+def _csv(file: IO[bytes], table: dict[str, list[Any]], vectors: NDArray[np.float32]) -> None:
+    import io
+
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+    writer = csv.writer(text)
+    writer.writerow([*table, "vector"])
+    for row, vector in zip(zip(*table.values(), strict=True), vectors, strict=True):
+        writer.writerow([*row, json.dumps([round(float(v), 7) for v in vector])])
+    text.detach()
+
+
+def _parquet(file: IO[bytes], table: dict[str, list[Any]], vectors: NDArray[np.float32]) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingExtraError("pyarrow", "parquet") from None
+    lists = ("artists", "genres", "mb_artists")
+    columns = {
+        name: [json.loads(v) if v else [] for v in values] if name in lists else values
+        for name, values in table.items()
+    }
+    # Parquet's texts are UTF-8: a name that is not keeps its bytes as \xNN.
+    columns["path"] = [os.fsencode(p).decode("utf-8", "backslashreplace") for p in columns["path"]]
+    arrays = {name: pyarrow.array(values) for name, values in columns.items()}
+    flat = pyarrow.array(vectors.reshape(-1))
+    arrays["vector"] = pyarrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    pyarrow.parquet.write_table(pyarrow.table(arrays), file)
+
+
+_WRITERS: dict[str, Callable[[IO[bytes], dict[str, list[Any]], NDArray[np.float32]], None]] = {
+    ".npz": _npz,
+    ".parquet": _parquet,
+    ".csv": _csv,
+}

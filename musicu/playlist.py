@@ -1,0 +1,136 @@
+"""Playlists in m3u8: UTF-8, plain paths relative to the playlist's folder."""
+
+import math
+import os
+import re
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from musicu.errors import MusicuError
+
+__all__ = ["PlaylistEntry", "read_m3u8", "write_m3u8"]
+
+# Line breaks, and what no path on disk decodes to (0xdc80 to 0xdcff are bytes that are not UTF-8).
+_UNFIT = re.compile("[\r\n\0\ud800-\udc7f\udd00-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistEntry:
+    """One track of a playlist.
+
+    Parameters
+    ----------
+    path : str
+        The audio file; names that are not UTF-8 as Python decodes them (surrogateescape).
+    title, artist : str, optional
+    duration : float, optional
+        Seconds.
+    """
+
+    path: str
+    title: str | None = None
+    artist: str | None = None
+    duration: float | None = None
+
+
+def write_m3u8(
+    target: str | os.PathLike[str], entries: Iterable[PlaylistEntry]
+) -> list[PlaylistEntry]:
+    """Write a playlist: whole, or not at all.
+
+    Paths are relative to the playlist's folder (absolute on another drive), never ``file://`` and
+    never %-encoded, since players and servers disagree about both. A name that is not UTF-8 is
+    written as the bytes it has on disk. An unknown duration is -1.
+
+    Parameters
+    ----------
+    target : str or os.PathLike
+        The playlist's file; replaced where it exists.
+    entries : iterable of PlaylistEntry
+
+    Returns
+    -------
+    list of PlaylistEntry
+        The entries that m3u8 cannot hold and that were left out: a path with a line break, or one
+        that no file can have (empty, with a null character or half a surrogate pair).
+
+    Raises
+    ------
+    MusicuError
+        The playlist cannot be written.
+    """
+    name = os.fspath(target)
+    folder = os.path.dirname(os.path.abspath(name))
+    unfit = []
+    # Beside the target, since only within one file system is replacing a single step; not by
+    # tempfile, whose files nobody else may read.
+    draft = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
+    try:
+        with open(draft, "xb") as file:
+            file.write(b"#EXTM3U\n")
+            for entry in entries:
+                if not entry.path or _UNFIT.search(entry.path):
+                    unfit.append(entry)
+                    continue
+                path = _relative(entry.path, folder)
+                file.write(_info(entry).encode("utf-8", "replace") + b"\n")
+                file.write(path.encode("utf-8", "surrogateescape") + b"\n")
+        os.replace(draft, name)
+    except OSError as error:
+        raise MusicuError(f"{name}: {error.strerror or 'cannot be written'}") from error
+    finally:
+        if os.path.lexists(draft):
+            os.unlink(draft)
+    return unfit
+
+
+def read_m3u8(path: str | os.PathLike[str]) -> list[str]:
+    """Return the absolute paths of a playlist, in order; whether the files exist is not asked.
+
+    Raises
+    ------
+    MusicuError
+        The playlist cannot be read.
+    """
+    name = os.fspath(path)
+    try:
+        with open(name, "rb") as file:
+            data = file.read().removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        raise MusicuError(f"{name}: {error.strerror or 'cannot be read'}") from error
+    folder = os.path.dirname(os.path.abspath(name))
+    text = data.decode("utf-8", "surrogateescape")
+    lines = (line.rstrip("\r") for line in text.split("\n"))
+    return [_absolute(line, folder) for line in lines if line and not line.startswith("#")]
+
+
+def _info(entry: PlaylistEntry) -> str:
+    unknown = entry.duration is None or not math.isfinite(entry.duration) or entry.duration < 0
+    seconds = -1 if unknown else round(entry.duration or 0.0)
+    title = entry.title or os.path.splitext(os.path.basename(entry.path))[0]
+    name = f"{entry.artist} - {title}" if entry.artist else title
+    return f"#EXTINF:{seconds}," + re.sub(r"[\r\n]+", " ", name)
+
+
+def _relative(path: str, folder: str) -> str:
+    try:
+        relative = os.path.relpath(path, folder)
+        if _leaves(relative):
+            # The system follows links before "..", so that ".." must be counted without links.
+            real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+            relative = os.path.relpath(real, os.path.realpath(folder))
+    except ValueError:  # another drive
+        relative = os.path.abspath(path)
+    relative = relative.replace(os.sep, "/")
+    # A comment starts with "#", and players strip white space.
+    return f"./{relative}" if relative[0] in "# \t" else relative
+
+
+def _absolute(line: str, folder: str) -> str:
+    start = os.path.realpath(folder) if _leaves(line) else folder
+    return os.path.normpath(os.path.join(start, line))
+
+
+def _leaves(relative: str) -> bool:
+    return relative.replace(os.sep, "/").split("/", 1)[0] == os.pardir

@@ -1,0 +1,259 @@
+"""Isolated workers: a decoder that crashes, hangs or eats memory costs its own file and no other.
+
+Each worker is a fresh interpreter that speaks JSON over pipes. That needs no pickle, works from
+scripts without a ``__main__`` guard and from notebooks, and lets a stuck worker simply be killed:
+three things that multiprocessing's pools, and libraries built on them, do not give together.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from musicu.errors import AudioError, MusicuError
+
+__all__ = ["Pool", "Worker", "WorkerSettings", "analyze_isolated"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """What every worker of a pool is told at its start.
+
+    Attributes
+    ----------
+    model : str or None
+        Folder of the model to embed with; None does not embed.
+    describe : bool
+        Whether to compute descriptors.
+    timeout : float > 0
+        Seconds a file may take.
+    memory : int
+        Bytes of data a worker may hold (where the system can limit it).
+    nice : int
+        Added to the workers' niceness.
+    """
+
+    model: str | None
+    describe: bool = False
+    timeout: float = 300.0
+    memory: int = 4 << 30
+    nice: int = 0
+
+
+class Worker:
+    """One worker process; started when first needed, and again after it was lost.
+
+    Parameters
+    ----------
+    settings : WorkerSettings
+        What it is told.
+    command : list of str, optional
+        How to start it, for tests.
+    """
+
+    def __init__(self, settings: WorkerSettings, command: list[str] | None = None) -> None:
+        self.settings = settings
+        self._command = command or [sys.executable, "-m", "musicu.worker"]
+        self._process: subprocess.Popen[str] | None = None
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
+
+    def analyze(self, path: str) -> dict[str, Any]:
+        """Analyze a file: the fields of :class:`musicu.analyze.Analysis`, or ``error``: why not."""
+        answer = self._call({"path": path, "identify": False})
+        if answer.get("vector"):
+            answer["vector"] = np.frombuffer(base64.b64decode(answer["vector"]), dtype=np.float32)
+        return answer
+
+    def identify(self, path: str) -> dict[str, Any]:
+        """Return a file's ``id`` and ``metadata`` without decoding it, or ``error``: why not."""
+        return self._call({"path": path, "identify": True})
+
+    def close(self) -> None:
+        """End the process; one that is at work is killed."""
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+        self._stderr.close()
+
+    def _call(self, request: dict[str, Any]) -> dict[str, Any]:
+        process = self._process or self._start()
+        assert process.stdin and process.stdout
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(self.settings.timeout, give_up)
+        timer.start()
+        try:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        finally:
+            timer.cancel()
+        if line.endswith("\n"):
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        process.kill()
+        process.communicate()
+        self._process = None
+        if late.is_set():
+            return {"error": f"took longer than {self.settings.timeout:g} s"}
+        return {"error": f"the decoder crashed ({self._cause(process.returncode)})"}
+
+    def _start(self) -> subprocess.Popen[str]:
+        self._stderr.seek(0)
+        self._stderr.truncate()
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            encoding="ascii",
+            env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1")},
+        )
+        assert self._process.stdin
+        settings = {
+            "model": self.settings.model,
+            "describe": self.settings.describe,
+            "memory": self.settings.memory,
+            "nice": self.settings.nice,
+        }
+        self._process.stdin.write(json.dumps(settings) + "\n")
+        self._process.stdin.flush()
+        assert self._process.stdout
+        # A worker that cannot even start is no file's fault, and must not be blamed on one.
+        if self._process.stdout.readline() != "ready\n":
+            self._process.communicate()
+            cause = self._cause(self._process.returncode)
+            raise MusicuError(f"a worker process cannot start: {cause}")
+        return self._process
+
+    def _cause(self, code: int) -> str:
+        """Name what ended the process: its signal, or the last line it wrote."""
+        if code < 0:
+            return signal.Signals(-code).name
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"exit status {code}"
+
+
+def analyze_isolated(path: str, settings: WorkerSettings) -> dict[str, Any]:
+    """Analyze one file in a worker of its own: it may be broken.
+
+    Returns
+    -------
+    dict
+        The fields of :class:`musicu.analyze.Analysis`.
+
+    Raises
+    ------
+    AudioError
+        The file cannot be used.
+    """
+    worker = Worker(settings)
+    try:
+        answer = worker.analyze(path)
+    finally:
+        worker.close()
+    if "error" in answer:
+        raise AudioError(path, answer["error"])
+    return answer
+
+
+class Pool:
+    """Several workers, fed from one list.
+
+    Parameters
+    ----------
+    settings : WorkerSettings
+        What each worker is told.
+    jobs : int >= 1
+        How many.
+    command : list of str, optional
+        How to start a worker, for tests.
+    """
+
+    def __init__(
+        self, settings: WorkerSettings, jobs: int, command: list[str] | None = None
+    ) -> None:
+        self._workers = [Worker(settings, command) for _ in range(jobs)]
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for worker in self._workers:
+            worker.close()
+
+    def stop(self) -> None:
+        """Take no new task; :meth:`run` ends when those in hand are done."""
+        self._stop.set()
+
+    def run(self, tasks: Iterable[T], handle: Callable[[Worker, T], R]) -> Iterator[tuple[T, R]]:
+        """Handle tasks on all workers; yield each with its result, in the order they finish.
+
+        Parameters
+        ----------
+        tasks : iterable
+            What to do.
+        handle : callable
+            Called with a worker and a task, on a thread of its own.
+        """
+        waiting = iter(tasks)
+        lock = threading.Lock()
+        # Results carry their exception, if any: a fault in `handle` must reach the caller.
+        results: queue.Queue[tuple[T, R] | BaseException | None] = queue.Queue()
+
+        def serve(worker: Worker) -> None:
+            try:
+                while not self._stop.is_set():
+                    with lock:
+                        task = next(waiting)
+                    results.put((task, handle(worker, task)))
+            except StopIteration:
+                pass
+            except BaseException as error:  # handed to the caller
+                results.put(error)
+            finally:
+                results.put(None)
+
+        for worker in self._workers:
+            threading.Thread(target=serve, args=(worker,), daemon=True).start()
+        running = len(self._workers)
+        while running:
+            item = results.get()
+            if item is None:
+                running -= 1
+            elif isinstance(item, BaseException):
+                raise item
+            else:
+                yield item

@@ -1,0 +1,331 @@
+"""The catalog's SQLite file: its tables, and the few statements that change them.
+
+A *track* is a piece of audio, known by the hash of its packets. A *file* is a place where it lies,
+with the tags found there; copies are several files of one track. A *vector* belongs to a track and
+a model. A file that could not be used is a row too, with its reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.errors import CatalogError
+from musicu.model import Model
+
+__all__ = ["FileRow", "Store", "StoredModel", "catalog_path"]
+
+_APPLICATION = 0x6D757369  # "musi", in the file's header
+_FORMAT = 1
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE models (
+    model INTEGER PRIMARY KEY, id TEXT NOT NULL, version TEXT NOT NULL,
+    sha256 TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL
+);
+CREATE TABLE tracks (
+    track INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seconds REAL NOT NULL,
+    codec TEXT NOT NULL, sr INTEGER NOT NULL, channels INTEGER NOT NULL,
+    problem TEXT, descriptors TEXT
+);
+CREATE TABLE files (
+    file INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, track INTEGER REFERENCES tracks,
+    kind TEXT NOT NULL CHECK (kind IN ('audio', 'error', 'skipped')), reason TEXT,
+    missing INTEGER NOT NULL DEFAULT 0,
+    tags TEXT NOT NULL DEFAULT '{}', sheet TEXT NOT NULL DEFAULT '{}',
+    metadata TEXT GENERATED ALWAYS AS (json_patch(tags, sheet)) STORED
+);
+CREATE INDEX files_track ON files (track);
+CREATE TABLE vectors (
+    model INTEGER NOT NULL REFERENCES models, track INTEGER NOT NULL REFERENCES tracks,
+    vector BLOB NOT NULL, PRIMARY KEY (model, track)
+) WITHOUT ROWID;
+CREATE TABLE roots (path TEXT PRIMARY KEY) WITHOUT ROWID;
+-- Any change of the vectors changes the stamp that a matrix file carries in its name.
+INSERT INTO meta VALUES ('vectors', hex(randomblob(8)));
+CREATE TRIGGER vectors_insert AFTER INSERT ON vectors BEGIN
+    UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
+CREATE TRIGGER vectors_update AFTER UPDATE ON vectors BEGIN
+    UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
+CREATE TRIGGER vectors_delete AFTER DELETE ON vectors BEGIN
+    UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
+-- One row a track that lies somewhere, with the metadata of its first file: what users filter on.
+CREATE VIEW library AS SELECT
+    t.track, t.id, f.path,
+    json_extract(f.metadata, '$.title') AS title, json_extract(f.metadata, '$.artist') AS artist,
+    json_extract(f.metadata, '$.artists') AS artists, json_extract(f.metadata, '$.album') AS album,
+    json_extract(f.metadata, '$.album_artist') AS album_artist,
+    json_extract(f.metadata, '$.year') AS year,
+    json_extract(f.metadata, '$.date') AS date, json_extract(f.metadata, '$.genres') AS genres,
+    json_extract(f.metadata, '$.label') AS label, json_extract(f.metadata, '$.isrc') AS isrc,
+    json_extract(f.metadata, '$.mb_track') AS mb_track,
+    json_extract(f.metadata, '$.mb_recording') AS mb_recording,
+    json_extract(f.metadata, '$.mb_artists') AS mb_artists,
+    json_extract(f.metadata, '$.mb_album') AS mb_album,
+    json_extract(f.metadata, '$.bpm') AS bpm, json_extract(f.metadata, '$.key') AS key,
+    json_extract(f.metadata, '$.track') AS track_number, json_extract(f.metadata, '$.disc') AS disc,
+    t.seconds, t.codec, t.sr, t.channels, t.problem,
+    json_extract(t.descriptors, '$.tempo') AS tempo,
+    json_extract(t.descriptors, '$.tempo_confidence') AS tempo_confidence,
+    json_extract(t.descriptors, '$.key') AS detected_key,
+    json_extract(t.descriptors, '$.key_confidence') AS key_confidence,
+    json_extract(t.descriptors, '$.loudness') AS loudness,
+    json_extract(t.descriptors, '$.loudness_range') AS loudness_range,
+    json_extract(t.descriptors, '$.peak') AS peak,
+    json_extract(t.descriptors, '$.brightness') AS brightness,
+    json_extract(t.descriptors, '$.onset_rate') AS onset_rate,
+    json_extract(t.descriptors, '$.dynamic_complexity') AS dynamic_complexity,
+    json_extract(t.descriptors, '$.regularity') AS regularity
+FROM tracks t JOIN files f ON f.file =
+    (SELECT g.file FROM files g WHERE g.track = t.track AND NOT g.missing ORDER BY g.path LIMIT 1);
+"""
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model as the catalog remembers it: row number, id, version, hash and dimension."""
+
+    row: int
+    id: str
+    version: str
+    sha256: str
+    dim: int
+
+    @property
+    def name(self) -> str:
+        """Id and version: ``musicu-1@1``."""
+        return f"{self.id}@{self.version}"
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A file as the catalog remembers it; ``track`` is None for one that could not be used."""
+
+    size: int
+    mtime_ns: int
+    track: int | None
+    kind: str
+    missing: bool
+
+
+def catalog_path(path: str | os.PathLike[str] | None = None) -> Path:
+    """Where the catalog is: the argument, else ``$MUSICU_CATALOG``, else the user's data folder."""
+    if path is not None:
+        return Path(path)
+    if override := os.environ.get("MUSICU_CATALOG"):
+        return Path(override)
+    from platformdirs import user_data_path
+
+    return user_data_path("musicu") / "catalog.db"
+
+
+def _text(value: bytes) -> str:
+    # Names that are not UTF-8 are stored as the bytes they are, and come back as Python's own
+    # escapes, which open() understands.
+    return value.decode("utf-8", "surrogateescape")
+
+
+class Store:
+    """An open catalog file.
+
+    Parameters
+    ----------
+    path : path-like
+        The SQLite file.
+    create : bool
+        Make it if it is not there.
+
+    Raises
+    ------
+    CatalogError
+        The file is missing, not a catalog, or of a newer musicu.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, create: bool) -> None:
+        self.path = Path(path).absolute()
+        if not self.path.exists():
+            if not create:
+                raise CatalogError(f"no catalog at {path}: 'musicu embed FOLDER' makes one")
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
+            self._prepare()
+        except sqlite3.Error as error:
+            raise CatalogError(f"{path}: not a catalog that can be opened ({error})") from None
+        self.db.text_factory = _text
+        self.db.create_function("has", 2, _has, deterministic=True)
+
+    def _prepare(self) -> None:
+        db = self.db
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if empty and application == 0:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; "
+                f"PRAGMA user_version = {_FORMAT}; COMMIT;"
+            )
+        elif application != _APPLICATION:
+            raise CatalogError(f"{self.path}: a SQLite file, but not a musicu catalog")
+        elif version > _FORMAT:
+            raise CatalogError(f"{self.path}: made by a newer musicu; upgrade musicu to open it")
+        db.execute("PRAGMA foreign_keys = ON")
+        # With WAL this loses at most the last moments to a power cut, and never the file.
+        db.execute("PRAGMA synchronous = NORMAL")
+
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """Do everything inside, or nothing."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    # Models
+
+    def models(self) -> list[StoredModel]:
+        """Models that have vectors here."""
+        rows = self.db.execute(
+            "SELECT * FROM models m WHERE EXISTS (SELECT 1 FROM vectors v WHERE v.model = m.model)"
+        )
+        return [StoredModel(*row) for row in rows]
+
+    def current_model(self) -> StoredModel | None:
+        """Return the model that queries use: the one last embedded with."""
+        row = self.db.execute(
+            "SELECT m.* FROM models m JOIN meta ON key = 'model' AND value = m.model"
+        ).fetchone()
+        return StoredModel(*row) if row else None
+
+    def find_model(self, model: Model) -> StoredModel | None:
+        """Look up a model by the hash of its weights."""
+        row = self.db.execute("SELECT * FROM models WHERE sha256 = ?", (model.sha256,)).fetchone()
+        return StoredModel(*row) if row else None
+
+    def use_model(self, model: Model) -> StoredModel:
+        """Make a model the current one."""
+        with self.change():
+            self.db.execute(
+                "INSERT OR IGNORE INTO models (id, version, sha256, dim) VALUES (?, ?, ?, ?)",
+                (model.id, model.version, model.sha256, model.dim),
+            )
+            stored = self.find_model(model)
+            assert stored is not None
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES ('model', ?)", (stored.row,))
+        return stored
+
+    # Files
+
+    def roots(self) -> list[str]:
+        """Folders that were added."""
+        return [path for (path,) in self.db.execute("SELECT path FROM roots ORDER BY path")]
+
+    def files(self, root: str = "") -> dict[str, FileRow]:
+        """All files, or those under a folder."""
+        rows = self.db.execute("SELECT path, size, mtime_ns, track, kind, missing FROM files")
+        prefix = root.rstrip(os.sep) + os.sep if root else ""
+        return {
+            path: FileRow(size, mtime, track, kind, bool(missing))
+            for path, size, mtime, track, kind, missing in rows
+            if path.startswith(prefix)
+        }
+
+    def put_file(
+        self,
+        path: str,
+        size: int,
+        mtime_ns: int,
+        *,
+        kind: str,
+        track: int | None = None,
+        reason: str | None = None,
+        tags: dict[str, Any] | None = None,
+    ) -> None:
+        """Insert or replace a file's row; what a metadata sheet said of it stays."""
+        self.db.execute(
+            "INSERT INTO files (path, size, mtime_ns, track, kind, reason, tags)"
+            " VALUES (CAST(? AS TEXT), ?, ?, ?, ?, CAST(? AS TEXT), ?)"
+            " ON CONFLICT (path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,"
+            " track = excluded.track, kind = excluded.kind, reason = excluded.reason,"
+            " tags = excluded.tags, missing = 0",
+            (os.fsencode(path), size, mtime_ns, track, kind)
+            + (None if reason is None else os.fsencode(reason), json.dumps(tags or {})),
+        )
+
+    def set_missing(self, paths: list[str], *, missing: bool) -> None:
+        """Mark files as gone from the disk, or as back."""
+        self.db.executemany(
+            "UPDATE files SET missing = ? WHERE path = CAST(? AS TEXT)",
+            [(missing, os.fsencode(path)) for path in paths],
+        )
+
+    def drop_files(self, paths: list[str]) -> None:
+        """Delete files' rows, and tracks that are left without any."""
+        self.db.executemany(
+            "DELETE FROM files WHERE path = CAST(? AS TEXT)", [(os.fsencode(p),) for p in paths]
+        )
+        self.prune()
+
+    def prune(self) -> None:
+        """Delete tracks that no file speaks of, with their vectors."""
+        orphans = "SELECT track FROM tracks t WHERE NOT EXISTS (SELECT 1 FROM files f"
+        orphans += " WHERE f.track = t.track)"
+        self.db.execute(f"DELETE FROM vectors WHERE track IN ({orphans})")
+        self.db.execute(f"DELETE FROM tracks WHERE track IN ({orphans})")
+
+    # Tracks
+
+    def put_track(self, answer: dict[str, Any]) -> int:
+        """Insert a track, or renew what is known of it; return its row number."""
+        descriptors = answer["descriptors"]
+        row = self.db.execute(
+            "INSERT INTO tracks (id, seconds, codec, sr, channels, problem, descriptors)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " seconds = excluded.seconds, problem = excluded.problem,"
+            " descriptors = coalesce(excluded.descriptors, descriptors) RETURNING track",
+            [answer[k] for k in ("id", "seconds", "codec", "sr", "channels", "problem")]
+            + [None if descriptors is None else json.dumps(descriptors)],
+        ).fetchone()
+        return int(row[0])
+
+    def put_vector(self, model: StoredModel, track: int, vector: NDArray[np.float32]) -> None:
+        """Insert or replace a track's vector."""
+        self.db.execute(
+            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+            (model.row, track, np.asarray(vector, dtype="<f4").tobytes()),
+        )
+
+    def ready(self, model: StoredModel | None, *, described: bool) -> dict[str, int]:
+        """Tracks, id to row number, that have a vector of the model and, if asked, descriptors."""
+        rows = self.db.execute(
+            "SELECT t.id, t.track FROM tracks t JOIN vectors v ON v.track = t.track AND v.model = ?"
+            " WHERE NOT ? OR t.descriptors IS NOT NULL",
+            (model.row if model else -1, described),
+        )
+        return dict(rows.fetchall())
+
+
+def _has(values: str | None, wanted: Any) -> bool:
+    """Tell SQL whether a list holds a value, upper and lower case alike."""
+    if values is None:
+        return False
+    return str(wanted).casefold() in {str(v).casefold() for v in json.loads(values)}

@@ -1,0 +1,87 @@
+"""The other end of :mod:`musicu.pool`: a process that analyzes one file at a time.
+
+Started as ``python -m musicu.worker``. It reads a first line of settings and then one request a
+line, and answers each with one line, all JSON. It ends when its input does, so that it never
+outlives the process that started it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from musicu.errors import AudioError
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Serve requests until the input ends."""
+    # Ctrl-C reaches the whole process group; the parent decides what becomes of work in hand.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Decoders written in C may print: the answers get a channel of their own.
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)
+    settings = json.loads(sys.stdin.readline())
+    _limit(settings)
+
+    from musicu.encoder import Encoder
+
+    encoder = Encoder.from_pretrained(settings["model"]) if settings["model"] else None
+    answers.write("ready\n")
+    answers.flush()
+    for line in sys.stdin:
+        answers.write(json.dumps(_answer(json.loads(line), encoder, settings)) + "\n")
+        answers.flush()
+
+
+def _limit(settings: dict[str, Any]) -> None:
+    if settings["nice"] and hasattr(os, "nice"):
+        os.nice(settings["nice"])
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = settings["memory"]
+    if hard == resource.RLIM_INFINITY or limit <= hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+def _answer(request: dict[str, Any], encoder: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    from musicu.analyze import analyze
+    from musicu.decode import identify
+    from musicu.metadata import read_tags
+
+    path = request["path"]
+    try:
+        if request["identify"]:
+            return {"id": identify(path), "metadata": read_tags(path).to_dict()}
+        result = analyze(path, encoder, describe=settings["describe"])
+    except AudioError as error:
+        return {"error": error.reason}
+    except MemoryError:
+        return {"error": f"needs more than {settings['memory'] >> 20} MB of memory"}
+    except Exception as error:  # a fault of ours or of a decoder costs one file, and is told
+        return {"error": f"{type(error).__name__}: {error}"}
+    return {
+        "id": result.id,
+        "seconds": result.seconds,
+        "codec": result.codec,
+        "sr": result.sr,
+        "channels": result.channels,
+        "problem": result.problem,
+        "metadata": result.metadata.to_dict(),
+        "descriptors": result.descriptors,
+        "vector": (
+            None if result.vector is None else base64.b64encode(result.vector.tobytes()).decode()
+        ),
+    }
+
+
+if __name__ == "__main__":
+    main()
