@@ -22,7 +22,7 @@ import pyloudnorm
 import soxr
 from numpy.typing import NDArray
 
-from musicu.describe import Describer, describe
+from musicu.descriptors import Describer, describe
 
 Array = NDArray[np.float32]
 

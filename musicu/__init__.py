@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     )
     from musicu.ingest import Progress, Summary
     from musicu.inventory import CatalogInfo, Problem
-    from musicu.metadata import Metadata, read_tags
+    from musicu.metadata import Metadata
     from musicu.model import Model, find_model, install_model, list_models
     from musicu.playlist import PlaylistEntry, write_m3u8
     from musicu.recommend import Match
+    from musicu.tags import read_tags
 
 __version__ = "0.1.0"
 
@@ -74,10 +75,11 @@ _HOMES = {
     ),
     "ingest": ("Progress", "Summary"),
     "inventory": ("CatalogInfo", "Problem"),
-    "metadata": ("Metadata", "read_tags"),
+    "metadata": ("Metadata",),
     "model": ("Model", "find_model", "install_model", "list_models"),
     "playlist": ("PlaylistEntry", "write_m3u8"),
     "recommend": ("Match",),
+    "tags": ("read_tags",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from musicu.decode import AudioStream
 from musicu.encoder import SILENCE, Embedder, Encoder
 from musicu.errors import AudioError
-from musicu.metadata import Metadata, read_tags
+from musicu.metadata import Metadata
+from musicu.tags import read_tags
 
 __all__ = ["Analysis", "analyze"]
 
@@ -40,7 +41,7 @@ class Analysis:
     vector : np.ndarray [shape=(dim,), float32] or None
         The embedding, if an encoder was given.
     descriptors : dict or None
-        See :class:`musicu.describe.Descriptors`, if asked for.
+        See :class:`musicu.descriptors.Descriptors`, if asked for.
     """
 
     id: str
@@ -73,7 +74,7 @@ def analyze(
     AudioError
         Nothing can be read, or all is silence.
     """
-    from musicu.describe import Describer
+    from musicu.descriptors import Describer
     from musicu.loudness import LoudnessMeter
 
     sr = encoder.model.front_end.sr if encoder else _DESCRIBE_SR

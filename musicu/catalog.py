@@ -305,7 +305,7 @@ class Catalog:
         return self._store.db.execute(statement, values).fetchone()[0]
 
     def _model_to_embed(self, name: PathLike | None) -> Model:
-        """Choose the model asked for, else the catalog's own if it is installed, else the default."""
+        """Choose the model asked for, else the catalog's own, else the default."""
         current = self._store.current_model()
         if name is not None or current is None:
             return find_model(name)

@@ -6,6 +6,7 @@ the same transaction. A file with another stamp is stale by definition, and is r
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -51,7 +52,7 @@ class Index(Mapping[int, NDArray[np.float32]]):
             matrix = _map(file, shape)
             if matrix is None:
                 matrix = _build(store, model, shape, file)
-                for old in store.path.parent.glob(f"{prefix}*.npy"):
+                for old in store.path.parent.glob(f"{glob.escape(prefix)}*.npy"):
                     if old != file:
                         old.unlink(missing_ok=True)
         return cls(tracks, matrix)
@@ -118,7 +119,7 @@ def _map(file: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
     if not shape[0]:
         return np.empty(shape, dtype=np.float32)
     try:
-        matrix = np.load(file, mmap_mode="r", allow_pickle=False)
+        matrix = np.lib.format.open_memmap(file, mode="r")
     except (OSError, ValueError):
         return None
     return matrix if matrix.shape == shape and matrix.dtype == np.float32 else None

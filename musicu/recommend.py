@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from musicu.errors import MetadataError
 from musicu.index import Index
-from musicu.metadata import Metadata, normalize_name
+from musicu.metadata import Metadata
+from musicu.names import normalize_name
 from musicu.store import Store
 
 __all__ = ["Match", "filter_tracks", "library_columns", "rank"]

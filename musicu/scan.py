@@ -68,13 +68,20 @@ def scan(root: str) -> Iterator[Found]:
             continue
         folders = []
         for entry in inside:
-            if not entry.is_dir():
+            if not _is_folder(entry):
                 yield _found(entry.path, entry.name)
             elif entry.name.startswith("."):
                 yield Found(entry.path, 0, 0, "hidden folder")
             else:
                 folders.append(entry.path)
         waiting += reversed(folders)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself; _found() tells the reason
+        return False
 
 
 def _found(path: str, name: str) -> Found:

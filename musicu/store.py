@@ -28,17 +28,17 @@ _APPLICATION = 0x6D757369  # "musi", in the file's header
 _FORMAT = 1
 
 _SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE models (
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS models (
     model INTEGER PRIMARY KEY, id TEXT NOT NULL, version TEXT NOT NULL,
     sha256 TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL
 );
-CREATE TABLE tracks (
+CREATE TABLE IF NOT EXISTS tracks (
     track INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seconds REAL NOT NULL,
     codec TEXT NOT NULL, sr INTEGER NOT NULL, channels INTEGER NOT NULL,
     problem TEXT, descriptors TEXT
 );
-CREATE TABLE files (
+CREATE TABLE IF NOT EXISTS files (
     file INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL, track INTEGER REFERENCES tracks,
     kind TEXT NOT NULL CHECK (kind IN ('audio', 'error', 'skipped')), reason TEXT,
@@ -46,22 +46,22 @@ CREATE TABLE files (
     tags TEXT NOT NULL DEFAULT '{}', sheet TEXT NOT NULL DEFAULT '{}',
     metadata TEXT GENERATED ALWAYS AS (json_patch(tags, sheet)) STORED
 );
-CREATE INDEX files_track ON files (track);
-CREATE TABLE vectors (
+CREATE INDEX IF NOT EXISTS files_track ON files (track);
+CREATE TABLE IF NOT EXISTS vectors (
     model INTEGER NOT NULL REFERENCES models, track INTEGER NOT NULL REFERENCES tracks,
     vector BLOB NOT NULL, PRIMARY KEY (model, track)
 ) WITHOUT ROWID;
-CREATE TABLE roots (path TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS roots (path TEXT PRIMARY KEY) WITHOUT ROWID;
 -- Any change of the vectors changes the stamp that a matrix file carries in its name.
-INSERT INTO meta VALUES ('vectors', hex(randomblob(8)));
-CREATE TRIGGER vectors_insert AFTER INSERT ON vectors BEGIN
+INSERT OR IGNORE INTO meta VALUES ('vectors', hex(randomblob(8)));
+CREATE TRIGGER IF NOT EXISTS vectors_insert AFTER INSERT ON vectors BEGIN
     UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
-CREATE TRIGGER vectors_update AFTER UPDATE ON vectors BEGIN
+CREATE TRIGGER IF NOT EXISTS vectors_update AFTER UPDATE ON vectors BEGIN
     UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
-CREATE TRIGGER vectors_delete AFTER DELETE ON vectors BEGIN
+CREATE TRIGGER IF NOT EXISTS vectors_delete AFTER DELETE ON vectors BEGIN
     UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
 -- One row a track that lies somewhere, with the metadata of its first file: what users filter on.
-CREATE VIEW library AS SELECT
+CREATE VIEW IF NOT EXISTS library AS SELECT
     t.track, t.id, f.path,
     json_extract(f.metadata, '$.title') AS title, json_extract(f.metadata, '$.artist') AS artist,
     json_extract(f.metadata, '$.artists') AS artists, json_extract(f.metadata, '$.album') AS album,
@@ -168,9 +168,10 @@ class Store:
 
     def _prepare(self) -> None:
         db = self.db
+        # This first, and a schema that can be run twice: another process may be making it too.
+        empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if empty and application == 0:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(
@@ -318,7 +319,9 @@ class Store:
         """Tracks, id to row number, that have a vector of the model and, if asked, descriptors."""
         rows = self.db.execute(
             "SELECT t.id, t.track FROM tracks t JOIN vectors v ON v.track = t.track AND v.model = ?"
-            " WHERE NOT ? OR t.descriptors IS NOT NULL",
+            " WHERE (NOT ? OR t.descriptors IS NOT NULL)"
+            # Tracks that a killed run left without a file are about to be pruned.
+            " AND EXISTS (SELECT 1 FROM files f WHERE f.track = t.track)",
             (model.row if model else -1, described),
         )
         return dict(rows.fetchall())

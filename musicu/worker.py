@@ -55,7 +55,7 @@ def _limit(settings: dict[str, Any]) -> None:
 def _answer(request: dict[str, Any], encoder: Any, settings: dict[str, Any]) -> dict[str, Any]:
     from musicu.analyze import analyze
     from musicu.decode import identify
-    from musicu.metadata import read_tags
+    from musicu.tags import read_tags
 
     path = request["path"]
     try:

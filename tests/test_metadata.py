@@ -18,16 +18,9 @@ from mutagen.apev2 import APEv2
 from mutagen.mp4 import MP4FreeForm
 
 from musicu.errors import AudioError, MetadataError
-from musicu.metadata import (
-    FIELD_NAMES,
-    Metadata,
-    complete_metadata,
-    field_of,
-    normalize_name,
-    parse_field,
-    read_tags,
-    split_artists,
-)
+from musicu.metadata import FIELD_NAMES, Metadata, complete_metadata, field_of, parse_field
+from musicu.names import normalize_name, split_artists
+from musicu.tags import read_tags
 
 UUIDS = [f"{i}{i}{i}{i}{i}{i}{i}{i}-0000-4000-8000-00000000000{i}" for i in range(1, 6)]
 FULL = Metadata(

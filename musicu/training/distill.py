@@ -317,5 +317,5 @@ def _held_out(
     if not len(rows):
         return float("nan")
     x = compress(_windows(material, rows, front_end.window, None), front_end)
-    z = torch.cat([average(part) for part in x.split(128)])
+    z = torch.cat([average(x[i : i + 128]) for i in range(0, len(x), 128)])
     return float((z * wanted[rows]).sum(dim=1).mean())

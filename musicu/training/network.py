@@ -46,7 +46,9 @@ class _InvertedResidual(nn.Sequential):
         self.residual = stride == (1, 1) and n_in == n_out
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = super().forward(x)
+        y = x
+        for layer in self:
+            y = layer(y)
         return x + y if self.residual else y
 
 
