@@ -19,8 +19,16 @@ def main() -> None:
     except MusicuError as error:
         print(f"error: {error}".replace("\n", " "), file=sys.stderr)  # noqa: T201
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except BrokenPipeError:  # `musicu catalog list | head`
         sys.stderr.close()
         sys.exit(0)
+    except Exception as error:
+        import sqlite3  # here because --help can do without
+
+        if not isinstance(error, sqlite3.Error):
+            raise
+        text = "the catalog is damaged or in use: 'musicu catalog verify' tells"
+        print(f"error: {error}: {text}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

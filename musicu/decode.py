@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import AudioError
+from musicu.headers import ends_early, promised_seconds
 
-__all__ = ["AUDIO_SUFFIXES", "AudioStream", "identify", "load"]
+__all__ = ["AUDIO_SUFFIXES", "LARGEST", "AudioStream", "identify", "load"]
 
 Array = NDArray[np.float32]
 Tap = Callable[[Array, int], None]
@@ -33,6 +34,8 @@ AUDIO_SUFFIXES = frozenset(
 _FORMATS = (
     "aac,ac3,aiff,amr,ape,asf,au,caf,dsf,eac3,flac,iff,matroska,mov,mp3,mpc,mpc8,ogg,tta,w64,wav,wv"
 )
+# Of these, the ones that are found by a sync word of 11 to 16 bits, which chance writes, too.
+_CHANCE_FORMATS = ("aac", "ac3", "eac3", "mp3")
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 
 # Native samples a block: large enough that Python's share is small, small enough to stay in cache.
@@ -41,6 +44,9 @@ _BLOCK = 65536
 _IDENTITY = "musicu-audio-1"
 # A header may promise up to half a second more than there is (encoder padding, rounding).
 _MISSING_SECONDS = 0.5
+# 32-bit integers stored as floats without scaling reach this; damaged floats go up to 1e38, and
+# their power is no number any more.
+LARGEST = 2.0**31 + 1
 
 
 class AudioStream:
@@ -67,7 +73,7 @@ class AudioStream:
     seconds : float
         Length of the audio that could be read.
     peak : float
-        Largest absolute value of the mono mix (full scale = 1).
+        Largest absolute value before resampling (full scale = 1).
     digest : str
         Identity of the audio (see :func:`identify`), 32 hex digits.
     problem : str or None
@@ -92,6 +98,8 @@ class AudioStream:
         self.peak = 0.0
         self.digest = ""
         self.problem: str | None = None
+        self._container = ""
+        self._promised = 0.0
 
     def __iter__(self) -> Iterator[Array]:
         _check_file(self.path)
@@ -101,12 +109,7 @@ class AudioStream:
                 if resampler:
                     yield resampler.finish()
                 resampler = _Resampler(rate, self.sr or self.native_sr)
-            # One sum sees any NaN or infinity in the block at a hundredth of isfinite's cost.
-            if not np.isfinite(block.sum()):
-                block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
-                self._note("samples that are not numbers")
             self.seconds += len(block) / rate
-            self.peak = max(self.peak, float(block.max()), -float(block.min()))
             yield resampler.push(block)
         if resampler:
             yield resampler.finish()
@@ -147,7 +150,7 @@ class AudioStream:
                     if not self.native_sr:
                         self.native_sr, self.channels = frame.sample_rate, mixer.channels
                 yield from self._mono(mixer.push(frame), mixer.rate)
-        if bad > good:
+        if bad > good and self._container in _CHANCE_FORMATS:
             # Random bytes under an audio name: FFmpeg finds a few frames that look like sound.
             raise AudioError(
                 self.path, f"not audio: {bad} of {bad + good} packets cannot be decoded"
@@ -155,11 +158,19 @@ class AudioStream:
         if mixer is None:
             raise AudioError(self.path, self.problem or "no audio samples")
         yield from self._mono(mixer.finish(), mixer.rate)
+        if self._promised - self.seconds > _MISSING_SECONDS:
+            self._note(f"only {self.seconds:.1f} s of {self._promised:.1f} s are there")
         if bad:
             self._note(f"{bad} of {bad + good} packets could not be decoded")
 
     def _mono(self, blocks: Iterator[Array], rate: int) -> Iterator[tuple[Array, int]]:
         for block in blocks:
+            peak = _peak(block)
+            if not peak < LARGEST:  # sees NaN too
+                np.copyto(block, 0.0, where=~(np.abs(block) < LARGEST))
+                self._note("samples that are not numbers, or beyond any scale")
+                peak = _peak(block)
+            self.peak = max(self.peak, peak)
             if self.tap:
                 self.tap(block, rate)
             yield (block[0] if len(block) == 1 else block.mean(axis=0, dtype=np.float32)), rate
@@ -168,7 +179,8 @@ class AudioStream:
         import soundfile
 
         try:
-            with soundfile.SoundFile(self.path) as file:
+            # Without a name libsndfile cannot take any bytes under "*.au" for raw samples.
+            with open(self.path, "rb") as raw, soundfile.SoundFile(raw) as file:
                 self.codec = f"{file.format}/{file.subtype}".lower()
                 self.native_sr, self.channels = file.samplerate, file.channels
                 while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
@@ -261,6 +273,10 @@ class _Resampler:
         return self.push(np.empty(0, dtype=np.float32), last=True)
 
 
+def _peak(block: Array) -> float:
+    return max(float(block.max()), -float(block.min()))
+
+
 def _check_file(path: str) -> None:
     try:
         size = os.stat(path).st_size
@@ -312,28 +328,10 @@ def _packets(stream: AudioStream) -> Iterator[Any]:
                 identity.update(packet)
             yield packet
         stream.digest = identity.hexdigest()[:32]
-        if audio.duration and _declares_length(stream.path, container.format.name):
-            declared = float(audio.duration * audio.time_base)
-            # Compared by whoever decodes; a pass that only hashes has read no seconds.
-            if stream.seconds and declared - stream.seconds > _BLOCK / rate + _MISSING_SECONDS:
-                stream._note(f"only {stream.seconds:.1f} s of {declared:.1f} s are there")
-
-
-def _declares_length(path: str, container: str) -> bool:
-    """Whether the container states its length; FFmpeg guesses an mp3's from the bit rate."""
-    if container == "aac":
-        return False
-    if container != "mp3":
-        return True
-    with open(path, "rb") as file:
-        head = file.read(10)
-        if head[:3] == b"ID3":  # its size is 4 x 7 bits, and comes before the first frame
-            size = 0
-            for byte in head[6:10]:
-                size = size << 7 | byte & 0x7F
-            file.seek(10 + size)
-        first_frame = file.read(4096)
-    return any(mark in first_frame for mark in (b"Xing", b"Info", b"VBRI"))
+        stream._container = container.format.name
+        stream._promised = promised_seconds(stream.path, stream._container, audio)
+        if ends_early(stream.path, stream._container):
+            stream._note("the end of the file is missing")
 
 
 def identify(path: str | os.PathLike[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.decode import LARGEST
 from musicu.errors import AudioError, ModelError
 from musicu.mel import MelStream, Windower, compress
 from musicu.model import Model, find_model
@@ -18,6 +19,8 @@ Array = NDArray[np.float32]
 
 # Below a peak of -100 dBFS there is nothing but the dither of 16-bit silence.
 SILENCE = 1e-5
+# Nobody records more; more are samples in the place of channels.
+_MOST_CHANNELS = 64
 # Windows a call: enough to amortize the call, few enough to stay in cache.
 _BATCH = 8
 
@@ -131,13 +134,12 @@ class Encoder:
         return vectors / np.maximum(norms, 1e-12), np.array(embedder.times)
 
     def _embedder(self, y: Array, sr: int) -> Embedder:
-        y = np.asarray(y, dtype=np.float32)
-        if y.ndim == 2:
-            y = y.mean(axis=0)
-        if y.ndim != 1 or y.size == 0:
+        y = np.atleast_2d(y)
+        if y.ndim != 2 or y.size == 0 or len(y) > _MOST_CHANNELS:
             raise AudioError("<array>", f"samples must be [n] or [channels, n], not {y.shape}")
-        if not np.isfinite(y).all():
-            raise AudioError("<array>", "holds samples that are not numbers")
+        if not np.abs(y).max() < LARGEST:  # nor is NaN
+            raise AudioError("<array>", "samples that are not numbers, or beyond any scale")
+        y = y.mean(axis=0).astype(np.float32, copy=False)
         if np.abs(y).max() < SILENCE:
             raise AudioError("<array>", "silence: nothing to embed")
         if sr != self.model.front_end.sr:

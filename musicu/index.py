@@ -9,11 +9,13 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.errors import CatalogError
 from musicu.store import Store, StoredModel
 
 __all__ = ["Index"]
@@ -130,20 +132,30 @@ def _build(
 ) -> NDArray[np.float32]:
     """Write the matrix under a temporary name, then move it into place; in memory if we may not."""
     temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    matrix: NDArray[np.float32]
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     try:
-        matrix = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        # Written, not mapped: a full disk is then an error, where a mapped page would be a crash.
+        with open(temporary, "wb") as out:
+            np.lib.format.write_array_header_1_0(out, header)
+            out.writelines(_chunks(store, model))
+        os.replace(temporary, file)
+        matrix = _map(file, shape)
     except OSError:
-        matrix = np.empty(shape, dtype=np.float32)
+        matrix = None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    if matrix is None:
+        matrix = np.frombuffer(b"".join(_chunks(store, model)), dtype="<f4").reshape(shape)
+    return matrix
+
+
+def _chunks(store: Store, model: StoredModel) -> Iterator[bytes]:
+    """Yield a model's vectors as they are stored, many at a time, by row number."""
     rows = store.db.execute(
         "SELECT vector FROM vectors WHERE model = ? ORDER BY track", (model.row,)
     )
-    at = 0
     while chunk := rows.fetchmany(_CHUNK):
-        vectors = np.frombuffer(b"".join(v for (v,) in chunk), dtype="<f4")
-        matrix[at : at + len(chunk)] = vectors.reshape(len(chunk), -1)
-        at += len(chunk)
-    if isinstance(matrix, np.memmap):
-        matrix.flush()
-        os.replace(temporary, file)
-    return matrix
+        if any(len(vector) != 4 * model.dim for (vector,) in chunk):
+            raise CatalogError(f"{store.path}: damaged vectors; 'musicu catalog verify' names them")
+        yield b"".join(vector for (vector,) in chunk)

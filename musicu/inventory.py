@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,6 +113,13 @@ def list_problems(store: Store, kinds: tuple[str, ...]) -> list[Problem]:
 
 def find_damage(store: Store) -> list[str]:
     """Check the file, every vector, and the matrix beside it; return what is wrong."""
+    try:
+        return _damage(store)
+    except sqlite3.DatabaseError as error:  # so damaged that it cannot even be read
+        return [f"SQLite: {error}"]
+
+
+def _damage(store: Store) -> list[str]:
     db = store.db
     wrong = [
         f"SQLite: {message}"

@@ -102,7 +102,7 @@ class Model:
                 folder=folder,
                 license=str(config.get("license", "not stated")),
                 description=str(config.get("description", "")),
-                training_data=tuple(map(str, config.get("training_data", ()))),
+                training_data=_texts(config, "training_data"),
                 input=str(config.get("input", "")),
                 output=str(config.get("output", "")),
                 layout=config.get("layout", "time-mel"),
@@ -244,6 +244,11 @@ def _text(config: dict[str, Any], key: str) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{key} must be a text, not {value!r}")
     return value
+
+
+def _texts(config: dict[str, Any], key: str) -> tuple[str, ...]:
+    value = config.get(key, [])
+    return (value,) if isinstance(value, str) else tuple(map(str, value))
 
 
 def _sha256(file: Path) -> str:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -30,6 +31,8 @@ __all__ = ["Pool", "Worker", "WorkerSettings", "analyze_isolated"]
 T = TypeVar("T")
 R = TypeVar("R")
 
+# Seconds between the last byte a process writes and its end.
+_LAST_WORDS = 5.0
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -71,8 +74,11 @@ class Worker:
 
     def __init__(self, settings: WorkerSettings, command: list[str] | None = None) -> None:
         self.settings = settings
-        self._command = command or [sys.executable, "-m", "musicu.worker"]
+        # -P: a file called queue.py where the user happens to be must not become a module.
+        self._command = command or [sys.executable, "-P", "-m", "musicu.worker"]
         self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+        self._over = False
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
 
     def analyze(self, path: str) -> dict[str, Any]:
@@ -86,12 +92,17 @@ class Worker:
         """Return a file's ``id`` and ``metadata`` without decoding it, or ``error``: why not."""
         return self._call({"path": path, "identify": True})
 
+    def kill(self) -> None:
+        """End the process for good, from any thread; who waits for its answer gets an error."""
+        with self._lock:
+            self._over = True
+            if self._process:
+                self._process.kill()
+
     def close(self) -> None:
-        """End the process; one that is at work is killed."""
-        if self._process:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+        """End the process and close its channels; one that is at work is killed."""
+        self.kill()
+        self._bury()
         self._stderr.close()
 
     def _call(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -116,43 +127,53 @@ class Worker:
         if line.endswith("\n"):
             answer: dict[str, Any] = json.loads(line)
             return answer
-        process.kill()
-        process.communicate()
-        self._process = None
+        cause = self._bury()
         if late.is_set():
             return {"error": f"took longer than {self.settings.timeout:g} s"}
-        return {"error": f"the decoder crashed ({self._cause(process.returncode)})"}
+        return {"error": f"the decoder crashed ({cause})"}
 
     def _start(self) -> subprocess.Popen[str]:
         self._stderr.seek(0)
         self._stderr.truncate()
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            encoding="ascii",
-            env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1")},
-        )
-        assert self._process.stdin
+        with self._lock:
+            if self._over:
+                raise MusicuError("the worker was closed")
+            try:
+                self._process = process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._stderr,
+                    encoding="ascii",
+                    env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1")},
+                )
+            except OSError as error:
+                raise MusicuError(f"a worker process cannot start: {error}") from None
+        assert process.stdin and process.stdout
         settings = {
             "model": self.settings.model,
             "describe": self.settings.describe,
             "memory": self.settings.memory,
             "nice": self.settings.nice,
         }
-        self._process.stdin.write(json.dumps(settings) + "\n")
-        self._process.stdin.flush()
-        assert self._process.stdout
+        with suppress(BrokenPipeError):  # it ended at once; the answer that is missing tells
+            process.stdin.write(json.dumps(settings) + "\n")
+            process.stdin.flush()
         # A worker that cannot even start is no file's fault, and must not be blamed on one.
-        if self._process.stdout.readline() != "ready\n":
-            self._process.communicate()
-            cause = self._cause(self._process.returncode)
-            raise MusicuError(f"a worker process cannot start: {cause}")
-        return self._process
+        if process.stdout.readline() != "ready\n":
+            raise MusicuError(f"a worker process cannot start: {self._bury()}")
+        return process
 
-    def _cause(self, code: int) -> str:
-        """Name what ended the process: its signal, or the last line it wrote."""
+    def _bury(self) -> str:
+        """Take leave of the process; name what ended it: its signal, or the last line it wrote."""
+        process, self._process = self._process, None
+        if process is None:
+            return "it was not running"
+        with suppress(subprocess.TimeoutExpired):  # its own end says more than a blow of ours
+            process.wait(timeout=_LAST_WORDS)
+        process.kill()
+        process.communicate()
+        code = process.returncode
         if code < 0:
             return signal.Signals(-code).name
         self._stderr.seek(0)
@@ -200,6 +221,7 @@ class Pool:
         self, settings: WorkerSettings, jobs: int, command: list[str] | None = None
     ) -> None:
         self._workers = [Worker(settings, command) for _ in range(jobs)]
+        self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
 
     def __enter__(self) -> Self:
@@ -211,6 +233,12 @@ class Pool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+        for worker in self._workers:
+            worker.kill()
+        # Only when no thread can start a process any more is nothing left behind.
+        for thread in self._threads:
+            thread.join()
         for worker in self._workers:
             worker.close()
 
@@ -247,7 +275,8 @@ class Pool:
                 results.put(None)
 
         for worker in self._workers:
-            threading.Thread(target=serve, args=(worker,), daemon=True).start()
+            self._threads.append(threading.Thread(target=serve, args=(worker,), daemon=True))
+            self._threads[-1].start()
         running = len(self._workers)
         while running:
             item = results.get()

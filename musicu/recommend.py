@@ -146,8 +146,9 @@ def filter_tracks(store: Store, where: str) -> NDArray[np.int64]:
         problem = error
     finally:
         store.db.set_authorizer(None)
+    why = " ".join(str(problem).split())
     raise MetadataError(
-        f"the filter {where!r} cannot be understood ({problem}); texts go in single quotes, lists "
+        f"the filter {where!r} cannot be understood ({why}); texts go in single quotes, lists "
         f"are asked with has(genres, 'Jazz'), columns are {', '.join(library_columns(store))}"
     )
 

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,7 +173,6 @@ class Store:
         application = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if empty and application == 0:
-            db.execute("PRAGMA journal_mode = WAL")
             db.executescript(
                 f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; "
                 f"PRAGMA user_version = {_FORMAT}; COMMIT;"
@@ -182,6 +181,10 @@ class Store:
             raise CatalogError(f"{self.path}: a SQLite file, but not a musicu catalog")
         elif version > _FORMAT:
             raise CatalogError(f"{self.path}: made by a newer musicu; upgrade musicu to open it")
+        # Readers and a writer side by side. Kept in the file: a process that meets another one at
+        # work on it need not wait to say so again.
+        with suppress(sqlite3.OperationalError):
+            db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA foreign_keys = ON")
         # With WAL this loses at most the last moments to a power cut, and never the file.
         db.execute("PRAGMA synchronous = NORMAL")

@@ -1,8 +1,8 @@
 """The other end of :mod:`musicu.pool`: a process that analyzes one file at a time.
 
 Started as ``python -m musicu.worker``. It reads a first line of settings and then one request a
-line, and answers each with one line, all JSON. It ends when its input does, so that it never
-outlives the process that started it.
+line, and answers each with one line, all JSON. It ends when its input does, even at work, so that
+it never outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import queue
 import signal
 import sys
+import threading
 from typing import Any
 
 from musicu.errors import AudioError
@@ -34,9 +36,18 @@ def main() -> None:
     encoder = Encoder.from_pretrained(settings["model"]) if settings["model"] else None
     answers.write("ready\n")
     answers.flush()
-    for line in sys.stdin:
-        answers.write(json.dumps(_answer(json.loads(line), encoder, settings)) + "\n")
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    while True:
+        request = json.loads(requests.get())
+        answers.write(json.dumps(_answer(request, encoder, settings)) + "\n")
         answers.flush()
+
+
+def _listen(requests: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        requests.put(line)
+    os._exit(0)  # nobody is left to answer to
 
 
 def _limit(settings: dict[str, Any]) -> None:

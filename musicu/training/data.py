@@ -66,6 +66,8 @@ class Material:
         Number of its clip; a mixture is a clip of its own.
     names : list of str
         Stem of each clip's file name; mixtures have a ``+`` in theirs.
+    blocks : list of int
+        Lengths of the teacher's outputs in an answer.
     """
 
     mel: NDArray[np.float16]
@@ -74,6 +76,7 @@ class Material:
     bounds: NDArray[np.int64]
     clips: NDArray[np.int64]
     names: list[str]
+    blocks: list[int]
 
 
 def find_audio(folders: Sequence[Path]) -> list[Path]:
@@ -183,6 +186,7 @@ def load_cache(folder: Path) -> Material:
     for clip, file in enumerate(files):
         with np.load(file) as stored:
             mel, answer, start = stored["mel"], stored["answers"], stored["starts"]
+            blocks = stored["blocks"].tolist()
         mels.append(mel)
         answers.append(answer)
         starts.append(start + at)
@@ -196,6 +200,7 @@ def load_cache(folder: Path) -> Material:
         bounds=np.concatenate(bounds),
         clips=np.concatenate(clips),
         names=[file.stem for file in files],
+        blocks=blocks,
     )
 
 
@@ -224,17 +229,22 @@ def _cache_clip(task: tuple[Path, Path | None], out: Path, seed: int) -> None:
         y = _mixture(y, load(other, sr=sr)[0], np.random.default_rng(seed))
     windows, times = log_mel(y, replace(teacher.front_end, window_hop=hop))
     name = session.get_inputs()[0].name
-    answers = np.concatenate(
-        [
-            np.concatenate(session.run(list(teacher.outputs), {name: windows[i : i + 8]}), axis=1)
-            for i in range(0, len(windows), 8)
-        ]
-    )
+    parts = [
+        session.run(list(teacher.outputs), {name: windows[i : i + 8]})
+        for i in range(0, len(windows), 8)
+    ]
+    outputs = [np.concatenate(part).astype(np.float16) for part in zip(*parts, strict=True)]
     mel = np.log10(np.maximum(mel_spectrogram(y, front_end).T, _FLOOR)).astype(np.float16)
     starts = np.rint(times * sr / front_end.hop_length).astype(np.int64)
     temporary = out.with_suffix(".tmp")
     with open(temporary, "wb") as file:
-        np.savez(file, mel=mel, answers=answers.astype(np.float16), starts=starts)
+        np.savez(
+            file,
+            mel=mel,
+            answers=np.concatenate(outputs, axis=1),
+            starts=starts,
+            blocks=[output.shape[1] for output in outputs],
+        )
     os.replace(temporary, out)
 
 

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from musicu.errors import ModelError
 from musicu.mel import FrontEnd
 from musicu.training.augment import augment, compress, mask
 from musicu.training.data import Material
@@ -22,7 +23,6 @@ from musicu.training.network import Student
 
 __all__ = ["Recipe", "Targets", "distil", "export"]
 
-# Power of two, and the floor at which `data` stores mel values: log10 -> power without surprises.
 _EMA = 0.999
 
 
@@ -94,7 +94,16 @@ class Targets:
             See :class:`Recipe`.
         blocks : sequence of int
             Lengths of the outputs; each output weighs the same, whatever its length.
+
+        Raises
+        ------
+        ModelError
+            The answers have fewer than ``dim`` numbers.
         """
+        if dim > answers.shape[1]:
+            raise ModelError(
+                f"the teacher says {answers.shape[1]} numbers a window: dim cannot be {dim}"
+            )
         x = answers.astype(np.float32)
         mean, scale = x.mean(axis=0), x.std(axis=0)
         scale = np.maximum(scale, 1e-3 * scale.max())
@@ -117,7 +126,6 @@ def distil(
     front_end: FrontEnd,
     folder: Path,
     *,
-    blocks: Sequence[int],
     hold_out: frozenset[str] = frozenset(),
     save_every: int = 200,
 ) -> Iterator[dict[str, float]]:
@@ -133,8 +141,6 @@ def distil(
         What the student hears.
     folder : Path
         Where ``checkpoint.pt`` is kept; one of the same recipe is continued.
-    blocks : sequence of int
-        Lengths of the teacher's outputs.
     hold_out : frozenset of str
         Clips kept out of training; the figure ``held_out`` is measured on them.
     save_every : int
@@ -148,7 +154,9 @@ def distil(
     """
     torch.manual_seed(recipe.seed)
     held = np.array([name in hold_out for name in material.names])[material.clips]
-    targets = Targets.fit(material.answers[~held], recipe.dim, whiten=recipe.whiten, blocks=blocks)
+    targets = Targets.fit(
+        material.answers[~held], recipe.dim, whiten=recipe.whiten, blocks=material.blocks
+    )
     wanted = torch.from_numpy(targets(material.answers))
     test = np.flatnonzero(held)[:: max(1, int(held.sum()) // 1000)]
     by_clip = _group(material.clips, np.flatnonzero(~held))

@@ -1,0 +1,39 @@
+# make demo   installs, synthesizes a small catalog, embeds it, asks for tracks like a new release
+# make test   installs everything the tests need, runs all checks
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := demo
+
+.PHONY: demo test check bench model clean
+
+demo: .venv/core
+	$(BIN)/python fixtures/make_demo.py $(DEMO)
+	$(BIN)/musicu embed $(DEMO)/music --catalog $(DEMO)/catalog.db
+	$(BIN)/musicu similar $(DEMO)/new_release.flac -n 8 --catalog $(DEMO)/catalog.db
+
+test: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: .venv/dev
+	$(BIN)/python bench/speed.py
+	$(BIN)/python bench/describe.py
+
+clean:
+	rm -rf .venv build dist *.egg-info $(DEMO) .mypy_cache .pytest_cache .ruff_cache
+
+# musicu needs Python 3.11 or later; PYTHON=python3.12 names another one than the default.
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+
+.venv/core: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/dev: .venv/core pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[dev,parquet,train]'
+	touch $@

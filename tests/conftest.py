@@ -1,0 +1,209 @@
+"""What the tests share: folders of their own, a small library of music, the program itself."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import mutagen
+import numpy as np
+import pytest
+from audio import notes, write
+from numpy.typing import NDArray
+
+from musicu.catalog import Catalog
+from musicu.model import find_model
+from musicu.store import Store, StoredModel
+
+RunCli = Callable[..., subprocess.CompletedProcess[str]]
+MakeStore = Callable[..., tuple[Store, StoredModel]]
+
+PROGRAM = Path(sys.executable).with_name("musicu")
+SECONDS = 4.0
+SONGS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "Alba/First Light/01 Dawn.flac": (
+        "flac",
+        44100,
+        {"artist": "Alba", "album": "First Light", "date": "1991", "genre": "Jazz"},
+    ),
+    "Alba/First Light/02 Noon.mp3": (
+        "mp3",
+        44100,
+        {"artist": ["Alba", "Bruno"], "album": "First Light", "date": "1991", "genre": "Soul"},
+    ),
+    "Bruno/Stones/01 Granite.ogg": (
+        "ogg",
+        44100,
+        {"artist": "Bruno", "album": "Stones", "date": "1999", "genre": ["Rock", "Jazz"]},
+    ),
+    "Bruno/Stones/02 Basalt.opus": (
+        "opus",
+        48000,
+        {"artist": "Bruno", "album": "Stones", "date": "1999", "genre": "Rock"},
+    ),
+    "Carla/Tide/01 Ebb.m4a": (
+        "m4a",
+        44100,
+        {"artist": "Carla", "album": "Tide", "date": "2005", "genre": "Jazz"},
+    ),
+    "Carla/Tide/02 Flow.flac": (
+        "flac",
+        22050,
+        {"artist": "Carla", "album": "Tide", "date": "2005", "genre": "Ambient"},
+    ),
+    "Dora/Night.wav": ("wav", 16000, {}),
+    "Dora/Solo.aiff": ("aiff", 44100, {}),
+}
+NOT_AUDIO = ("Alba/First Light/cover.jpg", "read me.txt")
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A folder of music and the catalog in which it is embedded."""
+
+    folder: Path
+    db: Path
+
+    def __truediv__(self, name: str) -> Path:
+        return self.folder / name
+
+    def open(self) -> Catalog:
+        return Catalog(self.db)
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test out of the user's own folders."""
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.setenv("MUSICU_CATALOG", str(tmp_path / "music.db"))
+    monkeypatch.setenv("MUSICU_MODELS", str(tmp_path / "models"))
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """Eight short songs in seven formats, embedded once; not to be changed."""
+    folder = tmp_path_factory.mktemp("original") / "library"
+    for seed, (name, (form, sr, tags)) in enumerate(SONGS.items()):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, notes(sr, SECONDS, seed=seed), sr, form)
+        if tags:
+            retag(path, title=path.stem[3:], **tags)
+    for name in NOT_AUDIO:
+        (folder / name).write_bytes(b"\xff\xd8\xff\xe0 not music")
+    db = folder.with_name("music.db")
+    with Catalog(db) as catalog:
+        summary = catalog.add_folder(folder, jobs=2)
+    assert (summary.embedded, summary.skipped, summary.failed) == (8, 2, 0)
+    return Shelf(folder, db)
+
+
+@pytest.fixture
+def shelf(original: Shelf, tmp_path: Path) -> Shelf:
+    """A copy of the library and of its catalog, to do with as one likes."""
+    copy = Shelf(tmp_path / "library", tmp_path / "music.db")
+    shutil.copytree(original.folder, copy.folder)
+    shutil.copyfile(original.db, copy.db)
+    db = sqlite3.connect(copy.db)
+    with db:
+        for table in ("files", "roots"):
+            db.execute(
+                f"UPDATE {table} SET path = replace(path, ?, ?)",
+                (str(original.folder), str(copy.folder)),
+            )
+    db.close()
+    return copy
+
+
+@pytest.fixture(scope="session")
+def run_cli() -> RunCli:
+    """Run ``musicu`` in a process of its own; the result has its status and both outputs."""
+
+    def run(*args: str | os.PathLike[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, **options.pop("env", {})}
+        return subprocess.run(
+            [PROGRAM, *args],
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=120,
+            env=env,
+            check=False,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture
+def make_store(tmp_path: Path) -> Iterator[MakeStore]:
+    """Return a function that fills a new catalog with given vectors, nothing decoded."""
+    opened: list[Store] = []
+
+    def make(
+        vectors: NDArray[np.float32],
+        tags: Sequence[dict[str, Any]] | None = None,
+        path: Path | None = None,
+        *,
+        sha256: str = "a" * 64,
+    ) -> tuple[Store, StoredModel]:
+        path = path or tmp_path / f"made{len(opened)}.db"
+        path.unlink(missing_ok=True)
+        store = Store(path, create=True)
+        opened.append(store)
+        model = replace(find_model(), id="made", sha256=sha256, dim=vectors.shape[1])
+        stored = store.use_model(model)
+        with store.change():
+            for number, vector in enumerate(vectors):
+                add_track(store, stored, number, vector, tags[number] if tags else None)
+        return store, stored
+
+    yield make
+    for store in opened:
+        store.close()
+
+
+def add_track(
+    store: Store,
+    model: StoredModel,
+    number: int,
+    vector: NDArray[np.float32],
+    tags: dict[str, Any] | None = None,
+) -> int:
+    """Insert a track with a file and a vector."""
+    track = store.put_track(
+        {
+            "id": f"{number:032x}",
+            "seconds": 60.0,
+            "codec": "flac",
+            "sr": 44100,
+            "channels": 2,
+            "problem": None,
+            "descriptors": None,
+        }
+    )
+    store.put_file(f"/music/{number:06}.flac", 1, 1, kind="audio", track=track, tags=tags)
+    store.put_vector(model, track, vector)
+    return track
+
+
+def unit(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Bring rows to length 1."""
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.asarray(rows / lengths, dtype=np.float32)
+
+
+def retag(path: Path, **tags: Any) -> None:
+    """Write tags with mutagen, as a tagger would."""
+    file = mutagen.File(path, easy=True)
+    if file.tags is None:
+        file.add_tags()
+    for name, value in tags.items():
+        file[name] = value
+    file.save()

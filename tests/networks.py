@@ -1,0 +1,42 @@
+"""Model folders with networks so small that their output can be computed by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# A front end with few bands, so that the folder is written in no time.
+FRONT_END = {"preset": "musicu", "n_mels": 8, "window": 20, "window_hop": 20}
+
+
+def mean_network(
+    file: Path, *, shape: tuple[int, ...] = (20, 8), axes: tuple[int, ...] = (1,)
+) -> None:
+    """Write a network that averages its input [batch, *shape] over some axes."""
+    onnx = pytest.importorskip("onnx")
+    tensor = onnx.helper.make_tensor_value_info
+    rest = [n for axis, n in enumerate(shape, start=1) if axis not in axes]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("ReduceMean", ["mel"], ["vector"], axes=axes, keepdims=0)],
+        "mean",
+        [tensor("mel", onnx.TensorProto.FLOAT, ["batch", *shape])],
+        [tensor("vector", onnx.TensorProto.FLOAT, ["batch", *rest])],
+    )
+    opsets = [onnx.helper.make_opsetid("", 13)]
+    file.write_bytes(
+        onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+    )
+
+
+def model_folder(folder: Path, **config: Any) -> Path:
+    """Write a model folder named by ``id``: the mean over time of eight mel bands."""
+    config = {"id": "mean", "dim": 8, "front_end": FRONT_END, "license": "MIT", **config}
+    folder = folder / "source" / str(config["id"]).replace("/", "_")
+    folder.mkdir(parents=True)
+    mean_network(folder / "encoder.onnx")
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "README.md").write_text("# A model\n", encoding="utf-8")
+    return folder
