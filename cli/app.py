@@ -150,18 +150,18 @@ def similar(
             exclude_same_album=exclude_same_album,
             model=model,
         )
-    rows = [asdict(match) for match in matches]
-    for row in rows:
-        del row["seconds"]
-    emit(rows, form, table=["rank", "score", "artist", "title", "album", "path"])
-    if len(matches) < n:
-        say(f"{len(matches)} of {n}: no more tracks pass the filters", quiet=quiet)
     if m3u8 is not None:
         from musicu.playlist import PlaylistEntry, write_m3u8
 
         entries = [PlaylistEntry(m.path, m.title, m.artist, m.seconds) for m in matches]
         for entry in write_m3u8(m3u8, entries):
             say(f"not in {m3u8}: {entry.path!r}, a name that a playlist cannot hold")
+    rows = [asdict(match) for match in matches]
+    for row in rows:
+        del row["seconds"]
+    emit(rows, form, table=["rank", "score", "artist", "title", "album", "path"])
+    if len(matches) < n:
+        say(f"{len(matches)} of {n}: no more tracks pass the filters", quiet=quiet)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import csv as csv_module
 import json as json_module
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -11,6 +12,8 @@ from typing import Annotated, Any
 import typer
 
 __all__ = ["Catalog", "Csv", "Format", "Json", "Nl", "Quiet", "Tsv", "chosen", "emit", "say"]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 Catalog = Annotated[
     Path | None,
@@ -95,7 +98,7 @@ def _table(rows: list[Mapping[str, Any]], columns: list[str]) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=100_000, no_color=True)
     with console.capture() as captured:
         console.print(table)
-    for line in captured.get().splitlines():
+    for line in captured.get().rstrip("\n").split("\n"):
         sys.stdout.write(line.rstrip() + "\n")
 
 
@@ -106,5 +109,5 @@ def _cell(value: Any) -> str:
         return f"{value:.3f}"
     if isinstance(value, list | tuple):
         return ", ".join(map(_cell, value))
-    # A line break in a name must not break the table.
-    return str(value).replace("\n", "\\n").replace("\r", "\\r")
+    # Line breaks in a name must not break the table, nor escapes in a tag color the terminal.
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(value))

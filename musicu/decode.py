@@ -8,6 +8,7 @@ feed one resampler, soxr.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from musicu.errors import AudioError
 from musicu.headers import ends_early, promised_seconds
 
-__all__ = ["AUDIO_SUFFIXES", "LARGEST", "AudioStream", "identify", "load"]
+__all__ = ["AUDIO_SUFFIXES", "LARGEST", "MOST_CHANNELS", "AudioStream", "identify", "load"]
 
 Array = NDArray[np.float32]
 Tap = Callable[[Array, int], None]
@@ -44,6 +45,9 @@ _BLOCK = 65536
 _IDENTITY = "musicu-audio-1"
 # A header may promise up to half a second more than there is (encoder padding, rounding).
 _MISSING_SECONDS = 0.5
+# A damaged header may state anything. DSD512 decodes at 2.8 MHz; FFmpeg mixes up to 64 channels.
+_RATES = range(1000, 3_000_000)
+MOST_CHANNELS = 64
 # 32-bit integers stored as floats without scaling reach this; damaged floats go up to 1e38, and
 # their power is no number any more.
 LARGEST = 2.0**31 + 1
@@ -111,8 +115,9 @@ class AudioStream:
                 resampler = _Resampler(rate, self.sr or self.native_sr)
             self.seconds += len(block) / rate
             yield resampler.push(block)
-        if resampler:
-            yield resampler.finish()
+        if resampler is None:
+            raise AudioError(self.path, self.problem or "no audio samples")
+        yield resampler.finish()
 
     def _first_that_reads(self) -> Iterator[tuple[Array, int]]:
         """Blocks from FFmpeg, or from libsndfile if FFmpeg finds no audio at all."""
@@ -146,6 +151,7 @@ class AudioStream:
                 if mixer is None or mixer.key != key:
                     if mixer:
                         yield from self._mono(mixer.finish(), mixer.rate)
+                    self._check(frame.sample_rate, frame.layout.nb_channels)
                     mixer = _Mixer(frame, key, keep_channels=self.tap is not None)
                     if not self.native_sr:
                         self.native_sr, self.channels = frame.sample_rate, mixer.channels
@@ -180,19 +186,22 @@ class AudioStream:
 
         try:
             # Without a name libsndfile cannot take any bytes under "*.au" for raw samples.
-            with open(self.path, "rb") as raw, soundfile.SoundFile(raw) as file:
+            with _SndFile(self.path) as raw, soundfile.SoundFile(raw) as file:
+                self._check(file.samplerate, file.channels)
                 self.codec = f"{file.format}/{file.subtype}".lower()
                 self.native_sr, self.channels = file.samplerate, file.channels
                 while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
                     yield from self._mono(iter([np.ascontiguousarray(block.T)]), file.samplerate)
         except soundfile.SoundFileError as error:
             raise AudioError(self.path, str(error)) from None
-        if not self.native_sr:
-            raise AudioError(self.path, "no audio samples")
         # FFmpeg saw no packets here, so the identity is that of the file's bytes.
         self.problem = None
         with open(self.path, "rb") as raw:
             self.digest = hashlib.file_digest(raw, "sha256").hexdigest()[:32]
+
+    def _check(self, rate: int, channels: int) -> None:
+        if rate not in _RATES or not 1 <= channels <= MOST_CHANNELS:
+            raise AudioError(self.path, f"not audio: {channels} channels at {rate} Hz")
 
     def _note(self, problem: str) -> None:
         if self.problem is None:
@@ -253,6 +262,16 @@ class _Mixer:
                 yield self._graph.pull().to_ndarray().astype(np.float32, copy=False)
             except (av.BlockingIOError, av.EOFError):
                 return
+
+
+class _SndFile(io.FileIO):
+    """A file as libsndfile likes it; after a damaged header it seeks before the start."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return super().seek(offset, whence)
+        except OSError:
+            return self.tell()
 
 
 class _Resampler:

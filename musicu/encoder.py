@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.decode import LARGEST
+from musicu.decode import LARGEST, MOST_CHANNELS
 from musicu.errors import AudioError, ModelError
 from musicu.mel import MelStream, Windower, compress
 from musicu.model import Model, find_model
@@ -19,8 +19,6 @@ Array = NDArray[np.float32]
 
 # Below a peak of -100 dBFS there is nothing but the dither of 16-bit silence.
 SILENCE = 1e-5
-# Nobody records more; more are samples in the place of channels.
-_MOST_CHANNELS = 64
 # Windows a call: enough to amortize the call, few enough to stay in cache.
 _BATCH = 8
 
@@ -135,7 +133,7 @@ class Encoder:
 
     def _embedder(self, y: Array, sr: int) -> Embedder:
         y = np.atleast_2d(y)
-        if y.ndim != 2 or y.size == 0 or len(y) > _MOST_CHANNELS:
+        if y.ndim != 2 or y.size == 0 or len(y) > MOST_CHANNELS:
             raise AudioError("<array>", f"samples must be [n] or [channels, n], not {y.shape}")
         if not np.abs(y).max() < LARGEST:  # nor is NaN
             raise AudioError("<array>", "samples that are not numbers, or beyond any scale")

@@ -41,7 +41,7 @@ class Summary:
     partial : int
         Of those embedded, readable in part only.
     failed : int
-        Audio by name that could not be used; each has its reason in the catalog.
+        Could not be used, now or when last looked at; each has its reason in the catalog.
     skipped : int
         Not opened: pictures, texts, hidden files, marked folders.
     missing : int
@@ -175,7 +175,11 @@ def ingest(
             store.db.execute(
                 "INSERT OR IGNORE INTO roots VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
             )
-        # What is gone here and lies elsewhere was moved.
+        # What is gone here and lies elsewhere was moved, and what a sheet said of it with it.
+        store.db.execute(
+            "UPDATE files SET sheet = gone.sheet FROM files gone WHERE gone.track = files.track"
+            " AND gone.missing AND gone.sheet != '{}' AND NOT files.missing AND files.sheet = '{}'"
+        )
         store.db.execute(
             "DELETE FROM files WHERE missing AND track IN"
             " (SELECT track FROM files WHERE NOT missing)"
@@ -237,7 +241,9 @@ def _compare(
                 if not same:
                     plan.passed.append(found)
             elif row and same and not force and _settled(row, ready, retry=retry):
-                summary.unchanged += 1
+                # A failure that stands is a failure still.
+                summary.failed += row.kind == "error"
+                summary.unchanged += row.kind != "error"
             else:
                 plan.todo.append(found)
     plan.gone = [

@@ -1,0 +1,79 @@
+"""What the documents show runs: every command of the README and every docstring's example."""
+
+import doctest
+import importlib
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BIN = Path(sys.executable).parent
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo, as `make demo` leaves it."""
+    place = tmp_path_factory.mktemp("readme")
+    make = [sys.executable, str(ROOT / "fixtures/make_demo.py"), "demo"]
+    subprocess.run(make, cwd=place, check=True, capture_output=True)
+    return place
+
+
+def run(script: str, folder: Path, shell: list[str]) -> None:
+    env = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder), "MUSICU_CATALOG": "music.db"}
+    result = subprocess.run(
+        [*shell, script], cwd=folder, env=env, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, f"{script}\n{result.stderr}"
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_runs(folder: Path) -> None:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    commands = [line for line in lines if line.startswith("musicu ")]
+    assert len(commands) > 10
+    run("\n".join(commands), folder, ["bash", "-ec"])
+
+
+@pytest.mark.slow
+def test_every_python_example_of_the_readme_runs(folder: Path) -> None:
+    examples = blocks("python")
+    assert examples
+    for example in examples:
+        run(example, folder, [sys.executable, "-W", "error", "-c"])
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = set(re.findall(r"^make ([a-z]+)", README, flags=re.MULTILINE))
+    assert named
+    assert named <= targets
+
+
+def test_every_file_that_the_documents_name_exists() -> None:
+    for document in ("README.md", "ARCHITECTURE.md"):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (ROOT / link).exists(), f"{document} links to {link}"
+
+
+@pytest.mark.parametrize("module", ["decode", "encoder", "catalog"])
+def test_examples_in_docstrings_run(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures")
+    monkeypatch.chdir(tmp_path)
+    loaded = importlib.import_module(f"musicu.{module}")
+    names = {"musicu": importlib.import_module("musicu")}
+    result = doctest.testmod(loaded, extraglobs=names)
+    assert result.attempted
+    assert not result.failed
