@@ -77,7 +77,7 @@ class AudioStream:
     seconds : float
         Length of the audio that could be read.
     peak : float
-        Largest absolute value before resampling (full scale = 1).
+        Largest absolute value of the mono mix, before resampling (full scale = 1).
     digest : str
         Identity of the audio (see :func:`identify`), 32 hex digits.
     problem : str or None
@@ -176,10 +176,14 @@ class AudioStream:
                 np.copyto(block, 0.0, where=~(np.abs(block) < LARGEST))
                 self._note("samples that are not numbers, or beyond any scale")
                 peak = _peak(block)
-            self.peak = max(self.peak, peak)
             if self.tap:
                 self.tap(block, rate)
-            yield (block[0] if len(block) == 1 else block.mean(axis=0, dtype=np.float32)), rate
+            mono = block[0]
+            if len(block) > 1:
+                mono = block.mean(axis=0, dtype=np.float32)
+                peak = _peak(mono)
+            self.peak = max(self.peak, peak)
+            yield mono, rate
 
     def _sndfile(self) -> Iterator[tuple[Array, int]]:
         import soundfile
@@ -196,8 +200,8 @@ class AudioStream:
             raise AudioError(self.path, str(error)) from None
         # FFmpeg saw no packets here, so the identity is that of the file's bytes.
         self.problem = None
-        with open(self.path, "rb") as raw:
-            self.digest = hashlib.file_digest(raw, "sha256").hexdigest()[:32]
+        with open(self.path, "rb") as content:
+            self.digest = hashlib.file_digest(content, "sha256").hexdigest()[:32]
 
     def _check(self, rate: int, channels: int) -> None:
         if rate not in _RATES or not 1 <= channels <= MOST_CHANNELS:

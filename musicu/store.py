@@ -49,8 +49,8 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE INDEX IF NOT EXISTS files_track ON files (track);
 CREATE TABLE IF NOT EXISTS vectors (
     model INTEGER NOT NULL REFERENCES models, track INTEGER NOT NULL REFERENCES tracks,
-    vector BLOB NOT NULL, PRIMARY KEY (model, track)
-) WITHOUT ROWID;
+    vector BLOB NOT NULL, UNIQUE (model, track)  -- its index lists tracks without their vectors
+);
 CREATE TABLE IF NOT EXISTS roots (path TEXT PRIMARY KEY) WITHOUT ROWID;
 -- Any change of the vectors changes the stamp that a matrix file carries in its name.
 INSERT OR IGNORE INTO meta VALUES ('vectors', hex(randomblob(8)));

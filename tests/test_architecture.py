@@ -14,8 +14,9 @@ import musicu
 ROOT = Path(__file__).resolve().parent.parent
 # Each module imports only modules before it.
 ORDER = (
-    "errors headers decode mel loudness pulse model encoder descriptors names metadata tags sheet playlist "
-    "analyze worker pool scan store ingest index recommend export inventory catalog"
+    "errors headers decode mel loudness pulse model encoder descriptors names metadata tags "
+    "sheet playlist analyze worker pool scan store ingest index recommend export inventory "
+    "catalog"
 ).split()
 # A model is installed only if it runs, and what runs it needs to know what a model is.
 BACKWARD = {("model", "encoder")}

@@ -156,6 +156,22 @@ def test_more_windows_than_a_batch_are_each_embedded_alone(encoder: Encoder) -> 
     np.testing.assert_allclose(vectors[9], alone / np.linalg.norm(alone), atol=BLOCKS)
 
 
+def test_long_track_reaches_the_network_in_small_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Encoder.from_pretrained(model_folder(tmp_path))
+    run, sizes = encoder.run, []
+
+    def counted(windows: Array) -> Array:
+        sizes.append(len(windows))
+        return run(windows)
+
+    monkeypatch.setattr(encoder, "run", counted)
+    windows, _ = encoder.embed_windows(noise(SR, 30.0)[0], SR)
+    assert sum(sizes) == len(windows) > 50
+    assert max(sizes) <= 16
+
+
 def test_silent_lead_in_moves_the_vector_little(encoder: Encoder) -> None:
     y = music()
     late = np.concatenate([np.zeros(2 * SR, dtype=np.float32), y])

@@ -51,6 +51,7 @@ def test_any_change_of_a_vector_makes_another_matrix_and_removes_the_old(
         lambda: None,
         lambda: add_track(store, model, 50, VECTORS[0]),
         lambda: store.put_vector(model, 1, VECTORS[9]),
+        lambda: store.db.execute("UPDATE vectors SET vector = zeroblob(64) WHERE track = 51"),
         lambda: store.drop_files(["/music/000002.flac"]),
     ):
         with store.change():
@@ -61,7 +62,7 @@ def test_any_change_of_a_vector_makes_another_matrix_and_removes_the_old(
         stored = store.db.execute("SELECT track, vector FROM vectors ORDER BY track").fetchall()
         assert index.tracks.tolist() == [track for track, _ in stored]
         assert index.matrix.tobytes() == b"".join(vector for _, vector in stored)
-    assert len(seen) == 4
+    assert len(seen) == 5
     assert 3 not in index and 51 in index
 
 

@@ -27,8 +27,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copyfile(ROOT / name, source / name)
     target = tmp_path_factory.mktemp("wheel")
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", source, "--no-deps", "--no-build-isolation"]
-        + ["--no-index", "--disable-pip-version-check", "-q", "-w", target],
+        [sys.executable, "-m", "pip", "wheel", str(source), "--no-deps", "--no-build-isolation"]
+        + ["--no-index", "--disable-pip-version-check", "-q", "-w", str(target)],
         check=True,
         capture_output=True,
     )

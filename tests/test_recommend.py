@@ -56,14 +56,15 @@ def _queries(shelf: Shelf, kind: str) -> str | Path:
         shutil.copyfile(song, copy)
     if kind == "retagged":
         retag(copy, title="Quite another", artist="Somebody", album="Else")
-    return {
+    queries: dict[str, str | Path] = {
         "path": song,
         "id": track["id"],
         "upper-case id": track["id"].upper(),
         "prefix": track["id"][:6],
         "copy": copy,
         "retagged": copy,
-    }[kind]
+    }
+    return queries[kind]
 
 
 @pytest.mark.parametrize("kind", ["path", "id", "upper-case id", "prefix", "copy", "retagged"])
@@ -83,8 +84,12 @@ def test_a_stored_track_and_the_same_file_as_a_new_one_agree(shelf: Shelf, tmp_p
     copy = tmp_path / "new.opus"
     shutil.copyfile(song, copy)
     with shelf.open() as catalog:
-        for options in ({}, {"exclude_same_artist": True}, {"exclude_same_album": True}):
-            assert catalog.similar(copy, **options) == catalog.similar(song, **options)
+        for alike in (False, True):
+            new, stored = (
+                catalog.similar(query, exclude_same_artist=alike, exclude_same_album=alike)
+                for query in (copy, song)
+            )
+            assert new == stored
 
 
 def test_a_stored_file_that_has_changed_is_a_new_query(shelf: Shelf) -> None:
