@@ -19,9 +19,6 @@ def main() -> None:
     except MusicuError as error:
         print(f"error: {error}".replace("\n", " "), file=sys.stderr)  # noqa: T201
         sys.exit(1)
-    except BrokenPipeError:  # `musicu catalog list | head`
-        sys.stderr.close()
-        sys.exit(0)
     except Exception as error:
         import sqlite3  # here because --help can do without
 

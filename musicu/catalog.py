@@ -210,7 +210,7 @@ class Catalog:
         if isinstance(query, np.ndarray):
             vector, id, about = self._unit(query, current), None, Metadata()
         else:
-            vector, id, about = self._query(os.fspath(query), current, index)
+            vector, id, about = self._query(os.fspath(query), current, index, model)
         return rank(
             self._store,
             index,
@@ -316,8 +316,9 @@ class Catalog:
             if model.sha256 == stored.sha256:
                 return model
         raise ModelError(
-            f"{self._store.path}: embedded with {stored.name}, which is not installed; to embed "
-            f"everything again: musicu embed --model {find_model().id} --catalog {self._store.path}"
+            f"{self._store.path}: embedded with {stored.name}, which is not installed: "
+            f"'musicu models add FOLDER' installs it; to embed everything again with another: "
+            f"musicu embed --model {find_model().id} --catalog {self._store.path}"
         )
 
     def _current_model(self, wanted: PathLike | None) -> StoredModel:
@@ -346,13 +347,13 @@ class Catalog:
         return vector / np.float32(norm)
 
     def _query(
-        self, query: str, model: StoredModel, index: Index
+        self, query: str, model: StoredModel, index: Index, wanted: PathLike | None
     ) -> tuple[NDArray[np.float32], str, Metadata]:
         """Vector, identity and metadata of a stored track or of a file."""
         path = os.path.abspath(query)
         row = self._find_file(path)
         if row is None and os.path.exists(path):
-            return self._query_file(path, model)
+            return self._query_file(path, model, wanted)
         if row is None:
             row = self._find_id(query)
         track, id, metadata = row
@@ -391,9 +392,11 @@ class Catalog:
         raise CatalogError(f"{query}: {what}")
 
     def _query_file(
-        self, path: str, model: StoredModel
+        self, path: str, model: StoredModel, wanted: PathLike | None
     ) -> tuple[NDArray[np.float32], str, Metadata]:
         """Analyze a file that is not in the catalog, in a worker: it may be broken."""
-        settings = WorkerSettings(model=str(self._installed(model).folder))
+        # The model asked for has the catalog's weights (see _current_model), wherever it lies.
+        found = find_model(wanted) if wanted is not None else self._installed(model)
+        settings = WorkerSettings(model=str(found.folder))
         answer = analyze_isolated(path, settings)
         return answer["vector"], answer["id"], Metadata.from_dict(answer["metadata"])

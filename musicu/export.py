@@ -79,14 +79,17 @@ def export(store: Store, model: StoredModel, target: str | os.PathLike[str]) -> 
 
 
 def _npz(file: IO[bytes], table: dict[str, list[Any]], vectors: NDArray[np.float32]) -> None:
-    kept = ("model_id", "model_version", "model_sha256")
+    def texts(name: str) -> NDArray[np.str_]:
+        return np.array(table[name], dtype=np.str_)  # never objects, which would be pickled
+
     np.savez(
         file,
-        allow_pickle=False,
-        ids=np.array(table["id"], dtype=np.str_),
-        paths=np.array(table["path"], dtype=np.str_),
+        ids=texts("id"),
+        paths=texts("path"),
         vectors=vectors,
-        **{name: np.array(table[name], dtype=np.str_) for name in kept},
+        model_id=texts("model_id"),
+        model_version=texts("model_version"),
+        model_sha256=texts("model_sha256"),
     )
 
 

@@ -49,13 +49,13 @@ class Index(Mapping[int, NDArray[np.float32]]):
             ).fetchall()
             tracks = np.array(rows, dtype=np.int64).reshape(-1)
             shape = (len(tracks), model.dim)
-            prefix = f"{store.path.name}-{model.sha256[:8]}-"
-            file = store.path.with_name(f"{prefix}{stamp}.npy")
+            file = store.path.with_name(f"{store.path.name}-{model.sha256[:8]}-{stamp}.npy")
             matrix = _map(file, shape)
             if matrix is None:
                 matrix = _build(store, model, shape, file)
-                for old in store.path.parent.glob(f"{glob.escape(prefix)}*.npy"):
-                    if old != file:
+                # The stamp is of the whole catalog: with another one, any model's matrix is stale.
+                for old in store.path.parent.glob(f"{glob.escape(store.path.name)}-????????-*.npy"):
+                    if not old.stem.endswith(f"-{stamp}"):
                         old.unlink(missing_ok=True)
         return cls(tracks, matrix)
 

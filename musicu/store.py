@@ -154,7 +154,8 @@ class Store:
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool) -> None:
         self.path = Path(path).absolute()
-        if not self.path.exists():
+        self._made = not self.path.exists()
+        if self._made:
             if not create:
                 raise CatalogError(f"no catalog at {path}: 'musicu embed FOLDER' makes one")
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -190,8 +191,12 @@ class Store:
         db.execute("PRAGMA synchronous = NORMAL")
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; one made for nothing (a folder's name was wrong) does not stay."""
+        for_nothing = self._made and self.current_model() is None
+        self._made = False  # closing twice is no error
         self.db.close()
+        if for_nothing:
+            self.path.unlink(missing_ok=True)
 
     @contextmanager
     def change(self) -> Iterator[None]:

@@ -118,7 +118,7 @@ def test_only_matrices_of_the_same_catalog_are_removed(
     folder = tmp_path / "[a]*"
     folder.mkdir()
     store, model = make_store(VECTORS, path=folder / "m[1]*.db")
-    foreign = [folder / "m1.db-aaaaaaaa-0.npy", folder / "m[1]*.db-bbbbbbbb-0.npy"]
+    foreign = [folder / "m1.db-aaaaaaaa-0.npy", folder / "m[1]*.db-notes.npy"]
     for file in foreign:
         file.touch()
     for number in range(2):
