@@ -321,8 +321,11 @@ def _packets(stream: AudioStream) -> Iterator[Any]:
         source: Any = f"file:{path}"
     except UnicodeEncodeError:  # a name that is not valid UTF-8: FFmpeg reads through Python
         source = open(path, "rb")  # noqa: SIM115 - closed below, with the container
+    # Tags that are not UTF-8 must not keep the audio from being read; PyAV 19 bears them unasked.
+    old = int(av.__version__.split(".")[0]) < 19
+    lenient: dict[str, Any] = {"metadata_errors": "replace"} if old else {}
     try:
-        container = av.open(source, options=_OPTIONS, metadata_errors="replace")
+        container = av.open(source, options=_OPTIONS, **lenient)
     except (av.FFmpegError, OSError) as error:
         if not isinstance(source, str):
             source.close()

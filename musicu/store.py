@@ -161,9 +161,16 @@ class Store:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
+        except sqlite3.Error as error:
+            raise CatalogError(f"{path}: cannot be opened ({error})") from None
+        try:
             self._prepare()
         except sqlite3.Error as error:
+            self.db.close()
             raise CatalogError(f"{path}: not a catalog that can be opened ({error})") from None
+        except CatalogError:
+            self.db.close()
+            raise
         self.db.text_factory = _text
         self.db.create_function("has", 2, _has, deterministic=True)
 
