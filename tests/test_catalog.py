@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def _stamp(catalog: Catalog) -> str:
 
 def _rows(db: Path) -> dict[bytes, tuple[str, bytes]]:
     """Path to identity and vector, of all that is embedded with the current model."""
-    with Store(db, create=False).db as connection:
+    with closing(Store(db, create=False).db) as connection:
         rows = connection.execute(
             "SELECT f.path, t.id, v.vector FROM files f JOIN tracks t USING (track)"
             " JOIN vectors v USING (track) JOIN meta ON key = 'model' AND value = v.model"
