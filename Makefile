@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test check bench model clean
+.PHONY: demo test bench clean
 
 demo: .venv/core
 	$(BIN)/python fixtures/make_demo.py $(DEMO)
