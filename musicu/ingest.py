@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
 
@@ -153,14 +153,8 @@ def ingest(
                 return answer
         return worker.analyze(found.path)
 
-    base = settings or WorkerSettings(model=None)
-    told = WorkerSettings(
-        model=str(model.folder),
-        describe=describe,
-        timeout=base.timeout,
-        memory=base.memory,
-        nice=base.nice,
-    )
+    limits = settings or WorkerSettings(model=None)
+    told = replace(limits, model=str(model.folder), describe=describe)
     total_bytes, done_bytes, done = sum(f.size for f in todo), 0, 0
     if todo:
         with Pool(told, min(jobs, len(todo)), command) as pool, _interruptible(pool, summary):
