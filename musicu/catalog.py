@@ -21,7 +21,7 @@ from musicu.model import Model, find_model, list_models
 from musicu.pool import WorkerSettings, analyze_isolated
 from musicu.recommend import Match, filter_tracks, library_columns, rank
 from musicu.sheet import load_sheet
-from musicu.store import Store, StoredModel, catalog_path
+from musicu.store import LIST_COLUMNS, Store, StoredModel, catalog_path
 
 __all__ = ["Catalog"]
 
@@ -229,11 +229,10 @@ class Catalog:
         rows = self._store.db.execute(
             f"SELECT track, {', '.join(names)} FROM library ORDER BY path"
         )
-        lists = {"artists", "genres", "mb_artists"}
         for track, *values in rows:
             if chosen is None or track in chosen:
                 yield {
-                    name: json.loads(value) if name in lists and value else value
+                    name: json.loads(value) if name in LIST_COLUMNS and value else value
                     for name, value in zip(names, values, strict=True)
                 }
 
@@ -270,8 +269,7 @@ class Catalog:
             The catalog knows nothing there.
         """
         absolute = os.path.abspath(os.fspath(path))
-        known = [p for p in self._store.files() if p == absolute]
-        known += list(self._store.files(absolute))
+        known = list(self._store.files(absolute))
         if not known:
             raise CatalogError(f"{os.fspath(path)}: not in the catalog {self._store.path}")
         if dry_run:

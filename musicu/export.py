@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from musicu.errors import CatalogError, MissingExtraError
 from musicu.index import Index
 from musicu.recommend import library_columns
-from musicu.store import Store, StoredModel
+from musicu.store import LIST_COLUMNS, Store, StoredModel
 
 __all__ = ["export"]
 
@@ -110,9 +110,8 @@ def _parquet(file: IO[bytes], table: dict[str, list[Any]], vectors: NDArray[np.f
         import pyarrow.parquet
     except ImportError:
         raise MissingExtraError("pyarrow", "parquet") from None
-    lists = ("artists", "genres", "mb_artists")
     columns = {
-        name: [json.loads(v) if v else [] for v in values] if name in lists else values
+        name: [json.loads(v) if v else [] for v in values] if name in LIST_COLUMNS else values
         for name, values in table.items()
     }
     # Parquet's texts are UTF-8: a name that is not keeps its bytes as \xNN.

@@ -17,7 +17,7 @@ from musicu.model import Model
 from musicu.pool import Pool, Worker, WorkerSettings
 from musicu.scan import Found, scan
 from musicu.sheet import Sheet
-from musicu.store import FileRow, Store, StoredModel
+from musicu.store import FileRow, Store, StoredModel, lies_under
 
 __all__ = ["Progress", "Summary", "ingest", "update_sheet"]
 
@@ -191,7 +191,7 @@ def update_sheet(store: Store, sheet: Sheet, roots: Sequence[str]) -> tuple[str,
     ).fetchall()
     changes = []
     for path, isrc in rows:
-        if any(_under(path, root) for root in roots) and (found := sheet.lookup(path, isrc)):
+        if any(lies_under(path, root) for root in roots) and (found := sheet.lookup(path, isrc)):
             changes.append((json.dumps(found.to_dict()), os.fsencode(path)))
     with store.change():
         store.db.executemany("UPDATE files SET sheet = ? WHERE path = CAST(? AS TEXT)", changes)
@@ -243,7 +243,7 @@ def _compare(
     plan.gone = [
         path
         for path, row in known.items()
-        if path not in seen and not row.missing and any(_under(path, root) for root in roots)
+        if path not in seen and not row.missing and any(lies_under(path, root) for root in roots)
     ]
     summary.found, summary.pending = len(seen), len(plan.todo)
     summary.missing = sum(known[path].track is not None for path in plan.gone)
@@ -300,10 +300,6 @@ def _store(
         track=track,
         tags=answer["metadata"],
     )
-
-
-def _under(path: str, root: str) -> bool:
-    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
 
 
 @contextmanager

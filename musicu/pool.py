@@ -18,7 +18,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -150,14 +150,8 @@ class Worker:
             except OSError as error:
                 raise MusicuError(f"a worker process cannot start: {error}") from None
         assert process.stdin and process.stdout
-        settings = {
-            "model": self.settings.model,
-            "describe": self.settings.describe,
-            "memory": self.settings.memory,
-            "nice": self.settings.nice,
-        }
         with suppress(BrokenPipeError):  # it ended at once; the answer that is missing tells
-            process.stdin.write(json.dumps(settings) + "\n")
+            process.stdin.write(json.dumps(asdict(self.settings)) + "\n")
             process.stdin.flush()
         # A worker that cannot even start is no file's fault, and must not be blamed on one.
         if process.stdout.readline() != "ready\n":

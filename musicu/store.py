@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 from musicu.errors import CatalogError
 from musicu.model import Model
 
-__all__ = ["FileRow", "Store", "StoredModel", "catalog_path"]
+__all__ = ["LIST_COLUMNS", "FileRow", "Store", "StoredModel", "catalog_path", "lies_under"]
 
 _APPLICATION = 0x6D757369  # "musi", in the file's header
 _FORMAT = 1
+# Columns of the view `library` that hold a JSON list.
+LIST_COLUMNS = ("artists", "genres", "mb_artists")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -128,6 +130,11 @@ def catalog_path(path: str | os.PathLike[str] | None = None) -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("musicu") / "catalog.db"
+
+
+def lies_under(path: str, root: str) -> bool:
+    """Whether a path is a root, or a file somewhere in it."""
+    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
 
 
 def _text(value: bytes) -> str:
@@ -256,13 +263,12 @@ class Store:
         return [path for (path,) in self.db.execute("SELECT path FROM roots ORDER BY path")]
 
     def files(self, root: str = "") -> dict[str, FileRow]:
-        """All files, or those under a folder."""
+        """All files, or the one of this path and those under it."""
         rows = self.db.execute("SELECT path, size, mtime_ns, track, kind, missing FROM files")
-        prefix = root.rstrip(os.sep) + os.sep if root else ""
         return {
             path: FileRow(size, mtime, track, kind, bool(missing))
             for path, size, mtime, track, kind, missing in rows
-            if path.startswith(prefix)
+            if not root or lies_under(path, root)
         }
 
     def put_file(
