@@ -28,10 +28,14 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from musicu.cli import catalog, models
+    from musicu.cli import catalog, evaluate, models, tags, train
 
+    app.command()(tags.tags)
+    app.command()(tags.find)
     app.add_typer(catalog.app, name="catalog")
+    app.add_typer(evaluate.app, name="evaluate")
     app.add_typer(models.app, name="models")
+    app.add_typer(train.app, name="train")
 
 
 def _version(wanted: bool) -> None:
@@ -101,7 +105,10 @@ def embed(
             dry_run=dry_run,
             progress=advance,
         )
+        notice = opened.notice
     report(summary, form, quiet=quiet, dry_run=dry_run)
+    if notice and not dry_run:
+        say(notice, quiet=quiet)
     if summary.interrupted:
         raise typer.Exit(130)
     if strict and summary.failed:
@@ -137,11 +144,11 @@ def similar(
 ) -> None:
     """Show the tracks most similar to a file or to a stored track."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from dataclasses import asdict
-
     from musicu.catalog import Catalog as Opened
+    from musicu.cli.matches import show
 
     with Opened(catalog, create=False) as opened:
+        notice = opened.notice
         matches = opened.similar(
             query,
             n,
@@ -150,18 +157,7 @@ def similar(
             exclude_same_album=exclude_same_album,
             model=model,
         )
-    if m3u8 is not None:
-        from musicu.playlist import PlaylistEntry, write_m3u8
-
-        entries = [PlaylistEntry(m.path, m.title, m.artist, m.seconds) for m in matches]
-        for entry in write_m3u8(m3u8, entries):
-            say(f"not in {m3u8}: {entry.path!r}, a name that a playlist cannot hold")
-    rows = [asdict(match) for match in matches]
-    for row in rows:
-        del row["seconds"]
-    emit(rows, form, table=["rank", "score", "artist", "title", "album", "path"])
-    if len(matches) < n:
-        say(f"{len(matches)} of {n}: no more tracks pass the filters", quiet=quiet)
+    show(matches, n, form, m3u8=m3u8, notice=notice, quiet=quiet)
 
 
 @app.command()

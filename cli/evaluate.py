@@ -1,0 +1,161 @@
+"""``musicu evaluate``: how good an encoder is, on music whose artists are known."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from musicu.cli.options import Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
+
+app = typer.Typer(help="How good an encoder is, measured.", no_args_is_help=True)
+
+
+class Baseline(StrEnum):
+    """What to beat."""
+
+    MFCC = "mfcc"
+    BLISS = "bliss"
+    RANDOM = "random"
+
+
+@app.callback()
+def group() -> None:
+    """Measure how good an encoder is."""
+
+
+@app.command()
+def encoder(
+    labels: Annotated[
+        list[Path],
+        typer.Option(help="CSV of files and labels; several are joined.", metavar="FILE"),
+    ],
+    audio: Annotated[
+        Path | None, typer.Option(help="Where the files are, if not beside the CSV.", metavar="DIR")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model's name or folder; A+B for two side by side; LABEL=MODEL to name it; "
+            "{fold} in a folder's name for one model a fold. The default model if none is named.",
+            metavar="NAME",
+        ),
+    ] = None,
+    baseline: Annotated[list[Baseline] | None, typer.Option(help="What to compare with.")] = None,
+    artist: Annotated[
+        str | None,
+        typer.Option(help="Column of artists; else artist_group or artist.", metavar="COLUMN"),
+    ] = None,
+    fold: Annotated[
+        str | None,
+        typer.Option(
+            help='Column of artist-disjoint folds; else fold, if it is there; "" for none.',
+            metavar="COLUMN",
+        ),
+    ] = None,
+    single: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of one label a clip; else quadrant.", metavar="COLUMN"),
+    ] = None,
+    multi: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of labels joined by '|'; else genres and moods.", metavar="COLUMN"
+        ),
+    ] = None,
+    track: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of tracks that clips are pieces of; else source_track.", metavar="COLUMN"
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only rows with this value: fold=4.", metavar="COLUMN=VALUE"),
+    ] = None,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Distort clips, too, and see what stays.")
+    ] = False,
+    clips: Annotated[int, typer.Option(min=1, help="How many clips to distort.")] = 200,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Measure parameters, size and CPU time, too.")
+    ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Compare with this system; else with the best other.", metavar="LABEL"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
+    draws: Annotated[int, typer.Option(min=1, help="Draws of the bootstrap.")] = 2000,
+    figure: Annotated[
+        Path | None, typer.Option(help="Write an SVG figure, too.", metavar="FILE")
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    nl: Nl = False,
+    csv: Csv = False,
+    tsv: Tsv = False,
+) -> None:
+    """Evaluate encoders: same artist, labels, hubs, intervals, comparisons."""
+    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    from musicu.cli.progress import progress_bar
+    from musicu.collection import read_tables, select
+    from musicu.errors import MetadataError
+    from musicu.evaluate import evaluate_encoder
+    from musicu.ingest import Progress, Summary
+    from musicu.model import DEFAULT_MODEL
+    from musicu.systems import baseline_system, model_system
+
+    if bare := [text for text in only or () if "=" not in text]:
+        raise typer.BadParameter(f"{bare[0]!r} is not COLUMN=VALUE", param_hint="--only")
+    baselines = [baseline_system(name.value) for name in baseline or ()]
+    names = model or ([] if baselines else [DEFAULT_MODEL])
+    systems = [*map(model_system, names), *baselines]
+    if against is not None and against not in (there := [system.label for system in systems]):
+        raise typer.BadParameter(
+            f"no system {against!r}; there are {', '.join(there)}", param_hint="--against"
+        )
+    table = read_tables(labels)
+    try:
+        collection = select(
+            table,
+            audio=audio,
+            artist=artist,
+            fold=fold,
+            single=single,
+            multi=multi,
+            track=track,
+            only=[(c, v) for c, _, v in (text.partition("=") for text in only or ())],
+        )
+    except MetadataError as error:
+        raise typer.BadParameter(str(error)) from None
+    with progress_bar(quiet=quiet) as bar:
+
+        def advance(done: int, whole: int) -> None:
+            if bar:
+                bar(Progress(done, whole, done, whole, Summary()))
+
+        evaluation = evaluate_encoder(
+            collection,
+            systems,
+            against=against,
+            robustness=robustness,
+            clips=clips,
+            cost=cost,
+            seed=seed,
+            draws=draws,
+            progress=advance,
+        )
+    if form in (Format.JSON, Format.NL):
+        emit([evaluation.to_dict()], form)
+    elif form is Format.TABLE:
+        shown = "metric system value low high against difference verdict".split()
+        emit([row for row in evaluation.rows() if row["fold"] is None], form, table=shown)
+    else:
+        emit(evaluation.rows(), form)
+    if figure is not None:
+        figure.write_text(evaluation.figure(), encoding="utf-8")
+    say(f"{evaluation.clips:,} clips by {evaluation.artists:,} artists", quiet=quiet)
+    for note in evaluation.notes:
+        say(note, quiet=quiet)
+    for path, reason in evaluation.skipped:
+        say(f"skipped: {path}: {reason}")

@@ -1,0 +1,213 @@
+"""Evaluate encoders on a labelled collection: vectors, scores, robustness, cost, from one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from musicu.bootstrap import DRAWS
+from musicu.collection import Collection
+from musicu.cost import Cost, measure_cost
+from musicu.errors import MusicuError
+from musicu.plots import Dot, Panel, dot_plot
+from musicu.robustness import Steadiness, measure_robustness
+from musicu.scoring import Score, check_artists, score_systems
+from musicu.systems import Encoders, System, embed_collection
+
+__all__ = ["SCHEMA", "Evaluation", "evaluate_encoder"]
+
+Progress = Callable[[int, int], None]
+
+SCHEMA = "musicu.evaluate.encoder/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """All results of an evaluation, and what they depend on.
+
+    Attributes
+    ----------
+    collection : str
+        Path of the table of labels.
+    columns : dict
+        The roles of its columns, and which rows were chosen.
+    clips, artists : int
+        How many were used.
+    seed, draws : int
+        Of all that is drawn; how often the bootstrap drew.
+    systems : tuple of dict
+        Label and parts; of each model fold, name, folder, hash of the weights, dimension.
+    scores : tuple of Score
+        Metric by metric, in the systems' order.
+    robustness : tuple of Steadiness
+        Empty if not asked for.
+    costs : dict of Cost
+        By system; empty if not asked for.
+    skipped : tuple of (str, str)
+        Files that could not be used, with reasons.
+    notes : tuple of str
+        What a reader should know.
+    """
+
+    collection: str
+    columns: dict[str, Any]
+    clips: int
+    artists: int
+    seed: int
+    draws: int
+    systems: tuple[dict[str, Any], ...]
+    scores: tuple[Score, ...]
+    robustness: tuple[Steadiness, ...]
+    costs: dict[str, Cost]
+    skipped: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; ``schema`` names their layout."""
+        return {"schema": SCHEMA, "musicu": version("musicu"), **asdict(self)}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a number, for tables: scores and their folds, then robustness, then cost."""
+        empty = dict.fromkeys(
+            "metric system fold value low high queries against difference difference_low "
+            "difference_high verdict apart".split()
+        )
+        rows: list[dict[str, Any]] = []
+        for score in self.scores:
+            about = {"metric": score.metric, "system": score.system}
+            row = {**about, **{k: getattr(score, k) for k in ("value", "low", "high", "queries")}}
+            if (versus := score.comparison) is not None:
+                row |= asdict(versus)
+                row |= {"low": score.low, "difference_low": versus.low}
+                row |= {"high": score.high, "difference_high": versus.high}
+            rows += [row, *({**about, "fold": f, "value": v} for f, v in score.folds.items())]
+        for steady in self.robustness:
+            numbers = {"": steady.mean, ", 5th percentile": steady.low}
+            rows += [
+                {"metric": f"cosine, {steady.distortion}{of}", "system": steady.system, "value": v}
+                for of, v in numbers.items()
+            ]
+        for label, cost in self.costs.items():
+            ratios = {"embed / decode": cost.to_decode, "embed / ffmpeg": cost.to_ffmpeg}
+            rows += [
+                {"metric": name.replace("_", " "), "system": label, "value": value}
+                for name, value in {**asdict(cost), **ratios}.items()
+            ]
+        return [{**empty, **row} for row in rows]
+
+    def figure(self) -> str:
+        """Draw all metrics as an SVG document, a panel each."""
+        panels = []
+        for metric in dict.fromkeys(score.metric for score in self.scores):
+            scores = [score for score in self.scores if score.metric == metric]
+            note = f"{scores[0].queries:,} queries by {scores[0].artists:,} artists"
+            if scores[0].better == "lower":
+                note = "lower is better"
+            dots = tuple(Dot(score.value, score.low, score.high) for score in scores)
+            panels.append(Panel(metric, note, dots))
+        title = f"{self.clips:,} clips by {self.artists:,} artists, 95 % intervals over artists"
+        return dot_plot(panels, [system["label"] for system in self.systems], title=title)
+
+
+def evaluate_encoder(
+    collection: Collection,
+    systems: Sequence[System],
+    *,
+    against: str | None = None,
+    robustness: bool = False,
+    clips: int = 200,
+    cost: bool = False,
+    seed: int = 0,
+    draws: int = DRAWS,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Embed a collection with some systems and evaluate them.
+
+    Parameters
+    ----------
+    collection : Collection
+        From :func:`musicu.collection.select`.
+    systems : sequence of System
+        From :func:`musicu.systems.model_system` and :func:`musicu.systems.baseline_system`.
+    against : str, optional
+        Label of the system the others are compared with; else, for each metric, each system is
+        compared with the best of the others.
+    robustness : bool
+        Also compare models' vectors of distorted clips with those of the clips.
+    clips : int >= 1
+        How many clips for that.
+    cost : bool
+        Also measure what the models cost; of a model a fold the first.
+    seed, draws : int
+        Of all that is drawn; how often the bootstrap draws.
+    progress : callable, optional
+        Called with clips done and clips in all; a clip to be distorted counts once more.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    MusicuError
+        Files are missing, systems share a label or are not there, or fewer than two artists have
+        two clips. Also what :class:`musicu.systems.Encoders` raises.
+    """
+    labels = [system.label for system in systems]
+    if twice := sorted({label for label in labels if labels.count(label) > 1}):
+        raise MusicuError(f"two systems are called {twice[0]!r}: name them LABEL=MODEL")
+    if not labels or against not in (None, *labels):
+        raise MusicuError(f"no system {against!r}; there are {', '.join(labels) or 'none'}")
+    check_artists(collection)
+    models = [system for system in systems if not system.baseline]
+    folds = [] if collection.fold is None else np.unique(collection.fold).tolist()
+    encoders = Encoders(systems, folds)
+    count = len(collection.files)
+    whole = count + (min(clips, count) if robustness and models else 0)
+
+    def advance(before: int) -> Progress:
+        return lambda done, _: progress(before + done, whole) if progress else None
+
+    found = embed_collection(collection, systems, encoders, seed=seed, progress=advance(0))
+    used = found.collection
+    scores, notes = score_systems(
+        used, systems, found.vectors, against=against, seed=seed, draws=draws
+    )
+    steady: list[Steadiness] = []
+    if robustness and models:
+        fold = [""] * count if used.fold is None else used.fold.tolist()
+        steady, more = measure_robustness(
+            used.files,
+            lambda i, y, sr: encoders.embed(y, sr, fold[i]),
+            clips=clips,
+            seed=seed,
+            progress=advance(count),
+        )
+        notes += more
+    measured = measure_cost([encoders.of(system) for system in models]) if cost and models else []
+    return Evaluation(
+        collection=collection.name,
+        columns=collection.columns,
+        clips=len(used.files),
+        artists=len(np.unique(used.artist)),
+        seed=seed,
+        draws=draws,
+        systems=tuple(
+            {
+                "label": system.label,
+                "parts": list(system.parts),
+                "baseline": system.baseline,
+                "models": [] if system.baseline else encoders.describe(system),
+            }
+            for system in systems
+        ),
+        scores=tuple(scores),
+        robustness=tuple(steady),
+        costs={s.label: c for s, c in zip(models, measured, strict=False)},
+        skipped=found.skipped,
+        notes=(*collection.notes, *notes),
+    )

@@ -1,0 +1,311 @@
+"""Vectors and labels in, scores with intervals and comparisons out.
+
+Neighbors are searched inside each fold where there are folds: they are artist-disjoint, and models
+of a cross-validation have one space a fold. The queries of all folds are put together. The metrics:
+
+``artist P@1``, ``artist MAP``
+    Other clips by the artist are to be found. Pieces of the query's own track, where tracks are
+    known, are no candidates.
+``COLUMN P@1``
+    For a column of single labels; the own artist's clips are no candidates, nor are clips without
+    a label.
+``COLUMN Jaccard@10``
+    For a column of several labels, likewise.
+``lone COLUMN P@1``, ``lone COLUMN MAP``
+    For a column of several labels, among the clips that have exactly one, which ten clips have as
+    their only one; without the own artist.
+``lone COLUMN probe``
+    Accuracy of a logistic regression on the same clips (:func:`musicu.metrics.probe`). Its
+    cross-validation runs over the folds, or over five parts with whole artists in each where there
+    are no folds. If one of the systems has a model a fold, all are probed over five such parts
+    inside each fold, so that all of them learn from the same clips.
+``same track``
+    See :func:`musicu.metrics.same_track_first`.
+``hub skew``
+    Skewness of the 10-occurrence inside each fold, averaged over folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.bootstrap import DRAWS, bootstrap_means, bootstrap_skews, interval
+from musicu.collection import Collection
+from musicu.errors import MusicuError
+from musicu.metrics import (
+    artist_parts,
+    average_precision,
+    jaccard,
+    k_occurrence,
+    mean_relevance,
+    only_labels,
+    precision_at_1,
+    probe,
+    same_track_first,
+    similarities,
+    skewness,
+)
+from musicu.systems import System
+
+__all__ = ["Comparison", "Score", "check_artists", "score_systems"]
+
+Floats = NDArray[np.float64]
+Labels = NDArray[Any]
+
+_SKEW = "hub skew"
+# Fewer artists than this are no sample: their bootstrap draws the same few again and again.
+_ARTISTS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A system against another one, on one metric.
+
+    Attributes
+    ----------
+    against : str
+        The other one.
+    difference, low, high : float
+        This system's value less the other's, and the 95 % interval of the paired difference.
+    verdict : {"clearly better", "clearly worse", "open"}
+        Open if the interval holds 0.
+    apart : bool
+        Whether the two systems' own intervals do not even overlap.
+    """
+
+    against: str
+    difference: float
+    low: float
+    high: float
+    verdict: Literal["clearly better", "clearly worse", "open"]
+    apart: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """A system on one metric.
+
+    Attributes
+    ----------
+    system, metric : str
+        Which.
+    better : {"higher", "lower"}
+        Which values are good.
+    value, low, high : float
+        Mean over the queries, and its 95 % bootstrap interval over artists.
+    folds : dict of float or None
+        The mean of each fold; None where a fold has no query. Empty without folds.
+    queries, artists : int
+        How many clips were scored, and by how many artists.
+    comparison : Comparison or None
+        None for the system that the others are compared with.
+    """
+
+    system: str
+    metric: str
+    better: Literal["higher", "lower"]
+    value: float
+    low: float
+    high: float
+    folds: dict[str, float | None]
+    queries: int
+    artists: int
+    comparison: Comparison | None
+
+
+def check_artists(collection: Collection) -> None:
+    """Refuse a collection in which no artist could be found again.
+
+    Raises
+    ------
+    MusicuError
+        Fewer than two artists have two clips.
+    """
+    _, count = np.unique(collection.artist, return_counts=True)
+    if (several := int((count > 1).sum())) < 2:
+        raise MusicuError(
+            f"{collection.name}: two artists or more must have two clips or more; "
+            f"of {len(count)} artists {several} has: --artist names the column"
+        )
+
+
+def score_systems(
+    collection: Collection,
+    systems: Sequence[System],
+    vectors: Mapping[str, Floats],
+    *,
+    against: str | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> tuple[list[Score], list[str]]:
+    """Score vectors.
+
+    Parameters
+    ----------
+    collection : Collection
+        The clips.
+    systems : sequence of System
+        What made the vectors.
+    vectors : mapping of np.ndarray [shape=(n, dim), float64]
+        By the systems' labels.
+    against : str, optional
+        Label of the system the others are compared with; else, for each metric, each system is
+        compared with the best of the others.
+    seed, draws : int
+        Of all that is drawn; how often the bootstrap draws.
+
+    Returns
+    -------
+    scores : list of Score
+        Metric by metric, in the systems' order.
+    notes : list of str
+        Metrics with no query or too few artists, and artists in several folds.
+
+    Raises
+    ------
+    MusicuError
+        Fewer than two artists have two clips.
+    """
+    check_artists(collection)
+    artist, fold = collection.artist, collection.fold
+    spaces = np.zeros(len(artist), dtype=np.intp) if fold is None else fold
+    names = np.unique(spaces)
+    inside = any(system.by_fold for system in systems)
+    each = [_clip_values(collection, spaces, s, vectors[s.label], inside, seed) for s in systems]
+    notes = [] if fold is None else _torn(artist, fold)
+    scores = []
+    for metric in each[0]:
+        table = np.stack([values[metric] for values in each])
+        scored = ~np.isnan(table[0])
+        if not scored.any():
+            notes.append(f"{metric}: left out, for no clip can be scored")
+            continue
+        count = len(np.unique(artist[scored]))
+        if count < _ARTISTS:
+            notes.append(f"{metric}: {count} artists are too few for an interval to be trusted")
+        by_space = [[_mean(metric, row[spaces == name]) for name in names] for row in table]
+        if metric == _SKEW:
+            value = np.mean(by_space, axis=1)
+            samples = bootstrap_skews(table, artist, spaces, draws=draws, seed=seed)
+        else:
+            value = np.nanmean(table, axis=1)
+            samples = bootstrap_means(table, artist, draws=draws, seed=seed)
+        compared = _compare(
+            [s.label for s in systems], value, samples, against, sign=-1 if metric == _SKEW else 1
+        )
+        for i, system in enumerate(systems):
+            low, high = interval(samples[i])
+            means = {} if fold is None else dict(zip(map(str, names), by_space[i], strict=True))
+            scores.append(
+                Score(
+                    system=system.label,
+                    metric=metric,
+                    better="lower" if metric == _SKEW else "higher",
+                    value=float(value[i]),
+                    low=low,
+                    high=high,
+                    folds={k: None if np.isnan(v) else v for k, v in means.items()},
+                    queries=int(scored.sum()),
+                    artists=count,
+                    comparison=compared[i],
+                )
+            )
+    return scores, notes
+
+
+def _clip_values(
+    collection: Collection, spaces: Labels, system: System, vectors: Floats, inside: bool, seed: int
+) -> dict[str, Floats]:
+    """Every metric's value for every clip; for the hub skew, the 10-occurrence."""
+    lone = {column: np.array(only_labels(sets)) for column, sets in collection.multi.items()}
+    values: dict[str, Floats] = {}
+
+    def put(metric: str, at: NDArray[np.intp], row: Floats) -> None:
+        values.setdefault(metric, np.full(len(spaces), np.nan))[at] = row
+
+    everything = np.arange(len(spaces))
+    areas = [np.flatnonzero(spaces == name) for name in np.unique(spaces)]
+    for at in areas:
+        near = similarities(vectors[at], distance=system.distance)
+        artist = collection.artist[at]
+        own = artist[:, None] == artist
+        others = ~np.eye(len(at), dtype=np.bool_)
+        if collection.track is not None:
+            track = collection.track[at]
+            others &= track[:, None] != track
+            put("same track", at, same_track_first(near, track, artist))
+        put("artist P@1", at, precision_at_1(near, own, others))
+        put("artist MAP", at, average_precision(near, own, others))
+        for column, labels in collection.single.items():
+            named = labels[at]
+            same, candidates = _alike(named), ~own & (named != "")
+            put(f"{column} P@1", at, precision_at_1(near, same, candidates))
+        for column, sets in collection.multi.items():
+            here = [sets[i] for i in at]
+            candidates = ~own & np.array([bool(labels) for labels in here])
+            put(f"{column} Jaccard@10", at, mean_relevance(near, jaccard(here), candidates))
+            named = lone[column][at]
+            same, candidates = _alike(named), ~own & (named != "")
+            put(f"lone {column} P@1", at, precision_at_1(near, same, candidates))
+            put(f"lone {column} MAP", at, average_precision(near, same, candidates))
+        put(_SKEW, at, k_occurrence(near))
+    learned = areas if inside else [everything]
+    for column, labels in lone.items():
+        for at in learned:
+            if collection.fold is None or inside:
+                parts = artist_parts(collection.artist[at], seed=seed)
+            else:
+                parts = collection.fold
+            put(f"lone {column} probe", at, probe(vectors[at], labels[at], parts))
+    return values
+
+
+def _alike(labels: Labels) -> NDArray[np.bool_]:
+    same: NDArray[np.bool_] = (labels[:, None] == labels) & (labels != "")
+    return same
+
+
+def _mean(metric: str, values: Floats) -> float:
+    if metric == _SKEW:
+        return skewness(values)
+    scored = values[~np.isnan(values)]
+    return float(scored.mean()) if len(scored) else float("nan")
+
+
+def _compare(
+    labels: Sequence[str], value: Floats, samples: Floats, against: str | None, *, sign: int
+) -> list[Comparison | None]:
+    results: list[Comparison | None] = []
+    for i, label in enumerate(labels):
+        rivals = [j for j, other in enumerate(labels) if j != i and against in (None, other)]
+        if not rivals or label == against:
+            results.append(None)
+            continue
+        j = max(rivals, key=lambda j: sign * value[j])
+        low, high = interval(samples[i] - samples[j])
+        (low_i, high_i), (low_j, high_j) = interval(samples[i]), interval(samples[j])
+        verdict: Literal["clearly better", "clearly worse", "open"] = "open"
+        if low > 0 or high < 0:
+            verdict = "clearly better" if (low > 0) == (sign > 0) else "clearly worse"
+        results.append(
+            Comparison(
+                against=labels[j],
+                difference=float(value[i] - value[j]),
+                low=low,
+                high=high,
+                verdict=verdict,
+                apart=low_i > high_j or low_j > high_i,
+            )
+        )
+    return results
+
+
+def _torn(artist: Labels, fold: Labels) -> list[str]:
+    pairs = np.unique(np.stack([artist, fold]).astype(np.str_), axis=1)
+    torn = pairs.shape[1] - len(np.unique(artist))
+    return [f"{torn} artists are in several folds, so the folds are not disjoint"] if torn else []
