@@ -35,11 +35,13 @@ def info(
     from musicu.catalog import Catalog as Opened
 
     with Opened(catalog, create=False) as opened:
-        counts = asdict(opened.info())
+        counts, notice = asdict(opened.info()), opened.notice
     if form is Format.TABLE:
         emit([{"what": k, "value": v} for k, v in counts.items()], form)
     else:
         emit([counts], form)
+    if notice:
+        say(notice)
 
 
 @app.command("list")

@@ -1,13 +1,19 @@
 """``musicu models``: the encoders at hand."""
 
+import re
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from musicu.cli.options import Csv, Format, Json, Nl, Tsv, chosen, emit, say
 
 app = typer.Typer(help="The encoders at hand.", no_args_is_help=True)
+
+# Sections of a card that are shown before and after the config's entries.
+_BEFORE = re.compile(r"(intended )?uses?", re.IGNORECASE)
+_AFTER = re.compile(r".*(confuse|fail|limit).*", re.IGNORECASE)
 
 
 @app.command("list")
@@ -31,15 +37,46 @@ def info(
     csv: Csv = False,
     tsv: Tsv = False,
 ) -> None:
-    """Show what a model is, and what it was made from."""
+    """Show what a model is for, what it was made from, how good it is and where it fails."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.model import find_model
 
-    entry = find_model(name).to_dict()
-    if form is Format.TABLE:
-        emit([{"what": k, "value": v} for k, v in entry.items()], form)
-    else:
-        emit([entry], form)
+    model = find_model(name)
+    entry = model.to_dict()
+    if form is not Format.TABLE:
+        emit([{**entry, "card": model.card}], form)
+        return
+    del entry["tags"], entry["figures"]
+    kinds = Counter(tag.kind for tag in model.tags)
+    entry["tags"] = [f"{count} {kind}" for kind, count in kinds.items()] or "none"
+    card = re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", " ", model.card)  # no terminal's escapes
+    start, *sections = re.split(r"^## +(.+?) *$", card, flags=re.MULTILINE)
+    titled = list(zip(sections[::2], sections[1::2], strict=True))
+    first = re.sub(r"^# .*", "", start).strip().split("\n\n")[0]
+    for text in (first, *(text for title, text in titled if _BEFORE.fullmatch(title))):
+        typer.echo(text.strip() + "\n")
+    rows = [
+        {"what": what, "value": value}
+        for what, values in entry.items()
+        for value in (values if what == "training_data" else [values])
+    ]
+    emit(rows, form)
+    if model.figures:
+        typer.echo()
+        emit(_figures(model.figures), form)
+    for title, text in titled:
+        if _AFTER.fullmatch(title):
+            typer.echo(f"\n{title}: {text.strip()}")
+
+
+def _figures(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """Make rows of figures; one that is an object has a column for each of its entries."""
+    rows = [
+        {"figure": name, **(value if isinstance(value, dict) else {"value": value})}
+        for name, value in figures.items()
+    ]
+    columns = dict.fromkeys(column for row in rows for column in row)
+    return [{column: row.get(column) for column in columns} for row in rows]
 
 
 @app.command()

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from musicu.metadata import Metadata
     from musicu.model import Model, find_model, install_model, list_models
     from musicu.playlist import PlaylistEntry, write_m3u8
-    from musicu.recommend import Match
+    from musicu.recommend import Findings, Match, TaggedMatch
+    from musicu.tagging import TagHead, tag
     from musicu.tags import read_tags
 
 __version__ = "0.1.0"
@@ -37,6 +38,7 @@ __all__ = [
     "CatalogInfo",
     "Descriptors",
     "Encoder",
+    "Findings",
     "Match",
     "Metadata",
     "MetadataError",
@@ -49,6 +51,8 @@ __all__ = [
     "Problem",
     "Progress",
     "Summary",
+    "TagHead",
+    "TaggedMatch",
     "describe",
     "find_model",
     "identify",
@@ -56,6 +60,7 @@ __all__ = [
     "list_models",
     "load",
     "read_tags",
+    "tag",
     "write_m3u8",
 ]
 
@@ -78,7 +83,8 @@ _HOMES = {
     "metadata": ("Metadata",),
     "model": ("Model", "find_model", "install_model", "list_models"),
     "playlist": ("PlaylistEntry", "write_m3u8"),
-    "recommend": ("Match",),
+    "recommend": ("Findings", "Match", "TaggedMatch"),
+    "tagging": ("TagHead", "tag"),
     "tags": ("read_tags",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

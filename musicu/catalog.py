@@ -17,11 +17,13 @@ from musicu.index import Index
 from musicu.ingest import Progress, Summary, ingest
 from musicu.inventory import CatalogInfo, Problem, find_damage, list_problems, take_stock
 from musicu.metadata import Metadata
-from musicu.model import Model, find_model, list_models
+from musicu.model import DEFAULT_MODEL, Model, find_model, list_models, user_models
 from musicu.pool import WorkerSettings, analyze_isolated
-from musicu.recommend import Match, filter_tracks, library_columns, rank
+from musicu.recommend import Findings, Match, filter_tracks, library_columns, rank, rank_by_tags
 from musicu.sheet import load_sheet
 from musicu.store import LIST_COLUMNS, Store, StoredModel, catalog_path
+from musicu.tagging import TagHead, store_tags, tag_file
+from musicu.vocabulary import Vocabulary
 
 __all__ = ["Catalog"]
 
@@ -73,6 +75,40 @@ class Catalog:
 
     def __contains__(self, id: object) -> bool:
         return bool(self._one("SELECT count(*) FROM library WHERE id = ?", id))
+
+    @property
+    def notice(self) -> str | None:
+        """One line on the catalog's model that its user should know, or None.
+
+        The catalog keeps to the model it was made with, so that an upgrade of musicu computes
+        nothing again unasked. It is told when musicu's default has changed since, and when some
+        tracks have no vector of the current model yet and so are not found.
+        """
+        current = self._store.current_model()
+        if current is None:
+            return None
+        path = self._store.path
+        left = (
+            self._one(
+                "SELECT count(*) FROM library l WHERE NOT EXISTS"
+                " (SELECT 1 FROM vectors v WHERE v.model = ? AND v.track = l.track)",
+                current.row,
+            )
+            if self._one("SELECT count(*) FROM models") > 1
+            else 0
+        )
+        if left:
+            return (
+                f"{left:,} tracks have no vector of {current.name} yet and are not found: "
+                f"'musicu embed --catalog {path}' goes on"
+            )
+        # A model of the user's own is no old default, but a choice.
+        if current.id == DEFAULT_MODEL or (user_models() / current.id).is_dir():
+            return None
+        return (
+            f"{path} was made by {current.name}; the default is {DEFAULT_MODEL} now: "
+            f"'musicu embed --model {DEFAULT_MODEL} --catalog {path}' embeds all again"
+        )
 
     # Filling it
 
@@ -206,6 +242,7 @@ class Catalog:
             The condition cannot be understood.
         """
         current = self._current_model(model)
+        self._refresh_tags(where)
         index = Index.open(self._store, current)
         if isinstance(query, np.ndarray):
             vector, id, about = self._unit(query, current), None, Metadata()
@@ -222,9 +259,99 @@ class Catalog:
             not_album_of=about if exclude_same_album else None,
         )
 
+    def find(self, text: str, n: int = 20, *, where: str | None = None) -> Findings:
+        """Return the tracks that fit a wish in words best.
+
+        Parameters
+        ----------
+        text : str
+            What is wanted: ``"calm female vocals, piano, no drums"``. See
+            :meth:`musicu.vocabulary.Vocabulary.parse`.
+        n : int >= 0
+            How many. Filters act before the ranking, so that this many come back if they exist.
+        where : str or None
+            SQL condition on metadata, as for :meth:`similar`.
+
+        Returns
+        -------
+        Findings
+            The tracks, and how the wish was understood.
+
+        Raises
+        ------
+        CatalogError
+            Nothing is embedded yet.
+        ModelError
+            The catalog's model has no tag head, or is not installed.
+        MetadataError
+            No word of the wish names a tag, or the condition cannot be understood.
+        """
+        current = self._current_model(None)
+        head = self._tag_head(current)
+        wish = Vocabulary([tag.name for tag in head.tags]).parse(text)
+        self._refresh_tags(where)
+        index = Index.open(self._store, current)
+        matches = rank_by_tags(self._store, index, head, wish.terms, n, where=where)
+        return Findings(tuple(matches), wish.terms, wish.unused)
+
+    def tags(self, query: PathLike, *, model: PathLike | None = None) -> dict[str, float]:
+        """Say what is heard in a file or a stored track.
+
+        Parameters
+        ----------
+        query : str or path-like
+            A file, in the catalog or not, or the id of a stored track, as for :meth:`similar`.
+        model : str, path-like or None
+            Name or folder of a model with a tag head; None takes the catalog's, if it has one,
+            else the default.
+
+        Returns
+        -------
+        dict of str to float in [0, 1]
+            All the model's tags with their probabilities, the most probable first.
+
+        Raises
+        ------
+        CatalogError
+            The query is neither a file nor a stored track.
+        AudioError
+            The file cannot be used.
+        ModelError
+            There is no such model, or it has no tag head.
+        ModelMismatchError
+            The stored track has no vector of this model.
+        """
+        chosen = self.tagging_model(model)
+        head = TagHead.load(chosen)
+        query = os.fspath(query)
+        path = os.path.abspath(query)
+        row = self._find_file(path)
+        if row is None and not os.path.exists(path):
+            row = self._find_id(query)
+        stored = self._store.db.execute(
+            "SELECT vector FROM vectors JOIN models USING (model) WHERE track = ? AND sha256 = ?",
+            (row and row[0], chosen.sha256),
+        ).fetchone()
+        if stored:
+            return head.say(np.frombuffer(stored[0], dtype="<f4"))
+        if os.path.exists(path):
+            return tag_file(path, model=chosen.folder)
+        raise ModelMismatchError(
+            f"{query}: its vector is not of {chosen.name}; to embed everything again: "
+            f"musicu embed --model {chosen.id} --catalog {self._store.path}"
+        )
+
+    def tagging_model(self, name: PathLike | None = None) -> Model:
+        """Choose the model that :meth:`tags` uses."""
+        current = self._store.current_model()
+        own = self._look_up(current) if name is None and current else None
+        return own if own and own.tags else find_model(name)
+
     def tracks(self, where: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield all tracks, or those that fulfil a condition, as columns of ``library``."""
+        self._refresh_tags(where, shown=True)
         names = library_columns(self._store)
+        parsed = {*LIST_COLUMNS, "sound_tags"}
         chosen = None if where is None else set(filter_tracks(self._store, where).tolist())
         rows = self._store.db.execute(
             f"SELECT track, {', '.join(names)} FROM library ORDER BY path"
@@ -232,7 +359,7 @@ class Catalog:
         for track, *values in rows:
             if chosen is None or track in chosen:
                 yield {
-                    name: json.loads(value) if name in LIST_COLUMNS and value else value
+                    name: json.loads(value) if name in parsed and value else value
                     for name, value in zip(names, values, strict=True)
                 }
 
@@ -295,7 +422,9 @@ class Catalog:
         MissingExtraError
             Parquet without pyarrow.
         """
-        return export(self._store, self._current_model(None), target)
+        current = self._current_model(None)
+        self._refresh_tags(None, shown=True)
+        return export(self._store, current, target)
 
     # Inside
 
@@ -309,15 +438,44 @@ class Catalog:
             return find_model(name)
         return self._installed(current)
 
+    def _look_up(self, stored: StoredModel) -> Model | None:
+        return next((m for m in list_models() if m.sha256 == stored.sha256), None)
+
     def _installed(self, stored: StoredModel) -> Model:
-        for model in list_models():
-            if model.sha256 == stored.sha256:
-                return model
+        if model := self._look_up(stored):
+            return model
         raise ModelError(
             f"{self._store.path}: embedded with {stored.name}, which is not installed: "
             f"'musicu models add FOLDER' installs it; to embed everything again with another: "
             f"musicu embed --model {find_model().id} --catalog {self._store.path}"
         )
+
+    def _tag_head(self, stored: StoredModel) -> TagHead:
+        model = self._installed(stored)
+        if model.tags:
+            return TagHead.load(model)
+        able = next((m.id for m in list_models() if m.tags), None)
+        way = "nor has any model here"
+        if able:
+            way = "to embed everything again with one that has: "
+            way += f"musicu embed --model {able} --catalog {self._store.path}"
+        raise ModelError(
+            f"{self._store.path}: embedded with {stored.name}, which has no tag head; {way}"
+        )
+
+    def _refresh_tags(self, where: str | None, *, shown: bool = False) -> None:
+        """Tag what has no tags yet, if they are to be shown or a filter names them."""
+        current = self._store.current_model()
+        named = where is not None and "sound_tags" in where.casefold()
+        if current is None or not (named or shown):
+            return
+        model = self._look_up(current)
+        if model and model.tags:
+            store_tags(self._store, current, TagHead.load(model))
+        elif named and not self._one(
+            "SELECT count(*) FROM sound_tags WHERE model = ?", current.row
+        ):
+            self._tag_head(current)  # says why there are none
 
     def _current_model(self, wanted: PathLike | None) -> StoredModel:
         current = self._store.current_model()

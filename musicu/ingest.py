@@ -18,6 +18,7 @@ from musicu.pool import Pool, Worker, WorkerSettings
 from musicu.scan import Found, scan
 from musicu.sheet import Sheet
 from musicu.store import FileRow, Store, StoredModel, lies_under
+from musicu.tagging import TagHead, store_tags
 
 __all__ = ["Progress", "Summary", "ingest", "update_sheet"]
 
@@ -179,6 +180,8 @@ def ingest(
             " (SELECT track FROM files WHERE NOT missing)"
         )
         store.prune()
+    if model.tags:
+        store_tags(store, current, TagHead.load(model))
     if sheet is not None:
         summary.unmatched = update_sheet(store, sheet, roots)
     return summary

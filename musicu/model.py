@@ -1,4 +1,8 @@
-"""A model is a folder: ``config.json``, ``encoder.onnx`` and a ``README.md`` card."""
+"""A model is a folder: ``config.json``, ``encoder.onnx`` and a ``README.md`` card.
+
+A model that also puts music into words has a ``tags.npz`` beside them: one linear layer on the
+track's vector, with the tags' names in ``config.json``.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,27 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+import zipfile
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from musicu.errors import ModelError
 from musicu.mel import FrontEnd
 
-__all__ = ["DEFAULT_MODEL", "Model", "find_model", "install_model", "list_models", "user_models"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "TAG_KINDS",
+    "Model",
+    "Tag",
+    "find_model",
+    "install_model",
+    "list_models",
+    "user_models",
+]
 
 DEFAULT_MODEL = "musicu-1"
 
@@ -21,6 +38,55 @@ DEFAULT_MODEL = "musicu-1"
 _HERE = Path(__file__).resolve().parent
 _BUILT_IN = _HERE / "models" if (_HERE / "models").is_dir() else _HERE.parent / "models"
 _FILES = ("config.json", "encoder.onnx", "README.md")
+TAG_KINDS = ("genre", "mood", "instrument", "voice", "era")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tag:
+    """A word that a model can say of music.
+
+    Attributes
+    ----------
+    name : str
+        The word, as its training data had it.
+    kind : {"genre", "mood", "instrument", "voice", "era"}
+        What it speaks of.
+    threshold : float in [0, 1]
+        Probability from which on it is said.
+    auc, ap : float in [0, 1] or None
+        Area under the ROC curve and average precision, cross-validated: how far to trust it.
+    positives : int or None
+        Tracks that had it when that was measured.
+    """
+
+    name: str
+    kind: str
+    threshold: float = 0.5
+    auc: float | None = None
+    ap: float | None = None
+    positives: int | None = None
+
+    @classmethod
+    def from_dict(cls, entry: Any) -> Tag:
+        """Read an entry of ``config.json``.
+
+        Raises
+        ------
+        ValueError
+            It is not such an entry.
+        """
+        if not isinstance(entry, dict):
+            raise ValueError(f"a tag must be an object, not {entry!r}")
+        known = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
+        tag = cls(**{**known, "name": _text(entry, "name")})
+        if tag.kind not in TAG_KINDS:
+            raise ValueError(f"the kind of tag {tag.name!r} must be one of {', '.join(TAG_KINDS)}")
+        for what in ("threshold", "auc", "ap"):
+            value = getattr(tag, what)
+            # Not a number is outside, too.
+            if not (value is None and what != "threshold") and not 0.0 <= value <= 1.0:
+                raise ValueError(f"{what} of tag {tag.name!r} must lie in [0, 1]")
+        return tag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +117,12 @@ class Model:
         Order of the input's last two axes. A channel axis is added if the graph wants one.
     gate_db : float or None
         Windows this far below the track's loudest one do not enter its vector (dB); None: all do.
+    tags : tuple of Tag
+        What the model can say of music, in the order of its tag head; empty without one.
+    tags_sha256 : str
+        Hash of ``tags.npz``; empty without one.
+    figures : dict
+        Key figures of its quality, by name.
     """
 
     id: str
@@ -66,6 +138,9 @@ class Model:
     output: str = ""
     layout: Literal["time-mel", "mel-time"] = "time-mel"
     gate_db: float | None = None
+    tags: tuple[Tag, ...] = ()
+    tags_sha256: str = ""
+    figures: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def weights(self) -> Path:
@@ -77,6 +152,43 @@ class Model:
         """Id and version: ``musicu-1@1``."""
         return f"{self.id}@{self.version}"
 
+    @property
+    def card(self) -> str:
+        """Text of ``README.md``; empty if it is not there."""
+        file = self.folder / "README.md"
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+
+    def tag_head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Read the tag head.
+
+        Returns
+        -------
+        weights : np.ndarray [shape=(n_tags, dim), float32]
+        bias : np.ndarray [shape=(n_tags,), float32]
+
+        Raises
+        ------
+        ModelError
+            ``tags.npz`` is not there, cannot be read, or does not fit the model.
+        """
+        file = self.folder / "tags.npz"
+        try:
+            with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+                weights, bias = (
+                    np.asarray(arrays[name], dtype=np.float32) for name in ("weights", "bias")
+                )
+        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+            raise ModelError(f"{file}: does not hold the arrays weights and bias") from None
+        n = len(self.tags)
+        if weights.shape != (n, self.dim) or bias.shape != (n,):
+            raise ModelError(
+                f"{file}: weights {list(weights.shape)} and bias {list(bias.shape)} must be "
+                f"[{n}, {self.dim}] and [{n}] for {n} tags"
+            )
+        if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
+            raise ModelError(f"{file}: holds numbers that are not finite")
+        return weights, bias
+
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Model:
         """Read a model folder and check that the weights are those its config speaks of.
@@ -84,16 +196,13 @@ class Model:
         Raises
         ------
         ModelError
-            A file is missing, an entry is missing or wrong, or the hash does not fit.
+            A file is missing, an entry is missing or wrong, or a hash or a shape does not fit.
         """
         folder = Path(folder)
         config = _read_config(folder)
-        digest = _sha256(folder / "encoder.onnx")
-        stated = config.get("sha256", digest)
-        if stated != digest:
-            raise ModelError(f"{folder}: encoder.onnx is not the file config.json names by sha256")
+        digest = _checked(folder / "encoder.onnx", config, "sha256")
         try:
-            return cls(
+            model = cls(
                 id=_text(config, "id"),
                 version=str(config.get("version", "1")),
                 sha256=digest,
@@ -107,17 +216,29 @@ class Model:
                 output=str(config.get("output", "")),
                 layout=config.get("layout", "time-mel"),
                 gate_db=None if config.get("gate_db") is None else float(config["gate_db"]),
+                tags=tuple(map(Tag.from_dict, config.get("tags", ()))),
+                tags_sha256=(
+                    _checked(folder / "tags.npz", config, "tags_sha256")
+                    if config.get("tags")
+                    else ""
+                ),
+                figures=dict(config.get("figures", {})),
             )
         except KeyError as error:
             raise ModelError(f"{folder}/config.json: the entry {error} is missing") from None
         except (TypeError, ValueError) as error:
             raise ModelError(f"{folder}/config.json: {error}") from None
+        if model.tags:
+            model.tag_head()
+        return model
 
     def __post_init__(self) -> None:
         if self.dim < 1 or self.layout not in ("time-mel", "mel-time"):
             raise ModelError(
                 f"{self.folder}/config.json: dim must be >= 1 and layout 'time-mel' or 'mel-time'"
             )
+        if len({tag.name for tag in self.tags}) < len(self.tags):
+            raise ModelError(f"{self.folder}/config.json: two tags have one name")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for showing."""
@@ -133,6 +254,8 @@ class Model:
             "megabytes": round(self.weights.stat().st_size / 1e6, 2),
             "sha256": self.sha256,
             "folder": str(self.folder),
+            "tags": [asdict(tag) for tag in self.tags],
+            "figures": self.figures,
         }
 
 
@@ -185,7 +308,7 @@ def install_model(folder: str | os.PathLike[str]) -> Model:
     ----------
     folder : str or path-like
         ``config.json`` (entries ``id``, ``dim``, ``front_end`` and those of :class:`Model`),
-        ``encoder.onnx`` and ``README.md``, the card.
+        ``encoder.onnx`` and ``README.md``, the card; ``tags.npz`` if the config has ``tags``.
 
     Returns
     -------
@@ -216,10 +339,12 @@ def install_model(folder: str | os.PathLike[str]) -> Model:
     fresh = target.with_name(f".{model.id}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    for file in _FILES:
+    for file in (*_FILES, *(["tags.npz"] if model.tags else ())):
         shutil.copyfile(model.folder / file, fresh / file)
-    # Pins the weights even where the author left the hash out.
+    # Pins the weights even where the author left the hashes out.
     config = {**_read_config(model.folder), "sha256": model.sha256}
+    if model.tags:
+        config["tags_sha256"] = model.tags_sha256
     (fresh / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
@@ -249,6 +374,14 @@ def _text(config: dict[str, Any], key: str) -> str:
 def _texts(config: dict[str, Any], key: str) -> tuple[str, ...]:
     value = config.get(key, [])
     return (value,) if isinstance(value, str) else tuple(map(str, value))
+
+
+def _checked(file: Path, config: dict[str, Any], key: str) -> str:
+    """Hash a file, which must be the one that the config names."""
+    digest = _sha256(file)
+    if config.get(key, digest) != digest:
+        raise ModelError(f"{file.parent}: {file.name} is not the file config.json names by {key}")
+    return digest
 
 
 def _sha256(file: Path) -> str:

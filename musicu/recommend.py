@@ -1,11 +1,12 @@
-"""Similar tracks: rank a catalog against a vector, within filters, and say what was found."""
+"""Rank a catalog against a vector or a wish in words, within filters; say what was found."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,21 @@ from musicu.index import Index
 from musicu.metadata import Metadata
 from musicu.names import normalize_name
 from musicu.store import Store
+from musicu.tagging import TagHead
+from musicu.vocabulary import Term
 
-__all__ = ["Match", "filter_tracks", "library_columns", "rank"]
+__all__ = [
+    "Findings",
+    "Match",
+    "TaggedMatch",
+    "filter_tracks",
+    "library_columns",
+    "rank",
+    "rank_by_tags",
+]
+
+# A spread of logits that is rounding, not music: then all tracks are equal in this tag.
+_NO_SPREAD = 1e-4
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,41 @@ class Match:
     artist: str | None
     album: str | None
     seconds: float
+
+
+@dataclass(frozen=True)
+class TaggedMatch(Match):
+    """A track that fits a wish.
+
+    Attributes
+    ----------
+    score : float
+        How many standard deviations above the catalog's mean it lies, summed over the wish's terms
+        (see :func:`rank_by_tags`); may be negative.
+    tags : dict of str to float in [0, 1]
+        Probability of each tag that the wish uses.
+    """
+
+    tags: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a wish in words found.
+
+    Attributes
+    ----------
+    matches : tuple of TaggedMatch
+        The best first.
+    terms : tuple of Term
+        How the wish was understood.
+    unused : tuple of str
+        Its words that no tag of the model answers.
+    """
+
+    matches: tuple[TaggedMatch, ...]
+    terms: tuple[Term, ...]
+    unused: tuple[str, ...]
 
 
 def rank(
@@ -88,10 +137,75 @@ def rank(
     among = filter_tracks(store, where) if where is not None else None
     artists = _artists(not_artists_of) if not_artists_of else frozenset()
     album = _album(not_album_of) if not_album_of else None
-    matches: list[Match] = []
-    if n < 1:
-        return matches
-    for track, cosine in index.ranked(vector, among=among):
+    ranked = (
+        (track, min(1.0, max(0.0, cosine))) for track, cosine in index.ranked(vector, among=among)
+    )
+    matches = _matches(store, ranked, exclude_ids, artists, album)
+    return [match for _, match in islice(matches, max(n, 0))]
+
+
+def rank_by_tags(
+    store: Store,
+    index: Index,
+    head: TagHead,
+    terms: Collection[Term],
+    n: int,
+    *,
+    where: str | None = None,
+) -> list[TaggedMatch]:
+    """Return the ``n`` tracks that fit a wish best.
+
+    A frequent tag is probable everywhere, a rare one nowhere: probabilities cannot be added. So
+    each tag's log-odds are standardized over all the catalog's tracks (z-scores). A term takes the
+    largest of its tags; a track's score is the sum over the terms, negated ones subtracted.
+
+    Parameters
+    ----------
+    store, index
+        The catalog and its vectors.
+    head : TagHead
+        Tag head of the vectors' model.
+    terms : collection of Term
+        What is wanted, and what is not.
+    n : int >= 0
+        How many.
+    where : str or None
+        SQL condition on the columns of the catalog's ``library`` view.
+
+    Raises
+    ------
+    MetadataError
+        The condition cannot be understood.
+    """
+    used = head.only({name for term in terms for name in term.tags})
+    logits = used.logits(index.matrix).astype(np.float64)
+    spread = logits.std(axis=0)
+    z = (logits - logits.mean(axis=0)) / np.where(spread > _NO_SPREAD, spread, np.inf)
+    column = {tag.name: i for i, tag in enumerate(used.tags)}
+    scores = np.zeros(len(z))
+    for term in terms:
+        best = z[:, [column[name] for name in term.tags]].max(axis=1)
+        scores += -best if term.negated else best
+    order = np.lexsort((index.tracks, -scores.round(6)))
+    if where is not None:
+        order = order[np.isin(index.tracks[order], filter_tracks(store, where))]
+    ranked = ((int(index.tracks[i]), float(scores[i])) for i in order)
+    return [
+        TaggedMatch(**asdict(match), tags=used.say(index[track]))
+        for track, match in islice(_matches(store, ranked), max(n, 0))
+    ]
+
+
+def _matches(
+    store: Store,
+    ranked: Iterable[tuple[int, float]],
+    exclude_ids: Collection[str] = (),
+    artists: frozenset[str] = frozenset(),
+    album: tuple[str, str] | str | None = None,
+) -> Iterator[tuple[int, Match]]:
+    """Describe tracks that are not left out, each with its row number."""
+    place = 0
+    for track, score in ranked:
         row = store.db.execute(
             "SELECT l.id, l.path, f.metadata, l.seconds FROM library l"
             " JOIN files f ON f.path = l.path WHERE l.track = ?",
@@ -102,29 +216,28 @@ def rank(
         metadata = Metadata.from_dict(json.loads(row[2]))
         if artists & _artists(metadata) or (album and album == _album(metadata)):
             continue
-        score = round(min(1.0, max(0.0, cosine)), 6)
-        matches.append(
+        place += 1
+        yield (
+            track,
             Match(
-                len(matches) + 1,
-                score,
+                place,
+                round(score, 6),
                 row[0],
                 row[1],
                 metadata.title,
                 metadata.artist,
                 metadata.album,
                 row[3],
-            )
+            ),
         )
-        if len(matches) == n:
-            break
-    return matches
 
 
 def filter_tracks(store: Store, where: str) -> NDArray[np.int64]:
     """Row numbers of the tracks that fulfil a SQL condition on the ``library`` view.
 
-    ``has(genres, 'Jazz')`` tests a list for a value. The condition can read the catalog and nothing
-    else, and change nothing.
+    ``has(genres, 'Jazz')`` tests a list for a value, ``heard(sound_tags, 'piano') > 0.5`` what the
+    catalog's model hears; a tag below 0.05 counts as 0. The condition can read the catalog and
+    nothing else, and change nothing.
 
     Raises
     ------

@@ -25,7 +25,7 @@ from musicu.model import Model
 __all__ = ["LIST_COLUMNS", "FileRow", "Store", "StoredModel", "catalog_path", "lies_under"]
 
 _APPLICATION = 0x6D757369  # "musi", in the file's header
-_FORMAT = 1
+_FORMAT = 2  # 1 had no sound_tags
 # Columns of the view `library` that hold a JSON list.
 LIST_COLUMNS = ("artists", "genres", "mb_artists")
 
@@ -53,6 +53,12 @@ CREATE TABLE IF NOT EXISTS vectors (
     model INTEGER NOT NULL REFERENCES models, track INTEGER NOT NULL REFERENCES tracks,
     vector BLOB NOT NULL, UNIQUE (model, track)  -- its index lists tracks without their vectors
 );
+-- What a model's tag head heard in a vector; gone with it, also when another one takes its place.
+CREATE TABLE IF NOT EXISTS sound_tags (
+    model INTEGER NOT NULL, track INTEGER NOT NULL, tags TEXT NOT NULL,
+    PRIMARY KEY (model, track),
+    FOREIGN KEY (model, track) REFERENCES vectors (model, track) ON DELETE CASCADE
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS roots (path TEXT PRIMARY KEY) WITHOUT ROWID;
 -- Any change of the vectors changes the stamp that a matrix file carries in its name.
 INSERT OR IGNORE INTO meta VALUES ('vectors', hex(randomblob(8)));
@@ -88,7 +94,9 @@ CREATE VIEW IF NOT EXISTS library AS SELECT
     json_extract(t.descriptors, '$.brightness') AS brightness,
     json_extract(t.descriptors, '$.onset_rate') AS onset_rate,
     json_extract(t.descriptors, '$.dynamic_complexity') AS dynamic_complexity,
-    json_extract(t.descriptors, '$.regularity') AS regularity
+    json_extract(t.descriptors, '$.regularity') AS regularity,
+    (SELECT s.tags FROM sound_tags s JOIN meta ON meta.key = 'model' AND meta.value = s.model
+        WHERE s.track = t.track) AS sound_tags
 FROM tracks t JOIN files f ON f.file =
     (SELECT g.file FROM files g WHERE g.track = t.track AND NOT g.missing ORDER BY g.path LIMIT 1);
 """
@@ -180,6 +188,7 @@ class Store:
             raise
         self.db.text_factory = _text
         self.db.create_function("has", 2, _has, deterministic=True)
+        self.db.create_function("heard", 2, _heard, deterministic=True)
 
     def _prepare(self) -> None:
         db = self.db
@@ -187,15 +196,15 @@ class Store:
         empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if empty and application == 0:
-            db.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; "
-                f"PRAGMA user_version = {_FORMAT}; COMMIT;"
-            )
-        elif application != _APPLICATION:
+        if application != _APPLICATION and not (empty and application == 0):
             raise CatalogError(f"{self.path}: a SQLite file, but not a musicu catalog")
-        elif version > _FORMAT:
+        if version > _FORMAT:
             raise CatalogError(f"{self.path}: made by a newer musicu; upgrade musicu to open it")
+        if version < _FORMAT:  # a new file, or one of an older musicu, which lacks only additions
+            db.executescript(
+                f"BEGIN IMMEDIATE; DROP VIEW IF EXISTS library; {_SCHEMA} "
+                f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {_FORMAT}; COMMIT;"
+            )
         # Readers and a writer side by side. Kept in the file: a process that meets another one at
         # work on it need not wait to say so again.
         with suppress(sqlite3.OperationalError):
@@ -353,3 +362,15 @@ def _has(values: str | None, wanted: Any) -> bool:
     if values is None:
         return False
     return str(wanted).casefold() in {str(v).casefold() for v in json.loads(values)}
+
+
+def _heard(tags: str | None, wanted: Any) -> float | None:
+    """Tell SQL a tag's probability, upper and lower case alike; None where no tags are stored."""
+    if tags is None:
+        return None
+    heard: dict[str, float] = json.loads(tags)
+    if wanted in heard:
+        return heard[wanted]
+    name = str(wanted).casefold()
+    # What is not listed was heard with less than 0.05.
+    return max((p for tag, p in heard.items() if tag.casefold() == name), default=0.0)

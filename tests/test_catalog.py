@@ -512,7 +512,8 @@ def test_a_damaged_matrix_is_found(shelf: Shelf) -> None:
 def test_foreign_bytes_in_the_file_are_found(shelf: Shelf, run_cli: RunCli) -> None:
     data = bytearray(shelf.db.read_bytes())
     for page in range(4096 * 3, len(data), 4096):
-        data[page : page + 200] = b"\xab" * 200
+        if b"CREATE " not in data[page : page + 4096]:  # damage to the schema stops the opening
+            data[page : page + 200] = b"\xab" * 200
     shelf.db.write_bytes(data)
     done = run_cli("catalog", "verify")
     assert done.returncode == 1
