@@ -1,10 +1,12 @@
 # make demo   installs, synthesizes a small catalog, embeds it, asks for tracks like a new release
 # make test   installs everything the tests need, runs all checks
+# make evaluate MUSICU_DATA=... TEACHERS=...   how good the encoders are, see recipes/README.md;
+#             CV='work/fold{fold}' adds the cross-validated models
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test bench clean
+.PHONY: demo test bench evaluate clean
 
 demo: .venv/core
 	$(BIN)/python fixtures/make_demo.py $(DEMO)
@@ -20,6 +22,23 @@ test: .venv/dev
 bench: .venv/dev
 	$(BIN)/python bench/speed.py
 	$(BIN)/python bench/describe.py
+
+TAFFC = --labels $(MUSICU_DATA)/taffc/manifest.csv --labels $(MUSICU_DATA)/taffc/source_info.csv
+MODELS = $(if $(CV),--model 'musicu-2, cross-validated=$(CV)') --model musicu-2-free --model musicu-1
+PENULTIMATE = $(TEACHERS)/musicnn-penultimate
+POOLED = $(TEACHERS)/musicnn-pooled
+SIAMESE = $(TEACHERS)/artist-siamese
+evaluate: .venv/dev
+	$(BIN)/pip install --quiet bliss-audio
+	$(BIN)/musicu evaluate encoder $(TAFFC) $(MODELS) $(if $(TEACHERS),--model $(PENULTIMATE) \
+	    --model $(POOLED) --model $(SIAMESE) \
+	    --model 'teachers together=$(PENULTIMATE)+$(POOLED)+$(SIAMESE)') \
+	    --baseline mfcc --baseline bliss --baseline random --figure evaluate.svg
+	$(BIN)/musicu evaluate encoder $(TAFFC) --model musicu-2 --model musicu-2-free --model musicu-1 \
+	    --robustness --cost
+	for folder in game_music free_music; do $(BIN)/musicu evaluate encoder \
+	    --labels $(MUSICU_DATA)/$$folder/manifest.csv --model musicu-2 --model musicu-2-free \
+	    --model musicu-1 --baseline mfcc; done
 
 clean:
 	rm -rf .venv build dist *.egg-info $(DEMO) .mypy_cache .pytest_cache .ruff_cache
