@@ -15,8 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Each module imports only modules before it.
 ORDER = (
     "errors headers decode mel loudness pulse model encoder descriptors names metadata tags "
-    "sheet playlist analyze worker pool scan store ingest index recommend export inventory "
-    "catalog"
+    "sheet playlist analyze worker pool scan store vocabulary tagging ingest index recommend "
+    "export inventory catalog metrics bootstrap collection baselines systems robustness cost plots "
+    "scoring evaluate"
 ).split()
 # A model is installed only if it runs, and what runs it needs to know what a model is.
 BACKWARD = {("model", "encoder")}
@@ -90,7 +91,9 @@ def test_the_library_knows_no_command_line(path: Path) -> None:
 def test_training_is_a_world_of_its_own(path: Path) -> None:
     if path.parent.name != "training":
         assert not _tops(path) & {"torch", "torchaudio", "onnx"}
-        assert not {name for name in _imports(path) if name.startswith("musicu.training")}
+        # The one command that trains imports it when it is called.
+        used = {name for name in _imports(path) if name.startswith("musicu.training")}
+        assert not used or _name(path) == "cli/train.py"
 
 
 @pytest.mark.parametrize("path", [*LIBRARY, *COMMANDS], ids=_name)

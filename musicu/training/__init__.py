@@ -1,1 +1,15 @@
-"""Distillation of the encoder; needs the extra ``musicu[train]`` (torch)."""
+"""Training of encoders and of what is folded into them; needs the extra ``musicu[train]``."""
+
+from importlib.util import find_spec
+
+from musicu.errors import MissingExtraError
+
+for _package in ("torch", "torchaudio", "onnx"):
+    if find_spec(_package) is None:
+        raise MissingExtraError(_package, "train")
+
+from musicu.training.distill import Recipe  # noqa: E402
+from musicu.training.encoder import Progress, Trained, train_encoder  # noqa: E402
+from musicu.training.refine import Refinement  # noqa: E402
+
+__all__ = ["Progress", "Recipe", "Refinement", "Trained", "train_encoder"]

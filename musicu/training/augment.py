@@ -1,24 +1,88 @@
-"""What the student hears of a window: another equalizer, some noise, a lost treble, masked patches.
+"""Other versions of the same music: altered waveforms, distorted mel power, masked patches.
 
-All of it acts on mel power, on the device, after the teacher has answered for the clean window.
+Waveforms are altered before the teacher answers, and the student hears the very same version: a
+teacher must be consistent (Beyer et al., "Knowledge distillation: A good teacher is patient and
+consistent", CVPR 2022). Mel power is distorted on the device at each step, after the teacher has
+answered: what it takes away must not change the answer.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
+import torchaudio.functional as ta
 from torch import Tensor
 
-from musicu.mel import FrontEnd
+__all__ = ["alter", "augment", "mask", "mix"]
 
-__all__ = ["augment", "compress", "mask"]
+# torchaudio's filters clip at full scale: 20 dB of headroom for what they add.
+_HEADROOM = 0.1
+# Rates that a lossy copy may have been through; small ratios to 32 kHz resample fast.
+_POOR_RATES = (8000, 12000, 16000)
 
 
-def compress(power: Tensor, front_end: FrontEnd) -> Tensor:
-    """Compress mel power [batch, time, mel] as :func:`musicu.mel.compress` does."""
-    if front_end.level == "window":
-        power = power / power.mean(dim=(1, 2), keepdim=True).clamp_min(1e-20)
-    x = torch.log10(front_end.offset + front_end.gain * power)
-    return (x - front_end.mean) / front_end.std
+def alter(y: Tensor, sr: int, generator: torch.Generator) -> Tensor:
+    """Alter a waveform as recordings differ: level, equalizer, dull, noisy or poor copies.
+
+    Parameters
+    ----------
+    y : Tensor [shape=(n,), float32]
+        Samples.
+    sr : int
+        Their rate (Hz).
+    generator : torch.Generator
+        Where all choices come from.
+
+    Returns
+    -------
+    Tensor [shape=(n,), float32]
+        Gain within 6 dB; bass (below 100 Hz), treble (above 3 kHz) and one band each within 6 dB;
+        a third of all low-passed at 2.5 to 8 kHz, a third with noise 20 to 50 dB below the music,
+        a quarter resampled to 8, 12 or 16 kHz and back.
+    """
+
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    peak = float(y.abs().max())
+    if peak == 0.0:
+        return y
+    x = y * (_HEADROOM / peak)
+    x = ta.bass_biquad(x, sr, uniform(-6, 6))
+    x = ta.treble_biquad(x, sr, uniform(-6, 6))
+    x = ta.equalizer_biquad(x, sr, 200 * 25 ** uniform(0, 1), uniform(-6, 6))
+    if uniform(0, 1) < 1 / 3:
+        x = ta.lowpass_biquad(x, sr, 2500 * 3.2 ** uniform(0, 1))
+    if uniform(0, 1) < 1 / 3:
+        noise = torch.empty_like(x).normal_(generator=generator)
+        x = ta.add_noise(x, noise, torch.tensor(uniform(20, 50)))
+    if uniform(0, 1) < 1 / 4:
+        rate = _POOR_RATES[int(uniform(0, len(_POOR_RATES)))]
+        if rate < sr:
+            x = ta.resample(ta.resample(x, sr, rate), rate, sr)[: len(y)]
+    altered: Tensor = ta.gain(x * (peak / _HEADROOM), uniform(-6, 6))
+    return altered
+
+
+def mix(y: Tensor, other: Tensor, generator: torch.Generator) -> Tensor:
+    """Mix another clip into one, 0 to 9 dB below it; a shorter one is repeated.
+
+    Parameters
+    ----------
+    y, other : Tensor [shape=(n,) and (m,), float32]
+        Samples of both.
+    generator : torch.Generator
+        Where the balance comes from.
+
+    Returns
+    -------
+    Tensor [shape=(n,), float32]
+    """
+    other = other.repeat(math.ceil(len(y) / len(other)))[: len(y)]
+    balance = 10 ** (-9 / 20 * float(torch.rand((), generator=generator)))
+    level = y.square().mean().sqrt() / other.square().mean().sqrt().clamp_min(1e-9)
+    return (y + balance * level * other) / math.sqrt(1 + balance**2)
 
 
 def augment(power: Tensor, generator: torch.Generator) -> Tensor:

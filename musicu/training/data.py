@@ -1,262 +1,254 @@
-"""Training material: every clip's mel frames with the teacher's answers, cached once on disk.
+"""What was heard, cached on disk: mel frames of each clip, and each teacher's answers.
 
-The teacher costs far more than the student, so it hears each clip once. To widen what it says
-beyond the clips themselves, every clip is also heard mixed with another one, at a random balance
-and tilt: "function matching" on mixed-up audio, after Beyer et al., "Knowledge distillation: A good
-teacher is patient and consistent", CVPR 2022.
+A teacher costs far more than the student, so it hears each version of a clip once. A version is
+known by the audio it was made of, and each teacher has a folder of its own: clips and teachers are
+added without asking again for what is there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from musicu.decode import AUDIO_SUFFIXES, load
-from musicu.errors import ModelError
-from musicu.mel import FrontEnd, log_mel, mel_spectrogram
+from musicu.decode import LARGEST, load
+from musicu.encoder import SILENCE
+from musicu.errors import AudioError, ModelError
+from musicu.mel import FrontEnd, mel_spectrogram
+from musicu.training.augment import alter, mix
+from musicu.training.teachers import Teacher
+from musicu.training.views import View
 
-__all__ = ["Material", "Teacher", "build_cache", "find_audio", "load_cache"]
+__all__ = ["Cache", "Material", "window_starts"]
 
 # Power under which a mel value is stored as this: -120 dB, below 16-bit noise.
 _FLOOR = 1e-12
+# Waveforms are altered at one rate, whoever listens: another teacher hears the same versions.
+_ALTERED_SR = 32000
 
 
-@dataclass(frozen=True)
-class Teacher:
-    """An ONNX encoder to learn from.
+def window_starts(frames: int, front_end: FrontEnd, hop: int) -> NDArray[np.int64]:
+    """First frames of a clip's windows, cut as :class:`musicu.mel.Windower` does at this hop."""
+    starts = list(range(0, frames - front_end.window + 1, hop))
+    if not starts:
+        return np.zeros(1, dtype=np.int64)
+    if frames - (starts[-1] + front_end.window) >= front_end.window / 2:
+        starts.append(frames - front_end.window)
+    return np.array(starts, dtype=np.int64)
 
-    Attributes
+
+class Cache:
+    """What the student hears and what the teachers say of it.
+
+    Parameters
     ----------
-    path : str
-        The ONNX file; its input is [batch, time, mel].
+    folder : Path
+        Where it lies; made if need be.
     front_end : FrontEnd
-        What it hears.
-    outputs : tuple of str
-        Outputs to learn; their vectors are put end to end.
+        What the student hears.
+    teachers : sequence of Teacher
+        Whom to ask.
     """
 
-    path: str
-    front_end: FrontEnd
-    outputs: tuple[str, ...]
+    def __init__(self, folder: Path, front_end: FrontEnd, teachers: Sequence[Teacher]) -> None:
+        self.front_end = front_end
+        self.teachers = teachers
+        heard = asdict(front_end)
+        del heard["window_hop"]
+        digest = hashlib.sha256(json.dumps(heard).encode()).hexdigest()[:16]
+        self._mel = folder / f"mel-{digest}"
+        self._answers = [folder / f"answers-{t.key(front_end)}" for t in teachers]
+        for part in (self._mel, *self._answers):
+            part.mkdir(parents=True, exist_ok=True)
+
+    def fill(
+        self, views: Iterable[View], *, seed: int = 0, jobs: int = 2
+    ) -> Iterator[tuple[View, str]]:
+        """Hear what has not been heard, in threads: decoders and teachers run outside Python.
+
+        Yields
+        ------
+        (View, str)
+            A view that is done, and why it cannot be used; "" if it can.
+        """
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            futures = {pool.submit(self._hear, view, seed): view for view in views}
+            for future in as_completed(futures):
+                try:
+                    future.result()
+                except AudioError as error:
+                    yield futures[future], error.reason
+                else:
+                    yield futures[future], ""
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def mel(self, view: View) -> NDArray[np.float16]:
+        """log10 of mel power [t, n_mels], mapped from disk."""
+        mapped: NDArray[np.float16] = np.load(self._mel / f"{view.key}.npy", mmap_mode="r")
+        return mapped
+
+    def starts(self, view: View, frames: int) -> NDArray[np.int64]:
+        """First frames of its windows: clean ones every half window, others every window."""
+        window = self.front_end.window
+        return window_starts(frames, self.front_end, window if view.number else window // 2)
+
+    def answers(self, view: View) -> NDArray[np.float16]:
+        """Return all teachers' answers [n, sum of dims], end to end."""
+        parts = [np.load(folder / f"{view.key}.npy") for folder in self._answers]
+        return np.concatenate(parts, axis=1)
+
+    def _hear(self, view: View, seed: int) -> None:
+        import soxr
+
+        name = f"{view.key}.npy"
+        asked = [
+            (teacher, folder / name)
+            for teacher, folder in zip(self.teachers, self._answers, strict=True)
+            if not (folder / name).exists()
+        ]
+        if not asked and (self._mel / name).exists():
+            return
+        y, sr = _samples(view.path)
+        if view.number:
+            y, sr = self._altered(view, y, sr, seed)
+        fe = self.front_end
+        own = y if sr == fe.sr else soxr.resample(y, sr, fe.sr, quality="HQ")
+        mel = mel_spectrogram(own, fe).T
+        starts = self.starts(view, len(mel))
+        for teacher, file in asked:
+            with np.errstate(over="ignore"):
+                answers = teacher.answer(y, sr, starts, fe).astype(np.float16)
+            if not np.isfinite(answers).all():
+                raise ModelError(
+                    f"{teacher.name}: its answers to {view.path} are beyond 65504 or no numbers"
+                )
+            _save(file, answers)
+        _save(self._mel / name, np.log10(np.maximum(mel, _FLOOR)).astype(np.float16))
+
+    def _altered(
+        self, view: View, y: NDArray[np.float32], sr: int, seed: int
+    ) -> tuple[NDArray[np.float32], int]:
+        digest = hashlib.sha256(f"{seed} {view.key}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        x = _at_rate(y, sr)
+        if view.partner is not None:
+            x = mix(x, _at_rate(*_samples(view.partner)), generator)
+        return alter(x, _ALTERED_SR, generator).numpy(), _ALTERED_SR
+
+
+def _at_rate(y: NDArray[np.float32], sr: int) -> Tensor:
+    import soxr
+
+    return torch.from_numpy(soxr.resample(y, sr, _ALTERED_SR, quality="HQ"))
+
+
+def _samples(path: Path) -> tuple[NDArray[np.float32], int]:
+    y, sr = load(path)
+    peak = float(np.abs(y).max(initial=0.0))
+    if not peak < LARGEST:  # nor is NaN
+        raise AudioError(str(path), "samples that are not numbers, or beyond any scale")
+    if peak < SILENCE:
+        raise AudioError(str(path), "silence")
+    return y, sr
+
+
+def _save(file: Path, array: NDArray[Any]) -> None:
+    """Write all or nothing: what is there can be trusted after any interruption."""
+    temporary = file.with_suffix(".tmp")
+    with open(temporary, "wb") as stream:
+        np.save(stream, array)
+    os.replace(temporary, file)
 
 
 @dataclass(frozen=True)
 class Material:
-    """The cache in memory.
+    """What there is to train on; a row is a window.
 
     Attributes
     ----------
-    mel : np.ndarray [shape=(frames, n_mels), float16]
-        log10 of mel power, the clips end to end.
+    mel : list of np.ndarray [shape=(t, n_mels), float16]
+        log10 of mel power of each view.
+    view : np.ndarray [shape=(n,), int64]
+        Number of the view that each window is of.
+    start : np.ndarray [shape=(n,), int64]
+        Its first frame.
+    clip : np.ndarray [shape=(views,), int64]
+        Number of the clip that each view is of.
+    clean, held : np.ndarray [shape=(views,), bool]
+        Views that are unaltered, and views of clips not to train on.
+    weight : np.ndarray [shape=(views,), float64]
+        Chance of each view to be drawn; those held out have none.
     answers : np.ndarray [shape=(n, d), float16]
-        The teacher's answers.
-    starts : np.ndarray [shape=(n,), int64]
-        First frame of the window that each answer belongs to.
-    bounds : np.ndarray [shape=(n, 2), int64]
-        First frame of its clip, and the frame after its last.
-    clips : np.ndarray [shape=(n,), int64]
-        Number of its clip; a mixture is a clip of its own.
-    names : list of str
-        Stem of each clip's file name; mixtures have a ``+`` in theirs.
-    blocks : list of int
-        Lengths of the teacher's outputs in an answer.
+        The teachers' answers; d = 0 without teachers.
+    blocks : tuple of int
+        Lengths of the teachers' outputs in an answer.
     """
 
-    mel: NDArray[np.float16]
+    mel: list[NDArray[np.float16]]
+    view: NDArray[np.int64]
+    start: NDArray[np.int64]
+    clip: NDArray[np.int64]
+    clean: NDArray[np.bool_]
+    held: NDArray[np.bool_]
+    weight: NDArray[np.float64]
     answers: NDArray[np.float16]
-    starts: NDArray[np.int64]
-    bounds: NDArray[np.int64]
-    clips: NDArray[np.int64]
-    names: list[str]
-    blocks: list[int]
+    blocks: tuple[int, ...] = ()
 
-
-def find_audio(folders: Sequence[Path]) -> list[Path]:
-    """Audio files under the folders, sorted.
-
-    Raises
-    ------
-    ModelError
-        Fewer than 20 files: too few to learn anything from.
-    """
-    paths = sorted(
-        path
-        for folder in folders
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-    )
-    if len(paths) < 20:
-        where = ", ".join(map(str, folders))
-        raise ModelError(f"{len(paths)} audio files under {where}: at least 20 are needed to train")
-    return paths
-
-
-def build_cache(
-    paths: Sequence[Path],
-    folder: Path,
-    teacher: Teacher,
-    front_end: FrontEnd,
-    *,
-    hold_out: frozenset[str] = frozenset(),
-    mix: bool = True,
-    seed: int = 0,
-    jobs: int = 2,
-) -> Iterator[tuple[int, int]]:
-    """Fill the cache; what is there already is kept, so that a stopped run goes on.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-        The audio files.
-    folder : Path
-        Where the cache lives.
-    teacher : Teacher
-        Whom to ask.
-    front_end : FrontEnd
-        What the student hears; at the teacher's rate, hop and window, so that windows coincide.
-    hold_out : frozenset of str
-        Stems of the files that never enter a mixture.
-    mix : bool
-        Whether each remaining clip is also heard mixed with another.
-    seed : int
-        Choice of the mixtures.
-    jobs : int
-        Processes.
-
-    Yields
-    ------
-    (int, int)
-        Clips done, clips in all.
-
-    Raises
-    ------
-    ModelError
-        The front ends' windows do not coincide, or the cache is of other settings.
-    """
-    same = ("sr", "hop_length", "window")
-    if any(getattr(front_end, k) != getattr(teacher.front_end, k) for k in same):
-        raise ModelError(f"student and teacher must agree in {', '.join(same)}")
-    folder.mkdir(parents=True, exist_ok=True)
-    about = {"teacher": Path(teacher.path).name, "outputs": teacher.outputs, "seed": seed}
-    about |= {"front_end": asdict(front_end), "teacher_front_end": asdict(teacher.front_end)}
-    note = folder / "cache.json"
-    text = json.dumps(about, indent=1)
-    if note.exists() and note.read_text() != text:
-        raise ModelError(f"{folder}: a cache of other settings; delete it or name another folder")
-    note.write_text(text)
-
-    rng = np.random.default_rng(seed)
-    free = [p for p in paths if p.stem not in hold_out]
-    tasks: list[tuple[Path, Path | None]] = [(p, None) for p in paths]
-    if mix:
-        tasks += list(zip(free, rng.permutation(np.array(free, dtype=object)), strict=True))
-    names = [p.stem if q is None else f"{p.stem}+{q.stem}" for p, q in tasks]
-    todo = [
-        (task, folder / f"{name}.npz", seed + i)
-        for i, (task, name) in enumerate(zip(tasks, names, strict=True))
-        if not (folder / f"{name}.npz").exists()
-    ]
-    done = len(tasks) - len(todo)
-    yield done, len(tasks)
-    with ProcessPoolExecutor(
-        jobs,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start,
-        initargs=(teacher, front_end),
-    ) as pool:
-        for future in as_completed([pool.submit(_cache_clip, *item) for item in todo]):
-            future.result()
-            done += 1
-            yield done, len(tasks)
-
-
-def load_cache(folder: Path) -> Material:
-    """Read the whole cache into memory."""
-    files = sorted(folder.glob("*.npz"))
-    mels, answers, starts, bounds, clips = [], [], [], [], []
-    at = 0
-    for clip, file in enumerate(files):
-        with np.load(file) as stored:
-            mel, answer, start = stored["mel"], stored["answers"], stored["starts"]
-            blocks = stored["blocks"].tolist()
-        mels.append(mel)
-        answers.append(answer)
-        starts.append(start + at)
-        bounds.append(np.tile([at, at + len(mel)], (len(start), 1)))
-        clips.append(np.full(len(start), clip))
-        at += len(mel)
-    return Material(
-        mel=np.concatenate(mels),
-        answers=np.concatenate(answers),
-        starts=np.concatenate(starts),
-        bounds=np.concatenate(bounds),
-        clips=np.concatenate(clips),
-        names=[file.stem for file in files],
-        blocks=blocks,
-    )
-
-
-def _start(teacher: Teacher, front_end: FrontEnd) -> None:
-    """Open the teacher once a process."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        teacher.path, options, providers=["CPUExecutionProvider"]
-    )
-    _state.update(teacher=teacher, front_end=front_end, session=session)
-
-
-_state: dict = {}  # type: ignore[type-arg]
-
-
-def _cache_clip(task: tuple[Path, Path | None], out: Path, seed: int) -> None:
-    teacher, front_end, session = _state["teacher"], _state["front_end"], _state["session"]
-    path, other = task
-    y, sr = load(path, sr=front_end.sr)
-    # Clean clips every half window; mixtures, which cost as much and tell less, every window.
-    hop = front_end.window // 2 if other is None else front_end.window
-    if other is not None:
-        y = _mixture(y, load(other, sr=sr)[0], np.random.default_rng(seed))
-    windows, times = log_mel(y, replace(teacher.front_end, window_hop=hop))
-    name = session.get_inputs()[0].name
-    parts = [
-        session.run(list(teacher.outputs), {name: windows[i : i + 8]})
-        for i in range(0, len(windows), 8)
-    ]
-    outputs = [np.concatenate(part).astype(np.float16) for part in zip(*parts, strict=True)]
-    mel = np.log10(np.maximum(mel_spectrogram(y, front_end).T, _FLOOR)).astype(np.float16)
-    starts = np.rint(times * sr / front_end.hop_length).astype(np.int64)
-    temporary = out.with_suffix(".tmp")
-    with open(temporary, "wb") as file:
-        np.savez(
-            file,
+    @classmethod
+    def gather(
+        cls,
+        cache: Cache,
+        views: Sequence[View],
+        *,
+        held: NDArray[np.bool_],
+        weight: NDArray[np.float64],
+    ) -> Material:
+        """Take views from a cache; ``held`` and ``weight`` have one entry a view."""
+        mel = [cache.mel(view) for view in views]
+        starts = [cache.starts(view, len(m)) for view, m in zip(views, mel, strict=True)]
+        rows = [len(start) for start in starts]
+        blocks = tuple(dim for teacher in cache.teachers for dim in teacher.dims)
+        answers = np.empty((sum(rows), sum(blocks)), dtype=np.float16)
+        if blocks:
+            at = 0
+            for view, count in zip(views, rows, strict=True):
+                answers[at : at + count] = cache.answers(view)
+                at += count
+        return cls(
             mel=mel,
-            answers=np.concatenate(outputs, axis=1),
-            starts=starts,
-            blocks=[output.shape[1] for output in outputs],
+            view=np.repeat(np.arange(len(views)), rows),
+            start=np.concatenate(starts),
+            clip=np.array([view.clip for view in views]),
+            clean=np.array([view.number == 0 for view in views]),
+            held=held,
+            weight=np.where(held, 0.0, weight),
+            answers=answers,
+            blocks=blocks,
         )
-    os.replace(temporary, out)
 
-
-def _mixture(
-    y: NDArray[np.float32], other: NDArray[np.float32], rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Mix two clips at -9 to 0 dB of each other, brighten or darken the result a little."""
-    other = np.resize(other, len(y))
-    balance = 10 ** (rng.uniform(-9, 0) / 20)
-    level = np.sqrt(np.mean(y**2)) / max(float(np.sqrt(np.mean(other**2))), 1e-9)
-    mixed = (y + balance * level * other) / np.sqrt(1 + balance**2)
-    # A first-order tilt, y[n] + a y[n-1]: a > 0 darkens, a < 0 brightens.
-    a = rng.uniform(-0.3, 0.3)
-    mixed[1:] += a * mixed[:-1].copy()
-    return np.asarray(mixed / np.sqrt(1 + a**2), dtype=np.float32)
+    def windows(
+        self, rows: NDArray[np.int64], window: int, rng: np.random.Generator | None = None
+    ) -> Tensor:
+        """Mel power [n, window, n_mels] of the rows; drawn, they move by up to 8 frames."""
+        moved = self.start[rows]
+        if rng is not None:
+            moved = moved + rng.integers(-8, 9, size=len(rows))
+        out = np.empty((len(rows), window, self.mel[0].shape[1]), dtype=np.float32)
+        for i, (view, start) in enumerate(zip(self.view[rows], moved, strict=True)):
+            mel = self.mel[view]
+            first = min(max(start, 0), max(0, len(mel) - window))
+            # A clip shorter than a window is repeated, as `Windower` does.
+            out[i] = mel[(first + np.arange(window)) % len(mel)]
+        return torch.from_numpy(10.0**out)

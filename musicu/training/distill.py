@@ -1,12 +1,10 @@
-"""Distil a teacher into a small encoder: targets, the loop, and the model folder that comes out."""
+"""The training loop: seeded by the step, so that a stopped run ends as an undisturbed one does."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,23 @@ from torch import Tensor, nn
 
 from musicu.errors import ModelError
 from musicu.mel import FrontEnd
-from musicu.training.augment import augment, compress, mask
+from musicu.training.augment import augment, mask
 from musicu.training.data import Material
+from musicu.training.frontend import compress
 from musicu.training.network import Student
+from musicu.training.objectives import Distillation, Objective
 
-__all__ = ["Recipe", "Targets", "distil", "export"]
+__all__ = ["Figures", "Recipe", "distil", "embed_windows", "load_checkpoint", "load_student"]
 
 _EMA = 0.999
+# A student that starts from another's weights averages over 500 steps from its first one.
+_STARTED = 500
+_FLAT_WARM_UP = 150
+# Less than this is no gain: it is the noise between two evaluations.
+_GAIN = 0.001
+_HELD_OUT_WINDOWS = 1000
+_RIDGE_WINDOWS = 6000
+_RIDGE = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +48,21 @@ class Recipe:
         Clips a step; each gives two windows.
     lr, weight_decay : float
         AdamW's settings; 5 % warm-up, then a cosine to zero.
+    flat : bool
+        No cosine: constant after the warm-up, for a run that others start from.
     whiten : float in [0, 1]
-        How far the target's principal components are brought to equal spread: 0 keeps the teacher's
-        own geometry, 1 whitens it.
+        See :class:`musicu.training.objectives.Targets`.
     contrast : float >= 0
         Weight of the loss that draws two windows of one clip together (SupCon, Khosla et al. 2020).
     temperature : float > 0
-        Temperature of that loss.
+        Temperature of the contrastive losses.
+    views : int >= 0
+        Altered versions of each clip besides the clean one.
+    every : int >= 1
+        Steps between evaluations; each saves a checkpoint.
+    patience : int >= 0
+        Evaluations without a gain of 0.001 after which to stop; 0: never. Off by default, since
+        much of the gain comes last, when the cosine lets the rate go to zero.
     seed : int
         Seed of everything drawn at random.
     """
@@ -56,251 +72,265 @@ class Recipe:
     batch: int = 64
     lr: float = 2e-3
     weight_decay: float = 0.05
+    flat: bool = False
     whiten: float = 0.5
     contrast: float = 0.1
     temperature: float = 0.1
+    views: int = 1
+    every: int = 200
+    patience: int = 0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"dim": 1, "windows": 1, "batch": 2, "views": 0, "every": 1, "patience": 0}
+        for name, value in {**least, "contrast": 0, "seed": 0}.items():
+            if not getattr(self, name) >= value:
+                raise ModelError(f"recipe: {name} must be at least {value}")
+        if not 0 <= self.whiten <= 1 or not self.lr > 0 or not self.temperature > 0:
+            raise ModelError("recipe: whiten must lie in [0, 1], lr and temperature be above 0")
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return max(1, self.windows // (2 * self.batch))
 
 
 @dataclass(frozen=True)
-class Targets:
-    """The space the student learns to speak in: principal components of the teacher's answers.
+class Figures:
+    """Where a run is; loss and the held-out figure are there after each evaluation only.
 
     Attributes
     ----------
-    mean, scale : np.ndarray [shape=(d,)]
-        Standardization of each of the teacher's dimensions.
-    components : np.ndarray [shape=(d, dim)]
-        Principal axes, scaled.
+    step, steps : int
+        Steps done, steps in all.
+    loss : float or None
+        Mean since the last evaluation.
+    held_out : float or None
+        The objective's figure on held-out clean windows; NaN without any.
     """
 
-    mean: NDArray[np.float32]
-    scale: NDArray[np.float32]
-    components: NDArray[np.float32]
-
-    @classmethod
-    def fit(
-        cls, answers: NDArray[Any], dim: int, *, whiten: float, blocks: Sequence[int]
-    ) -> Targets:
-        """Fit to answers [n, d].
-
-        Parameters
-        ----------
-        answers : np.ndarray [shape=(n, d)]
-            The teacher's answers, its outputs end to end.
-        dim : int
-            Components to keep.
-        whiten : float in [0, 1]
-            See :class:`Recipe`.
-        blocks : sequence of int
-            Lengths of the outputs; each output weighs the same, whatever its length.
-
-        Raises
-        ------
-        ModelError
-            The answers have fewer than ``dim`` numbers.
-        """
-        if dim > answers.shape[1]:
-            raise ModelError(
-                f"the teacher says {answers.shape[1]} numbers a window: dim cannot be {dim}"
-            )
-        x = answers.astype(np.float32)
-        mean, scale = x.mean(axis=0), x.std(axis=0)
-        scale = np.maximum(scale, 1e-3 * scale.max())
-        scale *= np.sqrt(np.repeat(blocks, blocks).astype(np.float32))
-        x = (x - mean) / scale
-        values, vectors = np.linalg.eigh(np.cov(x, rowvar=False))
-        values, vectors = values[::-1][:dim], vectors[:, ::-1][:, :dim]
-        components = vectors / np.maximum(values, 1e-9) ** (whiten / 2)
-        return cls(mean, scale, components.astype(np.float32))
-
-    def __call__(self, answers: NDArray[Any]) -> NDArray[np.float32]:
-        """Map answers [n, d] to unit vectors [n, dim]."""
-        z = ((answers.astype(np.float32) - self.mean) / self.scale) @ self.components
-        return np.asarray(z / np.linalg.norm(z, axis=1, keepdims=True), dtype=np.float32)
+    step: int
+    steps: int
+    loss: float | None = None
+    held_out: float | None = None
 
 
 def distil(
     material: Material,
+    objective: Objective,
     recipe: Recipe,
     front_end: FrontEnd,
     folder: Path,
     *,
-    hold_out: frozenset[str] = frozenset(),
-    save_every: int = 200,
-) -> Iterator[dict[str, float]]:
-    """Train, with a checkpoint in ``folder`` to go on from; yield figures as it goes.
+    fingerprint: str = "",
+    start_from: Path | None = None,
+) -> Iterator[Figures]:
+    """Train, with a checkpoint in ``folder`` to go on from; yield figures at each step.
 
     Parameters
     ----------
     material : Material
-        The cache.
+        The windows.
+    objective : Objective
+        What is wanted of them.
     recipe : Recipe
         How to train.
     front_end : FrontEnd
         What the student hears.
     folder : Path
-        Where ``checkpoint.pt`` is kept; one of the same recipe is continued.
-    hold_out : frozenset of str
-        Clips kept out of training; the figure ``held_out`` is measured on them.
-    save_every : int
-        Steps between checkpoints and figures.
+        Where ``checkpoint.pt`` and ``log.csv`` are kept.
+    fingerprint : str
+        Names all settings; only a checkpoint of the same is continued.
+    start_from : Path, optional
+        Another run's checkpoint to start from. In distillation the last layer is then fitted to
+        the targets by ridge regression.
 
     Yields
     ------
-    dict
-        ``step``, ``steps``, ``loss``, and ``held_out``: mean cosine between the averaged student
-        and its targets on windows of clips it never met (NaN without any).
+    Figures
+        Those of a continued run begin with the last ones of before.
+
+    Raises
+    ------
+    ModelError
+        The checkpoint is of other settings.
     """
     torch.manual_seed(recipe.seed)
-    held = np.array([name in hold_out for name in material.names])[material.clips]
-    targets = Targets.fit(
-        material.answers[~held], recipe.dim, whiten=recipe.whiten, blocks=material.blocks
-    )
-    wanted = torch.from_numpy(targets(material.answers))
-    test = np.flatnonzero(held)[:: max(1, int(held.sum()) // 1000)]
-    by_clip = _group(material.clips, np.flatnonzero(~held))
-
-    student = Student(recipe.dim).to(memory_format=torch.channels_last)
+    student = Student(recipe.dim)
+    checkpoint = folder / "checkpoint.pt"
+    if start_from is not None and not checkpoint.exists():
+        _initialize(student, start_from, material, objective, front_end, recipe.seed)
+    student = student.to(memory_format=torch.channels_last)
     average = Student(recipe.dim).requires_grad_(requires_grad=False).eval()
     average.load_state_dict(student.state_dict())
-    steps = max(1, recipe.windows // (2 * recipe.batch))
     optimizer = torch.optim.AdamW(
         student.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: _rate(s, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda s: _rate(s, recipe.steps, flat=recipe.flat)
+    )
+    held = np.flatnonzero((material.held & material.clean)[material.view])
+    held = held[:: max(1, len(held) // _HELD_OUT_WINDOWS)]
+    history: list[list[float]] = []
+    best: dict[str, Any] = {}
     first = 0
-    checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
-        # weights_only: a checkpoint is tensors and numbers, never code.
-        state = torch.load(checkpoint, weights_only=True)
-        if state["recipe"] == asdict(recipe):
-            student.load_state_dict(state["student"])
-            average.load_state_dict(state["average"])
-            optimizer.load_state_dict(state["optimizer"])
-            schedule.load_state_dict(state["schedule"])
-            first = state["step"]
+        state = load_checkpoint(checkpoint)
+        if state.get("fingerprint") != fingerprint:
+            raise ModelError(f"{checkpoint}: of other settings; name another work folder")
+        student.load_state_dict(state["student"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        best, first = state["best"], state["step"]
+        history = state["history"].tolist()
+        _write_log(folder / "log.csv", history)
+        yield Figures(first, recipe.steps, *history[-1][1:])
 
     running = 0.0
-    for step in range(first, steps):
+    for step in range(first, recipe.steps):
+        if _stalled([row[2] for row in history], recipe.patience):
+            return
         # Seeded by the step: a stopped run goes on with what it would have seen.
         rng = np.random.default_rng((recipe.seed, step))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        chosen = rng.choice(len(by_clip), size=recipe.batch, replace=len(by_clip) < recipe.batch)
-        rows = np.concatenate([rng.choice(by_clip[c], size=2) for c in chosen])
-        power = _windows(material, rows, front_end.window, rng)
+        rows = objective.draw(rng)
+        power = material.windows(rows, front_end.window, rng)
         x = mask(compress(augment(power, generator), front_end), generator)
         student.train()
         with torch.autocast("cpu", torch.bfloat16):
             z = student(x)
-        loss = 1 - (z * wanted[rows]).sum(dim=1).mean()
-        if recipe.contrast:
-            clip = torch.from_numpy(np.repeat(chosen, 2))
-            loss = loss + recipe.contrast * _contrast(z, clip, recipe.temperature)
+        loss = objective.loss(z, rows)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        _average(average, student, step)
+        _average(average, student, step + (_STARTED if start_from is not None else 0))
         running += float(loss.detach())
-        if (step + 1) % save_every == 0 or step + 1 == steps:
-            count = (step % save_every) + 1
-            state = {
-                "recipe": asdict(recipe),
-                "student": student.state_dict(),
-                "average": average.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "step": step + 1,
-            }
-            torch.save(state, checkpoint.with_suffix(".tmp"))
-            checkpoint.with_suffix(".tmp").replace(checkpoint)
-            yield {
-                "step": step + 1,
-                "steps": steps,
-                "loss": running / count,
-                "held_out": _held_out(average, material, test, wanted, front_end),
-            }
-            running = 0.0
+        done = step + 1
+        if done % recipe.every and done < recipe.steps:
+            yield Figures(done, recipe.steps)
+            continue
+        figure = float("nan")
+        if len(held):
+            figure = objective.measure(embed_windows(average, material, held, front_end), held)
+        earlier = [row[2] for row in history]
+        if not earlier or not figure <= max(earlier):  # nor is NaN: then the last is the best
+            best = {name: value.clone() for name, value in average.state_dict().items()}
+        mean_loss = running / (step % recipe.every + 1)
+        history.append([float(done), mean_loss, figure])
+        running = 0.0
+        state = {
+            "fingerprint": fingerprint,
+            "recipe": {"dim": recipe.dim},
+            "student": student.state_dict(),
+            "average": average.state_dict(),
+            "best": best,
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "history": torch.tensor(history, dtype=torch.float64),
+            "step": done,
+        }
+        torch.save(state, checkpoint.with_suffix(".tmp"))
+        checkpoint.with_suffix(".tmp").replace(checkpoint)
+        _write_log(folder / "log.csv", history)
+        yield Figures(done, recipe.steps, mean_loss, figure)
 
 
-def export(checkpoint: Path, folder: Path, front_end: FrontEnd, card: dict[str, Any]) -> None:
-    """Write ``encoder.onnx`` and ``config.json`` of the averaged student.
+def load_checkpoint(file: Path) -> dict[str, Any]:
+    """Read a checkpoint: tensors, numbers and texts, never code.
 
-    Parameters
-    ----------
-    checkpoint : Path
-        ``checkpoint.pt`` of :func:`distil`.
-    folder : Path
-        The model folder; made if need be.
-    front_end : FrontEnd
-        What the student hears.
-    card : dict
-        The other entries of ``config.json``: id, version, licence, training data.
+    Raises
+    ------
+    ModelError
+        It is none.
     """
-    state = torch.load(checkpoint, weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(file, weights_only=True)
+        state["average"], state["recipe"]["dim"]
+    except Exception as error:  # torch.load raises whatever the bytes lead to
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{file}: not a checkpoint of a training ({first})") from None
+    return state
+
+
+def load_student(file: Path) -> Student:
+    """Build the averaged student of a checkpoint as it was when it did best."""
+    state = load_checkpoint(file)
     student = Student(state["recipe"]["dim"]).eval()
-    student.load_state_dict(state["average"])
-    folder.mkdir(parents=True, exist_ok=True)
-    onnx_file = folder / "encoder.onnx"
-    torch.onnx.export(
-        student,
-        (torch.zeros(2, front_end.window, front_end.n_mels),),
-        str(onnx_file),
-        input_names=["logmel"],
-        output_names=["embedding"],
-        dynamic_axes={"logmel": {0: "batch"}, "embedding": {0: "batch"}},
-        opset_version=17,
-        dynamo=False,
+    student.load_state_dict(state.get("best") or state["average"])
+    return student
+
+
+@torch.no_grad()
+def embed_windows(
+    student: Student, material: Material, rows: NDArray[np.int64], front_end: FrontEnd
+) -> Tensor:
+    """Embed windows as they are: unit vectors [n, dim]."""
+    batches = (rows[i : i + 128] for i in range(0, len(rows), 128))
+    return torch.cat(
+        [student(compress(material.windows(b, front_end.window), front_end)) for b in batches]
     )
-    config = {
-        **card,
-        "dim": state["recipe"]["dim"],
-        "sha256": hashlib.sha256(onnx_file.read_bytes()).hexdigest(),
-        "front_end": asdict(front_end),
-        "recipe": state["recipe"],
-    }
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
-def _group(clips: NDArray[np.int64], rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Rows of each clip."""
-    order = rows[np.argsort(clips[rows], kind="stable")]
-    return np.split(order, np.flatnonzero(np.diff(clips[order])) + 1)
+@torch.no_grad()
+def _initialize(
+    student: Student,
+    file: Path,
+    material: Material,
+    objective: Objective,
+    front_end: FrontEnd,
+    seed: int,
+) -> None:
+    """Take over another student; its last layer too, if nothing better can be computed."""
+    other = load_student(file)
+    student.features.load_state_dict(other.features.state_dict())
+    if not isinstance(objective, Distillation):
+        if other.project.out_features == student.project.out_features:
+            student.project.load_state_dict(other.project.state_dict())
+        return
+    student.eval()
+    rows = np.flatnonzero((material.clean & ~material.held)[material.view])
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(rows, min(_RIDGE_WINDOWS, len(rows)), replace=False)
+    pooled = []
+    for i in range(0, len(rows), 128):
+        x = compress(material.windows(rows[i : i + 128], front_end.window), front_end)
+        pooled.append(student.pool(x))
+    x, y = torch.cat(pooled).double(), objective.wanted[rows].double()
+    x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
+    x = x - x_mean
+    gram = x.T @ x
+    ridge = _RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
+    weight = torch.linalg.solve(gram + ridge, x.T @ (y - y_mean))
+    student.project.weight.copy_(weight.T)
+    student.project.bias.copy_(y_mean - x_mean @ weight)
 
 
-def _rate(step: int, steps: int) -> float:
-    """Learning rate's share: linear warm-up over 5 %, cosine to zero."""
+def _rate(step: int, steps: int, *, flat: bool) -> float:
+    """Learning rate's share: linear warm-up, then constant or a cosine to zero."""
+    if flat:
+        return min(1.0, (step + 1) / _FLAT_WARM_UP)
     warm = max(1, steps // 20)
     if step < warm:
         return (step + 1) / warm
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def _windows(
-    material: Material, rows: NDArray[np.int64], window: int, rng: np.random.Generator | None
-) -> Tensor:
-    """Mel power [n, window, n_mels] at the rows' windows, moved by up to 8 frames if drawn."""
-    start = material.starts[rows]
-    low, high = material.bounds[rows].T
-    if rng is not None:
-        start = start + rng.integers(-8, 9, size=len(rows))
-    start = np.clip(start, low, np.maximum(low, high - window))
-    # A clip shorter than a window is repeated, as `Windower` does.
-    at = low[:, None] + (start - low)[:, None] + np.arange(window)
-    at = low[:, None] + (at - low[:, None]) % (high - low)[:, None]
-    return torch.from_numpy(10.0 ** material.mel[at].astype(np.float32))
+def _stalled(figures: list[float], patience: int) -> bool:
+    best, waited = -math.inf, 0
+    for figure in figures:
+        if figure >= best + _GAIN:
+            best, waited = figure, 0
+        else:
+            waited += 1
+    return 0 < patience <= waited
 
 
-def _contrast(z: Tensor, clip: Tensor, temperature: float) -> Tensor:
-    """SupCon: windows of one clip against the windows of all others."""
-    logits = z @ z.T / temperature
-    alone = torch.eye(len(z), dtype=torch.bool)
-    logits = logits.masked_fill(alone, -1e4)
-    positive = (clip[:, None] == clip[None]) & ~alone
-    log_share = logits.log_softmax(dim=1)
-    return -(log_share * positive).sum(dim=1).div(positive.sum(dim=1)).mean()
+def _write_log(file: Path, history: list[list[float]]) -> None:
+    lines = [f"{int(step)},{loss:.6f},{held:.6f}\n" for step, loss, held in history]
+    file.write_text("step,loss,held_out\n" + "".join(lines))
 
 
 @torch.no_grad()
@@ -312,18 +342,3 @@ def _average(average: nn.Module, student: nn.Module, step: int) -> None:
             old.lerp_(new, 1 - keep)
         else:
             old.copy_(new)
-
-
-@torch.no_grad()
-def _held_out(
-    average: nn.Module,
-    material: Material,
-    rows: NDArray[np.int64],
-    wanted: Tensor,
-    front_end: FrontEnd,
-) -> float:
-    if not len(rows):
-        return float("nan")
-    x = compress(_windows(material, rows, front_end.window, None), front_end)
-    z = torch.cat([average(x[i : i + 128]) for i in range(0, len(x), 128)])
-    return float((z * wanted[rows]).sum(dim=1).mean())

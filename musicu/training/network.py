@@ -76,9 +76,23 @@ class Student(nn.Module):
         layers += _convolution(channels, _HEAD, 1, 1)
         self.features = nn.Sequential(*layers)
         self.project = nn.Linear(2 * _HEAD, dim)
+        self.refined: nn.Linear | None = None
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Mean and maximum of the last maps: what the linear layer gets, [batch, 1280]."""
+        maps = self.features(x.transpose(1, 2).unsqueeze(1))
+        return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1).float()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Embed compressed windows [batch, time, mel] as unit vectors [batch, dim]."""
-        maps = self.features(x.transpose(1, 2).unsqueeze(1))
-        pooled = torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
-        return nn.functional.normalize(self.project(pooled.float()), dim=1)
+        """Embed compressed windows [batch, time, mel] as unit vectors [batch, dim].
+
+        A refined student's vectors are mapped and no unit vectors any more: so the map of a
+        track's mean is the mean of its windows' maps.
+        """
+        z = nn.functional.normalize(self.project(self.pool(x)), dim=1)
+        return z if self.refined is None else self.refined(z)
+
+    def refine(self, weight: Tensor, bias: Tensor) -> None:
+        """Add the map ``z @ weight.T + bias`` of unit vectors as a last layer."""
+        self.refined = nn.Linear(len(weight), len(weight))
+        self.refined.load_state_dict({"weight": weight, "bias": bias})

@@ -1,0 +1,199 @@
+"""Fit a tag head: calibrated probabilities of words, linear on a track's vector."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from musicu.metrics import artist_parts
+
+__all__ = ["TagFit", "fit_tags", "out_of_fold", "write_tags"]
+
+Array = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+_ITERATIONS = 100
+# Weights of the L2 penalty that are tried; the one with the best likelihood out of fold is taken.
+_PENALTIES = (0.3, 1.0, 3.0)
+_MOST_SURE = 1e-4
+
+
+@dataclass(frozen=True)
+class TagFit:
+    """A head, and what it said of clips of artists it had not met.
+
+    Attributes
+    ----------
+    weights : np.ndarray [shape=(n_tags, dim), float32]
+    bias : np.ndarray [shape=(n_tags,), float32]
+        ``sigmoid(vectors @ weights.T + bias)`` are calibrated probabilities.
+    held_out : np.ndarray [shape=(n, n_tags), float64]
+        Calibrated probabilities of each clip, from heads that had not met its artist.
+    """
+
+    weights: Array
+    bias: Array
+    held_out: Floats
+
+
+def fit_tags(
+    vectors: Array,
+    wanted: Floats,
+    artist: NDArray[Any],
+    *,
+    hints: Floats | None = None,
+    trust: float = 0.6,
+    parts: int = 5,
+    seed: int = 0,
+) -> TagFit:
+    """Fit one logistic regression a tag, calibrated out of fold.
+
+    Parameters
+    ----------
+    vectors : np.ndarray [shape=(n, dim), float32]
+        Unit vectors of tracks.
+    wanted : np.ndarray [shape=(n, n_tags), float64]
+        1 where the tag is said of the track, 0 where not, NaN where nobody knows; between them for
+        a probability.
+    artist : np.ndarray [shape=(n,)]
+        Artists, kept together in the parts.
+    hints : np.ndarray [shape=(n, n_tags), float64], optional
+        How probable something else makes each tag: a teacher, a coarser label. NaN: it says
+        nothing. A regression learns from ``wanted`` and hints mixed, since some dozens of yeses
+        and noes say less than shades do (Hinton et al., "Distilling the knowledge in a neural
+        network", 2015); it is calibrated on ``wanted`` alone where that is known.
+    trust : float in [0, 1]
+        Share of the hints in the mixture.
+    parts : int
+        Artist-disjoint parts to cross-validate over.
+    seed : int
+        Of the parts.
+
+    Returns
+    -------
+    TagFit
+        Calibrated by a scale and a shift a tag (Platt, "Probabilistic outputs for support vector
+        machines", 1999), fitted to what was said out of fold.
+    """
+    part = artist_parts(artist, parts, seed=seed)
+    taught = wanted
+    if hints is not None:
+        taught = np.where(np.isnan(hints), wanted, (1 - trust) * wanted + trust * hints)
+        taught = np.where(np.isnan(wanted), hints, taught)
+        wanted = np.where(np.isnan(wanted).all(axis=0), hints, wanted)
+    tried = [out_of_fold(vectors, taught, part, penalty) for penalty in _PENALTIES]
+    scaled = [_calibrate(logits, wanted) for logits in tried]
+    losses = np.array(
+        [
+            _loss(logits * scale + shift, wanted)
+            for logits, (scale, shift) in zip(tried, scaled, strict=True)
+        ]
+    )
+    best = losses.argmin(axis=0)
+    weights = np.empty((wanted.shape[1], vectors.shape[1]), dtype=np.float32)
+    bias = np.empty(wanted.shape[1], dtype=np.float32)
+    held_out = np.empty(wanted.shape)
+    for number, penalty in enumerate(_PENALTIES):
+        at = np.flatnonzero(best == number)
+        if not len(at):
+            continue
+        w, b = _regress(vectors, taught[:, at], penalty)
+        scale, shift = (values[at] for values in scaled[number])
+        weights[at] = w * scale[:, None]
+        bias[at] = b * scale + shift
+        held_out[:, at] = _sigmoid(tried[number][:, at] * scale + shift)
+    return TagFit(weights, bias, held_out)
+
+
+def out_of_fold(vectors: Array, wanted: Floats, part: NDArray[np.int64], penalty: float) -> Floats:
+    """Log-odds [n, n_tags] of each clip, from regressions on the other parts."""
+    logits = np.empty(wanted.shape)
+    for number in np.unique(part):
+        inside = part == number
+        w, b = _regress(vectors[~inside], wanted[~inside], penalty)
+        logits[inside] = vectors[inside] @ w.T + b
+    return logits
+
+
+def write_tags(folder: Path, tags: Sequence[dict[str, Any]], weights: Array, bias: Array) -> None:
+    """Write ``tags.npz`` and the entries of ``config.json`` that speak of it."""
+    with open(folder / "tags.npz", "wb") as file:
+        np.savez(file, weights=weights.astype(np.float32), bias=bias.astype(np.float32))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["tags_sha256"] = hashlib.sha256((folder / "tags.npz").read_bytes()).hexdigest()
+    config["tags"] = list(tags)
+    (folder / "config.json").write_text(
+        json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+def _regress(vectors: Array, wanted: Floats, penalty: float) -> tuple[Floats, Floats]:
+    """Logistic regressions of all tags at once; the penalty is on the standardized problem."""
+    mean, scale = vectors.mean(axis=0), vectors.std(axis=0) + 1e-6
+    x = torch.from_numpy((vectors - mean) / scale).double()
+    known = torch.from_numpy(~np.isnan(wanted))
+    y = torch.from_numpy(np.nan_to_num(wanted))
+    weight = torch.zeros(y.shape[1], x.shape[1], dtype=torch.float64, requires_grad=True)
+    shift = torch.zeros(y.shape[1], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weight, shift], max_iter=_ITERATIONS, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        each = torch.nn.functional.binary_cross_entropy_with_logits(
+            x @ weight.T + shift, y, reduction="none"
+        )
+        loss = (each * known).sum() + 10 * penalty * (weight**2).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    w = weight.detach().numpy() / scale
+    return w, shift.detach().numpy() - w @ mean
+
+
+def _calibrate(logits: Floats, wanted: Floats) -> tuple[Floats, Floats]:
+    """Scale and shift [n_tags] each, by Newton's method on the likelihood."""
+    x = torch.from_numpy(logits)
+    known = torch.from_numpy(~np.isnan(wanted))
+    y = torch.from_numpy(np.nan_to_num(wanted))
+    scale = torch.ones(x.shape[1], dtype=torch.float64, requires_grad=True)
+    shift = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [scale, shift], max_iter=_ITERATIONS, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        each = torch.nn.functional.binary_cross_entropy_with_logits(
+            x * scale + shift, y, reduction="none"
+        )
+        loss = (each * known).sum() + ((scale - 1) ** 2).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    # A tag that is told apart no better than by chance may come out upside down.
+    return scale.detach().clamp_min(0.0).numpy(), shift.detach().numpy()
+
+
+def _loss(logits: Floats, wanted: Floats) -> Floats:
+    """Mean cross-entropy [n_tags]."""
+    p = np.clip(_sigmoid(logits), _MOST_SURE, 1 - _MOST_SURE)
+    each = -(wanted * np.log(p) + (1 - wanted) * np.log(1 - p))
+    loss: Floats = np.nanmean(each, axis=0)
+    return loss
+
+
+def _sigmoid(x: Floats) -> Floats:
+    result: Floats = 0.5 * (1 + np.tanh(x / 2))
+    return result

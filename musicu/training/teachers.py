@@ -1,0 +1,161 @@
+"""Teachers: encoders whose answers are learned, whatever rate and window they hear."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.encoder import Encoder
+from musicu.errors import ModelError
+from musicu.mel import FrontEnd, compress, mel_spectrogram
+from musicu.model import find_model
+
+__all__ = ["Teacher"]
+
+Array = NDArray[np.float32]
+
+# Windows a call: enough to amortize the call, few enough to stay in cache.
+_BATCH = 8
+
+
+class Teacher:
+    """An encoder to learn from.
+
+    Parameters
+    ----------
+    spec : str or path-like
+        A model's name or folder; ``MODEL:output1+output2`` names its outputs. Else they are those
+        of its ``config.json``, which may be several, too, joined by ``+``.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    outputs : tuple of str
+        Names of the outputs.
+    dims : tuple of int
+        Their lengths.
+
+    Raises
+    ------
+    ModelError
+        There is no such model or output, or it does not run on its windows.
+    """
+
+    def __init__(self, spec: str | os.PathLike[str]) -> None:
+        spec = os.fspath(spec)
+        name, colon, outputs = spec.rpartition(":")
+        if not colon or Path(spec).is_dir():
+            name, outputs = spec, ""
+        self.model = find_model(name)
+        self.outputs = tuple((outputs or self.model.output).split("+"))
+        if len(self.outputs) == 1 and not outputs:
+            Encoder(self.model).check()
+        self._open()
+        self.dims = self._prove()
+
+    @property
+    def name(self) -> str:
+        """Id, version and outputs."""
+        return f"{self.model.name}:{'+'.join(self.outputs)}"
+
+    def key(self, front_end: FrontEnd) -> str:
+        """Name what decides its answers to a student's windows: 16 hex digits."""
+        heard = asdict(self.model.front_end)
+        del heard["window_hop"]
+        timing = front_end.sr, front_end.hop_length, front_end.window
+        about = self.model.sha256, self.outputs, self.model.layout, heard, timing
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+
+    def answer(self, y: Array, sr: int, starts: NDArray[np.int64], student: FrontEnd) -> Array:
+        """Answer for windows of a clip.
+
+        Parameters
+        ----------
+        y : np.ndarray [shape=(n,), float32]
+            Samples.
+        sr : int
+            Their rate (Hz).
+        starts : np.ndarray [shape=(w,), int64]
+            First frames of the student's windows.
+        student : FrontEnd
+            What the student hears.
+
+        Returns
+        -------
+        np.ndarray [shape=(w, sum(dims)), float32]
+            Its outputs end to end. It hears as much as it is used to, centered on the student's
+            window but inside the clip; a shorter clip is repeated as :class:`musicu.mel.Windower`
+            does.
+        """
+        import soxr
+
+        fe = self.model.front_end
+        if sr != fe.sr:
+            y = soxr.resample(y, sr, fe.sr, quality="HQ")
+        mel = mel_spectrogram(y, fe).T
+        middle = (starts + (student.window - 1) / 2) * student.hop_length / student.sr
+        own = np.rint(middle * fe.sr / fe.hop_length - (fe.window - 1) / 2).astype(np.int64)
+        own = np.clip(own, 0, max(0, len(mel) - fe.window))
+        at = (own[:, None] + np.arange(fe.window)) % len(mel)
+        batches = (at[i : i + _BATCH] for i in range(0, len(at), _BATCH))
+        parts = [np.concatenate(self._run(compress(mel[b], fe)), axis=1) for b in batches]
+        return np.concatenate(parts)
+
+    def _open(self) -> None:
+        import onnxruntime
+
+        weights = self.model.weights
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(weights), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's errors have no common root
+            first = str(error).splitlines()[0]
+            raise ModelError(f"{weights}: not an ONNX model that runs here ({first})") from None
+        heard = self._session.get_inputs()[0]
+        self._input = self.model.input or heard.name
+        self._channel = len(heard.shape) == 4
+        there = [output.name for output in self._session.get_outputs()]
+        self.outputs = tuple(output or there[0] for output in self.outputs)
+        if missing := [output for output in self.outputs if output not in there]:
+            raise ModelError(
+                f"{weights}: has the outputs {', '.join(there)}, not {', '.join(missing)}"
+            )
+
+    def _run(self, windows: Array) -> list[Array]:
+        if self.model.layout == "mel-time":
+            windows = np.ascontiguousarray(windows.transpose(0, 2, 1))
+        if self._channel:
+            windows = windows[:, None]
+        answers: list[Array] = self._session.run(list(self.outputs), {self._input: windows})
+        return answers
+
+    def _prove(self) -> tuple[int, ...]:
+        """Return the outputs' lengths; each has to be finite [n, dim], as in `Encoder.check`."""
+        fe = self.model.front_end
+        noise = np.random.default_rng(0).random((2, fe.window, fe.n_mels), dtype=np.float32)
+        try:
+            answers = self._run(compress(noise, fe))
+        except Exception as error:  # ONNX Runtime's errors have no common root
+            first = str(error).splitlines()[0]
+            raise ModelError(
+                f"{self.model.weights}: does not run on its windows ({first})"
+            ) from None
+        for name, answer in zip(self.outputs, answers, strict=True):
+            if answer.ndim != 2 or len(answer) != 2 or not np.isfinite(answer).all():
+                raise ModelError(
+                    f"{self.model.weights}: output {name} is {list(answer.shape)} for 2 windows, "
+                    "not finite [2, dim]"
+                )
+        return tuple(answer.shape[1] for answer in answers)

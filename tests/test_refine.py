@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra musicu[train]")
+
+from musicu.metrics import average_precision, similarities, unit  # noqa: E402
+from musicu.training.refine import Refinement, refine  # noqa: E402
+from musicu.training.taghead import fit_tags, write_tags  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+N, DIM = 160, 16
+
+
+def labelled(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vectors in which one weak direction carries a label, 80 artists of two clips."""
+    rng = np.random.default_rng(seed)
+    artist = np.repeat(np.arange(N // 2), 2)
+    label = (artist % 2).astype(np.int64)
+    vectors = unit(rng.standard_normal((N, DIM)) + 3).astype(np.float32)
+    vectors[:, 0] += 0.15 * (label - 0.5)
+    return vectors, artist, label
+
+
+def same_label_map(vectors: np.ndarray, artist: np.ndarray, label: np.ndarray) -> float:
+    others = artist[:, None] != artist
+    relevant = (label[:, None] == label) & others
+    return float(average_precision(similarities(vectors), relevant, others).mean())
+
+
+def test_labels_draw_unseen_clips_with_the_same_label_together() -> None:
+    vectors, artist, label = labelled(0)
+    weight, bias = refine(
+        vectors, artist=artist, single=torch.from_numpy(label)[None], multi=[], seed=1
+    )
+    unseen, their_artist, their_label = labelled(7)
+    before = same_label_map(unseen - vectors.mean(axis=0), their_artist, their_label)
+    after = same_label_map(unseen @ weight.T + bias, their_artist, their_label)
+    assert after > before + 0.02
+
+
+def test_a_strong_hold_leaves_the_space_as_it_was_but_for_its_mean() -> None:
+    vectors, artist, label = labelled(0)
+    weight, bias = refine(
+        vectors,
+        artist=artist,
+        single=torch.from_numpy(label)[None],
+        multi=[],
+        how=Refinement(strength=1e6),
+    )
+    # Adam's last steps are as long as its rate, however strong the hold.
+    np.testing.assert_allclose(weight, np.eye(DIM), atol=5e-3)
+    np.testing.assert_allclose((vectors @ weight.T + bias).mean(axis=0), 0, atol=1e-5)
+
+
+def test_a_seed_gives_the_same_map() -> None:
+    vectors, artist, label = labelled(0)
+    hot = torch.nn.functional.one_hot(torch.from_numpy(label)).float()
+    single = torch.empty(0, N, dtype=torch.int64)
+    one, two = (refine(vectors, artist=artist, single=single, multi=[hot]) for _ in range(2))
+    np.testing.assert_array_equal(one[0], two[0])
+
+
+def test_tags_are_calibrated_on_artists_that_were_not_met() -> None:
+    rng = np.random.default_rng(0)
+    vectors = unit(rng.standard_normal((600, DIM))).astype(np.float32)
+    truth = 1 / (1 + np.exp(-(8 * vectors[:, :2] - 1)))
+    wanted = (rng.random((600, 2)) < truth).astype(np.float64)
+    fit = fit_tags(vectors, wanted, np.arange(600) // 2)
+    said = 1 / (1 + np.exp(-(vectors @ fit.weights.T + fit.bias)))
+    assert np.corrcoef(said[:, 0], truth[:, 0])[0, 1] > 0.95
+    # Said and counted agree in each third of the probabilities; 200 clips a third leave about .04.
+    for column in range(2):
+        order = np.argsort(fit.held_out[:, column])
+        for third in np.array_split(order, 3):
+            gap = fit.held_out[third, column].mean() - wanted[third, column].mean()
+            assert abs(gap) < 0.1
+
+
+def test_a_tag_without_trace_in_the_vectors_is_said_at_its_frequency() -> None:
+    rng = np.random.default_rng(1)
+    vectors = unit(rng.standard_normal((400, DIM))).astype(np.float32)
+    wanted = (rng.random((400, 1)) < 0.2).astype(np.float64)
+    fit = fit_tags(vectors, wanted, np.arange(400))
+    np.testing.assert_allclose(fit.held_out.mean(), wanted.mean(), atol=0.01)
+    assert fit.held_out.std() < 0.1
+
+
+def test_unknown_labels_teach_nothing() -> None:
+    rng = np.random.default_rng(2)
+    vectors = unit(rng.standard_normal((300, DIM))).astype(np.float32)
+    wanted = (vectors[:, :1] > 0).astype(np.float64)
+    wanted[200:] = np.nan
+    part = fit_tags(vectors, wanted, np.arange(300))
+    assert np.isfinite(part.weights).all()
+    assert part.weights[0].argmax() == 0
+
+
+def test_hints_help_where_yeses_are_few() -> None:
+    rng = np.random.default_rng(3)
+    vectors = unit(rng.standard_normal((300, DIM))).astype(np.float32)
+    truth = 1 / (1 + np.exp(-(6 * vectors[:, :1] - 3)))
+    wanted = (rng.random((300, 1)) < truth).astype(np.float64)
+    alone = fit_tags(vectors, wanted, np.arange(300))
+    hinted = fit_tags(vectors, wanted, np.arange(300), hints=truth)
+
+    def error(held_out: np.ndarray) -> float:
+        return float(((held_out - truth) ** 2).mean())
+
+    assert error(hinted.held_out) < error(alone.held_out)
+
+
+def test_a_head_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    import json
+
+    (tmp_path / "config.json").write_text('{"id": "x"}')
+    weights = np.ones((2, DIM), dtype=np.float32)
+    write_tags(tmp_path, [{"name": "a"}, {"name": "b"}], weights, np.zeros(2, np.float32))
+    with np.load(tmp_path / "tags.npz", allow_pickle=False) as stored:
+        np.testing.assert_array_equal(stored["weights"], weights)
+    assert len(json.loads((tmp_path / "config.json").read_text())["tags"]) == 2
