@@ -1,7 +1,7 @@
 # make demo   installs, synthesizes a small catalog, embeds it, asks for tracks like a new release
 # make test   installs everything the tests need, runs all checks
-# make evaluate MUSICU_DATA=... TEACHERS=...   how good the encoders are, see recipes/README.md;
-#             CV='work/fold{fold}' adds the cross-validated models
+# make evaluate MUSICU_DATA=... TEACHERS=... MODELS='musicu-1 work/fold{fold}'
+#             how good encoders are, see recipes/README.md
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
@@ -24,21 +24,22 @@ bench: .venv/dev
 	$(BIN)/python bench/describe.py
 
 TAFFC = --labels $(MUSICU_DATA)/taffc/manifest.csv --labels $(MUSICU_DATA)/taffc/source_info.csv
-MODELS = $(if $(CV),--model 'musicu-2, cross-validated=$(CV)') --model musicu-2-free --model musicu-1
+MODELS ?= musicu-1
+# Models of one fold each are for the first table only.
+SHIPPED = $(foreach m,$(MODELS),$(if $(findstring {fold},$m),,$m))
 PENULTIMATE = $(TEACHERS)/musicnn-penultimate
 POOLED = $(TEACHERS)/musicnn-pooled
 SIAMESE = $(TEACHERS)/artist-siamese
+OTHERS = $(if $(TEACHERS),--model $(PENULTIMATE) --model $(POOLED) --model $(SIAMESE) \
+	--model 'teachers together=$(PENULTIMATE)+$(POOLED)+$(SIAMESE)')
 evaluate: .venv/dev
 	$(BIN)/pip install --quiet bliss-audio
-	$(BIN)/musicu evaluate encoder $(TAFFC) $(MODELS) $(if $(TEACHERS),--model $(PENULTIMATE) \
-	    --model $(POOLED) --model $(SIAMESE) \
-	    --model 'teachers together=$(PENULTIMATE)+$(POOLED)+$(SIAMESE)') \
+	$(BIN)/musicu evaluate encoder $(TAFFC) $(foreach m,$(MODELS),--model '$m') $(OTHERS) \
 	    --baseline mfcc --baseline bliss --baseline random --figure evaluate.svg
-	$(BIN)/musicu evaluate encoder $(TAFFC) --model musicu-2 --model musicu-2-free --model musicu-1 \
-	    --robustness --cost
+	$(BIN)/musicu evaluate encoder $(TAFFC) $(foreach m,$(SHIPPED),--model '$m') --robustness --cost
 	for folder in game_music free_music; do $(BIN)/musicu evaluate encoder \
-	    --labels $(MUSICU_DATA)/$$folder/manifest.csv --model musicu-2 --model musicu-2-free \
-	    --model musicu-1 --baseline mfcc; done
+	    --labels $(MUSICU_DATA)/$$folder/manifest.csv $(foreach m,$(MODELS),--model '$m') \
+	    --baseline mfcc; done
 
 clean:
 	rm -rf .venv build dist *.egg-info $(DEMO) .mypy_cache .pytest_cache .ruff_cache

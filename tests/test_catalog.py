@@ -767,7 +767,7 @@ def other_model(tmp_path: Path) -> Path:
         onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), folder / "encoder.onnx"
     )
     config = json.loads((folder / "config.json").read_text())
-    del config["sha256"]
+    del config["sha256"], config["tags"]
     (folder / "config.json").write_text(json.dumps({**config, "id": "other", "dim": 96}))
     return folder
 

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="needs the extra musicu[train]")
 
 from musicu.metrics import average_precision, similarities, unit  # noqa: E402
 from musicu.training.refine import Refinement, refine  # noqa: E402
-from musicu.training.taghead import fit_tags, write_tags  # noqa: E402
+from musicu.training.taghead import fit_tags, learn_tags, said_from, write_tags  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -110,6 +110,26 @@ def test_hints_help_where_yeses_are_few() -> None:
         return float(((held_out - truth) ** 2).mean())
 
     assert error(hinted.held_out) < error(alone.held_out)
+
+
+def test_only_labels_that_can_be_heard_become_tags() -> None:
+    rng = np.random.default_rng(4)
+    vectors = unit(rng.standard_normal((400, DIM))).astype(np.float32)
+    loud, chance, rare = vectors[:, 0] > 0, rng.random(400) < 0.5, np.arange(400) < 20
+    sets = [
+        frozenset({"music"} | {n for n, yes in (("loud", a), ("chance", b), ("rare", c)) if yes})
+        for a, b, c in zip(loud, chance, rare, strict=True)
+    ]
+    tags, weights, bias = learn_tags(vectors, {"moods": sets, "theme": sets}, np.arange(400))
+    assert [(tag["name"], tag["kind"]) for tag in tags] == [("loud", "mood")]
+    assert tags[0]["auc"] > 0.95
+    assert weights.shape == (1, DIM) and bias.shape == (1,)
+
+
+def test_a_tag_is_said_where_that_is_right_most_often() -> None:
+    heard = np.array([0.9, 0.8, 0.4, 0.3, 0.1])
+    assert said_from(np.array([True, True, False, False, False]), heard) == 0.8
+    assert said_from(np.array([True, True, True, False, False]), heard) == 0.4
 
 
 def test_a_head_is_read_back_as_it_was_written(tmp_path: Path) -> None:

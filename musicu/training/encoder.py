@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from musicu.encoder import Encoder
 from musicu.errors import ModelError
 from musicu.mel import FRONT_ENDS, FrontEnd
+from musicu.metrics import unit
 from musicu.model import Model
 from musicu.training.clips import (
     Source,
@@ -38,6 +39,7 @@ from musicu.training.folding import clip_vectors, refine_student
 from musicu.training.labels import label_clips, read_labels
 from musicu.training.objectives import Distillation, Labelling, Objective
 from musicu.training.refine import Refinement
+from musicu.training.taghead import learn_tags, write_tags
 from musicu.training.teachers import Teacher
 from musicu.training.views import View, altered_views, clean_views, view_weights
 
@@ -267,6 +269,13 @@ def train_encoder(
         if asked and labels and refinement is not None:
             vectors = clip_vectors(student, material, front_end)
             measured |= refine_student(student, vectors, known, held, refinement, recipe.seed)
+        tags = None
+        if any(known.multi.values()):
+            vectors = unit(clip_vectors(student, material, front_end)).astype(np.float32)
+            rows = np.flatnonzero(known.known & ~held)
+            tags = learn_tags(
+                vectors[rows], known.take(rows.tolist()).multi, known.artist[rows], seed=recipe.seed
+            )
     finally:
         torch.set_num_threads(before)
 
@@ -296,6 +305,8 @@ def train_encoder(
         },
     }
     export(student, out, front_end, config)
+    if tags is not None and tags[0]:
+        write_tags(out, *tags)
     text = card(
         config,
         audio=[

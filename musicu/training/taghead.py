@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from musicu.metrics import artist_parts
 
-__all__ = ["TagFit", "fit_tags", "out_of_fold", "write_tags"]
+__all__ = ["TagFit", "fit_tags", "learn_tags", "out_of_fold", "said_from", "write_tags"]
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -24,6 +24,20 @@ _ITERATIONS = 100
 # Weights of the L2 penalty that are tried; the one with the best likelihood out of fold is taken.
 _PENALTIES = (0.3, 1.0, 3.0)
 _MOST_SURE = 1e-4
+# Fewer clips tell nothing of a tag; one that is told apart worse is not worth saying.
+_FEWEST = 25
+_LEAST_AUC = 0.7
+# Kind of tag that a column of labels holds, by how its name begins.
+_KINDS = {
+    "genre": "genre",
+    "style": "genre",
+    "mood": "mood",
+    "instrument": "instrument",
+    "voice": "voice",
+    "vocal": "voice",
+    "era": "era",
+    "decade": "era",
+}
 
 
 @dataclass(frozen=True)
@@ -113,6 +127,81 @@ def fit_tags(
     return TagFit(weights, bias, held_out)
 
 
+def learn_tags(
+    vectors: Array,
+    labels: Mapping[str, Sequence[frozenset[str]]],
+    artist: NDArray[Any],
+    *,
+    seed: int = 0,
+) -> tuple[list[dict[str, Any]], Array, Array]:
+    """Learn the labels that can be heard.
+
+    Parameters
+    ----------
+    vectors : np.ndarray [shape=(n, dim), float32]
+        Unit vectors of tracks.
+    labels : mapping of str to sequence of frozenset of str
+        Labels of each track by column; none is unknown. Columns whose names begin with genre,
+        style, mood, instrument, voice, vocal, era or decade are learned.
+    artist : np.ndarray [shape=(n,)]
+        Artists of the tracks.
+    seed : int
+        Of the cross-validation.
+
+    Returns
+    -------
+    tags : list of dict
+        Entries of ``config.json``: labels that 25 tracks or more have, of a ROC AUC of 0.7 or
+        more on artists that were not met.
+    weights : np.ndarray [shape=(n_tags, dim), float32]
+    bias : np.ndarray [shape=(n_tags,), float32]
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    names: list[tuple[str, str]] = []
+    columns: list[Floats] = []
+    for column, sets in labels.items():
+        kind = next((k for start, k in _KINDS.items() if column.lower().startswith(start)), None)
+        if kind is None:
+            continue
+        known = np.array([bool(of) for of in sets])
+        for name in sorted(frozenset().union(*sets) - {other for other, _ in names}):
+            has = np.array([name in of for of in sets], dtype=np.float64)
+            if _FEWEST <= has.sum() < known.sum():
+                names.append((name, kind))
+                columns.append(np.where(known, has, np.nan))
+    if not names:
+        return [], np.empty((0, vectors.shape[1]), np.float32), np.empty(0, np.float32)
+    wanted = np.stack(columns, axis=1)
+    fit = fit_tags(vectors, wanted, artist, seed=seed)
+    tags, kept = [], []
+    for i, (name, kind) in enumerate(names):
+        known = ~np.isnan(wanted[:, i])
+        truth, heard = wanted[known, i] > 0.5, fit.held_out[known, i]
+        auc = float(roc_auc_score(truth, heard))
+        if auc >= _LEAST_AUC:
+            kept.append(i)
+            tags.append(
+                {
+                    "name": name,
+                    "kind": kind,
+                    "threshold": said_from(truth, heard),
+                    "auc": round(auc, 3),
+                    "ap": round(float(average_precision_score(truth, heard)), 3),
+                    "positives": int(truth.sum()),
+                }
+            )
+    return tags, fit.weights[kept], fit.bias[kept]
+
+
+def said_from(truth: NDArray[np.bool_], heard: Floats) -> float:
+    """Probability from which on saying the tag gives the best F1."""
+    order = np.argsort(-heard, kind="stable")
+    hits = np.cumsum(truth[order])
+    f1 = 2 * hits / (np.arange(1, len(order) + 1) + truth.sum())
+    return round(float(heard[order[int(f1.argmax())]]), 3)
+
+
 def out_of_fold(vectors: Array, wanted: Floats, part: NDArray[np.int64], penalty: float) -> Floats:
     """Log-odds [n, n_tags] of each clip, from regressions on the other parts."""
     logits = np.empty(wanted.shape)
@@ -153,10 +242,10 @@ def _regress(vectors: Array, wanted: Floats, penalty: float) -> tuple[Floats, Fl
             x @ weight.T + shift, y, reduction="none"
         )
         loss = (each * known).sum() + 10 * penalty * (weight**2).sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
     w = weight.detach().numpy() / scale
     return w, shift.detach().numpy() - w @ mean
 
@@ -178,10 +267,10 @@ def _calibrate(logits: Floats, wanted: Floats) -> tuple[Floats, Floats]:
             x * scale + shift, y, reduction="none"
         )
         loss = (each * known).sum() + ((scale - 1) ** 2).sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
     # A tag that is told apart no better than by chance may come out upside down.
     return scale.detach().clamp_min(0.0).numpy(), shift.detach().numpy()
 
