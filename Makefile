@@ -38,7 +38,7 @@ evaluate: .venv/dev
 	    --baseline mfcc --baseline bliss --baseline random --figure evaluate.svg
 	$(BIN)/musicu evaluate encoder $(TAFFC) $(foreach m,$(SHIPPED),--model '$m') --robustness --cost
 	for folder in game_music free_music; do $(BIN)/musicu evaluate encoder \
-	    --labels $(MUSICU_DATA)/$$folder/manifest.csv $(foreach m,$(MODELS),--model '$m') \
+	    --labels $(MUSICU_DATA)/$$folder/manifest.csv $(foreach m,$(SHIPPED),--model '$m') \
 	    --baseline mfcc; done
 
 clean:
