@@ -223,6 +223,8 @@ def jaccard(sets: Sequence[Collection[str]]) -> Floats:
 def only_labels(sets: Sequence[Collection[str]], *, least: int = 10) -> list[str]:
     """Return the label of clips that have just one; "" for others, and for labels too rare.
 
+    All are "" if only one label is left: there is nothing then to tell it from.
+
     Parameters
     ----------
     sets : sequence of collections of str
@@ -232,7 +234,8 @@ def only_labels(sets: Sequence[Collection[str]], *, least: int = 10) -> list[str
     """
     single = [next(iter(labels)) if len(labels) == 1 else "" for labels in sets]
     count = Counter(single)
-    return [label if count[label] >= least else "" for label in single]
+    kept = {label for label, n in count.items() if label and n >= least}
+    return [label if label in kept and len(kept) > 1 else "" for label in single]
 
 
 def artist_parts(artist: Labels, parts: int = 5, *, seed: int = 0) -> NDArray[np.intp]:

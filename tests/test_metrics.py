@@ -165,8 +165,12 @@ def test_skewness_is_what_scipy_says() -> None:
 
 
 def test_lone_labels_are_those_of_clips_with_one_that_is_not_rare() -> None:
-    sets = [{"x"}, {"x"}, {"x", "y"}, {"y"}, frozenset()]
-    assert only_labels(sets, least=2) == ["x", "x", "", "", ""]
+    sets = [{"x"}, {"x"}, {"x", "y"}, {"y"}, {"z"}, {"z"}, frozenset()]
+    assert only_labels(sets, least=2) == ["x", "x", "", "", "z", "z", ""]
+
+
+def test_one_lone_label_has_nothing_to_be_told_from() -> None:
+    assert only_labels([{"x"}, {"x"}, {"y"}], least=2) == ["", "", ""]
 
 
 def test_a_track_that_is_one_thing_beats_the_artists_other_tracks() -> None:
