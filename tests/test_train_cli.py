@@ -1,5 +1,6 @@
 """``musicu train encoder`` as a program."""
 
+import functools
 import signal
 import subprocess
 import sys
@@ -56,15 +57,22 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
     run_cli: RunCli, folder: Path, teacher: Path, tmp_path: Path
 ) -> None:
     command = words(folder, teacher, tmp_path / "own", "--windows", "100000")
-    running = subprocess.Popen([PROGRAM, *command], stderr=subprocess.PIPE, text=True)
-    log = tmp_path / "own.work" / "log.csv"
-    deadline = time.monotonic() + 100
-    while not log.exists():
-        assert running.poll() is None, running.communicate()[1]
-        assert time.monotonic() < deadline, "no checkpoint"
-        time.sleep(0.1)
-    running.send_signal(signal.SIGINT)
-    said = running.communicate(timeout=60)[1]
+    # Jobs that a script starts in the background ignore the signal, and so would their children.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        [PROGRAM, *command], stderr=subprocess.PIPE, text=True, preexec_fn=heed
+    ) as running:
+        try:
+            log = tmp_path / "own.work" / "log.csv"
+            deadline = time.monotonic() + 100
+            while not log.exists():
+                assert running.poll() is None, running.communicate()[1]
+                assert time.monotonic() < deadline, "no checkpoint"
+                time.sleep(0.1)
+            running.send_signal(signal.SIGINT)
+            said = running.communicate(timeout=60)[1]
+        finally:
+            running.kill()
     assert running.returncode == 130
     assert "the same command goes on" in said
     assert "Traceback" not in said
