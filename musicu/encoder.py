@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from musicu.errors import AudioError, ModelError
 from musicu.mel import MelStream, Windower, compress
 from musicu.model import Model, find_model
 
-__all__ = ["SILENCE", "Embedder", "Encoder"]
+__all__ = ["SILENCE", "Embedder", "Encoder", "Network"]
 
 Array = NDArray[np.float32]
 
@@ -23,20 +23,27 @@ SILENCE = 1e-5
 _BATCH = 8
 
 
-class Encoder:
-    """A model, ready to embed.
+class Network:
+    """A model's graph, opened: compressed windows in, any of its outputs out.
 
     Parameters
     ----------
     model : Model
         Which one.
 
-    Examples
-    --------
-    >>> y, sr = musicu.load("fixtures/tone.flac")
-    >>> encoder = Encoder.from_pretrained()
-    >>> encoder.embed(y, sr).shape
-    (256,)
+    Attributes
+    ----------
+    input : str
+        Name of the input that windows go to.
+    inputs : dict of str to list
+        Shapes of the graph's inputs, by name.
+    outputs : list of str
+        Names of its outputs.
+
+    Raises
+    ------
+    ModelError
+        The weights are not a graph that runs here.
     """
 
     def __init__(self, model: Model) -> None:
@@ -57,16 +64,64 @@ class Encoder:
             raise ModelError(
                 f"{model.weights}: not an ONNX model that runs here ({first})"
             ) from None
-        inputs = {i.name: i for i in self._session.get_inputs()}
-        outputs = [o.name for o in self._session.get_outputs()]
-        self._input = model.input or next(iter(inputs))
-        self._output = model.output or outputs[0]
-        if self._input not in inputs or self._output not in outputs:
+        self.inputs = {i.name: i.shape for i in self._session.get_inputs()}
+        self.outputs = [o.name for o in self._session.get_outputs()]
+        self.input = model.input or next(iter(self.inputs))
+        self._channel = len(self.inputs.get(self.input, ())) == 4
+
+    def run(self, windows: Array, outputs: Sequence[str]) -> list[Array]:
+        """Run on compressed windows [n, window, n_mels]; return the outputs as they are."""
+        if self.model.layout == "mel-time":
+            windows = np.ascontiguousarray(windows.transpose(0, 2, 1))
+        if self._channel:
+            windows = windows[:, None]
+        results: list[Array] = self._session.run(list(outputs), {self.input: windows})
+        return results
+
+    def run_noise(self, outputs: Sequence[str]) -> list[Array]:
+        """Run on two windows of noise.
+
+        Raises
+        ------
+        ModelError
+            It does not run on its front end's windows.
+        """
+        fe = self.model.front_end
+        noise = np.random.default_rng(0).random((2, fe.window, fe.n_mels), dtype=np.float32)
+        try:
+            return self.run(compress(noise, fe), outputs)
+        except Exception as error:  # ONNX Runtime's errors have no common root
+            first = str(error).splitlines()[0]
             raise ModelError(
-                f"{model.weights}: has inputs {', '.join(inputs)} and outputs "
-                f"{', '.join(outputs)}, not {self._input!r} and {self._output!r}"
+                f"{self.model.weights}: does not run on its windows ({first})"
+            ) from None
+
+
+class Encoder:
+    """A model, ready to embed.
+
+    Parameters
+    ----------
+    model : Model
+        Which one.
+
+    Examples
+    --------
+    >>> y, sr = musicu.load("fixtures/tone.flac")
+    >>> encoder = Encoder.from_pretrained()
+    >>> encoder.embed(y, sr).shape
+    (256,)
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._network = network = Network(model)
+        self._output = model.output or network.outputs[0]
+        if network.input not in network.inputs or self._output not in network.outputs:
+            raise ModelError(
+                f"{model.weights}: has inputs {', '.join(network.inputs)} and outputs "
+                f"{', '.join(network.outputs)}, not {network.input!r} and {self._output!r}"
             )
-        self._channel = len(inputs[self._input].shape) == 4
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike[str] | None = None) -> Encoder:
@@ -151,12 +206,7 @@ class Encoder:
 
     def run(self, windows: Array) -> Array:
         """Run the network on compressed windows [n, window, n_mels]; return [n, dim] as is."""
-        if self.model.layout == "mel-time":
-            windows = np.ascontiguousarray(windows.transpose(0, 2, 1))
-        if self._channel:
-            windows = windows[:, None]
-        result: Array = self._session.run([self._output], {self._input: windows})[0]
-        return result
+        return self._network.run(windows, [self._output])[0]
 
     def check(self) -> None:
         """Prove that the network takes the front end's windows and returns finite [n, dim].
@@ -166,15 +216,7 @@ class Encoder:
         ModelError
             It does not.
         """
-        fe = self.model.front_end
-        noise = np.random.default_rng(0).random((2, fe.window, fe.n_mels), dtype=np.float32)
-        try:
-            result = self.run(compress(noise, fe))
-        except Exception as error:  # ONNX Runtime's errors have no common root
-            first = str(error).splitlines()[0]
-            raise ModelError(
-                f"{self.model.weights}: does not run on its windows ({first})"
-            ) from None
+        (result,) = self._network.run_noise([self._output])
         if result.shape != (2, self.dim) or not np.isfinite(result).all():
             raise ModelError(
                 f"{self.model.weights}: returns {list(result.shape)} for 2 windows, "

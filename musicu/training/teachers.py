@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.encoder import Encoder
+from musicu.encoder import Encoder, Network
 from musicu.errors import ModelError
 from musicu.mel import FrontEnd, compress, mel_spectrogram
 from musicu.model import find_model
@@ -57,7 +57,14 @@ class Teacher:
         self.outputs = tuple((outputs or self.model.output).split("+"))
         if len(self.outputs) == 1 and not outputs:
             Encoder(self.model).check()
-        self._open()
+        self._network = Network(self.model)
+        there = self._network.outputs
+        self.outputs = tuple(output or there[0] for output in self.outputs)
+        if missing := [output for output in self.outputs if output not in there]:
+            raise ModelError(
+                f"{self.model.weights}: has the outputs {', '.join(there)}, "
+                f"not {', '.join(missing)}"
+            )
         self.dims = self._prove()
 
     @property
@@ -105,53 +112,15 @@ class Teacher:
         own = np.clip(own, 0, max(0, len(mel) - fe.window))
         at = (own[:, None] + np.arange(fe.window)) % len(mel)
         batches = (at[i : i + _BATCH] for i in range(0, len(at), _BATCH))
-        parts = [np.concatenate(self._run(compress(mel[b], fe)), axis=1) for b in batches]
+        parts = [
+            np.concatenate(self._network.run(compress(mel[b], fe), self.outputs), axis=1)
+            for b in batches
+        ]
         return np.concatenate(parts)
-
-    def _open(self) -> None:
-        import onnxruntime
-
-        weights = self.model.weights
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(weights), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's errors have no common root
-            first = str(error).splitlines()[0]
-            raise ModelError(f"{weights}: not an ONNX model that runs here ({first})") from None
-        heard = self._session.get_inputs()[0]
-        self._input = self.model.input or heard.name
-        self._channel = len(heard.shape) == 4
-        there = [output.name for output in self._session.get_outputs()]
-        self.outputs = tuple(output or there[0] for output in self.outputs)
-        if missing := [output for output in self.outputs if output not in there]:
-            raise ModelError(
-                f"{weights}: has the outputs {', '.join(there)}, not {', '.join(missing)}"
-            )
-
-    def _run(self, windows: Array) -> list[Array]:
-        if self.model.layout == "mel-time":
-            windows = np.ascontiguousarray(windows.transpose(0, 2, 1))
-        if self._channel:
-            windows = windows[:, None]
-        answers: list[Array] = self._session.run(list(self.outputs), {self._input: windows})
-        return answers
 
     def _prove(self) -> tuple[int, ...]:
         """Return the outputs' lengths; each has to be finite [n, dim], as in `Encoder.check`."""
-        fe = self.model.front_end
-        noise = np.random.default_rng(0).random((2, fe.window, fe.n_mels), dtype=np.float32)
-        try:
-            answers = self._run(compress(noise, fe))
-        except Exception as error:  # ONNX Runtime's errors have no common root
-            first = str(error).splitlines()[0]
-            raise ModelError(
-                f"{self.model.weights}: does not run on its windows ({first})"
-            ) from None
+        answers = self._network.run_noise(self.outputs)
         for name, answer in zip(self.outputs, answers, strict=True):
             if answer.ndim != 2 or len(answer) != 2 or not np.isfinite(answer).all():
                 raise ModelError(
