@@ -75,6 +75,9 @@ def encoder(
     start_from: Annotated[
         Path | None, typer.Option(help="Work folder or checkpoint of another run.")
     ] = None,
+    timbre: Annotated[
+        float, typer.Option(min=0, help="Share of plain timbre beside a distilled space; try .6.")
+    ] = 0.0,
     no_refine: Annotated[
         bool, typer.Option("--no-refine", help="Let labels not move a distilled space.")
     ] = False,
@@ -125,6 +128,7 @@ def encoder(
                 targets=targets or (),
                 start_from=start_from,
                 refinement=None if no_refine else Refinement(),
+                timbre=timbre,
                 jobs=jobs,
                 threads=threads,
                 id=id,

@@ -39,6 +39,7 @@ from musicu.training.curves import curves  # noqa: E402
 from musicu.training.export import export  # noqa: E402
 from musicu.training.network import Student  # noqa: E402
 from musicu.training.teachers import Teacher  # noqa: E402
+from musicu.training.timbre import Cepstra  # noqa: E402
 
 pytestmark = pytest.mark.train
 torch.set_num_threads(1)  # several that wait for each other on busy cores are ten times slower
@@ -54,7 +55,7 @@ REFINED_TOLERANCE = 1e-3
 # The filters are recursive, in single precision.
 FILTER_TOLERANCE = 1e-4
 COSINE = "cosine to the teachers' answers"
-SPACES = ("distilled", "refined")
+SPACES = ("distilled", "refined", "with timbre")
 FAST = Recipe(dim=16, windows=160, batch=8, every=5, views=1)
 
 
@@ -566,7 +567,7 @@ def test_labels_refine_what_teachers_taught(
 ) -> None:
     known = {"labels": [folder / "labels.csv"], "single": ["style"], "multi": ["moods"]}
 
-    def train(name: str, refinement: Refinement | None) -> Trained:
+    def train(name: str, refinement: Refinement | None, timbre: float = 0.0) -> Trained:
         return train_encoder(
             [folder],
             tmp_path / name,
@@ -575,26 +576,40 @@ def test_labels_refine_what_teachers_taught(
             recipe=FAST,
             hold_out=0.15,
             refinement=refinement,
+            timbre=timbre,
             **known,  # type: ignore[arg-type]
         )
 
-    refined, plain = train("refined", Refinement()), train("plain", None)
-    assert list(refined.figures) == [COSINE, *(f"same-artist MAP, {n}" for n in SPACES)]
-    assert plain.figures == {COSINE: refined.figures[COSINE]}
+    def last_layer(model: Model) -> tuple[np.ndarray, np.ndarray]:
+        layer = {t.name: t for t in onnx.load(str(model.weights)).graph.initializer}
+        weight, bias = (
+            onnx.numpy_helper.to_array(layer[f"refined.{p}"]) for p in ("weight", "bias")
+        )
+        return weight, bias
+
+    plain = train("plain", None)
     y, sr = soundfile.read(folder / "clip00.wav", dtype="float32")
     distilled = Encoder(plain.model).embed_windows(y, sr)[0].mean(axis=0)
-    layer = onnx.load(str(refined.model.weights)).graph.initializer
-    weight, bias = (
-        onnx.numpy_helper.to_array(next(t for t in layer if t.name == f"refined.{part}"))
-        for part in ("weight", "bias")
-    )
-    # One map of the mean is the mean of the windows' maps: what labels fitted is what is used.
-    wanted = distilled @ weight.T + bias
-    np.testing.assert_allclose(
-        Encoder(refined.model).embed(y, sr),
-        wanted / np.linalg.norm(wanted),
-        atol=REFINED_TOLERANCE,
-    )
+    assert list(plain.figures) == [COSINE]
+    front_end = plain.model.front_end
+    heard = torch.from_numpy(mel.log_mel(y, front_end)[0])
+    timbre = Cepstra(front_end.n_mels)(heard).mean(dim=0).numpy()
+    for name, share, spaces, said in (
+        ("refined", 0.0, SPACES[:2], distilled),
+        ("both", 0.6, SPACES, np.concatenate([distilled, timbre])),
+    ):
+        refined = train(name, Refinement(), share)
+        assert list(refined.figures) == [COSINE, *(f"same-artist MAP, {n}" for n in spaces)]
+        assert refined.figures[COSINE] == plain.figures[COSINE]
+        assert refined.model.dim == FAST.dim
+        # One map of the mean is the mean of the windows' maps: what was fitted is what is used.
+        weight, bias = last_layer(refined.model)
+        wanted = said @ weight.T + bias
+        np.testing.assert_allclose(
+            Encoder(refined.model).embed(y, sr),
+            wanted / np.linalg.norm(wanted),
+            atol=REFINED_TOLERANCE,
+        )
 
 
 def test_the_exported_graph_says_what_the_student_says(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from musicu.training.distill import (
     load_student,
 )
 from musicu.training.export import card, export
-from musicu.training.folding import clip_vectors, refine_student
+from musicu.training.folding import clip_timbre, clip_vectors, finish_student
 from musicu.training.labels import label_clips, read_labels
 from musicu.training.objectives import Distillation, Labelling, Objective
 from musicu.training.refine import Refinement
@@ -118,6 +118,7 @@ def train_encoder(
     targets: Names = (),
     start_from: str | os.PathLike[str] | None = None,
     refinement: Refinement | None = _REFINEMENT,
+    timbre: float = 0.0,
     jobs: int = 2,
     threads: int = 1,
     id: str | None = None,
@@ -165,6 +166,9 @@ def train_encoder(
         Another run's work folder or checkpoint to start from.
     refinement : Refinement or None
         How far labels may move a distilled space at the end; None: not at all.
+    timbre : float >= 0
+        Share of plain timbre that is put beside a distilled space at the end: what same-artist
+        search gains most from, and not what the teachers said. 0: none.
     jobs : int
         Files to hear at a time.
     threads : int
@@ -193,6 +197,8 @@ def train_encoder(
     work = Path(work) if work is not None else out.with_name(out.name + ".work")
     if not teachers and not labels:
         raise ModelError("nothing to learn from: name a teacher, or labels, or both")
+    if not timbre >= 0:
+        raise ModelError("timbre: its share must be at least 0")
     if recipe.patience and not isinstance(hold_out, str) and not hold_out:
         raise ModelError("patience needs a held-out part: without one nothing can be seen to stall")
     sources = [Source.parse(text) for text in audio]
@@ -266,9 +272,19 @@ def train_encoder(
         history = load_checkpoint(work / "checkpoint.pt")["history"].tolist()
         value = max(row[2] for row in history) if held.any() else None
         measured = {} if value is None else {objective.figure: value}
-        if asked and labels and refinement is not None:
-            vectors = clip_vectors(student, material, front_end)
-            measured |= refine_student(student, vectors, known, held, refinement, recipe.seed)
+        refined = bool(labels) and refinement is not None
+        if asked and (refined or timbre):
+            measured |= finish_student(
+                student,
+                clip_vectors(student, material, front_end),
+                clip_timbre(material, front_end) if timbre else None,
+                known if refined else None,
+                held,
+                how=refinement or _REFINEMENT,
+                share=timbre,
+                n_mels=front_end.n_mels,
+                seed=recipe.seed,
+            )
         tags = None
         if any(known.multi.values()):
             vectors = unit(clip_vectors(student, material, front_end)).astype(np.float32)
@@ -300,7 +316,8 @@ def train_encoder(
             "hold_out": rule,
             "held_out_clips": int(held.sum()),
             "start_from": os.fspath(start_from) if start_from else None,
-            "refinement": asdict(refinement) if student.refined and refinement else None,
+            "refinement": asdict(refinement) if asked and refined and refinement else None,
+            "timbre": timbre if asked else 0.0,
             "fingerprint": fingerprint,
         },
     }

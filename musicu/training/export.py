@@ -52,7 +52,7 @@ def export(student: Student, folder: Path, front_end: FrontEnd, config: Mapping[
         )
     entries = {
         **config,
-        "dim": student.project.out_features,
+        "dim": (student.refined or student.project).out_features,
         "sha256": hashlib.sha256(onnx_file.read_bytes()).hexdigest(),
         "front_end": asdict(front_end),
     }

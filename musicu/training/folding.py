@@ -1,22 +1,25 @@
-"""Labels folded into a distilled student: one linear map behind its last layer."""
+"""Labels and timbre folded into a distilled student: one linear layer behind its last."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from musicu.errors import ModelError
 from musicu.mel import FrontEnd
 from musicu.metrics import average_precision, similarities
 from musicu.training.data import Material
 from musicu.training.distill import embed_windows
+from musicu.training.frontend import compress
 from musicu.training.labels import Labels
 from musicu.training.network import Student
 from musicu.training.objectives import label_tensors
 from musicu.training.refine import Refinement, refine
+from musicu.training.timbre import Cepstra, beside
 
-__all__ = ["clip_vectors", "refine_student"]
+__all__ = ["clip_timbre", "clip_vectors", "finish_student"]
 
 Array = NDArray[np.float32]
 
@@ -31,70 +34,119 @@ def clip_vectors(student: Student, material: Material, front_end: FrontEnd) -> A
     np.ndarray [shape=(clips, dim), float32]
     """
     rows = np.flatnonzero(material.clean[material.view])
-    z = embed_windows(student, material, rows, front_end).numpy()
-    clip = material.clip[material.view[rows]]
-    first = np.flatnonzero(np.diff(clip, prepend=-1))
-    mean = np.add.reduceat(z, first, axis=0) / np.diff(first, append=len(z))[:, None]
-    return np.asarray(mean, dtype=np.float32)
+    return _by_clip(embed_windows(student, material, rows, front_end), material, rows)
 
 
-def refine_student(
+def clip_timbre(material: Material, front_end: FrontEnd) -> Array:
+    """Describe the timbre of each clip: the mean over its clean windows.
+
+    Returns
+    -------
+    np.ndarray [shape=(clips, 72), float32]
+    """
+    rows = np.flatnonzero(material.clean[material.view])
+    cepstra, described = Cepstra(front_end.n_mels), []
+    for i in range(0, len(rows), 128):
+        power = material.windows(rows[i : i + 128], front_end.window)
+        described.append(cepstra(compress(power, front_end)))
+    return _by_clip(torch.cat(described), material, rows)
+
+
+def finish_student(
     student: Student,
     vectors: Array,
-    labels: Labels,
+    timbre: Array | None,
+    labels: Labels | None,
     held: NDArray[np.bool_],
+    *,
     how: Refinement,
+    share: float,
+    n_mels: int,
     seed: int,
 ) -> dict[str, float]:
-    """Add the labels' map to a student.
+    """Give a student its last layer: the labels' map, and timbre beside it.
 
     Parameters
     ----------
     student : Student
-        Gets the map.
+        Gets the layer.
     vectors : np.ndarray [shape=(clips, dim), float32]
         From :func:`clip_vectors`.
-    labels : Labels
-        Of the clips.
+    timbre : np.ndarray [shape=(clips, 72), float32] or None
+        From :func:`clip_timbre`; None: no timbre.
+    labels : Labels or None
+        Of the clips; None: no map.
     held : np.ndarray [shape=(clips,), bool]
-        Clips that the map is not fitted to.
+        Clips that nothing is fitted to.
     how : Refinement
-        How far to go.
+        How far the labels may go.
+    share : float
+        See :func:`musicu.training.timbre.beside`.
+    n_mels : int
+        Bands that the student hears.
     seed : int
         Of the fit.
 
     Returns
     -------
     dict of str to float
-        Same-artist MAP among the held-out clips before and after; empty if no two share one.
+        With labels: same-artist MAP among the held-out clips after each stage; empty if no two
+        share one.
 
     Raises
     ------
     ModelError
         Fewer than 20 clips of the training part have labels.
     """
-    train = np.flatnonzero(labels.known & ~held)
-    if len(train) < _FEWEST:
-        raise ModelError(
-            f"{len(train)} clips of the training part have labels, at least {_FEWEST} "
-            "are needed to refine with them: say --no-refine, or give more labels"
+    train = np.flatnonzero(~held if labels is None else labels.known & ~held)
+    dim = vectors.shape[1]
+    weight, bias = np.eye(dim, dtype=np.float32), np.zeros(dim, dtype=np.float32)
+    spaces = {"distilled": vectors}
+    if labels is not None:
+        if len(train) < _FEWEST:
+            raise ModelError(
+                f"{len(train)} clips of the training part have labels, at least {_FEWEST} "
+                "are needed to refine with them: say --no-refine, or give more labels"
+            )
+        artist, single, multi = label_tensors(labels)
+        weight, bias = refine(
+            vectors[train],
+            artist=artist[train],
+            single=single[:, train],
+            multi=[hot[train] for hot in multi],
+            how=how,
+            seed=seed,
         )
-    artist, single, multi = label_tensors(labels)
-    weight, bias = refine(
-        vectors[train],
-        artist=artist[train],
-        single=single[:, train],
-        multi=[hot[train] for hot in multi],
-        how=how,
-        seed=seed,
+        spaces["refined"] = vectors @ weight.T + bias
+    if timbre is not None:
+        refined = vectors @ weight.T + bias
+        last, shift = beside(refined[train], timbre[train], share=share, dim=dim)
+        spaces["with timbre"] = np.concatenate([refined, timbre], axis=1) @ last.T + shift
+        weight = np.concatenate([last[:, :dim] @ weight, last[:, dim:]], axis=1)
+        bias = last[:, :dim] @ bias + shift
+    student.refine(
+        torch.from_numpy(weight),
+        torch.from_numpy(bias),
+        None if timbre is None else Cepstra(n_mels),
     )
-    student.refine(torch.from_numpy(weight), torch.from_numpy(bias))
-    figures = {}
+    if labels is None:
+        return {}
     away = artist[held]
     others = ~np.eye(len(away), dtype=np.bool_)
     relevant = (away[:, None] == away) & others
-    if relevant.any():
-        for name, space in (("distilled", vectors), ("refined", vectors @ weight.T + bias)):
-            each = average_precision(similarities(space[held]), relevant, others)
-            figures[f"same-artist MAP, {name}"] = float(np.nanmean(each))
-    return figures
+    if not relevant.any():
+        return {}
+    return {
+        f"same-artist MAP, {name}": float(
+            np.nanmean(average_precision(similarities(space[held]), relevant, others))
+        )
+        for name, space in spaces.items()
+    }
+
+
+def _by_clip(windows: Tensor, material: Material, rows: NDArray[np.int64]) -> Array:
+    """Average the rows' windows over each clip."""
+    clip = material.clip[material.view[rows]]
+    first = np.flatnonzero(np.diff(clip, prepend=-1))
+    mean = np.add.reduceat(windows.numpy(), first, axis=0)
+    return np.asarray(mean / np.diff(first, append=len(rows))[:, None], dtype=np.float32)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from musicu.training.timbre import Cepstra
+
 __all__ = ["Student"]
 
 # Three dense 3x3 convolutions bring the map down to 12 x 24: on a CPU they train twice as fast as
@@ -77,6 +79,7 @@ class Student(nn.Module):
         self.features = nn.Sequential(*layers)
         self.project = nn.Linear(2 * _HEAD, dim)
         self.refined: nn.Linear | None = None
+        self.timbre: Cepstra | None = None
 
     def pool(self, x: Tensor) -> Tensor:
         """Mean and maximum of the last maps: what the linear layer gets, [batch, 1280]."""
@@ -90,9 +93,23 @@ class Student(nn.Module):
         track's mean is the mean of its windows' maps.
         """
         z = nn.functional.normalize(self.project(self.pool(x)), dim=1)
-        return z if self.refined is None else self.refined(z)
+        if self.refined is not None:
+            if self.timbre is not None:
+                z = torch.cat([z, self.timbre(x)], dim=1)
+            z = self.refined(z)
+        return z
 
-    def refine(self, weight: Tensor, bias: Tensor) -> None:
-        """Add the map ``z @ weight.T + bias`` of unit vectors as a last layer."""
-        self.refined = nn.Linear(len(weight), len(weight))
+    def refine(self, weight: Tensor, bias: Tensor, timbre: Cepstra | None = None) -> None:
+        """Add a last layer: ``z @ weight.T + bias`` of unit vectors, or of them and the timbre.
+
+        Parameters
+        ----------
+        weight : Tensor [shape=(n, dim) or (n, dim + 72)]
+            With timbre 72 columns more.
+        bias : Tensor [shape=(n,)]
+        timbre : Cepstra, optional
+            Describes it.
+        """
+        self.refined = nn.Linear(weight.shape[1], len(weight))
         self.refined.load_state_dict({"weight": weight, "bias": bias})
+        self.timbre = timbre
