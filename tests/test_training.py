@@ -142,6 +142,18 @@ def test_a_mixture_holds_the_other_clip_at_most_9_db_below_the_first() -> None:
     assert -3 < max(ratios) < 0.1
 
 
+def test_transposing_moves_pitch_and_length_together_within_3_semitones() -> None:
+    sr = 8000
+    y = torch.sin(2 * torch.pi * 500 * torch.arange(4 * sr) / sr)
+    semitones = []
+    for seed in range(40):
+        played = augment.transpose(y, sr, torch.Generator().manual_seed(seed))
+        pitch = float(torch.fft.rfft(played).abs().argmax()) * sr / len(played)
+        assert abs(pitch / 500 - len(y) / len(played)) < 0.002
+        semitones.append(12 * np.log2(pitch / 500))
+    assert -3.1 < min(semitones) < -2 and 2 < max(semitones) < 3.1
+
+
 def test_distortion_of_mel_power_is_drawn_from_its_seed() -> None:
     power = torch.rand(4, 187, 96)
     once = augment.augment(power, torch.Generator().manual_seed(1))
@@ -365,9 +377,12 @@ def test_no_held_out_clip_is_mixed_into_another(folder: Path, tmp_path: Path) ->
     made = views.altered_views(found, held, 3, mixed=True, seed=0)
     assert len(made) == 3 * (~held).sum()
     away = {found[n].path for n in np.flatnonzero(held)}
-    assert away.isdisjoint({view.path for view in made} | {view.partner for view in made})
+    assert away.isdisjoint(
+        {view.path for view in made} | {view.partner for view in made if view.partner}
+    )
     assert all(view.path != view.partner for view in made)
     assert len({view.key for view in made}) == len(made)
+    assert {view.number for view in made if view.partner is None} == {2}
 
 
 def test_shares_are_the_chances_of_their_folders() -> None:

@@ -14,7 +14,7 @@ import torch
 import torchaudio.functional as ta
 from torch import Tensor
 
-__all__ = ["alter", "augment", "mask", "mix"]
+__all__ = ["alter", "augment", "mask", "mix", "transpose"]
 
 # torchaudio's filters clip at full scale: 20 dB of headroom for what they add.
 _HEADROOM = 0.1
@@ -83,6 +83,29 @@ def mix(y: Tensor, other: Tensor, generator: torch.Generator) -> Tensor:
     balance = 10 ** (-9 / 20 * float(torch.rand((), generator=generator)))
     level = y.square().mean().sqrt() / other.square().mean().sqrt().clamp_min(1e-9)
     return (y + balance * level * other) / math.sqrt(1 + balance**2)
+
+
+def transpose(y: Tensor, sr: int, generator: torch.Generator) -> Tensor:
+    """Play faster and higher or slower and lower, as on a turntable, by up to 3 semitones.
+
+    Parameters
+    ----------
+    y : Tensor [shape=(n,), float32]
+        Samples.
+    sr : int
+        Their rate (Hz).
+    generator : torch.Generator
+        Where the speed comes from.
+
+    Returns
+    -------
+    Tensor [shape=(m,), float32]
+        Its length changes with the speed.
+    """
+    speed = 2 ** (float(torch.rand((), generator=generator)) / 2 - 0.25)
+    # In steps of 1 %, so that the resampler's table stays small.
+    played: Tensor = ta.resample(y, sr * round(100 * speed), sr * 100)
+    return played
 
 
 def augment(power: Tensor, generator: torch.Generator) -> Tensor:

@@ -25,7 +25,7 @@ from musicu.decode import LARGEST, load
 from musicu.encoder import SILENCE
 from musicu.errors import AudioError, ModelError
 from musicu.mel import FrontEnd, mel_spectrogram
-from musicu.training.augment import alter, mix
+from musicu.training.augment import alter, mix, transpose
 from musicu.training.teachers import Teacher
 from musicu.training.views import View
 
@@ -145,6 +145,8 @@ class Cache:
         x = _at_rate(y, sr)
         if view.partner is not None:
             x = mix(x, _at_rate(*_samples(view.partner)), generator)
+        else:
+            x = transpose(x, _ALTERED_SR, generator)
         return alter(x, _ALTERED_SR, generator).numpy(), _ALTERED_SR
 
 

@@ -1,4 +1,4 @@
-"""Versions of the clips: clean ones, and altered ones with another clip mixed in."""
+"""Versions of the clips: clean ones, and altered ones, mixed with another clip or transposed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class View:
     def altered(
         cls, number: int, clip: Clip, view: int, partner: Clip | None, *, seed: int
     ) -> View:
-        """Hear a clip altered, with another one mixed in."""
+        """Hear a clip altered: with another one mixed in, or else transposed."""
         parts = [clip.identity, partner.identity if partner else "", str(view), str(seed)]
         digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
         other = partner.path if partner else None
@@ -64,7 +64,7 @@ def clean_views(clips: Sequence[Clip]) -> list[View]:
 def altered_views(
     clips: Sequence[Clip], held: NDArray[np.bool_], count: int, *, mixed: bool, seed: int
 ) -> list[View]:
-    """Alter each clip of the training part a number of times.
+    """Alter each clip of the training part a number of times: the first, third ... time mixed.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def altered_views(
     count : int
         Versions of each clip.
     mixed : bool
-        Whether another clip is mixed in.
+        Whether other clips are mixed in at all.
     seed : int
         Of who is mixed with whom, and of the alterations.
     """
@@ -84,7 +84,7 @@ def altered_views(
     for number in range(1, count + 1):
         order = np.random.default_rng((seed, number)).permutation(free)
         for this, other in zip(order, np.roll(order, -1), strict=True):
-            partner = clips[other] if mixed else None
+            partner = clips[other] if mixed and number % 2 else None
             views.append(View.altered(int(this), clips[this], number, partner, seed=seed))
     return sorted(views, key=lambda view: (view.number, view.clip))
 
