@@ -84,6 +84,10 @@ def encoder(
         str | None,
         typer.Option(help="Compare with this system; else with the best other.", metavar="LABEL"),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Score queries by the labels of this column, too.", metavar="COLUMN"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
     draws: Annotated[int, typer.Option(min=1, help="Draws of the bootstrap.")] = 2000,
     figure: Annotated[
@@ -128,6 +132,11 @@ def encoder(
         )
     except MetadataError as error:
         raise typer.BadParameter(str(error)) from None
+    columns = [*collection.single, *collection.multi]
+    if by is not None and by not in columns:
+        raise typer.BadParameter(
+            f"no column of labels {by!r}; there are {', '.join(columns)}", param_hint="--by"
+        )
     with progress_bar(quiet=quiet) as bar:
 
         def advance(done: int, whole: int) -> None:
@@ -138,6 +147,7 @@ def encoder(
             collection,
             systems,
             against=against,
+            by=by,
             robustness=robustness,
             clips=clips,
             cost=cost,
@@ -149,6 +159,8 @@ def encoder(
         emit([evaluation.to_dict()], form)
     elif form is Format.TABLE:
         shown = "metric system value low high against difference verdict".split()
+        if by is not None:
+            shown.insert(1, "group")
         emit([row for row in evaluation.rows() if row["fold"] is None], form, table=shown)
     else:
         emit(evaluation.rows(), form)

@@ -42,7 +42,7 @@ class Evaluation:
     systems : tuple of dict
         Label and parts; of each model fold, name, folder, hash of the weights, dimension.
     scores : tuple of Score
-        Metric by metric, in the systems' order.
+        Metric by metric, in the systems' order; then group by group.
     robustness : tuple of Steadiness
         Empty if not asked for.
     costs : dict of Cost
@@ -73,12 +73,12 @@ class Evaluation:
     def rows(self) -> list[dict[str, Any]]:
         """One row a number, for tables: scores and their folds, then robustness, then cost."""
         empty = dict.fromkeys(
-            "metric system fold value low high queries against difference difference_low "
+            "metric group system fold value low high queries against difference difference_low "
             "difference_high verdict apart".split()
         )
         rows: list[dict[str, Any]] = []
         for score in self.scores:
-            about = {"metric": score.metric, "system": score.system}
+            about = {"metric": score.metric, "group": score.group, "system": score.system}
             row = {**about, **{k: getattr(score, k) for k in ("value", "low", "high", "queries")}}
             if (versus := score.comparison) is not None:
                 row |= asdict(versus)
@@ -102,8 +102,9 @@ class Evaluation:
     def figure(self) -> str:
         """Draw all metrics as an SVG document, a panel each."""
         panels = []
-        for metric in dict.fromkeys(score.metric for score in self.scores):
-            scores = [score for score in self.scores if score.metric == metric]
+        whole = [score for score in self.scores if not score.group]
+        for metric in dict.fromkeys(score.metric for score in whole):
+            scores = [score for score in whole if score.metric == metric]
             note = f"{scores[0].queries:,} queries by {scores[0].artists:,} artists"
             if scores[0].better == "lower":
                 note = "lower is better"
@@ -118,6 +119,7 @@ def evaluate_encoder(
     systems: Sequence[System],
     *,
     against: str | None = None,
+    by: str | None = None,
     robustness: bool = False,
     clips: int = 200,
     cost: bool = False,
@@ -136,6 +138,8 @@ def evaluate_encoder(
     against : str, optional
         Label of the system the others are compared with; else, for each metric, each system is
         compared with the best of the others.
+    by : str, optional
+        Column of labels by which to score the queries again, group by group.
     robustness : bool
         Also compare models' vectors of distorted clips with those of the clips.
     clips : int >= 1
@@ -154,8 +158,8 @@ def evaluate_encoder(
     Raises
     ------
     MusicuError
-        Files are missing, systems share a label or are not there, or fewer than two artists have
-        two clips. Also what :class:`musicu.systems.Encoders` raises.
+        Files are missing, systems share a label or are not there, there is no column ``by``, or
+        fewer than two artists have two clips. Also what :class:`musicu.systems.Encoders` raises.
     """
     labels = [system.label for system in systems]
     if twice := sorted({label for label in labels if labels.count(label) > 1}):
@@ -175,7 +179,7 @@ def evaluate_encoder(
     found = embed_collection(collection, systems, encoders, seed=seed, progress=advance(0))
     used = found.collection
     scores, notes = score_systems(
-        used, systems, found.vectors, against=against, seed=seed, draws=draws
+        used, systems, found.vectors, against=against, by=by, seed=seed, draws=draws
     )
     steady: list[Steadiness] = []
     if robustness and models:

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -60,6 +61,8 @@ Labels = NDArray[Any]
 _SKEW = "hub skew"
 # Fewer artists than this are no sample: their bootstrap draws the same few again and again.
 _ARTISTS = 10
+# Groups with fewer clips are left out.
+_GROUP = 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,8 @@ class Score:
     ----------
     system, metric : str
         Which.
+    group : str
+        The label that all queries carry; "" for all queries.
     better : {"higher", "lower"}
         Which values are good.
     value, low, high : float
@@ -108,6 +113,7 @@ class Score:
 
     system: str
     metric: str
+    group: str
     better: Literal["higher", "lower"]
     value: float
     low: float
@@ -140,6 +146,7 @@ def score_systems(
     vectors: Mapping[str, Floats],
     *,
     against: str | None = None,
+    by: str | None = None,
     seed: int = 0,
     draws: int = DRAWS,
 ) -> tuple[list[Score], list[str]]:
@@ -156,22 +163,26 @@ def score_systems(
     against : str, optional
         Label of the system the others are compared with; else, for each metric, each system is
         compared with the best of the others.
+    by : str, optional
+        Column of labels by which to score the queries again, those of each label with 25 clips or
+        more; they search among all clips as before.
     seed, draws : int
         Of all that is drawn; how often the bootstrap draws.
 
     Returns
     -------
     scores : list of Score
-        Metric by metric, in the systems' order.
+        Metric by metric, in the systems' order; then group by group.
     notes : list of str
         Metrics with no query or too few artists, and artists in several folds.
 
     Raises
     ------
     MusicuError
-        Fewer than two artists have two clips.
+        Fewer than two artists have two clips, or there is no column ``by``.
     """
     check_artists(collection)
+    groups = _groups(collection, by)
     artist, fold = collection.artist, collection.fold
     spaces = np.zeros(len(artist), dtype=np.intp) if fold is None else fold
     names = np.unique(spaces)
@@ -179,15 +190,20 @@ def score_systems(
     each = [_clip_values(collection, spaces, s, vectors[s.label], inside, seed) for s in systems]
     notes = [] if fold is None else _torn(artist, fold)
     scores = []
-    for metric in each[0]:
+    for group, metric in product(["", *groups], each[0]):
         table = np.stack([values[metric] for values in each])
+        if group:
+            if metric == _SKEW:
+                continue
+            table[:, ~groups[group]] = np.nan
         scored = ~np.isnan(table[0])
         if not scored.any():
-            notes.append(f"{metric}: left out, for no clip can be scored")
+            notes.append(f"{_named(metric, group)}: left out, for no clip can be scored")
             continue
         count = len(np.unique(artist[scored]))
         if count < _ARTISTS:
-            notes.append(f"{metric}: {count} artists are too few for an interval to be trusted")
+            few = f"{count} artists are too few for an interval to be trusted"
+            notes.append(f"{_named(metric, group)}: {few}")
         by_space = [[_mean(metric, row[spaces == name]) for name in names] for row in table]
         if metric == _SKEW:
             value = np.mean(by_space, axis=1)
@@ -205,6 +221,7 @@ def score_systems(
                 Score(
                     system=system.label,
                     metric=metric,
+                    group=group,
                     better="lower" if metric == _SKEW else "higher",
                     value=float(value[i]),
                     low=low,
@@ -216,6 +233,25 @@ def score_systems(
                 )
             )
     return scores, notes
+
+
+def _groups(collection: Collection, by: str | None) -> dict[str, NDArray[np.bool_]]:
+    """Clips that carry each label of a column."""
+    if by is None:
+        return {}
+    if by in collection.multi:
+        sets = collection.multi[by]
+    elif by in collection.single:
+        sets = tuple(frozenset({label} - {""}) for label in collection.single[by].tolist())
+    else:
+        there = ", ".join([*collection.single, *collection.multi]) or "none"
+        raise MusicuError(f"no column of labels {by!r} to group by; there are {there}")
+    carry = {label: np.array([label in of for of in sets]) for label in frozenset().union(*sets)}
+    return {label: has for label, has in sorted(carry.items()) if has.sum() >= _GROUP}
+
+
+def _named(metric: str, group: str) -> str:
+    return f"{metric}, {group}" if group else metric
 
 
 def _clip_values(

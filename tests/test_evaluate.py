@@ -228,6 +228,26 @@ def test_the_own_artist_is_left_out_of_neighbors_by_label() -> None:
     assert score.value < 1.0
 
 
+def test_groups_are_queries_of_one_label_among_all_clips() -> None:
+    collection = made(90)
+    found = {"good": vectors(collection, 0.5), "bad": vectors(collection, 5.0)}
+    for by, labels in (("genres", "xyz"), ("mood", ["down", "up"])):
+        scores, _ = score_systems(collection, [GOOD, BAD], found, by=by)
+        whole, _ = score_systems(collection, [GOOD, BAD], found)
+        assert [score for score in scores if not score.group] == whole
+        groups = {score.group: score for score in scores if score.metric == "artist MAP"}
+        assert sorted(groups) == sorted(["", *labels])
+        parts = [s for s in scores if (s.metric, s.system) == ("artist MAP", "good") and s.group]
+        # Each clip has one label, so the groups' means make the whole.
+        mean = sum(s.value * s.queries for s in parts) / sum(s.queries for s in parts)
+        assert mean == pytest.approx(by_metric(whole, "good")["artist MAP"].value, abs=TOLERANCE)
+        assert not {s.metric for s in scores if s.group} & {"hub skew"}
+    few, _ = score_systems(made(30), [GOOD], {"good": vectors(made(30), 1.0)}, by="genres")
+    assert {score.group for score in few} == {""}
+    with pytest.raises(MusicuError, match="no column of labels 'era'.*there are mood, genres"):
+        score_systems(collection, [GOOD], found, by="era")
+
+
 def test_pieces_of_the_own_track_do_not_count_as_the_artists() -> None:
     n = 24
     artist, track = np.arange(n) // 4, np.arange(n) // 2
@@ -422,6 +442,8 @@ def test_all_forms_hold_the_same_numbers(
         for fold, value in score["folds"].items():
             text = found[score["metric"], score["system"], fold]["value"]
             assert text == ("" if value is None else str(value))
+    header, *lines = run(run_cli, *words, "--by", "genres").splitlines()
+    assert header.split()[:3] == ["metric", "group", "system"]
     header, *lines = run(run_cli, *words).splitlines()
     assert header.split()[:3] == ["metric", "system", "value"]
     assert len(lines) == sum(not row["fold"] for row in rows)
@@ -449,6 +471,7 @@ def test_the_cost_stands_beside_that_of_decoding(
         (["--multi", "tags"], "there are file, artist, fold, quadrant, genres"),
         (["--only", "fold"], "is not COLUMN=VALUE"),
         (["--against", "best"], "no system 'best'"),
+        (["--by", "artist"], "no column of labels 'artist'; there are quadrant, genres"),
         (["--baseline", "best"], "best"),
         (["--json", "--csv"], "choose one"),
     ],
