@@ -270,12 +270,13 @@ def user_models() -> Path:
 
 
 def list_models() -> list[Model]:
-    """All models that can be used by name: those shipped, then the user's."""
-    return [
-        Model.load(config.parent)
+    """All models that can be used by name: the default, others shipped, then the user's."""
+    folders = [
+        config.parent
         for root in (_BUILT_IN, user_models())
         for config in sorted(root.glob("*/config.json"))
     ]
+    return [Model.load(folder) for folder in sorted(folders, key=lambda f: f.name != DEFAULT_MODEL)]
 
 
 def find_model(name: str | os.PathLike[str] | None = None) -> Model:

@@ -21,7 +21,7 @@ from conftest import PROGRAM, MakeStore, RunCli, Shelf, retag, unit
 from musicu.catalog import Catalog
 from musicu.errors import CatalogError, MetadataError, ModelError, ModelMismatchError, MusicuError
 from musicu.ingest import Progress, Summary, ingest
-from musicu.model import find_model, install_model
+from musicu.model import DEFAULT_MODEL, find_model, install_model
 from musicu.playlist import read_m3u8
 from musicu.pool import Worker
 from musicu.store import Store
@@ -495,7 +495,7 @@ def test_a_damaged_vector_is_found(shelf: Shelf, blob: bytes) -> None:
         assert catalog.verify() == []
         id = catalog._one("SELECT id FROM tracks WHERE track = 3")
         catalog._store.db.execute("UPDATE vectors SET vector = ? WHERE track = 3", (blob,))
-        assert catalog.verify() == [f"{id}: not a unit vector of musicu-1@1"]
+        assert catalog.verify() == [f"{id}: not a unit vector of {find_model().name}"]
 
 
 def test_a_damaged_matrix_is_found(shelf: Shelf) -> None:
@@ -581,7 +581,7 @@ def test_counts_are_right(shelf: Shelf) -> None:
     # Codecs pad a little.
     assert info.hours == pytest.approx(8 * 4.0 / 3600, abs=0.0006)
     assert (info.skipped, info.errors, info.partial, info.copies, info.outdated) == (2, 0, 0, 0, 0)
-    assert (info.model, info.model_sha256) == ("musicu-1@1", find_model().sha256)
+    assert (info.model, info.model_sha256) == (find_model().name, find_model().sha256)
     assert info.folders == (str(shelf.folder),)
     assert info.bytes == shelf.db.stat().st_size
 
@@ -727,7 +727,7 @@ def test_exports_hold_vectors_metadata_and_provenance(shelf: Shelf, tmp_path: Pa
             track["title"],
             track["year"],
         )
-        assert (row["model_id"], row["model_version"]) == ("musicu-1", "1")
+        assert (row["model_id"], row["model_version"]) == (model.id, model.version)
         assert other["model_sha256"] == row["model_sha256"] == model.sha256
         np.testing.assert_array_equal(np.float32(other["vector"]), stored[row["id"]])
         # Written with seven digits.
@@ -779,7 +779,7 @@ def test_vectors_of_two_models_are_never_compared(shelf: Shelf, other_model: Pat
         before, first = catalog.similar(song), _rows(shelf.db)
         with pytest.raises(ModelMismatchError, match="musicu embed --model other --catalog"):
             catalog.similar(song, model="other")
-        assert catalog.similar(song, model="musicu-1") == before
+        assert catalog.similar(song, model=DEFAULT_MODEL) == before
 
         # Some of it: from now on the other model's vectors are those that queries use.
         assert _counts(catalog.add_folder(shelf / "Dora", model="other")) == {"embedded": 2}
@@ -799,7 +799,7 @@ def test_vectors_of_two_models_are_never_compared(shelf: Shelf, other_model: Pat
         assert catalog.verify() == []
 
         # And back: the first model's vectors are still there.
-        assert _counts(catalog.add_folder(model="musicu-1")) == {"unchanged": 8}
+        assert _counts(catalog.add_folder(model=DEFAULT_MODEL)) == {"unchanged": 8}
         assert catalog.similar(song) == before
     assert _rows(shelf.db) == first
 

@@ -20,7 +20,7 @@ from musicu.catalog import Catalog
 from musicu.cli.app import app
 from musicu.errors import MusicuError
 from musicu.ingest import ingest
-from musicu.model import find_model
+from musicu.model import DEFAULT_MODEL, find_model, list_models
 
 FORMATS = ("--json", "--nl", "--csv", "--tsv")
 
@@ -339,6 +339,8 @@ def test_retry_says_what_became_of_the_failures(tmp_path: Path, run_cli: RunCli)
 
 
 def test_a_models_folder_becomes_a_name(run_cli: RunCli, tmp_path: Path) -> None:
+    shipped = [model.id for model in list_models()]
+    assert shipped[0] == DEFAULT_MODEL and "musicu-1" in shipped
     folder = tmp_path / "mine"
     shutil.copytree(find_model().folder, folder)
     config = json.loads((folder / "config.json").read_text())
@@ -347,7 +349,7 @@ def test_a_models_folder_becomes_a_name(run_cli: RunCli, tmp_path: Path) -> None
     assert (done.returncode, done.stdout) == (0, "")
     assert "mine@1 is installed" in done.stderr
     rows = json.loads(run_cli("models", "list", "--json").stdout)
-    assert [row["id"] for row in rows] == ["musicu-1", "mine"]
+    assert [row["id"] for row in rows] == [*shipped, "mine"]
     assert "mine" in run_cli("models", "info", "mine").stdout
 
 

@@ -22,7 +22,7 @@ from musicu.cli.app import app
 from musicu.collection import Collection, read_tables, select
 from musicu.errors import MetadataError, ModelError, MusicuError
 from musicu.evaluate import SCHEMA, evaluate_encoder
-from musicu.model import find_model
+from musicu.model import DEFAULT_MODEL, find_model
 from musicu.plots import Dot, Panel, dot_plot
 from musicu.scoring import Score, score_systems
 from musicu.systems import System, baseline_system, model_system
@@ -458,7 +458,7 @@ def test_the_cost_stands_beside_that_of_decoding(
 ) -> None:
     words = ["--labels", labels, "--audio", shelf.folder, "--cost", "--draws", 20, "--json"]
     (full,) = json.loads(run(run_cli, *words))
-    cost = full["costs"]["musicu-1"]
+    cost = full["costs"][DEFAULT_MODEL]
     assert cost["parameters"] > 100_000 and cost["megabytes"] > 1
     assert cost["embed_seconds"] > 0 and cost["decode_seconds"] > 0
     assert (cost["ffmpeg_seconds"] is None) == (shutil.which("ffmpeg") is None)

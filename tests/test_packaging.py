@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import Shelf
 
+from musicu.model import DEFAULT_MODEL
+
 ROOT = Path(__file__).resolve().parent.parent
 _JUNK = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
@@ -53,7 +55,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert names - about == _expected()
     assert "LICENSE" in {name.rpartition("/")[2] for name in about}
     assert {name.split("/")[0] for name in names - about} == {"musicu"}
-    assert {"musicu/models/musicu-1/encoder.onnx", "musicu/cli/app.py"} <= names
+    assert {f"musicu/models/{DEFAULT_MODEL}/encoder.onnx", "musicu/cli/app.py"} <= names
 
 
 def test_the_wheel_says_what_it_needs_and_offers(wheel: Path) -> None:
