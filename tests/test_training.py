@@ -55,7 +55,6 @@ REFINED_TOLERANCE = 1e-3
 # The filters are recursive, in single precision.
 FILTER_TOLERANCE = 1e-4
 COSINE = "cosine to the teachers' answers"
-SPACES = ("distilled", "refined", "with timbre")
 FAST = Recipe(dim=16, windows=160, batch=8, every=5, views=1)
 
 
@@ -582,11 +581,11 @@ def test_labels_refine_what_teachers_taught(
 ) -> None:
     known = {"labels": [folder / "labels.csv"], "single": ["style"], "multi": ["moods"]}
 
-    def train(name: str, refinement: Refinement | None, timbre: float = 0.0) -> Trained:
+    def train(name: str, work: str, refinement: Refinement | None, timbre: float) -> Trained:
         return train_encoder(
             [folder],
             tmp_path / name,
-            work=tmp_path / "work",
+            work=tmp_path / work,
             teachers=[teacher],
             recipe=FAST,
             hold_out=0.15,
@@ -595,36 +594,35 @@ def test_labels_refine_what_teachers_taught(
             **known,  # type: ignore[arg-type]
         )
 
-    def last_layer(model: Model) -> tuple[np.ndarray, np.ndarray]:
-        layer = {t.name: t for t in onnx.load(str(model.weights)).graph.initializer}
-        weight, bias = (
-            onnx.numpy_helper.to_array(layer[f"refined.{p}"]) for p in ("weight", "bias")
-        )
-        return weight, bias
-
-    plain = train("plain", None)
     y, sr = soundfile.read(folder / "clip00.wav", dtype="float32")
-    distilled = Encoder(plain.model).embed_windows(y, sr)[0].mean(axis=0)
-    assert list(plain.figures) == [COSINE]
-    front_end = plain.model.front_end
-    heard = torch.from_numpy(mel.log_mel(y, front_end)[0])
-    timbre = Cepstra(front_end.n_mels)(heard).mean(dim=0).numpy()
-    for name, share, spaces, said in (
-        ("refined", 0.0, SPACES[:2], distilled),
-        ("both", 0.6, SPACES, np.concatenate([distilled, timbre])),
+    for name, work, refinement, timbre, spaces in (
+        ("plain", "work", None, 0.0, ()),
+        ("timbre", "work", None, 0.6, ("distilled", "with timbre")),
+        ("refined", "other", Refinement(), 0.0, ("distilled", "refined")),
+        ("both", "other", Refinement(), 0.6, ("distilled", "refined", "with timbre")),
     ):
-        refined = train(name, Refinement(), share)
-        assert list(refined.figures) == [COSINE, *(f"same-artist MAP, {n}" for n in spaces)]
-        assert refined.figures[COSINE] == plain.figures[COSINE]
-        assert refined.model.dim == FAST.dim
-        # One map of the mean is the mean of the windows' maps: what was fitted is what is used.
-        weight, bias = last_layer(refined.model)
-        wanted = said @ weight.T + bias
+        made = train(name, work, refinement, timbre)
+        assert list(made.figures) == [COSINE, *(f"same-artist MAP, {n}" for n in spaces)]
+        front_end = made.model.front_end
+        heard = torch.from_numpy(mel.log_mel(y, front_end)[0])
+        student = distill.load_student(tmp_path / work / "checkpoint.pt")
+        with torch.no_grad():
+            said = student(heard).mean(dim=0).numpy()
+        if timbre:
+            said = np.concatenate([said, Cepstra(front_end.n_mels)(heard).mean(dim=0).numpy()])
+        if spaces:
+            # One map of the mean is the mean of the windows' maps: what was fitted is used.
+            layer = {t.name: t for t in onnx.load(str(made.model.weights)).graph.initializer}
+            weight, bias = (
+                onnx.numpy_helper.to_array(layer[f"refined.{part}"]) for part in ("weight", "bias")
+            )
+            said = said @ weight.T + bias
+        assert made.model.dim == FAST.dim
         np.testing.assert_allclose(
-            Encoder(refined.model).embed(y, sr),
-            wanted / np.linalg.norm(wanted),
-            atol=REFINED_TOLERANCE,
+            Encoder(made.model).embed(y, sr), said / np.linalg.norm(said), atol=REFINED_TOLERANCE
         )
+    with pytest.raises(ModelError, match=r"other settings \(refinement\)"):
+        train("third", "work", Refinement(), 0.0)
 
 
 def test_the_exported_graph_says_what_the_student_says(tmp_path: Path) -> None:

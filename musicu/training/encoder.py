@@ -35,7 +35,13 @@ from musicu.training.distill import (
     load_student,
 )
 from musicu.training.export import card, export
-from musicu.training.folding import clip_timbre, clip_vectors, finish_student
+from musicu.training.folding import (
+    clip_answers,
+    clip_timbre,
+    clip_vectors,
+    finish_student,
+    fit_labels,
+)
 from musicu.training.labels import label_clips, read_labels
 from musicu.training.objectives import Distillation, Labelling, Objective
 from musicu.training.refine import Refinement
@@ -132,8 +138,8 @@ def train_encoder(
     """Train a small, fast encoder and write its model folder.
 
     With teachers their answers are distilled: cosine to the principal components of what they say
-    of each window; labels then refine the space by one linear map. Without teachers, windows are
-    brought together by clip, artist and labels.
+    of each window. Labels refine first the teachers' space, then the student's, by a linear map
+    each. Without teachers, windows are brought together by clip, artist and labels.
 
     A run that was stopped goes on where it was when called again with the same arguments, and
     ends with the same weights.
@@ -165,7 +171,7 @@ def train_encoder(
     start_from : path-like, optional
         Another run's work folder or checkpoint to start from.
     refinement : Refinement or None
-        How far labels may move a distilled space at the end; None: not at all.
+        How far labels may move the teachers' space, and the student's at the end; None: not at all.
     timbre : float >= 0
         Share of plain timbre that is put beside a distilled space at the end: what same-artist
         search gains most from, and not what the teachers said. 0: none.
@@ -201,6 +207,10 @@ def train_encoder(
         raise ModelError("timbre: its share must be at least 0")
     if recipe.patience and not isinstance(hold_out, str) and not hold_out:
         raise ModelError("patience needs a held-out part: without one nothing can be seen to stall")
+    if not teachers or not labels:
+        refinement = None
+    if not teachers:
+        timbre = 0.0
     sources = [Source.parse(text) for text in audio]
     shares = [source.share for source in sources if source.share is not None]
     if sum(shares) > 1 + 1e-9 or (len(shares) < len(sources) and sum(shares) > 1 - 1e-9):
@@ -221,6 +231,7 @@ def train_encoder(
         ],
         "targets": np.flatnonzero(shaping).tolist(),
         "labels": [_digest(Path(table)) for table in labels] + [artist, single, multi],
+        "refinement": asdict(refinement) if refinement else None,
         "hold_out": _digest(Path(rule)) if Path(rule).is_file() else rule,
         "start_from": _digest(start) if start else None,
     }
@@ -260,6 +271,9 @@ def train_encoder(
                 fit_views=shaping[source],
                 seed=recipe.seed,
             )
+            if refinement is not None:
+                said = clip_answers(objective.wanted, material)
+                objective.refine(*fit_labels(said, known, held, how=refinement, seed=recipe.seed))
         else:
             objective = Labelling(
                 material, known, batch=recipe.batch, temperature=recipe.temperature
@@ -272,15 +286,14 @@ def train_encoder(
         history = load_checkpoint(work / "checkpoint.pt")["history"].tolist()
         value = max(row[2] for row in history) if held.any() else None
         measured = {} if value is None else {objective.figure: value}
-        refined = bool(labels) and refinement is not None
-        if asked and (refined or timbre):
+        if refinement is not None or timbre:
             measured |= finish_student(
                 student,
                 clip_vectors(student, material, front_end),
                 clip_timbre(material, front_end) if timbre else None,
-                known if refined else None,
+                known,
                 held,
-                how=refinement or _REFINEMENT,
+                how=refinement,
                 share=timbre,
                 n_mels=front_end.n_mels,
                 seed=recipe.seed,
@@ -316,8 +329,8 @@ def train_encoder(
             "hold_out": rule,
             "held_out_clips": int(held.sum()),
             "start_from": os.fspath(start_from) if start_from else None,
-            "refinement": asdict(refinement) if asked and refined and refinement else None,
-            "timbre": timbre if asked else 0.0,
+            "refinement": asdict(refinement) if refinement else None,
+            "timbre": timbre,
             "fingerprint": fingerprint,
         },
     }

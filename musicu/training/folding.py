@@ -19,7 +19,7 @@ from musicu.training.objectives import label_tensors
 from musicu.training.refine import Refinement, refine
 from musicu.training.timbre import Cepstra, beside
 
-__all__ = ["clip_timbre", "clip_vectors", "finish_student"]
+__all__ = ["clip_answers", "clip_timbre", "clip_vectors", "finish_student", "fit_labels"]
 
 Array = NDArray[np.float32]
 
@@ -52,14 +52,70 @@ def clip_timbre(material: Material, front_end: FrontEnd) -> Array:
     return _by_clip(torch.cat(described), material, rows)
 
 
+def fit_labels(
+    vectors: Array, labels: Labels, held: NDArray[np.bool_], *, how: Refinement, seed: int
+) -> tuple[Array, Array]:
+    """Fit the labels' map, :func:`musicu.training.refine.refine`, to the clips that may be used.
+
+    Parameters
+    ----------
+    vectors : np.ndarray [shape=(clips, dim), float32]
+        One of each clip.
+    labels : Labels
+        Of the clips.
+    held : np.ndarray [shape=(clips,), bool]
+        Clips that may not.
+    how : Refinement
+        How far to go.
+    seed : int
+        Of the fit.
+
+    Raises
+    ------
+    ModelError
+        Fewer than 20 clips of the training part have labels.
+    """
+    train = np.flatnonzero(labels.known & ~held)
+    if len(train) < _FEWEST:
+        raise ModelError(
+            f"{len(train)} clips of the training part have labels, at least {_FEWEST} "
+            "are needed to refine with them: say --no-refine, or give more labels"
+        )
+    artist, single, multi = label_tensors(labels)
+    return refine(
+        vectors[train],
+        artist=artist[train],
+        single=single[:, train],
+        multi=[hot[train] for hot in multi],
+        how=how,
+        seed=seed,
+    )
+
+
+def clip_answers(wanted: Tensor, material: Material) -> Array:
+    """Average what is wanted of each clip over its clean windows.
+
+    Parameters
+    ----------
+    wanted : Tensor [shape=(rows, dim), float32]
+        Of all windows.
+
+    Returns
+    -------
+    np.ndarray [shape=(clips, dim), float32]
+    """
+    rows = np.flatnonzero(material.clean[material.view])
+    return _by_clip(wanted[rows], material, rows)
+
+
 def finish_student(
     student: Student,
     vectors: Array,
     timbre: Array | None,
-    labels: Labels | None,
+    labels: Labels,
     held: NDArray[np.bool_],
     *,
-    how: Refinement,
+    how: Refinement | None,
     share: float,
     n_mels: int,
     seed: int,
@@ -74,12 +130,12 @@ def finish_student(
         From :func:`clip_vectors`.
     timbre : np.ndarray [shape=(clips, 72), float32] or None
         From :func:`clip_timbre`; None: no timbre.
-    labels : Labels or None
-        Of the clips; None: no map.
+    labels : Labels
+        Of the clips.
     held : np.ndarray [shape=(clips,), bool]
         Clips that nothing is fitted to.
-    how : Refinement
-        How far the labels may go.
+    how : Refinement or None
+        How far the labels may go; None: no map.
     share : float
         See :func:`musicu.training.timbre.beside`.
     n_mels : int
@@ -90,35 +146,21 @@ def finish_student(
     Returns
     -------
     dict of str to float
-        With labels: same-artist MAP among the held-out clips after each stage; empty if no two
-        share one.
+        Same-artist MAP among the held-out clips after each stage; empty if no two share one.
 
     Raises
     ------
     ModelError
-        Fewer than 20 clips of the training part have labels.
+        As for :func:`fit_labels`.
     """
-    train = np.flatnonzero(~held if labels is None else labels.known & ~held)
     dim = vectors.shape[1]
     weight, bias = np.eye(dim, dtype=np.float32), np.zeros(dim, dtype=np.float32)
     spaces = {"distilled": vectors}
-    if labels is not None:
-        if len(train) < _FEWEST:
-            raise ModelError(
-                f"{len(train)} clips of the training part have labels, at least {_FEWEST} "
-                "are needed to refine with them: say --no-refine, or give more labels"
-            )
-        artist, single, multi = label_tensors(labels)
-        weight, bias = refine(
-            vectors[train],
-            artist=artist[train],
-            single=single[:, train],
-            multi=[hot[train] for hot in multi],
-            how=how,
-            seed=seed,
-        )
+    if how is not None:
+        weight, bias = fit_labels(vectors, labels, held, how=how, seed=seed)
         spaces["refined"] = vectors @ weight.T + bias
     if timbre is not None:
+        train = ~held if how is None else labels.known & ~held
         refined = vectors @ weight.T + bias
         last, shift = beside(refined[train], timbre[train], share=share, dim=dim)
         spaces["with timbre"] = np.concatenate([refined, timbre], axis=1) @ last.T + shift
@@ -129,9 +171,7 @@ def finish_student(
         torch.from_numpy(bias),
         None if timbre is None else Cepstra(n_mels),
     )
-    if labels is None:
-        return {}
-    away = artist[held]
+    away = labels.artist[held]
     others = ~np.eye(len(away), dtype=np.bool_)
     relevant = (away[:, None] == away) & others
     if not relevant.any():

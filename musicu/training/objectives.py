@@ -157,6 +157,15 @@ class Distillation:
         self._bounds = np.searchsorted(material.view, np.arange(len(material.clip) + 1))
         self._chance = material.weight / material.weight.sum()
 
+    def refine(self, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+        """Want the map ``x @ weight.T + bias`` of the teachers' answers, as unit vectors.
+
+        A small student cannot learn all of an answer. Under a map that labels were fitted to, what
+        they tell apart is large, and is learned best.
+        """
+        mapped = self.wanted @ torch.from_numpy(weight).T + torch.from_numpy(bias)
+        self.wanted = torch.nn.functional.normalize(mapped, dim=1)
+
     def draw(self, rng: np.random.Generator) -> Rows:
         """Choose views by their weight, and two windows of each."""
         replace = int((self._chance > 0).sum()) < self.batch
