@@ -30,12 +30,13 @@ SHIPPED = $(foreach m,$(MODELS),$(if $(findstring {fold},$m),,$m))
 PENULTIMATE = $(TEACHERS)/musicnn-penultimate
 POOLED = $(TEACHERS)/musicnn-pooled
 SIAMESE = $(TEACHERS)/artist-siamese
-OTHERS = $(if $(TEACHERS),--model $(PENULTIMATE) --model $(POOLED) --model $(SIAMESE) \
-	--model 'teachers together=$(PENULTIMATE)+$(POOLED)+$(SIAMESE)')
+OTHERS = $(if $(TEACHERS),--model penultimate=$(PENULTIMATE) --model pooled=$(POOLED) \
+	--model siamese=$(SIAMESE) --model together=$(PENULTIMATE)+$(POOLED)+$(SIAMESE) \
+	$(foreach one,penultimate pooled siamese together,--against $(one)))
 evaluate: .venv/dev
 	$(BIN)/pip install --quiet bliss-audio
 	$(BIN)/musicu evaluate encoder $(TAFFC) $(foreach m,$(MODELS),--model '$m') $(OTHERS) \
-	    --baseline mfcc --baseline bliss --baseline random --figure evaluate.svg
+	    --baseline mfcc --baseline bliss --baseline random --by genres --figure evaluate.svg
 	$(BIN)/musicu evaluate encoder $(TAFFC) $(foreach m,$(SHIPPED),--model '$m') --robustness --cost
 	for folder in game_music free_music; do $(BIN)/musicu evaluate encoder \
 	    --labels $(MUSICU_DATA)/$$folder/manifest.csv $(foreach m,$(SHIPPED),--model '$m') \

@@ -81,8 +81,11 @@ def encoder(
         bool, typer.Option("--cost", help="Measure parameters, size and CPU time, too.")
     ] = False,
     against: Annotated[
-        str | None,
-        typer.Option(help="Compare with this system; else with the best other.", metavar="LABEL"),
+        list[str] | None,
+        typer.Option(
+            help="Compare with this system, or with the best of several; else of all.",
+            metavar="LABEL",
+        ),
     ] = None,
     by: Annotated[
         str | None,
@@ -114,9 +117,10 @@ def encoder(
     baselines = [baseline_system(name.value) for name in baseline or ()]
     names = model or ([] if baselines else [DEFAULT_MODEL])
     systems = [*map(model_system, names), *baselines]
-    if against is not None and against not in (there := [system.label for system in systems]):
+    there = [system.label for system in systems]
+    if away := [label for label in against or () if label not in there]:
         raise typer.BadParameter(
-            f"no system {against!r}; there are {', '.join(there)}", param_hint="--against"
+            f"no system {away[0]!r}; there are {', '.join(there)}", param_hint="--against"
         )
     table = read_tables(labels)
     try:
@@ -146,7 +150,7 @@ def encoder(
         evaluation = evaluate_encoder(
             collection,
             systems,
-            against=against,
+            against=against or (),
             by=by,
             robustness=robustness,
             clips=clips,

@@ -118,7 +118,7 @@ def evaluate_encoder(
     collection: Collection,
     systems: Sequence[System],
     *,
-    against: str | None = None,
+    against: Sequence[str] = (),
     by: str | None = None,
     robustness: bool = False,
     clips: int = 200,
@@ -135,9 +135,9 @@ def evaluate_encoder(
         From :func:`musicu.collection.select`.
     systems : sequence of System
         From :func:`musicu.systems.model_system` and :func:`musicu.systems.baseline_system`.
-    against : str, optional
-        Label of the system the others are compared with; else, for each metric, each system is
-        compared with the best of the others.
+    against : sequence of str
+        Labels of systems: for each metric, each system is compared with the best of these, itself
+        left out. None: with the best of all.
     by : str, optional
         Column of labels by which to score the queries again, group by group.
     robustness : bool
@@ -164,8 +164,10 @@ def evaluate_encoder(
     labels = [system.label for system in systems]
     if twice := sorted({label for label in labels if labels.count(label) > 1}):
         raise MusicuError(f"two systems are called {twice[0]!r}: name them LABEL=MODEL")
-    if not labels or against not in (None, *labels):
-        raise MusicuError(f"no system {against!r}; there are {', '.join(labels) or 'none'}")
+    if not labels:
+        raise MusicuError("no system to evaluate")
+    if away := [label for label in against if label not in labels]:
+        raise MusicuError(f"no system {away[0]!r}; there are {', '.join(labels)}")
     check_artists(collection)
     models = [system for system in systems if not system.baseline]
     folds = [] if collection.fold is None else np.unique(collection.fold).tolist()

@@ -108,7 +108,7 @@ class Score:
     queries, artists : int
         How many clips were scored, and by how many artists.
     comparison : Comparison or None
-        None for the system that the others are compared with.
+        None for the one system that the others are compared with.
     """
 
     system: str
@@ -145,7 +145,7 @@ def score_systems(
     systems: Sequence[System],
     vectors: Mapping[str, Floats],
     *,
-    against: str | None = None,
+    against: Sequence[str] = (),
     by: str | None = None,
     seed: int = 0,
     draws: int = DRAWS,
@@ -160,9 +160,9 @@ def score_systems(
         What made the vectors.
     vectors : mapping of np.ndarray [shape=(n, dim), float64]
         By the systems' labels.
-    against : str, optional
-        Label of the system the others are compared with; else, for each metric, each system is
-        compared with the best of the others.
+    against : sequence of str
+        Labels of systems: for each metric, each system is compared with the best of these, itself
+        left out. None: with the best of all.
     by : str, optional
         Column of labels by which to score the queries again, those of each label with 25 clips or
         more; they search among all clips as before.
@@ -314,12 +314,12 @@ def _mean(metric: str, values: Floats) -> float:
 
 
 def _compare(
-    labels: Sequence[str], value: Floats, samples: Floats, against: str | None, *, sign: int
+    labels: Sequence[str], value: Floats, samples: Floats, against: Sequence[str], *, sign: int
 ) -> list[Comparison | None]:
     results: list[Comparison | None] = []
-    for i, label in enumerate(labels):
-        rivals = [j for j, other in enumerate(labels) if j != i and against in (None, other)]
-        if not rivals or label == against:
+    for i in range(len(labels)):
+        rivals = [j for j, other in enumerate(labels) if j != i and other in (against or labels)]
+        if not rivals:
             results.append(None)
             continue
         j = max(rivals, key=lambda j: sign * value[j])

@@ -305,9 +305,12 @@ def test_comparisons_are_with_the_best_other_or_with_the_one_named() -> None:
     scores, _ = score_systems(collection, [GOOD, BAD, third], found)
     best = {s: by_metric(scores, s)["artist MAP"].comparison for s in found}
     assert [c and c.against for c in best.values()] == ["third", "good", "good"]
-    scores, _ = score_systems(collection, [GOOD, BAD, third], found, against="bad")
+    scores, _ = score_systems(collection, [GOOD, BAD, third], found, against=["bad"])
     named = {s: by_metric(scores, s)["artist MAP"].comparison for s in found}
     assert [c and c.against for c in named.values()] == ["bad", None, "bad"]
+    scores, _ = score_systems(collection, [GOOD, BAD, third], found, against=["bad", "third"])
+    several = {s.system: s.comparison for s in scores if s.metric == "artist MAP"}
+    assert [c and c.against for c in several.values()] == ["third", "third", "bad"]
 
 
 def test_the_same_seed_gives_the_same_scores_another_other_intervals() -> None:
@@ -372,7 +375,7 @@ def test_what_makes_no_sense_is_refused(labels: Path, shelf: Shelf) -> None:
     with pytest.raises(MusicuError, match="two systems are called 'mfcc'"):
         evaluate_encoder(collection, [mfcc, mfcc])
     with pytest.raises(MusicuError, match="no system 'best'; there are mfcc"):
-        evaluate_encoder(collection, [mfcc], against="best")
+        evaluate_encoder(collection, [mfcc], against=["best"])
     with pytest.raises(ModelError, match="no model 'nothing'"):
         evaluate_encoder(collection, [model_system("nothing")])
     with pytest.raises(MusicuError, match="needs a table with a column of folds"):
