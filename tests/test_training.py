@@ -625,6 +625,16 @@ def test_labels_refine_what_teachers_taught(
         train("third", "work", Refinement(), 0.0)
 
 
+def test_a_strided_layer_says_the_same_in_training() -> None:
+    torch.manual_seed(0)
+    layers = [layer for layer in Student(8).modules() if getattr(layer, "groups", 1) > 1]
+    strided = [layer for layer in layers if layer.stride != (1, 1)]
+    assert len(strided) == 2
+    for layer in strided:
+        x = torch.randn(2, layer.in_channels, 7, 10)
+        torch.testing.assert_close(layer.train()(x), layer.eval()(x))
+
+
 def test_the_exported_graph_says_what_the_student_says(tmp_path: Path) -> None:
     torch.manual_seed(0)
     student = Student(8)

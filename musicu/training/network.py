@@ -30,6 +30,21 @@ def _convolution(n_in: int, n_out: int, size: int, stride: int) -> list[nn.Modul
     ]
 
 
+class _Depthwise(nn.Conv2d):
+    """A depthwise convolution that trains fast.
+
+    On a CPU the gradient of a strided one takes four times that of an unstrided one, of whose map
+    only the wanted part is kept: the same numbers, and a step takes two thirds of the time.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.stride == (1, 1):
+            return super().forward(x)
+        whole = nn.functional.conv2d(x, self.weight, None, 1, self.padding, 1, self.groups)
+        part = whole[:, :, :: self.stride[0], :: self.stride[1]]
+        return part.contiguous(memory_format=torch.channels_last)
+
+
 class _InvertedResidual(nn.Sequential):
     """Expand, filter each channel, project; after Sandler et al., "MobileNetV2", CVPR 2018."""
 
@@ -39,7 +54,7 @@ class _InvertedResidual(nn.Sequential):
             nn.Conv2d(n_in, wide, 1, bias=False),
             nn.BatchNorm2d(wide),
             nn.ReLU(inplace=True),
-            nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False),
+            _Depthwise(wide, wide, 3, stride, 1, groups=wide, bias=False),
             nn.BatchNorm2d(wide),
             nn.ReLU(inplace=True),
             nn.Conv2d(wide, n_out, 1, bias=False),
@@ -83,8 +98,8 @@ class Student(nn.Module):
 
     def pool(self, x: Tensor) -> Tensor:
         """Mean and maximum of the last maps: what the linear layer gets, [batch, 1280]."""
-        maps = self.features(x.transpose(1, 2).unsqueeze(1))
-        return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1).float()
+        maps = self.features(x.transpose(1, 2).unsqueeze(1)).float()
+        return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed compressed windows [batch, time, mel] as unit vectors [batch, dim].
