@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -265,12 +265,15 @@ def load_student(file: Path) -> Student:
 
 @torch.no_grad()
 def embed_windows(
-    student: Student, material: Material, rows: NDArray[np.int64], front_end: FrontEnd
+    say: Callable[[Tensor], Tensor],
+    material: Material,
+    rows: NDArray[np.int64],
+    front_end: FrontEnd,
 ) -> Tensor:
-    """Embed windows as they are: unit vectors [n, dim]."""
+    """Let a student, or what else takes compressed windows, say what it hears: [n, dim]."""
     batches = (rows[i : i + 128] for i in range(0, len(rows), 128))
     return torch.cat(
-        [student(compress(material.windows(b, front_end.window), front_end)) for b in batches]
+        [say(compress(material.windows(b, front_end.window), front_end)) for b in batches]
     )
 
 
@@ -294,11 +297,10 @@ def _initialize(
     rows = np.flatnonzero((material.clean & ~material.held)[material.view])
     rng = np.random.default_rng(seed)
     rows = rng.choice(rows, min(_RIDGE_WINDOWS, len(rows)), replace=False)
-    pooled = []
-    for i in range(0, len(rows), 128):
-        x = compress(material.windows(rows[i : i + 128], front_end.window), front_end)
-        pooled.append(student.pool(x))
-    x, y = torch.cat(pooled).double(), objective.wanted[rows].double()
+    x, y = (
+        embed_windows(student.pool, material, rows, front_end).double(),
+        objective.wanted[rows].double(),
+    )
     x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
     x = x - x_mean
     gram = x.T @ x

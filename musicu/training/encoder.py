@@ -37,7 +37,6 @@ from musicu.training.distill import (
 from musicu.training.export import card, export
 from musicu.training.folding import (
     clip_answers,
-    clip_timbre,
     clip_vectors,
     finish_student,
     fit_labels,
@@ -47,6 +46,7 @@ from musicu.training.objectives import Distillation, Labelling, Objective
 from musicu.training.refine import Refinement
 from musicu.training.taghead import learn_tags, write_tags
 from musicu.training.teachers import Teacher
+from musicu.training.timbre import Cepstra
 from musicu.training.views import View, altered_views, clean_views, view_weights
 
 __all__ = ["Progress", "Trained", "train_encoder"]
@@ -290,7 +290,7 @@ def train_encoder(
             measured |= finish_student(
                 student,
                 clip_vectors(student, material, front_end),
-                clip_timbre(material, front_end) if timbre else None,
+                clip_vectors(Cepstra(front_end.n_mels), material, front_end) if timbre else None,
                 known,
                 held,
                 how=refinement,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,44 +14,37 @@ from musicu.mel import FrontEnd
 from musicu.metrics import average_precision, similarities
 from musicu.training.data import Material
 from musicu.training.distill import embed_windows
-from musicu.training.frontend import compress
 from musicu.training.labels import Labels
 from musicu.training.network import Student
 from musicu.training.objectives import label_tensors
 from musicu.training.refine import Refinement, refine
 from musicu.training.timbre import Cepstra, beside
 
-__all__ = ["clip_answers", "clip_timbre", "clip_vectors", "finish_student", "fit_labels"]
+__all__ = ["clip_answers", "clip_vectors", "finish_student", "fit_labels"]
 
 Array = NDArray[np.float32]
 
 _FEWEST = 20
 
 
-def clip_vectors(student: Student, material: Material, front_end: FrontEnd) -> Array:
-    """Embed each clip as a track: mean of its clean windows.
+def clip_vectors(say: Callable[[Tensor], Tensor], material: Material, front_end: FrontEnd) -> Array:
+    """Describe each clip as a track: mean of what is said of its clean windows.
+
+    Parameters
+    ----------
+    say : callable
+        A student, or its :class:`musicu.training.timbre.Cepstra`.
+    material : Material
+        The clips.
+    front_end : FrontEnd
+        What is heard.
 
     Returns
     -------
     np.ndarray [shape=(clips, dim), float32]
     """
     rows = np.flatnonzero(material.clean[material.view])
-    return _by_clip(embed_windows(student, material, rows, front_end), material, rows)
-
-
-def clip_timbre(material: Material, front_end: FrontEnd) -> Array:
-    """Describe the timbre of each clip: the mean over its clean windows.
-
-    Returns
-    -------
-    np.ndarray [shape=(clips, 72), float32]
-    """
-    rows = np.flatnonzero(material.clean[material.view])
-    cepstra, described = Cepstra(front_end.n_mels), []
-    for i in range(0, len(rows), 128):
-        power = material.windows(rows[i : i + 128], front_end.window)
-        described.append(cepstra(compress(power, front_end)))
-    return _by_clip(torch.cat(described), material, rows)
+    return _by_clip(embed_windows(say, material, rows, front_end), material, rows)
 
 
 def fit_labels(
@@ -129,7 +124,7 @@ def finish_student(
     vectors : np.ndarray [shape=(clips, dim), float32]
         From :func:`clip_vectors`.
     timbre : np.ndarray [shape=(clips, 72), float32] or None
-        From :func:`clip_timbre`; None: no timbre.
+        Their :class:`musicu.training.timbre.Cepstra`; None: no timbre.
     labels : Labels
         Of the clips.
     held : np.ndarray [shape=(clips,), bool]
