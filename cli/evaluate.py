@@ -166,6 +166,9 @@ def encoder(
         if by is not None:
             shown.insert(1, "group")
         emit([row for row in evaluation.rows() if row["fold"] is None], form, table=shown)
+        typer.echo()
+        emit(evaluation.summary(), form)
+        say("+ clearly better, - clearly worse than the one it is compared with", quiet=quiet)
     else:
         emit(evaluation.rows(), form)
     if figure is not None:

@@ -449,7 +449,13 @@ def test_all_forms_hold_the_same_numbers(
     assert header.split()[:3] == ["metric", "group", "system"]
     header, *lines = run(run_cli, *words).splitlines()
     assert header.split()[:3] == ["metric", "system", "value"]
-    assert len(lines) == sum(not row["fold"] for row in rows)
+    above = lines.index("")
+    assert above == sum(not row["fold"] for row in rows)
+    assert lines[above + 1].split() == ["metric", "musicu-1", "random"]
+    summary = {line.split("  ")[0]: line for line in lines[above + 2 :]}
+    assert set(summary) == {row["metric"] for row in rows if row["value"]}
+    for score in full["scores"]:
+        assert f"{score['value']:.3f}" in summary[score["metric"]]
     root = ElementTree.parse(tmp_path / "f.svg").getroot()
     texts = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"musicu-1", "random", "artist MAP", "hub skew"} <= set(texts)
