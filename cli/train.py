@@ -78,6 +78,12 @@ def encoder(
     timbre: Annotated[
         float, typer.Option(min=0, help="Share of plain timbre beside a distilled space; try .6.")
     ] = 0.0,
+    axes: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of several labels to weigh more among neighbors.", metavar="COLUMN"
+        ),
+    ] = None,
     no_refine: Annotated[
         bool, typer.Option("--no-refine", help="Let labels not move a distilled space.")
     ] = False,
@@ -127,7 +133,7 @@ def encoder(
                 recipe=recipe,
                 targets=targets or (),
                 start_from=start_from,
-                refinement=None if no_refine else Refinement(),
+                refinement=None if no_refine else Refinement(axes=tuple(axes or ())),
                 timbre=timbre,
                 jobs=jobs,
                 threads=threads,

@@ -5,8 +5,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra musicu[train]")
 
+from sklearn.linear_model import Ridge  # noqa: E402
+
 from musicu.metrics import average_precision, similarities, unit  # noqa: E402
-from musicu.training.refine import Refinement, refine  # noqa: E402
+from musicu.training.refine import Refinement, refine, stretch  # noqa: E402
 from musicu.training.taghead import fit_tags, learn_tags, said_from, write_tags  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -53,6 +55,28 @@ def test_a_strong_hold_leaves_the_space_as_it_was_but_for_its_mean() -> None:
     # Adam's last steps are as long as its rate, however strong the hold.
     np.testing.assert_allclose(weight, np.eye(DIM), atol=5e-3)
     np.testing.assert_allclose((vectors @ weight.T + bias).mean(axis=0), 0, atol=1e-5)
+
+
+def test_a_stretched_space_compares_vectors_with_what_they_say_of_labels_beside() -> None:
+    vectors, _, label = labelled(0)
+    vectors -= vectors.mean(axis=0)
+    hot = torch.nn.functional.one_hot(torch.from_numpy(label)).float()
+    hot[:30] = 0  # unknown
+    rare = torch.zeros(N, 1)
+    rare[40:45] = 1  # too few clips to learn it from
+    far = 0.7
+    moved = vectors @ stretch(vectors, [torch.cat([hot, rare], dim=1)], far)
+    said = Ridge(alpha=0.01 * (N - 30)).fit(vectors[30:] * scale(vectors), hot[30:]).coef_.T
+    told = vectors @ said
+    beside = np.concatenate([vectors * scale(vectors), far * told * scale(told)], axis=1)
+    np.testing.assert_allclose(similarities(moved), similarities(beside), atol=1e-3)
+    assert same_label_map(moved, np.arange(N), label) > same_label_map(vectors, np.arange(N), label)
+    np.testing.assert_allclose(stretch(vectors, [hot], 0.0), np.eye(DIM), atol=1e-6)
+    np.testing.assert_allclose(stretch(vectors, [rare], far), np.eye(DIM), atol=1e-6)
+
+
+def scale(x: np.ndarray) -> float:
+    return float(1 / np.sqrt((x**2).sum(axis=1).mean()))
 
 
 def test_a_seed_gives_the_same_map() -> None:

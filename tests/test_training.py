@@ -600,6 +600,13 @@ def test_labels_refine_what_teachers_taught(
         ("timbre", "work", None, 0.6, ("distilled", "with timbre")),
         ("refined", "other", Refinement(), 0.0, ("distilled", "refined")),
         ("both", "other", Refinement(), 0.6, ("distilled", "refined", "with timbre")),
+        (
+            "all",
+            "third",
+            Refinement(axes=("moods",)),
+            0.6,
+            ("distilled", "refined", "with timbre", "stretched"),
+        ),
     ):
         made = train(name, work, refinement, timbre)
         assert list(made.figures) == [COSINE, *(f"same-artist MAP, {n}" for n in spaces)]
@@ -622,7 +629,9 @@ def test_labels_refine_what_teachers_taught(
             Encoder(made.model).embed(y, sr), said / np.linalg.norm(said), atol=REFINED_TOLERANCE
         )
     with pytest.raises(ModelError, match=r"other settings \(refinement\)"):
-        train("third", "work", Refinement(), 0.0)
+        train("fourth", "work", Refinement(), 0.0)
+    with pytest.raises(ModelError, match="no column of several labels 'style'; there are moods"):
+        train("nothing", "fifth", Refinement(axes=("style",)), 0.0)
 
 
 def test_a_strided_layer_says_the_same_in_training() -> None:

@@ -248,6 +248,9 @@ def train_encoder(
         clips = [clip for clip in clips if str(clip.path) not in unheard]
         require_clips(clips, skipped)
         known = label_clips(clips, collections)
+        if refinement and (away := [name for name in refinement.axes if name not in known.multi]):
+            there = ", ".join(known.multi) or "none"
+            raise ModelError(f"axes: no column of several labels {away[0]!r}; there are {there}")
         artists = known.artist.tolist() if labels else None
         held = hold_out_clips(clips, artists, hold_out, seed=recipe.seed)
         views = [

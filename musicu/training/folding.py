@@ -17,7 +17,7 @@ from musicu.training.distill import embed_windows
 from musicu.training.labels import Labels
 from musicu.training.network import Student
 from musicu.training.objectives import label_tensors
-from musicu.training.refine import Refinement, refine
+from musicu.training.refine import Refinement, refine, stretch
 from musicu.training.timbre import Cepstra, beside
 
 __all__ = ["clip_answers", "clip_vectors", "finish_student", "fit_labels"]
@@ -115,7 +115,7 @@ def finish_student(
     n_mels: int,
     seed: int,
 ) -> dict[str, float]:
-    """Give a student its last layer: the labels' map, and timbre beside it.
+    """Give a student its last layer: the labels' map, timbre beside it, and the labels' axes.
 
     Parameters
     ----------
@@ -161,6 +161,14 @@ def finish_student(
         spaces["with timbre"] = np.concatenate([refined, timbre], axis=1) @ last.T + shift
         weight = np.concatenate([last[:, :dim] @ weight, last[:, dim:]], axis=1)
         bias = last[:, :dim] @ bias + shift
+    if how is not None and how.axes:
+        told = labels.known & ~held
+        hot = dict(zip(labels.multi, label_tensors(labels)[2], strict=True))
+        before = list(spaces.values())[-1]
+        mean = before[told].mean(axis=0)
+        far = stretch(before[told] - mean, [hot[name][told] for name in how.axes], how.stretch)
+        spaces["stretched"] = (before - mean) @ far
+        weight, bias = far @ weight, far @ (bias - mean)
     student.refine(
         torch.from_numpy(weight),
         torch.from_numpy(bias),

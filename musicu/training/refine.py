@@ -11,7 +11,7 @@ from torch import Tensor
 
 from musicu.training.losses import likeness
 
-__all__ = ["Refinement", "refine"]
+__all__ = ["Refinement", "refine", "stretch"]
 
 Array = NDArray[np.float32]
 
@@ -19,6 +19,9 @@ _NEVER = -1e4
 _STEPS = 150
 _RATE = 2e-3
 _DROP = 0.1
+# Share of the clips by which the regression on labels is damped, and how many clips a label needs.
+_DAMPING = 0.01
+_CLIPS = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,10 @@ class Refinement:
         Of the neighborhoods; at 0.2 they are some dozens of clips wide.
     artist, single, multi : float >= 0
         Weights of the artists, of each column of single labels, and of each column of several.
+    axes : tuple of str
+        Columns of several labels that :func:`stretch` is fitted to, last of all.
+    stretch : float >= 0
+        How far.
     """
 
     strength: float = 10.0
@@ -41,6 +48,8 @@ class Refinement:
     artist: float = 1.0
     single: float = 1.0
     multi: float = 1.5
+    axes: tuple[str, ...] = ()
+    stretch: float = 0.5
 
 
 def refine(
@@ -115,3 +124,42 @@ def refine(
         optimizer.step()
     fitted = weight.detach().numpy()
     return fitted, np.asarray(-mean @ fitted.T, dtype=np.float32)
+
+
+def stretch(vectors: Array, columns: list[Tensor], far: float) -> Array:
+    """Fit the map that makes vectors longer where they speak of labels.
+
+    Cosines after it are those of the vectors with a ridge regression on the labels put beside them:
+    a regression ``z @ b`` adds ``b @ b.T`` to the metric, whose square root is the map.
+
+    Parameters
+    ----------
+    vectors : np.ndarray [shape=(n, dim), float32]
+        Their mean is 0.
+    columns : list of Tensor [shape=(n, labels)]
+        Many-hot matrices; a row of zeros is unknown. Labels that few clips have are left out.
+    far : float >= 0
+        Root mean square of the regressions' length, all columns together, over that of the vectors.
+
+    Returns
+    -------
+    np.ndarray [shape=(dim, dim), float32]
+        The map, symmetric.
+    """
+    z = torch.from_numpy(vectors).double()
+    z /= z.square().sum(dim=1).mean().sqrt()
+    metric = torch.eye(z.shape[1], dtype=torch.float64)
+    for hot in columns:
+        known = hot.sum(dim=1) > 0
+        wanted = hot[known][:, hot.sum(dim=0) >= _CLIPS].double()
+        if not wanted.numel():
+            continue
+        wanted /= wanted.sum(dim=1, keepdim=True).clamp_min(1)
+        x = z[known]
+        ridge = _DAMPING * len(x) * torch.eye(x.shape[1], dtype=torch.float64)
+        b = torch.linalg.solve(x.T @ x + ridge, x.T @ (wanted - wanted.mean(dim=0)))
+        length = (z @ b).square().sum(dim=1).mean().clamp_min(1e-12)
+        metric += far**2 / len(columns) / length * (b @ b.T)
+    values, axis = torch.linalg.eigh(metric)
+    result: Array = ((axis * values.sqrt()) @ axis.T).float().numpy()
+    return result
