@@ -32,7 +32,7 @@ __all__ = [
     "user_models",
 ]
 
-DEFAULT_MODEL = "musicu-1"
+DEFAULT_MODEL = "musicu-2"
 
 # Beside the package in a wheel, beside its folder in a checkout.
 _HERE = Path(__file__).resolve().parent
