@@ -76,7 +76,7 @@ def encoder(
         Path | None, typer.Option(help="Work folder or checkpoint of another run.")
     ] = None,
     timbre: Annotated[
-        float, typer.Option(min=0, help="Share of plain timbre beside a distilled space; try .6.")
+        float, typer.Option(min=0, help="Share of plain timbre beside a distilled space; try .4.")
     ] = 0.0,
     axes: Annotated[
         list[str] | None,

@@ -102,18 +102,14 @@ class Evaluation:
     def summary(self) -> list[dict[str, str]]:
         """One row a metric, one column a system; ``+`` and ``-`` mark what is clearly apart."""
         marks = {"clearly better": " +", "clearly worse": " -"}
-        verdicts = {
-            (score.metric, score.system): marks.get(score.comparison.verdict, "")
-            for score in self.scores
-            if score.comparison is not None and not score.group
-        }
         table: dict[str, dict[str, str]] = {}
         for row in self.rows():
-            value, metric, system = row["value"], row["metric"], row["system"]
+            value, metric = row["value"], row["metric"]
             if row["fold"] is None and not row["group"] and value is not None:
                 about = {"metric": metric, **{s["label"]: "" for s in self.systems}}
                 text = f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
-                table.setdefault(metric, about)[system] = text + verdicts.get((metric, system), "")
+                text += marks.get(row["verdict"], "")
+                table.setdefault(metric, about)[row["system"]] = text
         return list(table.values())
 
     def figure(self) -> str:

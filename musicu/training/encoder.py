@@ -218,6 +218,10 @@ def train_encoder(
     shaping = _shaping(sources, targets)
     asked = [Teacher(name) for name in teachers]
     collections = read_labels(labels, artist=artist, single=single, multi=multi)
+    columns = dict.fromkeys(column for table in collections for column in table.multi)
+    if refinement and (away := [name for name in refinement.axes if name not in columns]):
+        there = ", ".join(columns) or "none"
+        raise ModelError(f"axes: no column of several labels {away[0]!r}; there are {there}")
     start = _checkpoint(start_from)
     work.mkdir(parents=True, exist_ok=True)
     clips, skipped = find_clips(sources, work / "files.json")
@@ -248,9 +252,6 @@ def train_encoder(
         clips = [clip for clip in clips if str(clip.path) not in unheard]
         require_clips(clips, skipped)
         known = label_clips(clips, collections)
-        if refinement and (away := [name for name in refinement.axes if name not in known.multi]):
-            there = ", ".join(known.multi) or "none"
-            raise ModelError(f"axes: no column of several labels {away[0]!r}; there are {there}")
         artists = known.artist.tolist() if labels else None
         held = hold_out_clips(clips, artists, hold_out, seed=recipe.seed)
         views = [

@@ -150,25 +150,22 @@ def finish_student(
     """
     dim = vectors.shape[1]
     weight, bias = np.eye(dim, dtype=np.float32), np.zeros(dim, dtype=np.float32)
-    spaces = {"distilled": vectors}
+    train = ~held if how is None else labels.known & ~held
+    space = vectors
+    spaces = {"distilled": space}
     if how is not None:
         weight, bias = fit_labels(vectors, labels, held, how=how, seed=seed)
-        spaces["refined"] = vectors @ weight.T + bias
+        space = spaces["refined"] = space @ weight.T + bias
     if timbre is not None:
-        train = ~held if how is None else labels.known & ~held
-        refined = vectors @ weight.T + bias
-        last, shift = beside(refined[train], timbre[train], share=share, dim=dim)
-        spaces["with timbre"] = np.concatenate([refined, timbre], axis=1) @ last.T + shift
+        last, shift = beside(space[train], timbre[train], share=share, dim=dim)
+        space = spaces["with timbre"] = np.concatenate([space, timbre], axis=1) @ last.T + shift
         weight = np.concatenate([last[:, :dim] @ weight, last[:, dim:]], axis=1)
         bias = last[:, :dim] @ bias + shift
     if how is not None and how.axes:
-        told = labels.known & ~held
         hot = dict(zip(labels.multi, label_tensors(labels)[2], strict=True))
-        before = list(spaces.values())[-1]
-        mean = before[told].mean(axis=0)
-        far = stretch(before[told] - mean, [hot[name][told] for name in how.axes], how.stretch)
-        spaces["stretched"] = (before - mean) @ far
-        weight, bias = far @ weight, far @ (bias - mean)
+        far = stretch(space[train], [hot[name][train] for name in how.axes], how.stretch)
+        spaces["stretched"] = space @ far
+        weight, bias = far @ weight, far @ bias
     student.refine(
         torch.from_numpy(weight),
         torch.from_numpy(bias),
