@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from musicu.codes import country_code, language_code
 from musicu.errors import MetadataError
 from musicu.names import featured_in, split_artists, unique
 
 __all__ = [
     "FIELD_NAMES",
+    "GATHERED",
     "Metadata",
     "complete_metadata",
     "field_of",
@@ -46,6 +48,16 @@ class Metadata:
         Beats per minute.
     track, disc : int > 0 or None
         Position on the disc, and number of the disc.
+    country : str or None
+        ISO 3166-1 alpha-2, upper case, where it is recognized (``"GB"``, also for "uk" and
+        "England"); MusicBrainz's XE and XW are Europe and the world. Else as written.
+    language : str or None
+        ISO 639, lower case, two letters where there are two: ``"en"`` for "eng" and "English";
+        ``"zxx"`` is nothing sung.
+    tags : tuple of str
+        Free tags: moods, themes, instruments, keywords.
+    description : str or None
+        A text about it.
     """
 
     title: str | None = None
@@ -66,6 +78,10 @@ class Metadata:
     key: str | None = None
     track: int | None = None
     disc: int | None = None
+    country: str | None = None
+    language: str | None = None
+    tags: tuple[str, ...] = ()
+    description: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that are present, as JSON types (tuples become lists)."""
@@ -114,7 +130,8 @@ class Metadata:
 
 # Names each field goes by in tags and sheets, letters and digits only (see `squeeze`), best
 # first; a name of several fields means the first of them, but in tags it serves them all. They are
-# those of MusicBrainz Picard's tag mapping, plus older and vendors' names.
+# those of MusicBrainz Picard's tag mapping, plus older and vendors' names. The names of a field in
+# `GATHERED` do not stand in for each other: what all of them hold is taken together.
 FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
     "title": ("TITLE", "NAME", "TRACKTITLE"),
     "artist": ("ARTIST", "AUTHOR", "ARTISTNAME"),
@@ -134,7 +151,15 @@ FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
     "key": ("INITIALKEY", "KEY"),
     "track": ("TRACKNUMBER", "TRACK"),
     "disc": ("DISCNUMBER", "DISC", "PARTOFSET"),
+    "country": ("RELEASECOUNTRY", "MUSICBRAINZALBUMRELEASECOUNTRY", "COUNTRY"),
+    "language": ("LANGUAGE", "LANG"),
+    "tags": (
+        *("TAGS", "TAG", "KEYWORDS", "KEYWORD", "MOOD", "MOODS", "THEME", "THEMES"),
+        *("INSTRUMENT", "INSTRUMENTS"),
+    ),
+    "description": ("DESCRIPTION",),
 }
+GATHERED = frozenset({"tags"})
 
 
 def squeeze(name: str) -> str:
@@ -203,15 +228,20 @@ def _position(text: str) -> int:
     return int(match.group(1))
 
 
-def _genres(values: Sequence[str]) -> tuple[str, ...]:
+def _several(values: Sequence[str]) -> tuple[str, ...]:
     return unique(piece for value in values for piece in re.split(r"[;|]", value))
+
+
+def _keywords(values: Sequence[str]) -> tuple[str, ...]:
+    return _several([value.replace(",", ";") for value in values])
 
 
 _PARSE_ALL: Mapping[str, Callable[[Sequence[str]], Any]] = {
     "artist": "; ".join,
     "artists": split_artists,
-    "genres": _genres,
+    "genres": _several,
     "mb_artists": _uuids,
+    "tags": _keywords,
 }
 _PARSE_ONE: Mapping[str, Callable[[str], Any]] = {
     "year": _year,
@@ -223,6 +253,8 @@ _PARSE_ONE: Mapping[str, Callable[[str], Any]] = {
     "bpm": _bpm,
     "track": _position,
     "disc": _position,
+    "country": country_code,
+    "language": language_code,
 }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from musicu.errors import MetadataError
-from musicu.metadata import Metadata, complete_metadata, field_of, parse_field
+from musicu.metadata import GATHERED, Metadata, complete_metadata, field_of, parse_field
 
 __all__ = ["Sheet", "load_sheet"]
 
@@ -158,7 +158,8 @@ def load_sheet(path: str | os.PathLike[str]) -> Sheet:
     comma, semicolon or tab divides its cells. It has a column ``path`` or ``isrc`` or both, and
     any fields of :class:`musicu.metadata.Metadata` under their own or other usual names ("Album
     Artist", "release date", "genre"). Several values in a cell are divided by ``|`` or ``;``.
-    Empty cells are missing values.
+    Empty cells are missing values. Free tags may stand in several columns ("moods",
+    "instruments", "tags").
 
     Parameters
     ----------
@@ -178,14 +179,14 @@ def load_sheet(path: str | os.PathLike[str]) -> Sheet:
     name = os.fspath(path)
     records = _records(name, _read_text(name))
     header = [cell.strip() for cell in next(records, (1, []))[1]]
-    columns: dict[str, int] = {}
+    columns: dict[str, list[int]] = {}
     for index, title in enumerate(header):
         field = _column_field(title)
-        if field in columns:
-            both = f"{header[columns[field]]!r} and {title!r}"
+        if field in columns and field not in GATHERED:
+            both = f"{header[columns[field][0]]!r} and {title!r}"
             raise MetadataError(f"{name}: columns {both} both mean {field}: keep one")
         if field:
-            columns[field] = index
+            columns.setdefault(field, []).append(index)
     if not {"path", "isrc"} & columns.keys():
         found = ", ".join(map(repr, header)) or "none"
         raise MetadataError(f"{name}: needs a column 'path' or 'isrc'; columns found: {found}")
@@ -198,7 +199,10 @@ def load_sheet(path: str | os.PathLike[str]) -> Sheet:
                 f"{name}: row {number} has {len(cells)} cells, the header has {len(header)}: "
                 "put quotes around values that hold the delimiter"
             )
-        values = {field: cells[i].strip() for field, i in columns.items() if i < len(cells)}
+        values = {
+            field: "; ".join(cells[i].strip() for i in at if i < len(cells))
+            for field, at in columns.items()
+        }
         file = values.pop("path", None)
         metadata = _row_metadata(values, where=f"{name}: row {number}", header=header, at=columns)
         if not file and not metadata.isrc:
@@ -248,7 +252,7 @@ def _records(path: str, text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _row_metadata(
-    values: dict[str, str], *, where: str, header: list[str], at: dict[str, int]
+    values: dict[str, str], *, where: str, header: list[str], at: dict[str, list[int]]
 ) -> Metadata:
     found: dict[str, Any] = {}
     for field, text in values.items():
@@ -256,7 +260,7 @@ def _row_metadata(
         try:
             found[field] = parse_field(field, several)
         except ValueError as error:
-            column = header[at[field]]
+            column = header[at[field][0]]
             raise MetadataError(f"{where}, column {column!r}: {text!r} is not {error}") from error
     return complete_metadata(found)
 

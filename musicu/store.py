@@ -25,9 +25,9 @@ from musicu.model import Model
 __all__ = ["LIST_COLUMNS", "FileRow", "Store", "StoredModel", "catalog_path", "lies_under"]
 
 _APPLICATION = 0x6D757369  # "musi", in the file's header
-_FORMAT = 2  # 1 had no sound_tags
+_FORMAT = 3  # 1 had no sound_tags; 2 no country, language, tags and description in the view
 # Columns of the view `library` that hold a JSON list.
-LIST_COLUMNS = ("artists", "genres", "mb_artists")
+LIST_COLUMNS = ("artists", "genres", "mb_artists", "tags")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -83,6 +83,10 @@ CREATE VIEW IF NOT EXISTS library AS SELECT
     json_extract(f.metadata, '$.mb_album') AS mb_album,
     json_extract(f.metadata, '$.bpm') AS bpm, json_extract(f.metadata, '$.key') AS key,
     json_extract(f.metadata, '$.track') AS track_number, json_extract(f.metadata, '$.disc') AS disc,
+    json_extract(f.metadata, '$.country') AS country,
+    json_extract(f.metadata, '$.language') AS language,
+    json_extract(f.metadata, '$.tags') AS tags,
+    json_extract(f.metadata, '$.description') AS description,
     t.seconds, t.codec, t.sr, t.channels, t.problem,
     json_extract(t.descriptors, '$.tempo') AS tempo,
     json_extract(t.descriptors, '$.tempo_confidence') AS tempo_confidence,

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from musicu.errors import AudioError
-from musicu.metadata import FIELD_NAMES, Metadata, complete_metadata, parse_field, squeeze
+from musicu.metadata import (
+    FIELD_NAMES,
+    GATHERED,
+    Metadata,
+    complete_metadata,
+    parse_field,
+    squeeze,
+)
 
 __all__ = ["read_tags"]
 
@@ -26,6 +33,8 @@ _ID3_NAMES = {
     "TKEY": "KEY",
     "TRCK": "TRACK",
     "TPOS": "DISC",
+    "TLAN": "LANGUAGE",
+    "TMOO": "MOOD",
 }
 _MP4_NAMES = {
     "\xa9nam": "TITLE",
@@ -37,6 +46,8 @@ _MP4_NAMES = {
     "tmpo": "BPM",
     "trkn": "TRACK",
     "disk": "DISC",
+    "desc": "DESCRIPTION",
+    "ldes": "DESCRIPTION",
 }
 
 # What mutagen lets through besides its own MutagenError when the headers of real files are damaged
@@ -124,9 +135,10 @@ def _parse_tags(tags: Any) -> dict[str, Any]:
             values.setdefault(name, []).extend(_text(item) for item in items)
     found: dict[str, Any] = {}
     for field, names in FIELD_NAMES.items():
-        for name in names:
+        each = [values.get(name, []) for name in names]
+        for texts in [sum(each, [])] if field in GATHERED else each:
             try:
-                value = parse_field(field, values.get(name, []))
+                value = parse_field(field, texts)
             except ValueError:
                 continue  # not what this field holds: missing, or under the next name
             if value:
@@ -151,7 +163,8 @@ def _tag_values(tags: Any) -> Iterator[tuple[str, Sequence[Any]]]:
             yield _MP4_NAMES.get(atom) or atom.rpartition(":")[2], items
     elif issubclass(kind, ASFTags):
         for name, item in tags:
-            yield name.removeprefix("WM/"), [item.value]
+            if name != "Description":  # which is a comment here
+                yield name.removeprefix("WM/"), [item.value]
     elif issubclass(kind, APEv2):
         for name, item in tags.items():
             yield name, [item.value]

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import random
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from mutagen import id3
 from mutagen.apev2 import APEv2
 from mutagen.mp4 import MP4FreeForm
 
+from musicu import codes
 from musicu.errors import AudioError, MetadataError
 from musicu.metadata import FIELD_NAMES, Metadata, complete_metadata, field_of, parse_field
 from musicu.names import normalize_name, split_artists
@@ -42,6 +44,10 @@ FULL = Metadata(
     key="F#m",
     track=2,
     disc=1,
+    country="IS",
+    language="is",
+    tags=("epic", "cold", "wide", "Dreamy"),
+    description="A hymn.",
 )
 # The same by Picard's names, for the formats whose tags are names and texts.
 NAMED: dict[str, list[str]] = {
@@ -61,6 +67,12 @@ NAMED: dict[str, list[str]] = {
     "INITIALKEY": ["F#m"],
     "TRACKNUMBER": ["2/10"],
     "DISCNUMBER": ["1"],
+    "RELEASECOUNTRY": ["is"],
+    "LANGUAGE": ["isl"],
+    "MOOD": ["Dreamy", "Epic"],
+    "KEYWORDS": ["epic", "cold, wide"],
+    "DESCRIPTION": ["A hymn."],
+    "COMMENT": ["ripped with care"],
 }
 SOUND = (0.1 * np.sin(np.arange(4800) / 10)).astype(np.float32)
 
@@ -106,6 +118,12 @@ def tag_id3(path: Path) -> None:
         id3.TKEY(3, ["F#m"]),
         id3.TRCK(3, ["2/10"]),
         id3.TPOS(3, ["1"]),
+        id3.TXXX(3, "MusicBrainz Album Release Country", ["IS"]),
+        id3.TLAN(3, ["isl"]),
+        id3.TMOO(3, NAMED["MOOD"]),
+        id3.TXXX(3, "KEYWORDS", NAMED["KEYWORDS"]),
+        id3.TXXX(3, "DESCRIPTION", ["A hymn."]),
+        id3.COMM(3, "eng", "description", ["ripped with care"]),
     ):
         file.tags.add(frame)
     file.save()
@@ -132,6 +150,8 @@ def tag_mp4(path: Path) -> None:
             "tmpo": [84],
             "trkn": [(2, 10)],
             "disk": [(1, 0)],
+            "desc": NAMED["DESCRIPTION"],
+            "\xa9cmt": NAMED["COMMENT"],
         }
     )
     freeform = {
@@ -142,6 +162,10 @@ def tag_mp4(path: Path) -> None:
         "MusicBrainz Track Id": "MUSICBRAINZ_TRACKID",
         "MusicBrainz Artist Id": "MUSICBRAINZ_ARTISTID",
         "MusicBrainz Album Id": "MUSICBRAINZ_ALBUMID",
+        "MusicBrainz Album Release Country": "RELEASECOUNTRY",
+        "LANGUAGE": "LANGUAGE",
+        "MOOD": "MOOD",
+        "KEYWORDS": "KEYWORDS",
     }
     for name, known in freeform.items():
         texts = [MP4FreeForm(text.encode()) for text in NAMED[known]]
@@ -167,6 +191,12 @@ def tag_asf(path: Path) -> None:
         "WM/InitialKey": "INITIALKEY",
         "WM/TrackNumber": "TRACKNUMBER",
         "WM/PartOfSet": "DISCNUMBER",
+        "MusicBrainz/Album Release Country": "RELEASECOUNTRY",
+        "WM/Language": "LANGUAGE",
+        "WM/Mood": "MOOD",
+        "KEYWORDS": "KEYWORDS",
+        "WM/Description": "DESCRIPTION",
+        "Description": "COMMENT",
     }
     file = mutagen.File(path)
     for name, known in names.items():
@@ -445,7 +475,8 @@ def test_every_field_has_names_and_is_found_by_its_own() -> None:
     for name in FIELD_NAMES:
         assert field_of(name) == name
     assert field_of("Album Artist") == "album_artist"
-    assert field_of("mood") is None
+    assert field_of("mood") == "tags"
+    assert field_of("comment") is None
 
 
 @pytest.mark.parametrize(
@@ -461,6 +492,19 @@ def test_every_field_has_names_and_is_found_by_its_own() -> None:
         ("title", "\ufeff a\tb \0rest", "a b"),
         ("title", " \0\ufeff", None),
         ("mb_album", UUIDS[0].upper(), UUIDS[0]),
+        ("country", "uk", "GB"),
+        ("country", "us", "US"),
+        ("country", "JPN", "JP"),
+        ("country", "España", "ES"),
+        ("country", "Atlantis", "Atlantis"),
+        ("language", "English", "en"),
+        ("language", "ger", "de"),
+        ("language", "pt-BR", "pt"),
+        ("language", "XHO", "xho"),
+        ("language", "zxx", "zxx"),
+        ("language", "nonsense", "nonsense"),
+        ("tags", "calm, piano; Calm", ("calm", "piano")),
+        ("description", "one\ntwo", "one two"),
     ],
 )
 def test_texts_become_values(name: str, text: str, value: object) -> None:
@@ -591,3 +635,12 @@ def test_normalizing_twice_changes_nothing(name: str) -> None:
     once = normalize_name(name)
     assert normalize_name(once) == once
     assert bool(once) == bool(name.strip())
+
+
+def test_each_name_of_a_country_or_language_stands_for_one_code() -> None:
+    for table, form in ((codes._COUNTRIES, "[A-Z]{2}"), (codes._LANGUAGES, "[a-z]{2}|zxx")):
+        rows = [row.split() for row in table.split(";")]
+        assert all(re.fullmatch(form, row[0]) for row in rows)
+        names = [name.lower() for row in rows for name in row]
+        assert len(names) == len(set(names))
+        assert all(name == codes._plain(name) for name in names)

@@ -31,10 +31,11 @@ def test_every_flavor_of_csv_reads_the_same(
 def test_columns_go_by_their_usual_names(tmp_path: Path) -> None:
     sheet = sheet_of(
         tmp_path,
-        "File Name,Artist(s),Album Artist,Release Date,GENRES,Record_Label,BPM,Mood,Track Number\n"
-        "a.mp3,A|B & C,AA,2004-05-01,Rock; Pop,Label,128.5,calm,3/12\n",
+        "File Name,Artist(s),Album Artist,Release Date,GENRES,Record_Label,BPM,Mood,Track Number"
+        ",Bitrate,Instruments,country\n"
+        "a.mp3,A|B & C,AA,2004-05-01,Rock; Pop,Label,128.5,calm,3/12,320,piano|calm,uk\n",
     )
-    assert sheet.ignored == ("Mood",)
+    assert sheet.ignored == ("Bitrate",)
     assert sheet.lookup(str(tmp_path / "a.mp3")) == Metadata(
         artist="A; B & C",
         artists=("A", "B & C"),
@@ -45,6 +46,8 @@ def test_columns_go_by_their_usual_names(tmp_path: Path) -> None:
         label="Label",
         bpm=128.5,
         track=3,
+        country="GB",
+        tags=("calm", "piano"),
     )
 
 
