@@ -1,0 +1,1 @@
+"""Who listened to what: interactions, and what is learned from them."""

@@ -1,0 +1,108 @@
+"""Candidate generation: several cheap sources, each good at something, propose what is ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.items.titles import artist_names
+from musicu.listening.scorer import Listener, Scorer
+
+__all__ = [
+    "SOURCES",
+    "Source",
+    "near_artists",
+    "near_interests",
+    "near_listeners",
+    "new_items",
+    "propose",
+]
+
+Positions = NDArray[np.intp]
+# From who listens, to positions of items, at most that many.
+Source = Callable[[Scorer, Listener, int], Positions]
+
+_TYPICAL = 10  # items of a history whose neighbors are looked at
+_NEIGHBORS = 10
+
+
+def _best(scores: NDArray[np.floating], n: int) -> Positions:
+    if len(scores) <= n:
+        return np.arange(len(scores))
+    return np.argpartition(-scores, n)[:n]
+
+
+def near_interests(scorer: Scorer, listener: Listener, n: int) -> Positions:
+    """Nearest neighbors of each interest: fused vectors of content, so new items too."""
+    if listener.interests is None:
+        return np.zeros(0, dtype=np.intp)
+    rows = scorer.vectors.take(listener.played)
+    queries = np.stack([rows.query(w) for w in listener.interests.rows]) - scorer.common
+    scores = scorer.gain[:, None] * scorer.vectors.scores(queries)
+    each = -(-n // scores.shape[1])
+    return np.unique(np.concatenate([_best(column, each) for column in scores.T]))
+
+
+def near_listeners(scorer: Scorer, listener: Listener, n: int) -> Positions:
+    """Those whose place among the listeners fits best."""
+    return _best(scorer.places @ listener.factor, n)
+
+
+def new_items(scorer: Scorer, listener: Listener, n: int) -> Positions:
+    """The best of what nobody has played: beside popular items they would not be seen."""
+    new = np.flatnonzero(scorer.listeners == 0)
+    return new[_best(scorer.places[new] @ listener.factor, n)]
+
+
+def near_artists(scorer: Scorer, listener: Listener, n: int) -> Positions:
+    """More by the artists who were played, by those they work with, and by their neighbors."""
+    works, places = scorer.works, scorer.places
+    typical = listener.played[_best(places[listener.played] @ listener.factor, _TYPICAL)]
+    near = [_best(column, _NEIGHBORS) for column in (places @ places[typical].T).T]
+    items = np.unique(np.concatenate([listener.played, *near]))
+    names = {name for at in items for name in artist_names(scorer.items[int(at)])}
+    partners = (at for name in names for at in works.get(name, ()))
+    names.update(name for at in set(partners) for name in artist_names(scorer.items[at]))
+    found = {at for name in names for at in works.get(name, ())}
+    at = np.array(sorted(found), dtype=np.intp)
+    return at[_best(places[at] @ listener.factor, n)]
+
+
+SOURCES: Mapping[str, Source] = {
+    "interests": near_interests,
+    "listeners": near_listeners,
+    "artists": near_artists,
+    "new": new_items,
+}
+
+
+def propose(
+    scorer: Scorer,
+    listener: Listener,
+    *,
+    sources: Mapping[str, Source] = SOURCES,
+    pool: int = 500,
+) -> dict[int, tuple[str, ...]]:
+    """Ask all sources.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    listener : Listener
+    sources : mapping of str to callable
+        By name; each takes scorer, listener and a number, and returns positions.
+    pool : int >= 1
+        How many items each may propose.
+
+    Returns
+    -------
+    dict of int to tuple of str
+        Positions of items, and the sources that proposed each.
+    """
+    found: dict[int, tuple[str, ...]] = {}
+    for name, source in sources.items():
+        for at in source(scorer, listener, pool).tolist():
+            found[at] = (*found.get(at, ()), name)
+    return dict(sorted(found.items()))

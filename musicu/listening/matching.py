@@ -1,0 +1,307 @@
+"""From the names that logs, playlists and people use to items: ids, paths of files, ISRCs."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import numpy as np
+
+from musicu.catalog import Catalog
+from musicu.errors import CatalogError, MetadataError, ModelError, ModelMismatchError
+from musicu.items.item import Item, Items
+from musicu.listening.interactions import Interactions
+from musicu.metadata import Metadata, parse_field
+from musicu.model import list_models
+from musicu.pool import WorkerSettings, analyze_isolated
+from musicu.store import Store
+
+__all__ = ["ItemNames", "catalog_names", "hear_item", "match_items", "newcomers"]
+
+_PREFIX = 6  # characters of an id that stand for it, as in a catalog
+_SAME = 0.99  # cosine of one track's vectors by one model, whatever they were rounded to
+_ISRC_LENGTHS = range(12, 20)  # with blanks, hyphens and a prefix; else it is not worth a look
+
+
+class ItemNames:
+    """The names that items go by.
+
+    Parameters
+    ----------
+    items : Items
+        They go by their ids, and by their ISRCs.
+    paths : mapping of str to str
+        Absolute paths of files, each with the id of the item that it holds.
+    folders : iterable of str
+        Where relative paths may start.
+
+    Attributes
+    ----------
+    items : Items
+    """
+
+    def __init__(
+        self, items: Items, paths: Mapping[str, str] | None = None, folders: Iterable[str] = ()
+    ) -> None:
+        self.items = items
+        self._ids = frozenset(items.ids)
+        self._folders = tuple(folders)
+        self._by_path: dict[str, set[str]] = {}
+        self._path_of: dict[str, str] = {}
+        for path, id in (paths or {}).items():
+            if id in self._ids:
+                self._by_path.setdefault(_composed(path), set()).add(id)
+                self._path_of.setdefault(id, path)
+        self._by_isrc: dict[str, set[str]] = {}
+        for item in items:
+            if item.metadata.isrc:
+                self._by_isrc.setdefault(item.metadata.isrc, set()).add(item.id)
+
+    def path(self, id: str) -> str | None:
+        """Return the first path of an item's file, if one is known."""
+        return self._path_of.get(id)
+
+    def find(self, name: str, *, folder: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
+        """Return the ids of all items that a name may mean: none, one, or several.
+
+        An id means its item. Else a path means the item of that file; a relative one may start in
+        `folder` or in any of the folders given; else an ISRC means all items that carry it.
+
+        Parameters
+        ----------
+        name : str
+        folder : str or path-like, optional
+            Where the name was written: the folder of a log or a playlist.
+        """
+        if name in self._ids:
+            return (name,)
+        starts = (() if folder is None else (os.path.abspath(folder),)) + self._folders
+        if os.path.isabs(name):
+            starts = (os.sep,)
+        found: set[str] = set()
+        for start in starts:
+            path = os.path.normpath(os.path.join(start, name))
+            found |= self._by_path.get(_composed(path), set())
+        return tuple(sorted(found or self._by_isrc.get(_isrc(name), set())))
+
+    def one(self, name: str, *, folder: str | os.PathLike[str] | None = None) -> str:
+        """Return the id of the one item that a name means; the first 6 or more of an id will do.
+
+        Raises
+        ------
+        MetadataError
+            It means none, or several.
+        """
+        found = self.find(name, folder=folder)
+        if not found and len(name) >= _PREFIX:
+            start = name.lower()
+            found = tuple(id for id in self.items.ids if id.lower().startswith(start))
+        if not found:
+            raise MetadataError(f"{name}: {self._why_not(name, folder)}")
+        if len(found) > 1:
+            raise MetadataError(
+                f"{name}: {len(found):,} items go by this name, such as {found[0]} and {found[1]}: "
+                "name one by its id"
+            )
+        return found[0]
+
+    def _why_not(self, name: str, folder: str | os.PathLike[str] | None) -> str:
+        if not os.path.isfile(os.path.join(folder or "", name)):
+            ways = "an id or its first 6 or more characters, an ISRC"
+            ways += ", or a path" if self._by_path else ""
+            return f"none of the {len(self.items):,} items: name one by {ways}"
+        if self._by_path:
+            return "this file is not in the catalog: 'musicu embed' adds it"
+        return "to name items by their files, name the catalog too"
+
+
+def catalog_names(catalog: Catalog, items: Items) -> ItemNames:
+    """Return the names of items that are tracks of a catalog: every file's path, copies included.
+
+    Relative paths may start in the folders that were embedded.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    items : Items
+        Such as :func:`musicu.items.library.catalog_items` returns.
+    """
+    info = catalog.info()
+    store = Store(info.path, create=False)
+    try:
+        rows = store.db.execute(
+            "SELECT f.path, t.id FROM files f JOIN tracks t ON t.track = f.track"
+            " ORDER BY f.missing, f.path"
+        ).fetchall()
+    finally:
+        store.close()
+    return ItemNames(items, dict(rows), info.folders)
+
+
+def match_items(
+    interactions: Interactions,
+    names: ItemNames,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    unknown: Literal["error", "keep", "drop"] = "error",
+    source: str = "the log",
+) -> Interactions:
+    """Return a log whose items are called by their ids.
+
+    Several names of one item, such as the paths of two copies, become that item.
+
+    Parameters
+    ----------
+    interactions : Interactions
+        Its items go by any names.
+    names : ItemNames
+    folder : str or path-like, optional
+        The log's folder, where relative paths may start.
+    unknown : {"error", "keep", "drop"}
+        What to do with interactions whose item is unknown, or may be one of several: fail, keep it
+        as a thing of which nothing is known, or leave them out.
+    source : str
+        What errors call the log.
+
+    Returns
+    -------
+    Interactions
+        Users and items without an interaction are left out.
+
+    Raises
+    ------
+    MetadataError
+        Items are unknown or ambiguous, or nothing is left without them.
+    """
+    used = np.unique(interactions.item)
+    meant = {int(at): names.find(interactions.items[at], folder=folder) for at in used}
+    unclear = [at for at, ids in meant.items() if len(ids) != 1]
+    lost = np.isin(interactions.item, unclear)
+    if unclear and (unknown == "error" or (unknown == "drop" and lost.all())):
+        strangers = [at for at in unclear if not meant[at]]
+        doubtful = [at for at in unclear if meant[at]]
+        parts = []
+        if strangers:
+            first = interactions.items[strangers[0]]
+            parts.append(f"{len(strangers):,} are unknown, such as {first!r}")
+        if doubtful:
+            first, (one, two, *_) = interactions.items[doubtful[0]], meant[doubtful[0]]
+            parts.append(
+                f"{len(doubtful):,} may be one of several, such as {first!r}: {one} or {two}"
+            )
+        way = (
+            "nothing is left without them: look whether this log belongs to these items"
+            if lost.all()
+            else "leave them out (unknown: drop), or keep them as things of which nothing is known "
+            "(unknown: keep)"
+        )
+        raise MetadataError(
+            f"{source}: of its {len(used):,} items {' and '.join(parts)} "
+            f"({np.count_nonzero(lost):,} of {len(lost):,} interactions): {way}"
+        )
+    kept = np.ones_like(lost) if unknown == "keep" else ~lost
+    called = {at: ids[0] if len(ids) == 1 else interactions.items[at] for at, ids in meant.items()}
+    at_item, at_user = interactions.item[kept], interactions.user[kept]
+    items = sorted({called[int(at)] for at in np.unique(at_item)})
+    place = {id: position for position, id in enumerate(items)}
+    moved = np.full(len(interactions.items), -1, dtype=np.int32)
+    for at, id in called.items():
+        moved[at] = place.get(id, -1)
+    people, user = np.unique(at_user, return_inverse=True)
+    return Interactions(
+        [interactions.users[at] for at in people],
+        items,
+        user,
+        moved[at_item],
+        interactions.weight[kept],
+        None if interactions.time is None else interactions.time[kept],
+    )
+
+
+def newcomers(known: Items, tracks: Items, *, source: str) -> Items:
+    """Return the tracks that are not known yet, once it is clear that both belong together.
+
+    Parameters
+    ----------
+    known : Items
+        Those of a recommender.
+    tracks : Items
+        Those of a catalog today.
+    source : str
+        What errors call the catalog.
+
+    Raises
+    ------
+    MetadataError
+        They share no item.
+    ModelMismatchError
+        The vectors of what they share are of two models.
+    """
+    ids = frozenset(known.ids)
+    shared = [at for at, id in enumerate(tracks.ids) if id in ids]
+    if not shared:
+        raise MetadataError(
+            f"{source}: none of its {len(tracks):,} tracks is among the {len(known):,} items of "
+            "the recommender: name the catalog it was fitted on, or fit it again"
+        )
+    for at in shared:
+        position = known.position(tracks.ids[at])
+        if tracks.heard[at] and known.heard[position]:
+            theirs, ours = tracks.audio[at], known.audio[position]
+            if theirs.shape != ours.shape or float(theirs @ ours) < _SAME:
+                raise ModelMismatchError(
+                    f"{source}: its vectors are not those the recommender was fitted on: it was "
+                    "embedded again with another model; fit again"
+                )
+            break
+    return tracks.take(at for at, id in enumerate(tracks.ids) if id not in ids)
+
+
+def hear_item(catalog: Catalog, path: str | os.PathLike[str]) -> Items:
+    """Hear a file that is not in a catalog with the catalog's model, in a worker: it may be broken.
+
+    Returns
+    -------
+    Items
+        One item, called by the identity of its audio.
+
+    Raises
+    ------
+    AudioError
+        The file cannot be used.
+    CatalogError
+        Nothing is embedded yet.
+    ModelError
+        The catalog's model is not installed.
+    """
+    info = catalog.info()
+    if info.model is None:
+        raise CatalogError(f"{info.path}: nothing is embedded yet; 'musicu embed FOLDER'")
+    model = next((model for model in list_models() if model.sha256 == info.model_sha256), None)
+    if model is None:
+        raise ModelError(
+            f"{info.path}: embedded with {info.model}, which is not installed: "
+            "'musicu models add FOLDER' installs it"
+        )
+    # What the catalog's tracks are not measured by cannot be compared either.
+    settings = WorkerSettings(model=str(model.folder), describe=info.described > 0)
+    answer = analyze_isolated(os.path.abspath(path), settings)
+    measured = {"duration": answer["seconds"]} | (answer["descriptors"] or {})
+    item = Item(answer["id"], Metadata.from_dict(answer["metadata"]), measured)
+    return Items([item], answer["vector"][None])
+
+
+def _composed(path: str) -> str:
+    # One name has two forms in Unicode; systems and their playlists disagree about which.
+    return path if path.isascii() else unicodedata.normalize("NFC", path)
+
+
+def _isrc(name: str) -> str:
+    if len(name) not in _ISRC_LENGTHS:
+        return ""
+    try:
+        return str(parse_field("isrc", [name]))
+    except ValueError:
+        return ""

@@ -1,0 +1,127 @@
+"""What a recommender answers, with its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+__all__ = ["Audience", "Fan", "Heard", "Recommendation", "Recommendations"]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An item of the listener's history that spoke for a recommendation.
+
+    Attributes
+    ----------
+    id : str
+    title, artist : str or None
+    contribution : float
+        What it adds to the score.
+    """
+
+    id: str
+    title: str | None
+    artist: str | None
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """An item, and why it is there.
+
+    Attributes
+    ----------
+    rank : int
+        1 for the best.
+    id : str
+    title, artist, album : str or None
+        From its metadata.
+    score : float
+        In standard deviations of this listener's scores; comparable within one answer only.
+    contributions : dict of str to float
+        What each field, audio among them, and ``listeners`` (what those who played it played,
+        beyond what its content says) add to the score, and what the re-ranking changed. Their sum
+        is the score.
+    words : tuple of str
+        What it shares with the history item that spoke for it most.
+    because : tuple of Heard
+        History items that spoke for it, the strongest first.
+    sources : tuple of str
+        Candidate sources that proposed it.
+    """
+
+    rank: int
+    id: str
+    title: str | None
+    artist: str | None
+    album: str | None
+    score: float
+    contributions: Mapping[str, float]
+    words: tuple[str, ...]
+    because: tuple[Heard, ...]
+    sources: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a mapping that JSON can hold."""
+        return asdict(self)
+
+
+class Recommendations(tuple[Recommendation, ...]):
+    """Recommendations in order, the best first.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        What the rules could not give, one line each.
+    """
+
+    notes: tuple[str, ...]
+
+    def __new__(cls, found: Iterable[Recommendation], *, notes: Iterable[str] = ()) -> Self:
+        """Make them of recommendations and notes."""
+        made = super().__new__(cls, tuple(found))
+        made.notes = tuple(notes)
+        return made
+
+
+@dataclass(frozen=True)
+class Fan:
+    """A listener, an artist or an item that a track fits.
+
+    Attributes
+    ----------
+    name : str
+        The user as in the interactions, the artist, or the item's id.
+    score : float
+        For a listener: how many of the listener's own standard deviations the track lies above
+        the listener's mean over the catalog. For an artist: how alike the best of the artist's
+        items is, at most 1.
+    contributions : dict of str to float
+        What adds up to the score.
+    """
+
+    name: str
+    score: float
+    contributions: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Whom a track fits.
+
+    Attributes
+    ----------
+    listeners : tuple of Fan
+        The best first; empty for a recommender that was loaded: its file holds no users.
+    artists : tuple of Fan
+        Artists that were played, whose listeners are the ones to address; the best first.
+    """
+
+    listeners: tuple[Fan, ...]
+    artists: tuple[Fan, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a mapping that JSON can hold."""
+        return asdict(self)
