@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-__all__ = ["Dot", "Panel", "dot_plot"]
+__all__ = ["Dot", "Panel", "dot_plot", "ticks"]
 
 _COLUMNS = 3
 _WIDTH = 190  # of a panel's axis
@@ -118,7 +118,7 @@ def _panel(panel: Panel, rows: Sequence[str], left: float, top: float) -> list[s
         _text(left, top + 16, panel.title, weight="bold"),
         _text(left, top + 31, panel.note, quiet=True),
     ]
-    for tick in _ticks(low, high):
+    for tick in ticks(low, high):
         at = f"{x(tick):.1f}"
         out.append(f'<path class="grid" d="M{at} {top + _HEAD}V{bottom}"/>')
         out.append(_text(x(tick), bottom + 16, f"{tick:g}", anchor="middle", quiet=True))
@@ -143,7 +143,7 @@ def _text(
     return f'<text x="{x:.1f}" y="{y:.1f}"{more}>{escape(text)}</text>'
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """Two to five round numbers between two others."""
     rough = (high - low) / 4
     power = 10.0 ** math.floor(math.log10(rough))

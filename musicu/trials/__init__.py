@@ -1,0 +1,1 @@
+"""How recommendations are measured: rankings, what lies beyond them, chance, a page to read."""
