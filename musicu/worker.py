@@ -14,15 +14,29 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from musicu.errors import AudioError
 
-__all__ = ["main"]
+__all__ = ["main", "serve"]
+
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def main() -> None:
-    """Serve requests until the input ends."""
+    """Serve :class:`musicu.pool.Worker`: analyze files until the input ends."""
+    serve(_analyzer)
+
+
+def serve(begin: Callable[[dict[str, Any]], Answer]) -> None:
+    """Serve requests until the input ends.
+
+    Parameters
+    ----------
+    begin : callable
+        Called once, within the limits, with the settings; returns what answers a request.
+    """
     # Ctrl-C reaches the whole process group; the parent decides what becomes of work in hand.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Decoders written in C may print: the answers get a channel of their own.
@@ -31,16 +45,13 @@ def main() -> None:
     settings = json.loads(sys.stdin.readline())
     _limit(settings)
 
-    from musicu.encoder import Encoder
-
-    encoder = Encoder.from_pretrained(settings["model"]) if settings["model"] else None
+    answer = begin(settings)
     answers.write("ready\n")
     answers.flush()
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     while True:
-        request = json.loads(requests.get())
-        answers.write(json.dumps(_answer(request, encoder, settings)) + "\n")
+        answers.write(json.dumps(answer(json.loads(requests.get()))) + "\n")
         answers.flush()
 
 
@@ -61,6 +72,13 @@ def _limit(settings: dict[str, Any]) -> None:
     limit = settings["memory"]
     if hard == resource.RLIM_INFINITY or limit <= hard:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+def _analyzer(settings: dict[str, Any]) -> Answer:
+    from musicu.encoder import Encoder
+
+    encoder = Encoder.from_pretrained(settings["model"]) if settings["model"] else None
+    return lambda request: _answer(request, encoder, settings)
 
 
 def _answer(request: dict[str, Any], encoder: Any, settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The release report: new tracks against a catalog, for those who bring music out."""

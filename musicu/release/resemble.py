@@ -1,0 +1,359 @@
+"""A catalog as a release is compared with it: nearest tracks, artists, copies and versions."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.catalog import Catalog
+from musicu.errors import CatalogError, ModelError
+from musicu.items.fusion import Fusion, ItemVectors
+from musicu.items.item import Item, Items
+from musicu.items.library import catalog_items
+from musicu.items.titles import artist_names, song_numbers, song_title
+from musicu.items.versions import NEAR_AUDIO, SAME_AUDIO
+from musicu.model import Model, list_models
+from musicu.names import normalize_name
+from musicu.release.judge import Crowd
+from musicu.release.segments import Passage
+from musicu.release.words import own_names, shared_words
+from musicu.store import Store
+from musicu.tagging import TagHead
+
+__all__ = ["Backdrop", "Candidate", "Double", "Lookalike", "Neighbor"]
+
+Array = NDArray[np.float32]
+
+_ARTISTS = 8
+_BEST = 3  # tracks of an artist that speak for it
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A catalog track near a release, and why.
+
+    Attributes
+    ----------
+    rank : int
+        1 for the nearest.
+    score : float
+        Sum of the contributions, in their order.
+    contributions : dict of str to float
+        What the audio and each field of metadata add to the score.
+    cosine : float
+        Of the audio alone; 0 where one of the two was not heard.
+    id, path, title, artist, album, seconds
+        The track.
+    same_artist : bool
+        Whether it is by an artist of the release.
+    shared : tuple of str
+        What both have in common, in words.
+    passage : Passage or None
+        Seconds of the release (``start``) and of the track (``other``) that match best.
+    curve : tuple of float
+        How like this track each window of the release is.
+    envelope : tuple of float in [0, 1]
+        How loud this track is in equal stretches of its length, relative to the loudest.
+    position : (float, float)
+        Where it lies on the release's map.
+    """
+
+    rank: int
+    score: float
+    contributions: dict[str, float]
+    cosine: float
+    id: str
+    path: str
+    title: str | None
+    artist: str | None
+    album: str | None
+    seconds: float
+    same_artist: bool
+    shared: tuple[str, ...]
+    passage: Passage | None = None
+    curve: tuple[float, ...] = ()
+    envelope: tuple[float, ...] = ()
+    position: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Lookalike:
+    """An artist like a release: mean score of its nearest tracks (three at most), and these."""
+
+    artist: str
+    score: float
+    tracks: int
+    nearest: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Double:
+    """A catalog track that may be the release itself.
+
+    Attributes
+    ----------
+    kind : {"same audio", "same recording", "same sound", "version"}
+        The same packets; the same ISRC or MusicBrainz recording; the same embedding but for the
+        coding of the file; the same title, or nearly the same sound, by the same artist (see
+        :mod:`musicu.items.versions`).
+    words : str
+        What speaks for it.
+    cosine : float
+        Of the audio.
+    id, path, title, artist
+        The track.
+    """
+
+    kind: str
+    words: str
+    cosine: float
+    id: str
+    path: str
+    title: str | None
+    artist: str | None
+
+    @property
+    def name(self) -> str:
+        """Title and artist in quotes, or the file's name."""
+        known = f"“{self.title}”" if self.title else os.path.basename(self.path)
+        return f"{known} by {self.artist}" if self.artist else known
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A release as it is compared: its item, its vectors, and what is heard in it."""
+
+    item: Item
+    audio: Array
+    fused: ItemVectors
+    query: NDArray[Any]
+    heard: dict[str, float]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Return the fields it has."""
+        pairs = zip(self.fused.fields, self.fused.present[0], strict=True)
+        return tuple(name for name, there in pairs if there)
+
+
+class Backdrop:
+    """A catalog, ready to be compared with releases.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        The catalog.
+    fusion : Fusion or None
+        How fields weigh; None is the default, fitted on the catalog.
+
+    Attributes
+    ----------
+    path : str
+        The catalog's file.
+    model : Model
+        The model of its vectors.
+    items : Items
+        Its tracks.
+    vectors : ItemVectors
+        Their vectors.
+    files : dict of str to int
+        Every file's path, copies included, with the place of its track among the items.
+
+    Raises
+    ------
+    CatalogError
+        Nothing is embedded yet.
+    ModelError
+        The catalog's model is not installed.
+    """
+
+    def __init__(self, catalog: Catalog, *, fusion: Fusion | None = None) -> None:
+        info = catalog.info()
+        self.path = info.path
+        self.model = _installed(info.model, info.model_sha256, info.path)
+        self.items = catalog_items(catalog)
+        if not len(self.items):
+            raise CatalogError(f"{info.path}: nothing is embedded yet; 'musicu embed FOLDER'")
+        store = Store(info.path, create=False)
+        try:
+            library = store.db.execute("SELECT id, path, seconds FROM library").fetchall()
+            files = store.db.execute(
+                "SELECT f.path, t.id FROM files f JOIN tracks t ON t.track = f.track"
+            ).fetchall()
+        finally:
+            store.close()
+        self._facts = {id: (path, seconds) for id, path, seconds in library}
+        places = {id: place for place, id in enumerate(self.items.ids)}
+        self.files = {path: places[id] for path, id in files if id in places}
+        self.fusion = (fusion or Fusion()).fit(self.items)
+        self.vectors = self.fusion.transform(self.items)
+        self.head = TagHead.load(self.model) if self.model.tags else None
+        self._names = [own_names(item) for item in self.items]
+        self.crowd = Crowd(self.items.audio, [self.first_artist(item) for item in self.items])
+
+    @staticmethod
+    def first_artist(item: Item) -> str:
+        """Return an item's first artist, spelled so that it can be compared; ``""`` if unknown."""
+        about = item.metadata
+        return normalize_name((*about.artists, about.artist or "")[0])
+
+    def candidate(self, item: Item, vector: Array) -> Candidate:
+        """Bring a release into the catalog's space."""
+        one = Items([item], vector[None])
+        fused = self.fusion.transform(one)
+        heard = self.head.say(one.audio[0]) if self.head else {}
+        return Candidate(item, one.audio[0], fused, fused.query(np.ones(1)), heard)
+
+    def said(self, heard: dict[str, float]) -> dict[str, float]:
+        """Return the tags whose probability reaches their threshold."""
+        limits = {tag.name: tag.threshold for tag in self.model.tags}
+        return {name: p for name, p in heard.items() if p >= limits[name]}
+
+    def _character(self, heard: dict[str, float]) -> tuple[str, ...]:
+        """Tags that are heard, without genres and eras: of these people have ideas of their own."""
+        kinds = {tag.name: tag.kind for tag in self.model.tags}
+        return tuple(name for name in self.said(heard) if kinds[name] not in ("genre", "era"))
+
+    def scores(self, one: Candidate) -> NDArray[np.float64]:
+        """Score all the catalog's tracks against a release."""
+        return np.asarray(self.vectors.scores(one.query), dtype=np.float64)
+
+    def neighbors(
+        self, one: Candidate, scores: NDArray[np.float64], n: int
+    ) -> tuple[Neighbor, ...]:
+        """Return the nearest tracks; never the same audio."""
+        order = [int(i) for i in np.argsort(-scores, kind="stable")]
+        places = [i for i in order[: n + 1] if self.items.ids[i] != one.item.id][:n]
+        own, moods = own_names(one.item), self._character(one.heard)
+        found = []
+        for rank, at in enumerate(places, start=1):
+            item = self.items[at]
+            path, seconds = self.facts(at)
+            each = self.vectors.contributions(one.query, at)
+            contributions = {name: value for name, value in each.items() if value}
+            theirs = self._character(self.head.say(self.items.audio[at])) if self.head else ()
+            found.append(
+                Neighbor(
+                    rank=rank,
+                    score=sum(contributions.values()),
+                    contributions=contributions,
+                    cosine=float(one.audio @ self.items.audio[at]),
+                    id=item.id,
+                    path=path,
+                    title=item.metadata.title,
+                    artist=item.metadata.artist,
+                    album=item.metadata.album,
+                    seconds=seconds,
+                    same_artist=bool(own & self._names[at]),
+                    shared=shared_words(one.item, item, heard=moods, also_heard=theirs),
+                )
+            )
+        return _on_map(one, self.vectors, places, found)
+
+    def lookalikes(self, one: Candidate, scores: NDArray[np.float64]) -> tuple[Lookalike, ...]:
+        """Return the artists whose nearest tracks are nearest; the release's own are left out.
+
+        The mean over an artist's three nearest tracks, or fewer where there are no more, so that
+        neither a large catalog nor a single track decides by itself.
+        """
+        own = own_names(one.item)
+        tracks: dict[str, list[int]] = {}
+        spelled: dict[str, str] = {}
+        for at in np.argsort(-scores, kind="stable"):
+            if own & self._names[at] or not self._names[at]:  # its own, or nobody's
+                continue
+            about = self.items[int(at)].metadata
+            for name in about.artists or ((about.artist,) if about.artist else ()):
+                tracks.setdefault(spelled.setdefault(normalize_name(name), name), []).append(
+                    int(at)
+                )
+        ranked = sorted(
+            ((float(scores[places[:_BEST]].mean()), name) for name, places in tracks.items()),
+            key=lambda pair: -pair[0],
+        )
+        return tuple(
+            Lookalike(
+                artist=name,
+                score=score,
+                tracks=len(tracks[name]),
+                nearest=tuple(self.title(at) for at in tracks[name][:_BEST]),
+            )
+            for score, name in ranked[:_ARTISTS]
+        )
+
+    def doubles(self, one: Candidate) -> tuple[Double, ...]:
+        """Return the tracks that may be the release itself, or a version of it."""
+        cosines = self.items.audio @ one.audio
+        found = []
+        for at, item in enumerate(self.items):
+            cosine = float(cosines[at])
+            if said := _double(one.item, item, cosine):
+                kind, words = said
+                written = item.metadata.title, item.metadata.artist
+                found.append(Double(kind, words, cosine, item.id, self.facts(at)[0], *written))
+        order = ("same audio", "same recording", "same sound", "version")
+        return tuple(sorted(found, key=lambda double: order.index(double.kind)))
+
+    def facts(self, at: int) -> tuple[str, float]:
+        """Return where an item's audio lies, and how long it is (s)."""
+        return self._facts[self.items.ids[at]]
+
+    def title(self, at: int) -> str:
+        """Return an item's title, or its file's name without one."""
+        return self.items[at].metadata.title or os.path.basename(self.facts(at)[0])
+
+
+def _double(one: Item, other: Item, cosine: float) -> tuple[str, str] | None:
+    """Say how another track may be the same one, and what speaks for it."""
+    mine, theirs = one.metadata, other.metadata
+    if other.id == one.id:
+        return "same audio", "the same packets, bit for bit"
+    if mine.isrc and mine.isrc == theirs.isrc:
+        return "same recording", f"the same ISRC {mine.isrc}"
+    if mine.mb_recording and mine.mb_recording == theirs.mb_recording:
+        return "same recording", "the same MusicBrainz recording"
+    if cosine > SAME_AUDIO:
+        return "same sound", f"it sounds the same (cosine {cosine:.3f}), as another encoding would"
+    artists = artist_names(one)
+    if not set(artists) & set(artist_names(other)):
+        return None
+    if (title := song_title(one)) and title == song_title(other):
+        return "version", f"the same title by the same artist (cosine {cosine:.2f})"
+    if cosine > NEAR_AUDIO and song_numbers(one) == song_numbers(other):
+        return "version", f"nearly the same sound by the same artist (cosine {cosine:.3f})"
+    return None
+
+
+def _on_map(
+    one: Candidate, vectors: ItemVectors, places: list[int], found: list[Neighbor]
+) -> tuple[Neighbor, ...]:
+    """Place neighbors around the release by the two principal axes of their vectors."""
+    if not places:
+        return ()
+    rows = np.concatenate([one.fused.toarray(), vectors.take(places).toarray()]).astype(np.float64)
+    # Principal axes of what surrounds the release, which is the origin.
+    around = rows - rows.mean(axis=0)
+    u, s, _ = np.linalg.svd(around, full_matrices=False)
+    flat = np.zeros((len(rows), 2))
+    flat[:, : min(2, len(s))] = (u * s)[:, :2]
+    flat -= flat[0]
+    return tuple(
+        replace(neighbor, position=(float(x), float(y)))
+        for neighbor, (x, y) in zip(found, flat[1:], strict=True)
+    )
+
+
+def _installed(name: str | None, sha256: str | None, path: str) -> Model:
+    if name is None:
+        raise CatalogError(f"{path}: nothing is embedded yet; 'musicu embed FOLDER'")
+    model = next((m for m in list_models() if m.sha256 == sha256), None)
+    if model is None:
+        raise ModelError(
+            f"{path}: embedded with {name}, which is not installed: "
+            "'musicu models add FOLDER' installs it"
+        )
+    return model
