@@ -1,4 +1,4 @@
-"""Audio-based music understanding: embed tracks, find similar ones, describe them.
+"""Audio-based music understanding: embed tracks, find similar ones, recommend what is new.
 
 Importing this package imports nothing else: each name below is loaded when it is first used.
 """
@@ -22,16 +22,29 @@ if TYPE_CHECKING:
     )
     from musicu.ingest import Progress, Summary
     from musicu.inventory import CatalogInfo, Problem
+    from musicu.items.fusion import Fusion, ItemVectors
+    from musicu.items.item import Item, Items
+    from musicu.items.library import catalog_items
+    from musicu.items.quality import QualityReport, inspect_items
+    from musicu.items.sources import read_items
+    from musicu.listening.interactions import Interactions, read_interactions
+    from musicu.listening.recommender import Recommender
+    from musicu.listening.results import Audience, Recommendation
+    from musicu.listening.scorer import History
     from musicu.metadata import Metadata
     from musicu.model import Model, find_model, install_model, list_models
     from musicu.playlist import PlaylistEntry, write_m3u8
     from musicu.recommend import Findings, Match, TaggedMatch
+    from musicu.release.report import release_report
+    from musicu.release.results import ReleaseReport
+    from musicu.release.write import write_report
     from musicu.tagging import TagHead, tag
     from musicu.tags import read_tags
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Audience",
     "AudioError",
     "Catalog",
     "CatalogError",
@@ -39,6 +52,12 @@ __all__ = [
     "Descriptors",
     "Encoder",
     "Findings",
+    "Fusion",
+    "History",
+    "Interactions",
+    "Item",
+    "ItemVectors",
+    "Items",
     "Match",
     "Metadata",
     "MetadataError",
@@ -50,18 +69,28 @@ __all__ = [
     "PlaylistEntry",
     "Problem",
     "Progress",
+    "QualityReport",
+    "Recommendation",
+    "Recommender",
+    "ReleaseReport",
     "Summary",
     "TagHead",
     "TaggedMatch",
+    "catalog_items",
     "describe",
     "find_model",
     "identify",
+    "inspect_items",
     "install_model",
     "list_models",
     "load",
+    "read_interactions",
+    "read_items",
     "read_tags",
+    "release_report",
     "tag",
     "write_m3u8",
+    "write_report",
 ]
 
 _HOMES = {
@@ -80,10 +109,37 @@ _HOMES = {
     ),
     "ingest": ("Progress", "Summary"),
     "inventory": ("CatalogInfo", "Problem"),
+    "items.fusion": (
+        "Fusion",
+        "ItemVectors",
+    ),
+    "items.item": (
+        "Item",
+        "Items",
+    ),
+    "items.library": ("catalog_items",),
+    "items.quality": (
+        "QualityReport",
+        "inspect_items",
+    ),
+    "items.sources": ("read_items",),
+    "listening.interactions": (
+        "Interactions",
+        "read_interactions",
+    ),
+    "listening.recommender": ("Recommender",),
+    "listening.results": (
+        "Audience",
+        "Recommendation",
+    ),
+    "listening.scorer": ("History",),
     "metadata": ("Metadata",),
     "model": ("Model", "find_model", "install_model", "list_models"),
     "playlist": ("PlaylistEntry", "write_m3u8"),
     "recommend": ("Findings", "Match", "TaggedMatch"),
+    "release.report": ("release_report",),
+    "release.results": ("ReleaseReport",),
+    "release.write": ("write_report",),
     "tagging": ("TagHead", "tag"),
     "tags": ("read_tags",),
 }
