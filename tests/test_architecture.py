@@ -24,7 +24,7 @@ ORDER = (
     "listening.projection listening.taste listening.hubs listening.rerank listening.ranker "
     "listening.results listening.scorer listening.candidates listening.ranking listening.storage "
     "listening.recommender listening.population listening.world listening.simulate "
-    "release.hearing release.segments release.shares release.words release.judge release.resemble "
+    "release.hearing release.segments release.shares release.judge release.resemble "
     "release.check release.playlists release.results release.report release.charts "
     "release.sections release.style release.page release.write "
     "metrics bootstrap collection baselines systems robustness cost plots scoring evaluate "

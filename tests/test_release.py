@@ -153,7 +153,7 @@ def test_the_own_artist_is_no_look_alike(report: ReleaseReport) -> None:
     assert any(near.same_artist for near in new.neighbors)
     best = max(new.artists, key=lambda found: found.score)
     assert new.artists[0] == best
-    assert "same artist: Alba" in " ".join(w for near in new.neighbors for w in near.shared)
+    assert "the same artist: Alba" in " ".join(w for near in new.neighbors for w in near.shared)
 
 
 def test_passages_lie_within_both_tracks(report: ReleaseReport) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,16 +12,17 @@ from numpy.typing import NDArray
 
 from musicu.catalog import Catalog
 from musicu.errors import CatalogError, ModelError
+from musicu.items.fields import artists_of
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.items.item import Item, Items
 from musicu.items.library import catalog_items
+from musicu.items.reasons import words
 from musicu.items.titles import artist_names, song_numbers, song_title
 from musicu.items.versions import NEAR_AUDIO, SAME_AUDIO
 from musicu.model import Model, list_models
 from musicu.names import normalize_name
 from musicu.release.judge import Crowd
 from musicu.release.segments import Passage
-from musicu.release.words import own_names, shared_words
 from musicu.store import Store
 from musicu.tagging import TagHead
 
@@ -29,6 +31,7 @@ __all__ = ["Backdrop", "Candidate", "Double", "Lookalike", "Neighbor"]
 Array = NDArray[np.float32]
 
 _ARTISTS = 8
+_MOST = 4  # words in one phrase
 _BEST = 3  # tracks of an artist that speak for it
 
 
@@ -192,7 +195,7 @@ class Backdrop:
         self.fusion = (fusion or Fusion()).fit(self.items)
         self.vectors = self.fusion.transform(self.items)
         self.head = TagHead.load(self.model) if self.model.tags else None
-        self._names = [own_names(item) for item in self.items]
+        self._names = [frozenset(artists_of(item)) for item in self.items]
         self.crowd = Crowd(self.items.audio, [self.first_artist(item) for item in self.items])
 
     @staticmethod
@@ -228,7 +231,7 @@ class Backdrop:
         """Return the nearest tracks; never the same audio."""
         order = [int(i) for i in np.argsort(-scores, kind="stable")]
         places = [i for i in order[: n + 1] if self.items.ids[i] != one.item.id][:n]
-        own, moods = own_names(one.item), self._character(one.heard)
+        own, moods = frozenset(artists_of(one.item)), self._character(one.heard)
         found = []
         for rank, at in enumerate(places, start=1):
             item = self.items[at]
@@ -249,7 +252,7 @@ class Backdrop:
                     album=item.metadata.album,
                     seconds=seconds,
                     same_artist=bool(own & self._names[at]),
-                    shared=shared_words(one.item, item, heard=moods, also_heard=theirs),
+                    shared=(*words(one.item, item), *_both_sound(moods, theirs)),
                 )
             )
         return _on_map(one, self.vectors, places, found)
@@ -260,7 +263,7 @@ class Backdrop:
         The mean over an artist's three nearest tracks, or fewer where there are no more, so that
         neither a large catalog nor a single track decides by itself.
         """
-        own = own_names(one.item)
+        own = frozenset(artists_of(one.item))
         tracks: dict[str, list[int]] = {}
         spelled: dict[str, str] = {}
         for at in np.argsort(-scores, kind="stable"):
@@ -357,3 +360,9 @@ def _installed(name: str | None, sha256: str | None, path: str) -> Model:
             "'musicu models add FOLDER' installs it"
         )
     return model
+
+
+def _both_sound(one: Collection[str], other: Collection[str]) -> tuple[str, ...]:
+    """Say which of the model's words are heard in both."""
+    both = [tag for tag in one if tag in other][:_MOST]
+    return (f"both sound {', '.join(both)}",) if both else ()
