@@ -28,10 +28,27 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from musicu.cli import catalog, evaluate, models, tags, train
+    from musicu.cli import (
+        catalog,
+        evaluate,
+        fit,
+        models,
+        quality,
+        recommend,
+        release,
+        simulate,
+        tags,
+        train,
+    )
 
     app.command()(tags.tags)
     app.command()(tags.find)
+    app.command()(fit.fit)
+    app.command()(recommend.recommend)
+    app.command()(recommend.audience)
+    app.command()(release.release)
+    app.command()(quality.check)
+    app.command()(simulate.simulate)
     app.add_typer(catalog.app, name="catalog")
     app.add_typer(evaluate.app, name="evaluate")
     app.add_typer(models.app, name="models")

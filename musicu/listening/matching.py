@@ -36,17 +36,12 @@ class ItemNames:
         Absolute paths of files, each with the id of the item that it holds.
     folders : iterable of str
         Where relative paths may start.
-
-    Attributes
-    ----------
-    items : Items
     """
 
     def __init__(
         self, items: Items, paths: Mapping[str, str] | None = None, folders: Iterable[str] = ()
     ) -> None:
-        self.items = items
-        self._ids = frozenset(items.ids)
+        self._ids = dict.fromkeys(items.ids)
         self._folders = tuple(folders)
         self._by_path: dict[str, set[str]] = {}
         self._path_of: dict[str, str] = {}
@@ -97,7 +92,7 @@ class ItemNames:
         found = self.find(name, folder=folder)
         if not found and len(name) >= _PREFIX:
             start = name.lower()
-            found = tuple(id for id in self.items.ids if id.lower().startswith(start))
+            found = tuple(id for id in self._ids if id.lower().startswith(start))
         if not found:
             raise MetadataError(f"{name}: {self._why_not(name, folder)}")
         if len(found) > 1:
@@ -111,7 +106,7 @@ class ItemNames:
         if not os.path.isfile(os.path.join(folder or "", name)):
             ways = "an id or its first 6 or more characters, an ISRC"
             ways += ", or a path" if self._by_path else ""
-            return f"none of the {len(self.items):,} items: name one by {ways}"
+            return f"none of the {len(self._ids):,} items: name one by {ways}"
         if self._by_path:
             return "this file is not in the catalog: 'musicu embed' adds it"
         return "to name items by their files, name the catalog too"
@@ -180,41 +175,36 @@ def match_items(
     unclear = [at for at, ids in meant.items() if len(ids) != 1]
     lost = np.isin(interactions.item, unclear)
     if unclear and (unknown == "error" or (unknown == "drop" and lost.all())):
-        strangers = [at for at in unclear if not meant[at]]
-        doubtful = [at for at in unclear if meant[at]]
-        parts = []
-        if strangers:
-            first = interactions.items[strangers[0]]
-            parts.append(f"{len(strangers):,} are unknown, such as {first!r}")
-        if doubtful:
-            first, (one, two, *_) = interactions.items[doubtful[0]], meant[doubtful[0]]
-            parts.append(
-                f"{len(doubtful):,} may be one of several, such as {first!r}: {one} or {two}"
-            )
         way = (
             "nothing is left without them: look whether this log belongs to these items"
             if lost.all()
-            else "leave them out (unknown: drop), or keep them as things of which nothing is known "
-            "(unknown: keep)"
+            else "leave them out (unknown: drop), or keep them without content (unknown: keep)"
         )
+        faults = [f"{len(unclear):,} of {len(used):,} items are unknown"]
+        if doubtful := [at for at in unclear if meant[at]]:
+            faults[0] += " or have a name of several"
+            one, two, *_ = meant[doubtful[0]]
+            faults.append(f"{interactions.items[doubtful[0]]!r} is {one} or {two}")
+        if len(doubtful) < len(unclear):
+            stranger = next(at for at in unclear if not meant[at])
+            faults.insert(1, f"the first is {interactions.items[stranger]!r}")
         raise MetadataError(
-            f"{source}: of its {len(used):,} items {' and '.join(parts)} "
-            f"({np.count_nonzero(lost):,} of {len(lost):,} interactions): {way}"
+            f"{source}: {', '.join(faults)}; {np.count_nonzero(lost):,} of {len(lost):,} "
+            f"interactions: {way}"
         )
     kept = np.ones_like(lost) if unknown == "keep" else ~lost
     called = {at: ids[0] if len(ids) == 1 else interactions.items[at] for at, ids in meant.items()}
-    at_item, at_user = interactions.item[kept], interactions.user[kept]
-    items = sorted({called[int(at)] for at in np.unique(at_item)})
+    items = sorted({called[int(at)] for at in np.unique(interactions.item[kept])})
     place = {id: position for position, id in enumerate(items)}
     moved = np.full(len(interactions.items), -1, dtype=np.int32)
     for at, id in called.items():
         moved[at] = place.get(id, -1)
-    people, user = np.unique(at_user, return_inverse=True)
+    people, user = np.unique(interactions.user[kept], return_inverse=True)
     return Interactions(
         [interactions.users[at] for at in people],
         items,
         user,
-        moved[at_item],
+        moved[interactions.item[kept]],
         interactions.weight[kept],
         None if interactions.time is None else interactions.time[kept],
     )

@@ -1,0 +1,125 @@
+"""``musicu fit``: learn from who listens to what."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from musicu.cli.listening import Duplicates, Repeats, SaltFile, Unknown, matched_log
+from musicu.cli.options import Catalog, Quiet, say
+
+if TYPE_CHECKING:
+    from musicu.items.item import Items
+    from musicu.listening.matching import ItemNames
+
+
+def fit(
+    log: Annotated[
+        Path,
+        typer.Argument(
+            help="Who listened to what: CSV or Parquet; columns user, item, weight, time."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the recommender.", metavar="FOLDER")],
+    catalog: Catalog = None,
+    items: Annotated[
+        Path | None,
+        typer.Option(help="Items as CSV, JSON lines or Parquet, not a catalog.", metavar="FILE"),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="What a column of --items holds: COLUMN=FIELD.", metavar="COLUMN=FIELD"),
+    ] = None,
+    audio: Annotated[
+        Path | None, typer.Option(help="Vectors of --items, as exported.", metavar="FILE")
+    ] = None,
+    unknown: Annotated[
+        Unknown,
+        typer.Option(
+            help="Items of the log that are unknown: fail, keep their listeners, or drop."
+        ),
+    ] = Unknown.ERROR,
+    duplicates: Repeats = Duplicates.ERROR,
+    forget: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="User to leave out. Fitting again without a user is forgetting: nothing of them "
+            "stays, and no user is ever written.",
+            metavar="USER",
+        ),
+    ] = None,
+    salt_file: SaltFile = None,
+    dim: Annotated[
+        int | None, typer.Option(min=1, help="Length of the listeners' factors.")
+    ] = None,
+    evenness: Annotated[
+        float | None, typer.Option(min=0, max=1, help="How far the popular lose their lead.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a recommender that is there.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a recommender on a log of listening and on what the items are.
+
+    Items of the log go by the ids of the catalog's tracks, by paths of their files, or by ISRCs.
+    """
+    if items is not None and catalog is not None:
+        raise typer.BadParameter("choose one: --catalog or --items")
+    if items is None and (column or audio):
+        raise typer.BadParameter("--column and --audio describe --items: name them")
+    from musicu.listening.recommender import Recommender
+    from musicu.listening.storage import check_folder
+
+    check_folder(out, force=force)
+    known, names = (
+        _from_catalog(catalog) if items is None else _from_table(items, column or [], audio, quiet)
+    )
+    interactions = matched_log(
+        log,
+        names,
+        salt_file=salt_file,
+        duplicates=duplicates,
+        unknown=unknown,
+        quiet=quiet,
+        forget=forget or (),
+    )
+    say(
+        f"fitting: {len(interactions):,} interactions of {len(interactions.users):,} users with "
+        f"{len(interactions.items):,} items; {len(known):,} items are known, "
+        f"{known.heard.sum():,} of them heard",
+        quiet=quiet,
+    )
+    given: dict[str, Any] = {"dim": dim, "evenness": evenness}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    Recommender(seed=seed, **chosen).fit(interactions, known).save(out, force=force)
+    say(f"{out}: musicu recommend --recommender {shlex.quote(str(out))} ITEM", quiet=quiet)
+
+
+def _from_catalog(catalog: Path | None) -> tuple["Items", "ItemNames"]:
+    from musicu.catalog import Catalog as Opened
+    from musicu.errors import CatalogError
+    from musicu.items.library import catalog_items
+    from musicu.listening.matching import catalog_names
+
+    with Opened(catalog, create=False) as opened:
+        tracks = catalog_items(opened)
+        if not len(tracks):
+            raise CatalogError(f"{opened.info().path}: no tracks yet; 'musicu embed FOLDER'")
+        return tracks, catalog_names(opened, tracks)
+
+
+def _from_table(
+    table: Path, columns: list[str], audio: Path | None, quiet: bool
+) -> tuple["Items", "ItemNames"]:
+    from musicu.items.sources import parse_schema, read_items
+    from musicu.items.vectors import join_vectors, read_vectors
+    from musicu.listening.matching import ItemNames
+
+    source = read_items(table, schema=parse_schema(columns))
+    if source.ignored:
+        say(f"columns not used: {', '.join(source.ignored)}", quiet=quiet)
+    items = source.items if audio is None else join_vectors(source.items, *read_vectors(audio))
+    return items, ItemNames(items)

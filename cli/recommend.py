@@ -1,0 +1,299 @@
+"""``musicu recommend`` and ``musicu audience``: music for listeners, and listeners for music."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from musicu.cli.listening import (
+    CatalogToo,
+    Duplicates,
+    Repeats,
+    SaltFile,
+    Saved,
+    Stock,
+    Unknown,
+    load_stock,
+    matched_log,
+    salt,
+    terms,
+)
+from musicu.cli.options import Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
+
+if TYPE_CHECKING:
+    from musicu.items.item import Items
+    from musicu.listening.recommender import History
+    from musicu.listening.results import Fan, Recommendation
+
+
+def recommend(
+    recommender: Saved,
+    items: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="What was played: ids, their first 6 or more characters, ISRCs or paths.",
+            metavar="ITEM",
+        ),
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="A log of listening, for --user.", metavar="FILE")
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="A user of the log.")] = None,
+    history: Annotated[
+        Path | None, typer.Option(help="A playlist of what was played.", metavar="M3U8")
+    ] = None,
+    catalog: CatalogToo = None,
+    n: Annotated[int, typer.Option("-n", min=0, help="How many.")] = 20,
+    where: Annotated[
+        str | None,
+        typer.Option(help='Only tracks for which this holds: "year >= 1990".', metavar="SQL"),
+    ] = None,
+    diversity: Annotated[
+        float, typer.Option(min=0, max=1, help="0 takes the best, 1 the most different.")
+    ] = 0.0,
+    max_per_artist: Annotated[
+        int | None, typer.Option(min=1, help="At most so many of an artist.", metavar="N")
+    ] = None,
+    max_per_album: Annotated[
+        int | None, typer.Option(min=1, help="At most so many of an album.", metavar="N")
+    ] = None,
+    min_new: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share that nobody has played yet.", metavar="SHARE"),
+    ] = 0.0,
+    popularity_weight: Annotated[
+        float, typer.Option(help="Above 0 the popular stand back.", metavar="X")
+    ] = 0.0,
+    hour: Annotated[
+        float | None,
+        typer.Option(min=0, max=24, help="Hour of the day (UTC) it is for; needs times."),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="What was played may come again.")] = False,
+    duplicates: Repeats = Duplicates.ERROR,
+    salt_file: SaltFile = None,
+    m3u8: Annotated[
+        Path | None, typer.Option("--m3u8", help="Write a playlist too.", metavar="FILE")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show all that adds up to each score.")
+    ] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    nl: Nl = False,
+    csv: Csv = False,
+    tsv: Tsv = False,
+) -> None:
+    """Recommend music to a user of a log, to a playlist's owner, or from a few items.
+
+    Scores are in standard deviations of the listener's own, and comparable in one list only.
+    """
+    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    if (log is None) != (user is None):
+        raise typer.BadParameter("--log and --user belong together")
+    if (log is not None) + (history is not None) + bool(items) != 1:
+        raise typer.BadParameter("name items, or --log with --user, or --history: one of these")
+    if catalog is None and (where is not None or m3u8 is not None):
+        raise typer.BadParameter("--where and --m3u8 need --catalog")
+    if explain and form is not Format.TABLE:
+        raise typer.BadParameter("--explain is for the table: the other forms always tell all")
+    from musicu.listening.recommender import History
+
+    stock = load_stock(recommender, catalog, where)
+    if log is not None and user is not None:
+        played = _of_user(stock, log, user, salt_file, duplicates, quiet=quiet)
+    elif history is not None:
+        played = _of_playlist(stock, history, quiet=quiet)
+    else:
+        played = History([stock.names.one(item, folder=".") for item in items or ()])
+    found = stock.recommender.recommend(
+        played,
+        n,
+        candidates=stock.candidates,
+        again=again,
+        hour=hour,
+        diversity=diversity,
+        max_per_artist=max_per_artist,
+        max_per_album=max_per_album,
+        popularity_weight=popularity_weight,
+        min_new=min_new,
+    )
+    if m3u8 is not None:
+        _write_playlist(m3u8, stock, found)
+    if form is Format.TABLE:
+        emit([_row(one, stock) for one in found], form)
+        if explain:
+            typer.echo()
+            emit(_explanation(found, stock), form)
+    else:
+        emit([{**one.to_dict(), "path": stock.names.path(one.id)} for one in found], form)
+    for note in found.notes:
+        say(note, quiet=quiet)
+
+
+def audience(
+    item: Annotated[
+        str, typer.Argument(help="An id, its first 6 or more characters, an ISRC, or a file.")
+    ],
+    recommender: Saved,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            help="Whose listening to look at: a recommender knows no users.", metavar="FILE"
+        ),
+    ] = None,
+    catalog: CatalogToo = None,
+    n: Annotated[int, typer.Option("-n", min=0, help="How many of each.")] = 20,
+    duplicates: Repeats = Duplicates.ERROR,
+    salt_file: SaltFile = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    nl: Nl = False,
+    csv: Csv = False,
+    tsv: Tsv = False,
+) -> None:
+    """Show whom a track fits: listeners of a log, and artists whose listeners to address.
+
+    With --catalog the track may be a file that nobody has heard yet.
+    """
+    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    stock = load_stock(recommender, catalog)
+    new = catalog is not None and os.path.isfile(item) and not stock.names.find(item, folder=".")
+    asked = _hear(catalog, item) if new else stock.names.one(item, folder=".")
+    knowing = stock.recommender
+    if log is not None:
+        knowing = knowing.with_log(
+            matched_log(
+                log,
+                stock.names,
+                salt_file=salt_file,
+                duplicates=duplicates,
+                unknown=Unknown.DROP,
+                quiet=quiet,
+            )
+        )
+    found = knowing.audience(asked, n)
+    rows = [*_fans("listener", found.listeners), *_fans("artist", found.artists)]
+    if form is Format.TABLE:
+        rows = [{**row, "why": terms(row["contributions"], 3)} for row in rows]
+    emit(rows, form, table=["kind", "rank", "score", "name", "why"])
+    if log is None:
+        say("listeners: name a --log; a recommender's files hold no users", quiet=quiet)
+
+
+def _of_user(
+    stock: Stock,
+    log: Path,
+    user: str,
+    salt_file: Path | None,
+    duplicates: Duplicates,
+    *,
+    quiet: bool,
+) -> "History":
+    from musicu.errors import MetadataError
+    from musicu.listening.interactions import hash_user
+    from musicu.listening.recommender import History
+
+    interactions = matched_log(
+        log,
+        stock.names,
+        salt_file=salt_file,
+        duplicates=duplicates,
+        unknown=Unknown.DROP,
+        quiet=quiet,
+    )
+    secret = salt(salt_file)
+    # Whoever has seen the hash only may ask by it.
+    if secret is not None and user not in interactions.users:
+        user = hash_user(user, secret)
+    if user not in interactions.users:
+        raise MetadataError(
+            f"{log}: no such user, or nothing of what the user played is known to the recommender"
+        )
+    return History(*interactions.of_user(user))
+
+
+def _of_playlist(stock: Stock, playlist: Path, *, quiet: bool) -> "History":
+    from musicu.errors import MetadataError
+    from musicu.listening.recommender import History
+    from musicu.playlist import read_m3u8
+
+    paths = read_m3u8(playlist)
+    found = [ids[0] for ids in map(stock.names.find, paths) if len(ids) == 1]
+    if not found:
+        raise MetadataError(
+            f"{playlist}: none of its {len(paths):,} files is an item of the recommender: name the "
+            "--catalog they are in"
+        )
+    if lost := len(paths) - len(found):
+        say(f"left out: {lost:,} of {len(paths):,} files, which are unknown", quiet=quiet)
+    return History(found)
+
+
+def _hear(catalog: Path | None, path: str) -> "Items":
+    from musicu.catalog import Catalog
+    from musicu.listening.matching import hear_item
+
+    with Catalog(catalog, create=False) as opened:
+        return hear_item(opened, path)
+
+
+def _write_playlist(target: Path, stock: Stock, found: "Sequence[Recommendation]") -> None:
+    from musicu.playlist import PlaylistEntry, write_m3u8
+
+    entries = []
+    for one in found:
+        item = stock.recommender.items[stock.recommender.items.position(one.id)]
+        if path := stock.names.path(one.id):
+            entries.append(
+                PlaylistEntry(path, one.title, one.artist, item.descriptors.get("duration"))
+            )
+    for entry in write_m3u8(target, entries):
+        say(f"not in {target}: {entry.path!r}, a name that a playlist cannot hold")
+
+
+def _row(one: "Recommendation", stock: Stock) -> dict[str, Any]:
+    """Show a recommendation in one line."""
+    reasons = [terms(one.contributions, 2)]
+    if one.words:
+        reasons.append(", ".join(one.words[:2]))
+    if one.because:
+        first = one.because[0]
+        title = stock.title(first.id, first.title)
+        reasons.append(f"because you played {title}" + (f" by {first.artist}" * bool(first.artist)))
+    return {
+        "rank": one.rank,
+        "score": one.score,
+        "artist": one.artist,
+        "title": stock.title(one.id, one.title),
+        "why": "; ".join(filter(None, reasons)),
+    }
+
+
+def _explanation(found: "Sequence[Recommendation]", stock: Stock) -> list[dict[str, Any]]:
+    """Return a row for all that adds to each score: by what it is, and by what was played."""
+    rows: list[dict[str, Any]] = []
+    for one in found:
+        parts = sorted(one.contributions.items(), key=lambda part: -abs(part[1]))
+        adds = [(name, value) for name, value in parts if value]
+        for heard in one.because:
+            who = f"{heard.artist} - " if heard.artist else ""
+            title = stock.title(heard.id, heard.title)
+            adds.append((f"played: {who}{title}", heard.contribution))
+        rows += [{"rank": one.rank, "adds": value, "what": what} for what, value in adds]
+        rows.append({"rank": one.rank, "adds": None, "what": f"found by: {', '.join(one.sources)}"})
+    return rows
+
+
+def _fans(kind: str, fans: "Sequence[Fan]") -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": kind,
+            "rank": rank,
+            "name": fan.name,
+            "score": fan.score,
+            "contributions": dict(fan.contributions),
+        }
+        for rank, fan in enumerate(fans, start=1)
+    ]
