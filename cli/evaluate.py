@@ -1,4 +1,4 @@
-"""``musicu evaluate``: how good an encoder is, on music whose artists are known."""
+"""``musicu evaluate``: how good encoders and recommendations are, measured."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
+from musicu.cli import trials
 from musicu.cli.options import Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
 
-app = typer.Typer(help="How good an encoder is, measured.", no_args_is_help=True)
+app = typer.Typer(help="How good encoders and recommendations are, measured.", no_args_is_help=True)
+app.command()(trials.recommend)
+app.command()(trials.ab)
 
 
 class Baseline(StrEnum):
@@ -21,7 +24,7 @@ class Baseline(StrEnum):
 
 @app.callback()
 def group() -> None:
-    """Measure how good an encoder is."""
+    """Measure how good encoders and recommendations are."""
 
 
 @app.command()

@@ -22,14 +22,17 @@ ORDER = (
     "items.titles items.versions items.findings items.quality "
     "listening.columns listening.logs listening.interactions listening.matching listening.factors "
     "listening.projection listening.taste listening.hubs listening.rerank listening.ranker "
-    "listening.results listening.scorer listening.candidates listening.ranking listening.storage "
-    "listening.recommender listening.population listening.world listening.simulate "
+    "listening.results listening.places listening.scorer listening.candidates listening.ranking "
+    "listening.answers listening.storage listening.recommender listening.population "
+    "listening.world listening.simulate "
     "release.hearing release.segments release.shares release.judge release.resemble "
     "release.check release.playlists release.results release.report release.charts "
     "release.sections release.style release.page release.write "
     "metrics bootstrap collection baselines systems robustness cost plots scoring evaluate "
-    "trials.measures trials.beyond trials.significance trials.curves trials.page trials.protocols "
-    "trials.contenders trials.offline trials.ablog trials.effects trials.abtest"
+    "trials.measures trials.beyond trials.significance trials.curves trials.page trials.folds "
+    "trials.protocols trials.rivals trials.contenders trials.tally trials.evaluation "
+    "trials.evaluation_page trials.standings trials.offline trials.ablog trials.effects "
+    "trials.abtest trials.ab_page"
 ).split()
 # A model is installed only if it runs, and what runs it needs to know what a model is.
 BACKWARD = {("model", "encoder")}

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.items.titles import artist_names
 from musicu.listening.scorer import Listener, Scorer
 
 __all__ = [
@@ -38,11 +37,10 @@ def near_interests(scorer: Scorer, listener: Listener, n: int) -> Positions:
     """Nearest neighbors of each interest: fused vectors of content, so new items too."""
     if listener.interests is None:
         return np.zeros(0, dtype=np.intp)
-    rows = scorer.vectors.take(listener.played)
-    queries = np.stack([rows.query(w) for w in listener.interests.rows]) - scorer.common
-    scores = scorer.gain[:, None] * scorer.vectors.scores(queries)
-    each = -(-n // scores.shape[1])
-    return np.unique(np.concatenate([_best(column, each) for column in scores.T]))
+    centers = np.stack([listener.rows.query(w) for w in listener.interests.rows])
+    scores = scorer.vectors.scores(centers - scorer.common).T * scorer.gain
+    each = -(-n // len(scores))
+    return np.unique(np.concatenate([_best(row, each) for row in scores]))
 
 
 def near_listeners(scorer: Scorer, listener: Listener, n: int) -> Positions:
@@ -51,22 +49,23 @@ def near_listeners(scorer: Scorer, listener: Listener, n: int) -> Positions:
 
 
 def new_items(scorer: Scorer, listener: Listener, n: int) -> Positions:
-    """The best of what nobody has played: beside popular items they would not be seen."""
+    """Best of what nobody has played: beside popular items they would not be seen."""
     new = np.flatnonzero(scorer.listeners == 0)
     return new[_best(scorer.places[new] @ listener.factor, n)]
 
 
 def near_artists(scorer: Scorer, listener: Listener, n: int) -> Positions:
     """More by the artists who were played, by those they work with, and by their neighbors."""
-    works, places = scorer.works, scorer.places
-    typical = listener.played[_best(places[listener.played] @ listener.factor, _TYPICAL)]
-    near = [_best(column, _NEIGHBORS) for column in (places @ places[typical].T).T]
-    items = np.unique(np.concatenate([listener.played, *near]))
-    names = {name for at in items for name in artist_names(scorer.items[int(at)])}
-    partners = (at for name in names for at in works.get(name, ()))
-    names.update(name for at in set(partners) for name in artist_names(scorer.items[at]))
-    found = {at for name in names for at in works.get(name, ())}
-    at = np.array(sorted(found), dtype=np.intp)
+    places, credits = scorer.places, scorer.credits
+    played = listener.played
+    typical = played[_best(places[played] @ listener.factor, _TYPICAL)]
+    known = np.zeros(len(places), dtype=np.float32)
+    known[played] = 1
+    for scores in places[typical] @ places.T:
+        known[_best(scores, _NEIGHBORS)] = 1
+    for _ in range(2):  # all by these artists, then all by whom they work with
+        known = (credits @ (credits.T @ known) > 0).astype(np.float32)
+    at = np.flatnonzero(known)
     return at[_best(places[at] @ listener.factor, n)]
 
 

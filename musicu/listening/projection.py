@@ -10,38 +10,43 @@ of items that have both listeners and content it is the better one, see ``docs/r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.items.fusion import ItemVectors
 
-__all__ = ["fit_projection"]
+__all__ = ["Projection", "fit_projection"]
 
 Floats = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
 
 _VIEWS = 6  # masked copies of each item
+_MAPS = 16  # sets of fields that get a map of their own
 _TOLERANCE = 1e-4
 _STEPS = 200
+_TINY = np.finfo(np.float64).tiny
 
 
 def fit_projection(
     vectors: ItemVectors,
     factors: Floats,
-    listeners: NDArray[np.float64],
+    listeners: NDArray[Any],
     *,
     smoothing: float = 5.0,
     doubt: float = 5.0,
+    dropout: bool = True,
     seed: int = 0,
 ) -> Floats:
-    """Fit a linear map from item vectors to collaborative factors, with fields left out at random.
+    """Fit a linear map from item vectors to collaborative factors.
 
-    Each item takes part once as it is and in several copies that lack random fields, together as
-    weighty as the first (modality dropout: Volkovs et al., "DropoutNet", NIPS 2017; Ganhoer et al.,
-    "SiBraR", RecSys 2024), so that the map serves items of which only the audio, or only the
-    metadata, is there. What few have played says little: an item counts ``n / (n + doubt)``.
+    With `dropout`, each item takes part once as it is and in several copies that lack random
+    fields, together as weighty as the first (modality dropout: Volkovs et al., "DropoutNet", NIPS
+    2017; Ganhoer et al., "SiBraR", RecSys 2024), so that one map serves items of which only the
+    audio, or only the metadata, is there. What few have played says little: an item counts ``n /
+    (n + doubt)``.
 
     Parameters
     ----------
@@ -55,6 +60,8 @@ def fit_projection(
         Ridge penalty: how many items of evidence a direction needs.
     doubt : float >= 0
         Listeners at which an item counts half.
+    dropout : bool
+        Whether copies lack fields.
     seed : int
         Of the fields that are left out.
 
@@ -64,44 +71,117 @@ def fit_projection(
         The map: ``vectors.scores(map.T)`` are the predicted factors.
     """
     rng = np.random.default_rng(seed)
-    trust = listeners / (listeners + doubt) if doubt else np.ones(len(vectors))
-    views = [(vectors, trust / 2)]
-    for _ in range(_VIEWS):
+    trust = (listeners / (listeners + doubt) if doubt else np.ones(len(vectors))).astype(np.float32)
+    views = [(vectors, trust[:, None] / (2 if dropout else 1))]
+    for _ in range(_VIEWS if dropout else 0):
         kept = vectors.present & (rng.random(vectors.present.shape) < 0.5)
-        views.append((vectors.keep(kept), trust / 2 / _VIEWS))
+        views.append((vectors.keep(kept), trust[:, None] / 2 / _VIEWS))
+
+    # What has to do with the dense fields is multiplied out once. Products among the sparse ones
+    # can be too many to be kept, and cost little to form at each step.
+    among = sum(rows.dense.T @ (weight * rows.dense) for rows, weight in views)
+    across = sum(rows.sparse.T @ (weight * rows.dense) for rows, weight in views)
 
     def gram(w: Floats64) -> Floats64:
-        total = smoothing * w
-        for rows, weight in views:
-            total += _transposed(rows, weight[:, None] * rows.scores(w.T.astype(np.float32)))
+        dense, sparse = np.split(w.astype(np.float32), [vectors.dense.shape[1]])
+        rest = sum(rows.sparse.T @ (weight * (rows.sparse @ sparse)) for rows, weight in views)
+        total: Floats64 = smoothing * w
+        total += np.concatenate([among @ dense + across.T @ sparse, across @ dense + rest])
         return total
 
-    right = sum(
-        (_transposed(rows, weight[:, None] * factors) for rows, weight in views),
-        start=np.zeros((vectors.dim, factors.shape[1])),
-    )
+    right = np.zeros((vectors.dim, factors.shape[1]))
+    for rows, weight in views:
+        told = weight * factors
+        right += np.concatenate([rows.dense.T @ told, rows.sparse.T @ told])
     return _solve(gram, right).astype(np.float32)
 
 
-def _transposed(rows: ItemVectors, values: NDArray[np.floating]) -> Floats64:
-    """The product of the transposed rows with some columns."""
-    return np.concatenate([rows.dense.T @ values, rows.sparse.T @ values]).astype(np.float64)
+class Projection:
+    """Maps from content to factors: one for each set of fields that items have.
+
+    A map of its own serves items without genres, say, better than one map for all with fields left
+    out at random: the fields that are left take over what the missing one said (measured:
+    docs/recommend.md). All learn from the same items, looked at as if they had no other fields.
+    Sets beyond the most frequent sixteen share a map with random dropout.
+
+    Parameters
+    ----------
+    vectors, factors, listeners
+        The items that were played, as for :func:`fit_projection`.
+    maps : mapping of bytes to np.ndarray, optional
+        Maps that are learned already, by :meth:`key`.
+    **settings
+        ``smoothing``, ``doubt`` and ``seed`` of :func:`fit_projection`.
+    """
+
+    def __init__(
+        self,
+        vectors: ItemVectors,
+        factors: Floats,
+        listeners: NDArray[np.integer],
+        *,
+        maps: Mapping[bytes, Floats] | None = None,
+        **settings: Any,
+    ) -> None:
+        self._learned = vectors, factors, listeners
+        self._settings = settings
+        self.maps: dict[bytes, Floats] = dict(maps or {})
+
+    @staticmethod
+    def key(present: NDArray[np.bool_]) -> bytes:
+        """Return the name of a set of fields [shape=(fields,), bool]."""
+        return np.packbits(present).tobytes()
+
+    def of(self, present: NDArray[np.bool_]) -> Floats:
+        """Return the map [shape=(dim, k)] of items that have these fields and no other."""
+        if not present.any():
+            return np.zeros((self._learned[0].dim, self._learned[1].shape[1]), dtype=np.float32)
+        key = self.key(present)
+        if key not in self.maps and len(self.maps) >= _MAPS:
+            key = b""
+        if key not in self.maps:
+            vectors, factors, listeners = self._learned
+            seen = vectors if key == b"" else vectors.keep(np.tile(present, (len(vectors), 1)))
+            known = np.flatnonzero(seen.present.any(axis=1))
+            self.maps[key] = fit_projection(
+                seen.take(known),
+                factors[known],
+                listeners[known].astype(np.float64),
+                dropout=key == b"",
+                **self._settings,
+            )
+        return self.maps[key]
+
+    def predict(self, vectors: ItemVectors) -> Floats:
+        """Return the factors [shape=(n, k)] that items' contents speak for."""
+        sets, kind, count = np.unique(
+            vectors.present, axis=0, return_inverse=True, return_counts=True
+        )
+        predicted = np.zeros((len(vectors), self._learned[1].shape[1]), dtype=np.float32)
+        for number in np.argsort(-count, kind="stable"):
+            at = np.flatnonzero(kind.ravel() == number)
+            predicted[at] = vectors.take(at).scores(self.of(sets[number]).T)
+        return predicted
 
 
 def _solve(apply: Callable[[Floats64], Floats64], right: Floats64) -> Floats64:
     """Conjugate gradients for all columns side by side (Hestenes & Stiefel 1952)."""
+    # Axes of factors that say next to nothing would underflow.
+    size = np.abs(right).max(axis=0, initial=0)
+    size = np.where(size > 0, size, 1)
     solution = np.zeros_like(right)
-    residual = right.copy()
+    residual = right / size
     step = residual.copy()
     power = (residual**2).sum(axis=0)
     enough = _TOLERANCE**2 * power
     for _ in range(_STEPS):
-        if (power <= enough).all():
+        going = power > enough
+        if not going.any():
             break
         image = apply(step)
-        length = power / np.maximum((step * image).sum(axis=0), np.finfo(float).tiny)
+        length = np.where(going, power, 0) / np.maximum((step * image).sum(axis=0), _TINY)
         solution += length * step
         residual -= length * image
         before, power = power, (residual**2).sum(axis=0)
-        step = residual + power / np.maximum(before, np.finfo(float).tiny) * step
-    return solution
+        step = residual + power / np.maximum(before, _TINY) * step
+    return size * solution

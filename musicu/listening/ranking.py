@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MetadataError
-from musicu.items.titles import artist_names
 from musicu.listening.candidates import propose
 from musicu.listening.ranker import Ranker, sample_negatives
 from musicu.listening.scorer import Listener, Scorer
@@ -55,14 +54,8 @@ def features(scorer: Scorer, listener: Listener, at: Positions) -> NDArray[np.fl
     parts = scorer.parts(listener, at)
     parts[~played, 1] = np.nan
     popularity = np.where(played, np.log1p(scorer.listeners[at]), np.nan)
-    counts: dict[str, float] = {}
-    for row in listener.played:
-        for name in artist_names(scorer.items[int(row)]):
-            counts[name] = counts.get(name, 0.0) + 1 / len(listener.played)
-    artist = [
-        max((counts.get(name, 0.0) for name in artist_names(scorer.items[int(i)])), default=0.0)
-        for i in at
-    ]
+    share = scorer.credits[listener.played].sum(axis=0) / len(listener.played)
+    artist = (scorer.credits[at] * share).max(axis=1).toarray().ravel()
     return np.column_stack([parts, popularity, artist])
 
 

@@ -8,23 +8,25 @@ import shutil
 import uuid
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from musicu.errors import CatalogError, MusicuError
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.listening.factors import Factors
 from musicu.listening.ranker import Ranker
+from musicu.listening.scorer import Scorer
 from musicu.metadata import Metadata
 
-if TYPE_CHECKING:
-    from musicu.listening.recommender import Recommender
+Floats = NDArray[np.float32]
 
 __all__ = ["check_folder", "load", "save"]
 
 _FORMAT = 1
+_MAP = "map of fields "  # in the name of an array, before the set of fields
 _FILES = ("recommender.json", "items.jsonl", "fusion.npz", "arrays.npz")
 
 
@@ -45,25 +47,28 @@ def check_folder(folder: str | os.PathLike[str], *, force: bool = False) -> None
         raise CatalogError(f"{name}: a recommender is there: --force replaces it")
 
 
-def save(recommender: Recommender, folder: str | os.PathLike[str], *, force: bool) -> None:
+def save(
+    scorer: Scorer, ranker: Ranker | None, folder: str | os.PathLike[str], *, force: bool
+) -> None:
     """Write a recommender, whole or not at all; see :meth:`Recommender.save`."""
     check_folder(folder, force=force)
     target = Path(os.path.abspath(folder))
     mark = uuid.uuid4().hex[:8]
     draft, before = (target.with_name(f".{target.name}.{mark}.{end}") for end in ("tmp", "old"))
-    factors = recommender.factors
+    factors = scorer.factors
     about = {
         "musicu_recommender": _FORMAT,
-        "parameters": {**recommender.get_params(), "weights": dict(recommender.weights)},
+        "parameters": {**scorer.get_params(), "weights": dict(scorer.weights)},
+        "given": scorer.given,
         "floor": factors.floor,
         "regularization": factors.regularization,
-        "ranker": recommender.ranker and recommender.ranker.to_dict(),
+        "ranker": ranker and ranker.to_dict(),
     }
     try:
         draft.mkdir(parents=True)
         (draft / "recommender.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         with open(draft / "items.jsonl", "w", encoding="utf-8", errors="surrogateescape") as file:
-            for item in recommender.items:
+            for item in scorer.items:
                 row = {
                     "id": item.id,
                     "metadata": item.metadata.to_dict(),
@@ -71,31 +76,31 @@ def save(recommender: Recommender, folder: str | os.PathLike[str], *, force: boo
                     "tag_weights": dict(item.tag_weights),
                 }
                 file.write(json.dumps(row) + "\n")
-        recommender.fusion.save(draft / "fusion.npz")
+        scorer.fusion.save(draft / "fusion.npz")
+        arrays: dict[str, Any] = {
+            "audio": scorer.items.audio,
+            "listeners": scorer.listeners,
+            "factors": factors.items,
+        }
+        arrays |= {_MAP + key.hex(): learned for key, learned in scorer.projection.maps.items()}
         with open(draft / "arrays.npz", "wb") as stream:
-            np.savez_compressed(
-                stream,
-                audio=recommender.items.audio,
-                listeners=recommender.listeners,
-                factors=factors.items,
-                projection=recommender.projection,
-            )
+            np.savez_compressed(stream, **arrays)
         if target.exists():
             os.replace(target, before)
         os.replace(draft, target)
     except OSError as error:
-        if before.exists() and not target.exists():
-            os.replace(before, target)
         raise CatalogError(f"{folder}: {error.strerror or 'cannot be written'}") from error
     finally:
-        for left in (draft, before):
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        if before.exists() and not target.exists():
+            os.replace(before, target)
+        shutil.rmtree(before, ignore_errors=True)
 
 
 def load(
     folder: str | os.PathLike[str],
-) -> tuple[dict[str, Any], Ranker | None, dict[str, Any]]:
-    """Read parameters, ranker, and what was learned, as attributes of a recommender."""
+) -> tuple[dict[str, Any], Ranker | None, dict[bytes, Floats], dict[str, Any]]:
+    """Read parameters, ranker, maps, and what else was learned, as attributes of a recommender."""
     path = Path(folder)
     if not (path / "recommender.json").is_file():
         raise CatalogError(f"no recommender in {os.fspath(folder)}: 'musicu fit' makes one")
@@ -105,7 +110,11 @@ def load(
             raise CatalogError(f"{folder}: saved by a newer musicu; upgrade musicu to load it")
         with open(path / "items.jsonl", encoding="utf-8", errors="surrogateescape") as lines:
             rows = [json.loads(line) for line in lines]
-        with np.load(path / "arrays.npz", allow_pickle=False) as file:
+        # Opened here: np.load() leaves a file open that it cannot read.
+        with (
+            open(path / "arrays.npz", "rb") as stream,
+            np.load(stream, allow_pickle=False) as file,
+        ):
             arrays = {name: file[name] for name in file.files}
         items = Items(
             (
@@ -121,9 +130,9 @@ def load(
         )
         state = {
             "items": items,
+            "given": about["given"],
             "fusion": Fusion.load(path / "fusion.npz"),
             "listeners": arrays["listeners"],
-            "projection": arrays["projection"],
             "factors": Factors(
                 np.zeros((0, arrays["factors"].shape[1]), dtype=np.float32),
                 arrays["factors"],
@@ -132,7 +141,12 @@ def load(
             ),
         }
         ranker = about["ranker"] and Ranker.from_dict(about["ranker"])
-        return about["parameters"], ranker, state
+        maps = {
+            bytes.fromhex(name.removeprefix(_MAP)): array
+            for name, array in arrays.items()
+            if name.startswith(_MAP)
+        }
+        return about["parameters"], ranker, maps, state
     except CatalogError:
         raise
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, MusicuError) as error:

@@ -337,7 +337,7 @@ h2 { font-size: 1.25rem; margin: 2.5rem 0 0.75rem; padding-top: 1rem;
 p, li, dd, figcaption { max-width: 44rem; overflow-wrap: anywhere; }
 a { color: var(--link); } sup { line-height: 0; }
 nav ul { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; padding: 0; list-style: none; }
-.wide { overflow-x: auto; max-width: 100%; }
+.wide { overflow-x: auto; max-width: 100%; position: relative; }
 .side { display: flex; flex-wrap: wrap; gap: 1rem; }
 figure { margin: 1.5rem 0; } svg { display: block; } .fits svg { max-width: 100%; height: auto; }
 figcaption, .note, caption, .ends, dl { font-size: 0.875rem; }

@@ -10,7 +10,7 @@ that came out after a day, which is how new releases really come.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,21 +19,16 @@ from numpy.typing import NDArray
 
 from musicu.errors import MetadataError, MusicuError
 from musicu.items.item import Items
-from musicu.items.titles import artist_names, main_artist
+from musicu.items.titles import artist_names
 from musicu.listening.interactions import Interactions
-from musicu.names import normalize_name
+from musicu.trials.folds import described, group_items
 
-__all__ = ["FoldProtocol", "Protocol", "Split", "TimeProtocol", "described"]
+__all__ = ["FoldProtocol", "Protocol", "Split", "TimeProtocol"]
 
 Bools = NDArray[np.bool_]
 Positions = NDArray[np.intp]
 
 _DAY = 86_400.0
-# The metadata that items are compared by: all but titles, albums and identifiers.
-_COMPARED = (
-    *("artist", "artists", "genres", "tags", "label", "country", "language"),
-    *("year", "date", "bpm", "key", "description"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +141,7 @@ class FoldProtocol:
             number = {label: i for i, label in enumerate(names)}
             fold = np.array([-1 if x is None else number[x] for x in self.by], dtype=np.intp)
         else:
-            group = _groups(items, self.by)
+            group = group_items(items, self.by)
             able_groups = np.unique(group[able])
             if not 2 <= self.folds <= len(able_groups):
                 raise MusicuError(
@@ -234,17 +229,6 @@ class TimeProtocol:
 Protocol = FoldProtocol | TimeProtocol
 
 
-def described(items: Items) -> Bools:
-    """Tell of which items anything is known that can be compared: audio, or at least one field."""
-    written = [
-        any(getattr(item.metadata, name) for name in _COMPARED)
-        or any(name != "duration" for name in item.descriptors)
-        for item in items
-    ]
-    known: Bools = items.heard | np.array(written, dtype=np.bool_)
-    return known
-
-
 def _split(
     log: Interactions,
     items: Items,
@@ -276,25 +260,6 @@ def _known(train: Interactions, items: Items, cold: Positions) -> Bools:
     played = {train.items[i] for i in np.unique(train.item)}
     artists = {a for item in items if item.id in played for a in artist_names(item)}
     return np.array([not artists.isdisjoint(artist_names(items[i])) for i in cold], dtype=np.bool_)
-
-
-def _groups(items: Items, by: str) -> NDArray[np.intp]:
-    """Return a number an artist or album; items without one are groups of their own."""
-    number: dict[Hashable, int] = {}
-    keys: list[Hashable] = []
-    for item in items:
-        artist, about = main_artist(item), item.metadata
-        name = artist
-        if by == "album":
-            owner = normalize_name(about.album_artist) if about.album_artist else artist
-            name = normalize_name(about.album) + "\0" + owner if about.album else ""
-        keys.append(name or (item.id,))
-    if all(isinstance(key, tuple) for key in keys):
-        raise MusicuError(
-            f"no item names its {by}, so whole {by}s cannot be held out: add that field, or give "
-            "folds"
-        )
-    return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.intp)
 
 
 def _day(time: float) -> str:

@@ -1,0 +1,149 @@
+"""The reasons in a recommender's answers: why an item, why another like it, and whom it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.items.reasons import words
+from musicu.items.titles import artist_names, main_artist
+from musicu.listening.ranker import Ranker
+from musicu.listening.ranking import features
+from musicu.listening.rerank import Placed
+from musicu.listening.results import Fan, Heard, Recommendation
+from musicu.listening.scorer import Listener, Scorer
+
+__all__ = ["explained", "near_items", "near_musicians", "near_users"]
+
+Floats = NDArray[np.float64]
+
+_BECAUSE = 3  # items of the history that are named
+_NO_LENGTH = 1e-12
+
+
+def explained(
+    scorer: Scorer,
+    ranker: Ranker | None,
+    listener: Listener,
+    rank: int,
+    at: int,
+    place: Placed,
+    sources: tuple[str, ...],
+) -> Recommendation:
+    """Give the reasons for a recommendation.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    ranker : Ranker or None
+        What weighs the parts of the score.
+    listener : Listener
+    rank, at : int
+        The place it got, and its position.
+    place : Placed
+        What the rules made of its score.
+    sources : tuple of str
+        Who proposed it.
+    """
+    parts = _parts(scorer, ranker, listener, at)
+    if set(place.adjustments) != {"score"}:
+        parts["rules"] = place.score - sum(parts.values())
+    by = scorer.by_history(listener, at)
+    because = [
+        Heard(item.id, item.metadata.title, item.metadata.artist, float(by[i]))
+        for i in np.argsort(-by, kind="stable")[:_BECAUSE]
+        if by[i] > 0
+        for item in [scorer.items[int(listener.played[i])]]
+    ]
+    item = scorer.items[at]
+    about = item.metadata
+    first = scorer.items[scorer.items.position(because[0].id)] if because else None
+    return Recommendation(
+        rank,
+        item.id,
+        about.title,
+        about.artist,
+        about.album,
+        float(sum(parts.values())),
+        parts,
+        tuple(words(item, first)) if first else (),
+        tuple(because),
+        sources,
+    )
+
+
+def _parts(scorer: Scorer, ranker: Ranker | None, listener: Listener, at: int) -> dict[str, float]:
+    if ranker is None:
+        return scorer.by_field(listener, at)
+    told = ranker.contributions(features(scorer, listener, np.array([at])))[0]
+    weights = ranker.weights / np.where(ranker.std > 0, ranker.std, 1)
+    parts = scorer.by_field(listener, at, part_weights=weights[:3].tolist())
+    parts["listeners"], parts["popularity"], parts["artist"] = map(float, (told[1], *told[3:]))
+    # The fields are not measured from the mean candidate, as the score is: the same for all.
+    parts["level"] = float(told.sum()) - sum(parts.values())
+    return parts
+
+
+def near_items(scorer: Scorer, at: int, n: int) -> Iterator[Fan]:
+    """Yield the items most like one; see :meth:`Recommender.similar_items`."""
+    scores, near = _alike(scorer, at)
+    order = [other for other in _first(scores, n + 1) if other != at]
+    for other in order[: max(n, 0)]:
+        yield Fan(scorer.items.ids[other], *_why(scorer, at, other, near))
+
+
+def near_musicians(scorer: Scorer, at: int, n: int) -> Iterator[Fan]:
+    """Yield other artists that were played, by their item that is most like one."""
+    scores, near = _alike(scorer, at)
+    own = set(artist_names(scorer.items[at]))
+    seen: set[str] = set()
+    for other in np.lexsort((np.arange(len(scores)), -scores)).tolist():
+        if len(seen) >= n:
+            return
+        item = scorer.items[other]
+        key = main_artist(item) or item.id
+        if other == at or scorer.listeners[other] == 0 or key in seen:
+            continue
+        if own & set(artist_names(item)):
+            continue
+        seen.add(key)
+        names = item.metadata.artists or (item.metadata.artist or item.id,)
+        yield Fan(names[0], *_why(scorer, at, other, near))
+
+
+def near_users(scorer: Scorer, users: Sequence[str], at: int, n: int) -> Iterator[Fan]:
+    """Yield the users, those of the factors, for whom an item stands out most from the catalog."""
+    usual, joint = scorer.catalog_moments()
+    factors = scorer.factors.users
+    # A user's scores over the catalog have mean u . m and variance u' C u.
+    mean = factors @ usual
+    spread = np.sqrt(np.maximum(((factors @ joint) * factors).sum(axis=1), 0))
+    spread = np.where(spread > 0, spread, 1).astype(np.float64)
+    z = (factors @ scorer.places[at] - mean) / spread
+    for user in _first(z, n):
+        parts = scorer.by_place(factors[user], at)
+        parts = {name: float(value / spread[user]) for name, value in parts.items()}
+        parts["usual"] = float(-mean[user] / spread[user])
+        yield Fan(users[user], float(sum(parts.values())), parts)
+
+
+def _first(scores: NDArray[np.floating], n: int) -> list[int]:
+    """Positions of the n best, the best first; of equals the earlier."""
+    order: list[int] = np.lexsort((np.arange(len(scores)), -scores))[: max(n, 0)].tolist()
+    return order
+
+
+def _alike(scorer: Scorer, at: int) -> tuple[Floats, Floats]:
+    """Likeness of all items to one, and the half of it that is due to listeners."""
+    length = np.linalg.norm(scorer.places, axis=1)
+    near = scorer.places @ scorer.places[at] / np.maximum(length * length[at], _NO_LENGTH) / 2
+    content = scorer.vectors.scores(scorer.vectors.take([at]).toarray()[0]) / 2
+    return (content + near).astype(np.float64), near.astype(np.float64)
+
+
+def _why(scorer: Scorer, at: int, other: int, near: Floats) -> tuple[float, dict[str, float]]:
+    parts = scorer.vectors.contributions(scorer.vectors.take([at]).toarray()[0] / 2, other)
+    parts["listeners"] = float(near[other])
+    return float(sum(parts.values())), parts

@@ -1,0 +1,180 @@
+"""Evaluate recommendation offline: new items, whole rankings, many baselines, honest tests.
+
+Each split hides what was played of some items. All systems learn from the rest, and rank the same
+candidates for the same listeners; nothing is sampled. Differences to the whole recommender are
+tested over listeners, with all that folds and seeds say of one taken together, and corrected for
+all comparisons at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.errors import MusicuError
+from musicu.items.fusion import Fusion
+from musicu.items.item import Items
+from musicu.listening.interactions import Interactions
+from musicu.trials.contenders import FULL, Arena
+from musicu.trials.evaluation import RecommendEvaluation
+from musicu.trials.measures import KS
+from musicu.trials.protocols import FoldProtocol, Protocol, Split
+from musicu.trials.significance import DRAWS
+from musicu.trials.standings import exposure_curves, score_tally, test_tally
+from musicu.trials.tally import TOP, Tally
+
+__all__ = ["evaluate_recommend"]
+
+Progress = Callable[[int, int], None]
+
+
+def evaluate_recommend(
+    log: Interactions,
+    items: Items,
+    *,
+    protocol: Protocol | None = None,
+    seeds: int = 5,
+    others: Mapping[str, NDArray[np.floating]] | None = None,
+    candidates: Literal["new", "all"] = "new",
+    settings: Mapping[str, Any] | None = None,
+    tune: bool = False,
+    draws: int = DRAWS,
+    progress: Progress | None = None,
+) -> RecommendEvaluation:
+    """Measure how well new items find their listeners, and listeners new items.
+
+    Parameters
+    ----------
+    log : Interactions
+        Who played what. Items of which nothing is known take part in what is learned.
+    items : Items
+        What can be recommended.
+    protocol : FoldProtocol or TimeProtocol, optional
+        What is new; by default five folds of whole artists.
+    seeds : int >= 1
+        How often all is done, with other folds where these are drawn, and other starts.
+    others : mapping of str to np.ndarray [shape=(n, dim)], optional
+        More vectors to compare with, a row an item: MFCC, another model's embeddings. A row of
+        zeros is an item without one.
+    candidates : {"new", "all"}
+        Rank the new items among themselves, or all items but those of the listener's history; what
+        should be found is what was played of the new ones either way.
+    settings : mapping of str to object, optional
+        Parameters of :class:`musicu.listening.scorer.Scorer`.
+    tune : bool
+        Choose smoothing, weight of the audio and taste (:data:`musicu.trials.contenders.GRID`) in
+        each split, on a validation split inside its training part.
+    draws : int
+        Of the bootstrap and of the randomization; no p value is below one in so many, and each is
+        multiplied by up to the number of comparisons.
+    progress : callable, optional
+        Called with the splits that are done, and all of them.
+
+    Returns
+    -------
+    RecommendEvaluation
+
+    Raises
+    ------
+    MusicuError
+        The protocol cannot split this log and these items; other vectors are not one an item, or
+        have the name of a baseline; or fewer than two listeners can be asked.
+    """
+    protocol = protocol or FoldProtocol()
+    extra = _checked(others or {}, len(items))
+    if seeds < 1:
+        raise MusicuError(f"{seeds} seeds: at least one is needed")
+    given = Fusion().fit(items).transform(items)
+    fields = [f for f, some in zip(given.fields, given.present.T, strict=True) if some.any()]
+    tally = Tally(log, items)
+    chosen: list[dict[str, Any]] = []
+    about: dict[str, Any] = {"fields": fields, "settings": dict(settings or {}), "others": extra}
+    for seed in range(seeds):
+        splits = protocol.splits(log, items, seed=seed)
+        for number, split in enumerate(splits):
+            arena = Arena(split, items, _ranked(split, items, candidates), seed=seed, **about)
+            scorer = arena.scorer
+            if tune:
+                inner = protocol.validation(split, items, seed=seed)
+                best = _tuned(log, inner, items, _ranked(inner, items, candidates), about, seed)
+                chosen.append(best)
+                scorer = arena.tuned(best)
+            tally.open(split, _ranked(split, items, candidates), seed=seed)
+            for contender in arena.contenders(scorer):
+                tally.add(contender)
+            if progress:
+                progress(seed * len(splits) + number + 1, seeds * len(splits))
+    comparisons, losses = test_tally(tally, draws=draws)
+    return RecommendEvaluation(
+        protocol=protocol.about,
+        candidates=candidates,
+        splits=len(tally.ranked),
+        seeds=seeds,
+        interactions=len(log),
+        users=len(log.users),
+        items=len(items),
+        asked=len(np.unique(np.concatenate(tally.users))),
+        cold=len(np.unique(np.concatenate(tally.cold))),
+        ranked=float(np.mean(tally.ranked)),
+        fields=tuple(fields),
+        others=tuple(extra),
+        settings=dict(settings or {}),
+        chosen=tuple(chosen),
+        scores=tuple(score_tally(tally, draws=draws)),
+        comparisons=tuple(comparisons),
+        losses=tuple(losses),
+        exposure=exposure_curves(tally),
+        notes=tuple(_notes(tally, candidates)),
+    )
+
+
+def _checked(
+    others: Mapping[str, NDArray[np.floating]], count: int
+) -> dict[str, NDArray[np.floating]]:
+    taken = {"random", "popularity", "audio", "metadata", "all fields", "genre", "year"}
+    for name, vectors in others.items():
+        if vectors.ndim != 2 or len(vectors) != count:
+            raise MusicuError(
+                f"vectors {name!r} of shape {vectors.shape} do not fit {count:,} items: one row "
+                "an item"
+            )
+        if name in taken or name == "genre + year":
+            raise MusicuError(f"vectors cannot be called {name!r}: a baseline is; rename them")
+    return dict(others)
+
+
+def _ranked(split: Split, items: Items, candidates: str) -> NDArray[np.intp]:
+    return split.cold if candidates == "new" else np.arange(len(items))
+
+
+def _tuned(
+    log: Interactions,
+    split: Split,
+    items: Items,
+    candidates: NDArray[np.intp],
+    about: Mapping[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """Return the settings with the best NDCG@10 in a validation split; the first of equals."""
+    tally = Tally(log, items)
+    tally.open(split, candidates, seed=seed)
+    arena = Arena(split, items, candidates, seed=seed, **about)
+    found = [(tally.ndcg(scores), settings) for settings, scores in arena.grid()]
+    return max(found, key=lambda pair: pair[0])[1]
+
+
+def _notes(tally: Tally, candidates: str) -> Iterator[str]:
+    least = min(tally.ranked)
+    if least <= max(KS):
+        yield (
+            f"A split has {least:,} candidates at the least: what is measured at {max(KS)} says "
+            "little there."
+        )
+    known = tally.records[FULL].values["known artists", f"ndcg@{TOP}"]
+    if all(np.isnan(values).all() for values in known):
+        yield "No new item is by an artist whom anybody played in training."
+    if candidates == "all":
+        yield "What was played in training is ranked too, and can never be right."
