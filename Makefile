@@ -1,17 +1,21 @@
-# make demo   installs, synthesizes a small catalog, embeds it, asks for tracks like a new release
+# make demo   installs, synthesizes a small catalog, embeds it, asks for tracks like a new release,
+#             and writes a report on it: demo/report/report.html
 # make test   installs everything the tests need, runs all checks
 # make evaluate MUSICU_DATA=... TEACHERS=... MODELS='work/fold{fold} musicu-2 musicu-2-free musicu-1'
 #             how good encoders are, see recipes/README.md
+# make coldstart MUSICU_DATA=...
+#             how well new artists find their listeners, see docs/recommend.md
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test bench evaluate clean
+.PHONY: demo test bench evaluate coldstart clean
 
 demo: .venv/core
 	$(BIN)/python fixtures/make_demo.py $(DEMO)
-	$(BIN)/musicu embed $(DEMO)/music --catalog $(DEMO)/catalog.db
+	$(BIN)/musicu embed $(DEMO)/music --describe --catalog $(DEMO)/catalog.db
 	$(BIN)/musicu similar $(DEMO)/new_release.flac -n 8 --catalog $(DEMO)/catalog.db
+	$(BIN)/musicu release $(DEMO)/new_release.flac --catalog $(DEMO)/catalog.db --out $(DEMO)/report
 
 test: .venv/dev
 	$(BIN)/ruff check .
@@ -42,6 +46,14 @@ evaluate: .venv/dev
 	for folder in game_music free_music; do $(BIN)/musicu evaluate encoder \
 	    --labels $(MUSICU_DATA)/$$folder/manifest.csv $(foreach m,$(SHIPPED),--model '$m') \
 	    --baseline mfcc; done
+
+WORK ?= work/coldstart
+coldstart: .venv/dev
+	$(BIN)/python recipes/coldstart.py $(MUSICU_DATA) $(WORK)
+	$(BIN)/musicu evaluate recommend $(WORK)/plays.csv --items $(WORK)/artists.csv --unknown keep \
+	    --audio $(WORK)/audio.npz --vectors mfcc=$(WORK)/mfcc.npz --report $(WORK)/artists.html
+	$(BIN)/musicu evaluate recommend $(WORK)/tagged.csv --items $(WORK)/tagged_artists.csv \
+	    --unknown keep --protocol time --since 2010-01-01 --report $(WORK)/time.html
 
 clean:
 	rm -rf .venv build dist *.egg-info $(DEMO) .mypy_cache .pytest_cache .ruff_cache

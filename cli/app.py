@@ -19,7 +19,7 @@ from musicu.cli.options import (
 
 app = typer.Typer(
     name="musicu",
-    help="Embed folders of music, find similar tracks, describe them.",
+    help="Embed folders of music, find similar tracks, recommend what is new.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -69,7 +69,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Embed folders of music, find similar tracks, describe them."""
+    """Embed folders of music, find similar tracks, recommend what is new."""
 
 
 Model = Annotated[str | None, typer.Option(help="A model's name or folder.", metavar="NAME")]

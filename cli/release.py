@@ -29,7 +29,7 @@ def release(
     ] = None,
     recommender: Annotated[
         Path | None,
-        typer.Option(help="A saved recommender, to predict listeners.", metavar="FILE"),
+        typer.Option(help="What 'musicu fit' made, to say whom it fits.", metavar="FOLDER"),
     ] = None,
     players: Annotated[
         bool, typer.Option("--players/--no-players", help="Play the audio from the page.")

@@ -72,7 +72,7 @@ def test_given_folds_and_days_are_protocols_too(run_cli: RunCli, tables: Tables)
     done = run_cli(*command, "--fold", "part")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split()[:3] == ["system", "kind", "NDCG@10"] and lines[1].startswith("musicu")
+    assert lines[0].split()[:3] == ["system", "kind", "NDCG@20"] and lines[1].startswith("musicu")
     assert "given folds of the items, each cold once" in done.stderr
     done = run_cli(*command, "--protocol", "time", "--since", "2020-01-16", "--json")
     assert done.returncode == 0, done.stderr

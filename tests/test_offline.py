@@ -82,7 +82,7 @@ def by_name(split: Split, items: Items, **more: Any) -> dict[str, Contender]:
     return {contender.name: contender for contender in one.contenders(one.scorer)}
 
 
-def value(result: RecommendEvaluation, system: str, metric: str = "ndcg@10") -> float:
+def value(result: RecommendEvaluation, system: str, metric: str = "ndcg@20") -> float:
     score = result.score(system, "listeners", metric)
     assert score is not None
     return score.value
@@ -217,8 +217,8 @@ def test_the_answer_itself_would_get_everything(split: Split) -> None:
     answer = split.test.matrix("binary")[split.users].toarray()
     tally.add(Contender(name="oracle", kind="baseline", uses=(), scores=answer))
     record = tally.records["oracle"]
-    assert np.nanmin(record.all_values("listeners", "ndcg@10")) == pytest.approx(1)
-    assert np.nanmin(record.all_values("items", "ndcg@10")) == pytest.approx(1)
+    assert np.nanmin(record.all_values("listeners", "ndcg@20")) == pytest.approx(1)
+    assert np.nanmin(record.all_values("items", "ndcg@20")) == pytest.approx(1)
 
 
 def test_what_was_played_in_training_is_not_recommended_again(split: Split) -> None:
@@ -243,7 +243,7 @@ def test_the_recommender_beats_chance_and_shuffled_contents_do_not(
     verdicts = {
         c.result.system: c.result.verdict
         for c in result.comparisons
-        if (c.group, c.metric) == ("listeners", "ndcg@10")
+        if (c.group, c.metric) == ("listeners", "ndcg@20")
     }
     for name in ("random", "popularity", "same artist", "noise kNN", "contents shuffled"):
         assert verdicts[name] == "clearly worse"
@@ -341,9 +341,9 @@ def test_by_time_the_settings_are_chosen_before_the_test() -> None:
 def test_rows_summary_json_and_page_say_the_same(result: RecommendEvaluation) -> None:
     rows = result.rows()
     assert len(rows) == len(result.scores)
-    ours = next(r for r in rows if (r["system"], r["metric"]) == (FULL, "ndcg@10"))
+    ours = next(r for r in rows if (r["system"], r["metric"]) == (FULL, "ndcg@20"))
     first = result.summary()[0]
-    assert first["system"] == FULL and first["NDCG@10"] == f"{ours['value']:.3f}"
+    assert first["system"] == FULL and first["NDCG@20"] == f"{ours['value']:.3f}"
     assert not any(row["kind"] == "rival" for row in result.summary())
     plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert plain["schema"] == "musicu.evaluate.recommend/1"

@@ -20,7 +20,7 @@ from musicu.listening.scorer import Listener, Scorer
 from musicu.trials.protocols import Split
 from musicu.trials.rivals import Contender, Kind, Rivals, likeness
 
-__all__ = ["FULL", "GRID", "Arena"]
+__all__ = ["EVENNESS", "FULL", "GRID", "Arena"]
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.intp]
@@ -33,6 +33,9 @@ GRID: Mapping[str, Sequence[float]] = {
     "audio": (0.1, 0.3, 1.0),  # weight of the audio
     "taste": (0.05, 0.1, 0.25, 0.5, 1.0, 3.0),
 }
+
+# What control of popularity costs.
+EVENNESS = (0.0, 0.5, 1.0)
 
 
 class Arena:
@@ -127,6 +130,14 @@ class Arena:
         yield from self._others(scorer)
         for name, scores in (("listeners, no likeness", place), ("likeness, no listeners", alike)):
             yield Contender(name=name, kind="ablation", uses=everything, scores=scores)
+        for evenness in EVENNESS:
+            other = copy.copy(scorer)
+            other.evenness = evenness
+            other.settle()
+            scores = self._scored(other)
+            yield Contender(
+                name=f"evenness {evenness:g}", kind="ablation", uses=everything, scores=scores
+            )
         for lacks, kept in self._slices():
             there = np.ones(scorer.vectors.present.shape, dtype=np.bool_)
             there[self._new] = [field in kept for field in scorer.vectors.fields]
@@ -155,10 +166,12 @@ class Arena:
     def _other(
         self, name: str, kind: Kind, scorer: Scorer, vectors: ItemVectors, uses: Sequence[str]
     ) -> Contender:
-        other = _relearned(scorer, vectors)
-        place, alike = _Users(other, self._users).parts(other, self._at)
-        scores = place + np.float32(other.taste) * alike
+        scores = self._scored(_relearned(scorer, vectors))
         return Contender(name=name, kind=kind, uses=tuple(uses), scores=scores)
+
+    def _scored(self, scorer: Scorer) -> Floats:
+        place, alike = _Users(scorer, self._users).parts(scorer, self._at)
+        return place + np.float32(scorer.taste) * alike
 
     def _subsets(self) -> Iterator[tuple[str, list[str]]]:
         """Name what the recommender learns from, where that is less than everything."""

@@ -28,7 +28,7 @@ class Score:
         asking for some of them; "items" are new items asking for listeners. "lists" is what the
         listeners' lists are like.
     metric : str
-        As ``"ndcg@10"``.
+        As ``"ndcg@20"``.
     value, low, high : float
         The mean over all queries and its 95 % bootstrap interval over listeners, or over items
         where these ask; the ends are NaN where one number is told for all lists of a split.
@@ -72,13 +72,13 @@ class Loss:
     lacks : str
         What they lack, in words.
     value : float
-        Listeners' NDCG@10.
+        Listeners' NDCG@20.
     loss, low, high : float
-        Share of the NDCG@10 with everything that is lost, and its 95 % interval.
+        Share of the NDCG@20 with everything that is lost, and its 95 % interval.
     rival : str
         The best of the baselines that know no more of the new items.
     rival_value : float
-        Its NDCG@10.
+        Its NDCG@20.
     versus : Contrast
         The recommender against that rival.
     """
@@ -196,10 +196,10 @@ class RecommendEvaluation:
 
 _TEST = ("difference", "difference_low", "difference_high", "p", "p_holm", "verdict")
 _SHOWN = {
-    ("listeners", "ndcg@10"): "NDCG@10",
+    ("listeners", "ndcg@20"): "NDCG@20",
     ("listeners", "recall@20"): "recall@20",
     ("listeners", "mrr@10"): "MRR@10",
-    ("items", "ndcg@10"): "NDCG@10 of items",
+    ("items", "ndcg@20"): "NDCG@20 of items",
     ("lists", "coverage@10"): "coverage@10",
     ("lists", "popularity lift@10"): "popularity lift",
 }

@@ -15,9 +15,9 @@ from musicu.trials.page import Cell, Column, Figure, Page, Section, Table, p_tex
 __all__ = ["evaluation_page"]
 
 _ACCURACY = (
-    *(("listeners", "ndcg@10", "NDCG@10"), ("listeners", "recall@20", "recall@20")),
+    *(("listeners", "ndcg@20", "NDCG@20"), ("listeners", "recall@20", "recall@20")),
     *(("listeners", "mrr@10", "MRR@10"), ("listeners", "map@20", "MAP@20")),
-    ("items", "ndcg@10", "NDCG@10 of items"),
+    ("items", "ndcg@20", "NDCG@20 of items"),
 )
 _BEYOND: tuple[tuple[str, str, str | None], ...] = (
     ("coverage@10", "coverage", "higher"),
@@ -67,7 +67,7 @@ def evaluation_page(result: RecommendEvaluation, provenance: Mapping[str, str]) 
 
 def _systems(result: RecommendEvaluation, *kinds: str) -> list[str]:
     """Names of systems, the best first; the whole recommender before all."""
-    scores = [s for s in result.scores if (s.group, s.metric) == ("listeners", "ndcg@10")]
+    scores = [s for s in result.scores if (s.group, s.metric) == ("listeners", "ndcg@20")]
     chosen = [s for s in scores if s.kind in kinds]
     ordered = sorted(chosen, key=lambda s: (s.kind != "full", -s.value))
     return [score.system for score in ordered]
@@ -106,7 +106,7 @@ def _table(
 def _summary(result: RecommendEvaluation) -> Iterator[str]:
     best = next(iter(_systems(result, "baseline")))
     tests = {c.result.system: c.result for c in _first(result)}
-    versus, ours = tests[best], result.score(FULL, "listeners", "ndcg@10")
+    versus, ours = tests[best], result.score(FULL, "listeners", "ndcg@20")
     assert ours is not None
     said = {
         "clearly worse": "clearly more than",
@@ -114,7 +114,7 @@ def _summary(result: RecommendEvaluation) -> Iterator[str]:
         "open": "not clearly apart from",
     }[versus.verdict]
     yield (
-        f"New items ranked by musicu reach an NDCG@10 of {ours.value:.3f} "
+        f"New items ranked by musicu reach an NDCG@20 of {ours.value:.3f} "
         f"({ours.low:.3f} to {ours.high:.3f}), {said} the {versus.value:.3f} of the best baseline, "
         f"{best} (difference {-versus.difference:+.3f}, {-versus.high:+.3f} to "
         f"{-versus.low:+.3f}, corrected p {_p(versus.p_holm)}). [1]"
@@ -132,7 +132,7 @@ def _summary(result: RecommendEvaluation) -> Iterator[str]:
 
 
 def _first(result: RecommendEvaluation) -> list[Comparison]:
-    return [c for c in result.comparisons if (c.group, c.metric) == ("listeners", "ndcg@10")]
+    return [c for c in result.comparisons if (c.group, c.metric) == ("listeners", "ndcg@20")]
 
 
 def _against(result: RecommendEvaluation) -> Iterator[str | Table | Figure]:
@@ -147,21 +147,21 @@ def _against(result: RecommendEvaluation) -> Iterator[str | Table | Figure]:
         systems,
         _ACCURACY,
         "Marks: compared with musicu, corrected for all comparisons on this page. "
-        "NDCG@10 of items ranks the listeners for each new item.",
+        "NDCG@20 of items ranks the listeners for each new item.",
     )
     yield Figure(
         drawings=[
             _dots(result, systems, metric, title)
-            for metric, title in (("ndcg@10", "NDCG@10"), ("recall@20", "recall@20"))
+            for metric, title in (("ndcg@20", "NDCG@20"), ("recall@20", "recall@20"))
         ],
         caption="Means with 95 % intervals over listeners.",
     )
     columns = [
         (group, metric, f"{title}, {group}")
         for group in ("known artists", "new artists")
-        for metric, title in (("ndcg@10", "NDCG@10"), ("recall@20", "recall@20"))
+        for metric, title in (("ndcg@20", "NDCG@20"), ("recall@20", "recall@20"))
     ]
-    if result.score(FULL, "known artists", "ndcg@10"):
+    if result.score(FULL, "known artists", "ndcg@20"):
         yield _table(
             result,
             "New items by artists that were played before, and by others",
@@ -206,10 +206,10 @@ def _missing(result: RecommendEvaluation) -> Iterator[str | Table]:
         ]
         for loss in sorted(result.losses, key=lambda loss: loss.loss)
     ]
-    columns: list[Column | str] = ["new items", Column("NDCG@10"), Column("loss, %", None, 1)]
+    columns: list[Column | str] = ["new items", Column("NDCG@20"), Column("loss, %", None, 1)]
     columns += [Column("best baseline"), "which"]
     yield Table(
-        title="NDCG@10 where new items lack something",
+        title="NDCG@20 where new items lack something",
         columns=columns,
         rows=rows,
         note="Marks: compared with that baseline.",

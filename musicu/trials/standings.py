@@ -20,7 +20,7 @@ from musicu.trials.tally import GROUPS, Tally
 __all__ = ["TESTED", "exposure_curves", "score_tally", "test_tally"]
 
 # What is tested, and corrected together; the first decides which baseline is the best.
-TESTED = (("listeners", "ndcg@10"), ("listeners", "recall@20"), ("items", "ndcg@10"))
+TESTED = (("listeners", "ndcg@20"), ("listeners", "recall@20"), ("items", "ndcg@20"))
 
 _MEASURES = ("ndcg", "recall", "mrr", "map", "precision", "hit")
 
