@@ -16,6 +16,8 @@ __all__ = ["Item", "Items"]
 
 Floats = NDArray[np.float32]
 
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -77,7 +79,8 @@ class Items(Sequence[Item]):
         rows: Floats = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         self.heard = length[:, 0] > 0
-        rows /= np.where(length > 0, length, 1)
+        # What is of unit length already stays bit for bit: items are copied many times.
+        rows /= np.where((length > 0) & (np.abs(length - 1) > _ROUNDING), length, 1)
         self.audio = rows
 
     def __len__(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from musicu.listening.scorer import Listener, Scorer
 __all__ = ["explained", "near_items", "near_musicians", "near_users"]
 
 Floats = NDArray[np.float64]
+Positions = NDArray[np.intp]
 
 _BECAUSE = 3  # items of the history that are named
 _NO_LENGTH = 1e-12
@@ -27,12 +28,11 @@ def explained(
     scorer: Scorer,
     ranker: Ranker | None,
     listener: Listener,
-    rank: int,
-    at: int,
-    place: Placed,
-    sources: tuple[str, ...],
-) -> Recommendation:
-    """Give the reasons for a recommendation.
+    at: Positions,
+    placed: Sequence[Placed],
+    sources: Mapping[int, tuple[str, ...]],
+) -> Iterator[Recommendation]:
+    """Yield recommendations with their reasons.
 
     Parameters
     ----------
@@ -40,44 +40,49 @@ def explained(
     ranker : Ranker or None
         What weighs the parts of the score.
     listener : Listener
-    rank, at : int
-        The place it got, and its position.
-    place : Placed
-        What the rules made of its score.
-    sources : tuple of str
-        Who proposed it.
+    at : np.ndarray [shape=(p,), intp]
+        Positions of what got a place, the first place first.
+    placed : sequence of Placed
+        What the rules made of their scores.
+    sources : mapping of int to tuple of str
+        Who proposed what is at a position.
     """
-    parts = _parts(scorer, ranker, listener, at)
-    if set(place.adjustments) != {"score"}:
-        parts["rules"] = place.score - sum(parts.values())
-    by = scorer.by_history(listener, at)
-    because = [
-        Heard(item.id, item.metadata.title, item.metadata.artist, float(by[i]))
-        for i in np.argsort(-by, kind="stable")[:_BECAUSE]
-        if by[i] > 0
-        for item in [scorer.items[int(listener.played[i])]]
-    ]
-    item = scorer.items[at]
-    about = item.metadata
-    first = scorer.items[scorer.items.position(because[0].id)] if because else None
-    return Recommendation(
-        rank,
-        item.id,
-        about.title,
-        about.artist,
-        about.album,
-        float(sum(parts.values())),
-        parts,
-        tuple(words(item, first)) if first else (),
-        tuple(because),
-        sources,
-    )
+    told = None if ranker is None else ranker.contributions(features(scorer, listener, at))
+    for i, (row, place) in enumerate(zip(at.tolist(), placed, strict=True)):
+        if ranker is None or told is None:
+            parts = scorer.by_field(listener, row)
+        else:
+            parts = _weighed(scorer, ranker, listener, row, told[i])
+        if set(place.adjustments) != {"score"}:
+            parts["rules"] = place.score - sum(parts.values())
+        by = scorer.by_history(listener, row)
+        because = [
+            Heard(item.id, item.metadata.title, item.metadata.artist, float(by[j]))
+            for j in np.argsort(-by, kind="stable")[:_BECAUSE]
+            if by[j] > 0
+            for item in [scorer.items[int(listener.played[j])]]
+        ]
+        item = scorer.items[row]
+        about = item.metadata
+        first = scorer.items[scorer.items.position(because[0].id)] if because else None
+        yield Recommendation(
+            i + 1,
+            item.id,
+            about.title,
+            about.artist,
+            about.album,
+            float(sum(parts.values())),
+            parts,
+            tuple(words(item, first)) if first else (),
+            tuple(because),
+            sources[row],
+        )
 
 
-def _parts(scorer: Scorer, ranker: Ranker | None, listener: Listener, at: int) -> dict[str, float]:
-    if ranker is None:
-        return scorer.by_field(listener, at)
-    told = ranker.contributions(features(scorer, listener, np.array([at])))[0]
+def _weighed(
+    scorer: Scorer, ranker: Ranker, listener: Listener, at: int, told: Floats
+) -> dict[str, float]:
+    """Return what fields and features add to a score that a ranker gave."""
     weights = ranker.weights / np.where(ranker.std > 0, ranker.std, 1)
     parts = scorer.by_field(listener, at, part_weights=weights[:3].tolist())
     parts["listeners"], parts["popularity"], parts["artist"] = map(float, (told[1], *told[3:]))

@@ -166,7 +166,7 @@ class Projection:
 
 def _solve(apply: Callable[[Floats64], Floats64], right: Floats64) -> Floats64:
     """Conjugate gradients for all columns side by side (Hestenes & Stiefel 1952)."""
-    # Axes of factors that say next to nothing would underflow.
+    # Axes of factors that say next to nothing are below what 32 bits can hold.
     size = np.abs(right).max(axis=0, initial=0)
     size = np.where(size > 0, size, 1)
     solution = np.zeros_like(right)
@@ -175,7 +175,7 @@ def _solve(apply: Callable[[Floats64], Floats64], right: Floats64) -> Floats64:
     power = (residual**2).sum(axis=0)
     enough = _TOLERANCE**2 * power
     for _ in range(_STEPS):
-        going = power > enough
+        going = power > enough  # what is solved stays: only rounding would go on
         if not going.any():
             break
         image = apply(step)

@@ -103,8 +103,12 @@ class Recommender(Scorer):
         MetadataError
             The recommender was loaded, or no listener has items enough.
         """
+        from threadpoolctl import threadpool_limits
+
         plain, given = Scorer(**self.get_params()), self.items.take(range(self.given))
-        self.ranker = learn_ranking(plain, self.log, given, hidden=hidden, seed=self.seed)
+        # Listeners come one by one: BLAS's threads would wait for each other, as in the factors.
+        with threadpool_limits(limits=1, user_api="blas"):
+            self.ranker = learn_ranking(plain, self.log, given, hidden=hidden, seed=self.seed)
         return self
 
     def recommend(
@@ -177,13 +181,9 @@ class Recommender(Scorer):
             placed, notes = self._placed(at[top], scores[top], n, rules)
             if len(placed) >= n or len(top) == len(at):
                 break
+        rows = at[top[[place.position for place in placed]]] if placed else at[:0]
         return Recommendations(
-            (
-                explained(self, self.ranker, listener, rank, row, place, found[row])
-                for rank, place in enumerate(placed, 1)
-                for row in [int(at[top[place.position]])]
-            ),
-            notes=notes,
+            explained(self, self.ranker, listener, rows, placed, found), notes=notes
         )
 
     def _top(self, at: Positions, scores: Floats, most: int) -> Positions:
