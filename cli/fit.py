@@ -57,6 +57,10 @@ def fit(
         float | None, typer.Option(min=0, max=1, help="How far the popular lose their lead.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
+    learn_ranking: Annotated[
+        bool,
+        typer.Option("--learn-ranking", help="Learn from the log, too, what to rank by; longer."),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a recommender that is there.")
     ] = False,
@@ -94,7 +98,10 @@ def fit(
     )
     given: dict[str, Any] = {"dim": dim, "evenness": evenness}
     chosen = {name: value for name, value in given.items() if value is not None}
-    Recommender(seed=seed, **chosen).fit(interactions, known).save(out, force=force)
+    recommender = Recommender(seed=seed, **chosen).fit(interactions, known)
+    if learn_ranking:
+        recommender.learn_ranking()
+    recommender.save(out, force=force)
     say(f"{out}: musicu recommend --recommender {shlex.quote(str(out))} ITEM", quiet=quiet)
 
 

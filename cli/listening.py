@@ -158,6 +158,7 @@ def matched_log(
 
 
 def terms(contributions: Mapping[str, float], n: int) -> str:
-    """Return what adds most to a score, in one line."""
-    strongest = sorted(contributions.items(), key=lambda term: -term[1])[:n]
+    """Return what adds most to a score, in one line; the level is the same for all."""
+    telling = [term for term in contributions.items() if term[0] != "level"]
+    strongest = sorted(telling, key=lambda term: -term[1])[:n]
     return ", ".join(f"{name} {value:+.2f}" for name, value in strongest if value > 0)

@@ -1,7 +1,7 @@
 """``musicu recommend`` and ``musicu audience``: music for listeners, and listeners for music."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,6 +79,12 @@ def recommend(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show all that adds up to each score.")
     ] = False,
+    passages: Annotated[
+        bool,
+        typer.Option(
+            "--passages", help="Hear which seconds are like those of what was played; --catalog."
+        ),
+    ] = False,
     quiet: Quiet = False,
     json: Json = False,
     nl: Nl = False,
@@ -96,6 +102,8 @@ def recommend(
         raise typer.BadParameter("name items, or --log with --user, or --history: one of these")
     if catalog is None and (where is not None or m3u8 is not None):
         raise typer.BadParameter("--where and --m3u8 need --catalog")
+    if passages and catalog is None:
+        raise typer.BadParameter("--passages needs --catalog: it hears the files")
     if explain and form is not Format.TABLE:
         raise typer.BadParameter("--explain is for the table: the other forms always tell all")
     from musicu.listening.recommender import History
@@ -121,13 +129,17 @@ def recommend(
     )
     if m3u8 is not None:
         _write_playlist(m3u8, stock, found)
+    matched = _passages(found, stock, catalog) if passages else {}
     if form is Format.TABLE:
-        emit([_row(one, stock) for one in found], form)
+        emit([_row(one, stock) | _when(matched.get(one.id)) for one in found], form)
         if explain:
             typer.echo()
             emit(_explanation(found, stock), form)
     else:
-        emit([{**one.to_dict(), "path": stock.names.path(one.id)} for one in found], form)
+        rows = [{**one.to_dict(), "path": stock.names.path(one.id)} for one in found]
+        if passages:
+            rows = [row | {"passage": matched.get(row["id"])} for row in rows]
+        emit(rows, form)
     for note in found.notes:
         say(note, quiet=quiet)
 
@@ -237,6 +249,35 @@ def _hear(catalog: Path | None, path: str) -> "Items":
 
     with Catalog(catalog, create=False) as opened:
         return hear_item(opened, path)
+
+
+def _passages(
+    found: "Sequence[Recommendation]", stock: Stock, catalog: Path | None
+) -> dict[str, dict[str, Any]]:
+    """Hear which seconds match those of the played track that spoke most for each."""
+    from musicu.catalog import Catalog
+    from musicu.release.segments import match_files
+
+    names = stock.names
+    pairs = {
+        one.id: (here, there)
+        for one in found
+        if one.because and (here := names.path(one.id)) and (there := names.path(one.because[0].id))
+    }
+    with Catalog(catalog, create=False) as opened:
+        heard = match_files(list(pairs.values()), model=opened.model())
+    return {
+        id: {**passage.to_dict(), "with": there}
+        for (id, (_, there)), passage in zip(pairs.items(), heard, strict=True)
+        if passage
+    }
+
+
+def _when(passage: Mapping[str, Any] | None) -> dict[str, str]:
+    if passage is None:
+        return {}
+    here, there, long = (int(passage[name]) for name in ("start", "other", "seconds"))
+    return {"seconds": f"{here}-{here + long} like {there}-{there + long}"}
 
 
 def _write_playlist(target: Path, stock: Stock, found: "Sequence[Recommendation]") -> None:

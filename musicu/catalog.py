@@ -347,6 +347,18 @@ class Catalog:
         own = self._look_up(current) if name is None and current else None
         return own if own and own.tags else find_model(name)
 
+    def model(self) -> Model:
+        """Return the model that the vectors are of.
+
+        Raises
+        ------
+        CatalogError
+            Nothing is embedded yet.
+        ModelError
+            The model is not installed.
+        """
+        return self._installed(self._current_model(None))
+
     def tracks(self, where: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield all tracks, or those that fulfil a condition, as columns of ``library``."""
         self._refresh_tags(where, shown=True)

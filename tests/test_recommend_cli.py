@@ -650,6 +650,40 @@ def test_a_new_file_is_heard_to_say_whom_it_fits(original: Shelf, tmp_path: Path
     assert "broken.mp3" in one_line(call("audience", tmp_path / "broken.mp3", *words[2:]))
 
 
+def test_the_seconds_that_match_are_heard(original: Shelf, tmp_path: Path) -> None:
+    with Catalog(original.db) as catalog:
+        tracks = list(catalog.tracks())
+    log = tmp_path / "log.csv"
+    log.write_text("\n".join(["user,item", *(f"everyone,{track['id']}" for track in tracks)]))
+    fitted = tmp_path / "fitted"
+    stock = ("--catalog", original.db)
+    assert call("fit", log, "--out", fitted, *stock, "-q").returncode == 0
+    asked = original / "Carla/Tide/02 Flow.flac"
+    rows = ask("recommend", "--recommender", fitted, *stock, asked, "--passages", "-n", "2")
+    seconds = {track["path"]: track["seconds"] for track in tracks}
+    assert rows
+    for row in rows:
+        found = row["passage"]
+        assert found["with"] == str(asked)
+        assert 0 <= found["start"] < found["start"] + found["seconds"] <= seconds[row["path"]] + 1
+        assert -1 <= found["similarity"] <= 1
+    table = call("recommend", "--recommender", fitted, *stock, asked, "--passages", "-n", "2")
+    assert "seconds" in table.stdout.splitlines()[0] and " like " in table.stdout
+    done = call("recommend", "--recommender", fitted, asked, "--passages")
+    assert done.returncode == 2
+
+
+def test_what_to_rank_by_can_be_learned(world: World, tmp_path: Path) -> None:
+    words = ("--catalog", world.catalog, "--learn-ranking", "-q")
+    done = call("fit", world.log, "--out", tmp_path / "learned", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Recommender.load(world.fitted).ranker is None
+    assert Recommender.load(tmp_path / "learned").ranker is not None
+    (row, *_) = ask("recommend", "--recommender", tmp_path / "learned", track(0), "-n", "1")
+    assert {"popularity", "artist"} <= row["contributions"].keys()
+    assert sum(row["contributions"].values()) == pytest.approx(row["score"])
+
+
 # Quality of data
 
 

@@ -103,7 +103,8 @@ def test_a_passage_planted_in_another_track_is_heard_where_it_is(tmp_path: Path)
     other[:, 18 * SR : 27 * SR] = passage
     write(tmp_path / "one.wav", one, SR)
     write(tmp_path / "other.flac", other, SR, "flac")
-    found = match_files(tmp_path / "one.wav", tmp_path / "other.flac", seconds=9.0)
+    pair = str(tmp_path / "one.wav"), str(tmp_path / "other.flac")
+    (found,) = match_files([pair], seconds=9.0)
     assert found is not None
     assert found.start == pytest.approx(4, abs=WINDOW)
     assert found.other == pytest.approx(18, abs=WINDOW)
@@ -159,4 +160,4 @@ def test_workers_hear_what_this_process_hears_and_leave_out_what_is_broken(
 
 def test_a_file_that_cannot_be_heard_has_no_passage(tmp_path: Path) -> None:
     write(tmp_path / "a.wav", notes(SR, 5, seed=1), SR)
-    assert match_files(tmp_path / "a.wav", tmp_path / "gone.wav") is None
+    assert match_files([(str(tmp_path / "a.wav"), str(tmp_path / "gone.wav"))]) == [None]

@@ -10,11 +10,10 @@ from typing import Literal
 import numpy as np
 
 from musicu.catalog import Catalog
-from musicu.errors import CatalogError, MetadataError, ModelError, ModelMismatchError
+from musicu.errors import MetadataError, ModelMismatchError
 from musicu.items.item import Item, Items
 from musicu.listening.interactions import Interactions
 from musicu.metadata import Metadata, parse_field
-from musicu.model import list_models
 from musicu.pool import WorkerSettings, analyze_isolated
 from musicu.store import Store
 
@@ -266,17 +265,9 @@ def hear_item(catalog: Catalog, path: str | os.PathLike[str]) -> Items:
     ModelError
         The catalog's model is not installed.
     """
-    info = catalog.info()
-    if info.model is None:
-        raise CatalogError(f"{info.path}: nothing is embedded yet; 'musicu embed FOLDER'")
-    model = next((model for model in list_models() if model.sha256 == info.model_sha256), None)
-    if model is None:
-        raise ModelError(
-            f"{info.path}: embedded with {info.model}, which is not installed: "
-            "'musicu models add FOLDER' installs it"
-        )
     # What the catalog's tracks are not measured by cannot be compared either.
-    settings = WorkerSettings(model=str(model.folder), describe=info.described > 0)
+    describe = catalog.info().described > 0
+    settings = WorkerSettings(model=str(catalog.model().folder), describe=describe)
     answer = analyze_isolated(os.path.abspath(path), settings)
     measured = {"duration": answer["seconds"]} | (answer["descriptors"] or {})
     item = Item(answer["id"], Metadata.from_dict(answer["metadata"]), measured)

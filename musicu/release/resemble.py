@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.catalog import Catalog
-from musicu.errors import CatalogError, ModelError
+from musicu.errors import CatalogError
 from musicu.items.fields import artists_of
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.items.item import Item, Items
@@ -19,7 +19,6 @@ from musicu.items.library import catalog_items
 from musicu.items.reasons import words
 from musicu.items.titles import artist_names, song_numbers, song_title
 from musicu.items.versions import NEAR_AUDIO, SAME_AUDIO
-from musicu.model import Model, list_models
 from musicu.names import normalize_name
 from musicu.release.judge import Crowd
 from musicu.release.segments import Passage
@@ -177,7 +176,7 @@ class Backdrop:
     def __init__(self, catalog: Catalog, *, fusion: Fusion | None = None) -> None:
         info = catalog.info()
         self.path = info.path
-        self.model = _installed(info.model, info.model_sha256, info.path)
+        self.model = catalog.model()
         self.items = catalog_items(catalog)
         if not len(self.items):
             raise CatalogError(f"{info.path}: nothing is embedded yet; 'musicu embed FOLDER'")
@@ -348,18 +347,6 @@ def _on_map(
         replace(neighbor, position=(float(x), float(y)))
         for neighbor, (x, y) in zip(found, flat[1:], strict=True)
     )
-
-
-def _installed(name: str | None, sha256: str | None, path: str) -> Model:
-    if name is None:
-        raise CatalogError(f"{path}: nothing is embedded yet; 'musicu embed FOLDER'")
-    model = next((m for m in list_models() if m.sha256 == sha256), None)
-    if model is None:
-        raise ModelError(
-            f"{path}: embedded with {name}, which is not installed: "
-            "'musicu models add FOLDER' installs it"
-        )
-    return model
 
 
 def _both_sound(one: Collection[str], other: Collection[str]) -> tuple[str, ...]:

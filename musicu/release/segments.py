@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,30 +132,34 @@ def match_passage(one: Hearing, other: Hearing, *, seconds: float = 12.0) -> Pas
 
 
 def match_files(
-    one: str | os.PathLike[str],
-    other: str | os.PathLike[str],
+    pairs: Sequence[tuple[str, str]],
     *,
     model: Model | None = None,
     seconds: float = 12.0,
-) -> Passage | None:
-    """Hear two files, each in a process of its own, and find the passage that matches best.
+    jobs: int = 2,
+) -> list[Passage | None]:
+    """Hear pairs of files, in worker processes, and find the passage of each that matches best.
 
     Parameters
     ----------
-    one, other : str or path-like
-        The files.
+    pairs : sequence of (str, str)
+        Paths; a file in several pairs is heard once.
     model : Model or None
         What hears them; None is the default model.
     seconds : float > 0
         Length of the passage.
+    jobs : int >= 1
+        Worker processes.
 
     Returns
     -------
-    Passage or None
-        None if one of the files cannot be heard.
+    list of Passage or None
+        One a pair; None where a file cannot be heard.
     """
-    names = os.fspath(one), os.fspath(other)
-    heard = hear(set(names), model or find_model(), jobs=2)
-    if not heard.keys() >= set(names):
-        return None
-    return match_passage(heard[names[0]], heard[names[1]], seconds=seconds)
+    heard = hear({path for pair in pairs for path in pair}, model or find_model(), jobs=jobs)
+    return [
+        match_passage(heard[one], heard[other], seconds=seconds)
+        if one in heard and other in heard
+        else None
+        for one, other in pairs
+    ]

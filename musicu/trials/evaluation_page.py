@@ -184,7 +184,8 @@ def _parts(result: RecommendEvaluation) -> Iterator[str | Table]:
         yield (
             "The recommender learned again without a field, or without what it hears or reads; or "
             "one of its two parts ranked alone: the place that content has among the listeners, "
-            "and plain likeness to what was played."
+            "and plain likeness to what was played; or all of it, with more or less of the lead of "
+            "the popular taken away (evenness)."
         )
         yield _table(result, "Parts", systems, _ACCURACY, "Marks: compared with musicu.")
 
