@@ -53,7 +53,7 @@ coldstart: .venv/dev
 	$(BIN)/musicu evaluate recommend $(WORK)/plays.csv --items $(WORK)/artists.csv --unknown keep \
 	    --audio $(WORK)/audio.npz --vectors mfcc=$(WORK)/mfcc.npz --report $(WORK)/artists.html
 	$(BIN)/musicu evaluate recommend $(WORK)/tagged.csv --items $(WORK)/tagged_artists.csv \
-	    --unknown keep --protocol time --since 2010-01-01 --report $(WORK)/time.html
+	    --unknown keep --protocol time --since 2010-01-01 --seeds 1 --report $(WORK)/time.html
 
 clean:
 	rm -rf .venv build dist *.egg-info $(DEMO) .mypy_cache .pytest_cache .ruff_cache

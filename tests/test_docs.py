@@ -12,11 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
 BIN = Path(sys.executable).parent
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,15 @@ def test_every_python_example_of_the_readme_runs(folder: Path) -> None:
         run(example, folder, [sys.executable, "-W", "error", "-c"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_python_examples_of_the_documents_run(document: Path, tmp_path: Path) -> None:
+    """Those of one document are one program."""
+    examples = blocks("python", document.read_text(encoding="utf-8"))
+    if examples:
+        run("\n".join(examples), tmp_path, [sys.executable, "-W", "error", "-c"])
+
+
 def test_every_make_target_of_the_readme_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     named = set(re.findall(r"^make ([a-z]+)", README, flags=re.MULTILINE))
@@ -60,10 +70,10 @@ def test_every_make_target_of_the_readme_exists() -> None:
 
 
 def test_every_file_that_the_documents_name_exists() -> None:
-    for document in ("README.md", "ARCHITECTURE.md"):
-        text = (ROOT / document).read_text(encoding="utf-8")
+    for document in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", *DOCUMENTS):
+        text = document.read_text(encoding="utf-8")
         for link in re.findall(r"\]\(([^)#:]+)\)", text):
-            assert (ROOT / link).exists(), f"{document} links to {link}"
+            assert (document.parent / link).exists(), f"{document} links to {link}"
 
 
 @pytest.mark.parametrize("module", ["decode", "encoder", "catalog"])
