@@ -181,6 +181,16 @@ def test_one_version_of_a_song_is_enough(plain: Recommender) -> None:
     assert {"item 8", "live"} <= set(ids(more.recommend(history, 50, no_versions=False)))
 
 
+def test_another_version_of_what_was_played_is_nothing_new(plain: Recommender) -> None:
+    title = plain.items[8].metadata.title
+    live = Item("live", item(8, title=f"{title} (Live)").metadata)
+    more = copy.copy(plain).add(Items([live], plain.items.audio[[8]]))
+    history = History(["item 8", "item 10", "item 24"])
+    assert "live" not in ids(more.recommend(history, 50))
+    assert "live" in ids(more.recommend(history, 50, again=True, no_versions=False))
+    assert "live" in ids(more.recommend(history, 50, no_versions=False))
+
+
 def test_diversity_makes_lists_more_varied(plain: Recommender) -> None:
     def alike(diversity: float) -> float:
         found = plain.recommend(USER, 10, diversity=diversity)

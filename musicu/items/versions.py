@@ -154,6 +154,8 @@ def _near_audio_pairs(items: Items) -> Iterator[Pairs]:
         for name in artist_names(items[position]):
             by_artist[name].append(position)
     for positions in by_artist.values():
+        if len(positions) < 2:
+            continue
         at = np.array(positions)
         for one, other in close_pairs(items.audio[at], NEAR_AUDIO):
             numbers = {i: song_numbers(items[at[i]]) for i in {*one.tolist(), *other.tolist()}}

@@ -138,7 +138,7 @@ class Recommender(Scorer):
         candidates : collection of str or None
             Choose among these items only; None asks the sources.
         again : bool
-            Whether what was played may come again.
+            Whether what was played may come again, or another version of it.
         now, hour : float or None
             As for :meth:`listener`.
         diversity, max_per_artist, max_per_album, no_versions, popularity_weight, min_new
@@ -178,13 +178,21 @@ class Recommender(Scorer):
         # Rules act on the top of the ranking: on all of it only where they leave too little of it.
         for most in (_PLACED * n, len(at)):
             top = self._top(at, scores, most)
+            whole = len(top) == len(at)
+            if no_versions and not again:
+                top = top[~self._songs_of(listener.played, at[top])]
             placed, notes = self._placed(at[top], scores[top], n, rules)
-            if len(placed) >= n or len(top) == len(at):
+            if len(placed) >= n or whole:
                 break
         rows = at[top[[place.position for place in placed]]] if placed else at[:0]
         return Recommendations(
             explained(self, self.ranker, listener, rows, placed, found), notes=notes
         )
+
+    def _songs_of(self, played: Positions, at: Positions) -> NDArray[np.bool_]:
+        """Tell which items are versions of what was played."""
+        song = versions(self.items.take(np.concatenate([played, at])))
+        return np.isin(song[len(played) :], song[: len(played)])
 
     def _top(self, at: Positions, scores: Floats, most: int) -> Positions:
         """Return rows of the best candidates, and of the best new ones, for which room is kept."""
