@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from musicu.items.sources import Source
     from musicu.listening.matching import ItemNames
     from musicu.trials.protocols import Protocol
+
+_MADE_UP = "The listening is simulated: no figure here says anything of people."
 
 Report = Annotated[
     Path | None, typer.Option(help="Write a report too, one HTML file.", metavar="FILE")
@@ -135,6 +138,8 @@ def recommend(
             tune=tune,
             progress=advance,
         )
+    if _simulated(log):
+        evaluation = replace(evaluation, notes=(_MADE_UP, *evaluation.notes))
     if form in (Format.JSON, Format.NL):
         emit([evaluation.to_dict()], form)
     elif form is Format.TABLE:
@@ -284,6 +289,12 @@ def _pairs(texts: Sequence[str] | None, option: str, form: str) -> Iterator[tupl
         if not name or not value:
             raise typer.BadParameter(f"{text!r} is not {form}", param_hint=option)
         yield name, value
+
+
+def _simulated(log: Path) -> bool:
+    """Whether a log is one that 'musicu simulate' wrote."""
+    with open(log, "rb") as file:
+        return b"simulated" in file.readline().rstrip().split(b",")
 
 
 def _provenance() -> dict[str, str]:

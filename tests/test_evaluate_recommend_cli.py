@@ -66,6 +66,20 @@ def test_a_whole_test_writes_table_rows_json_and_report(
     assert float(rows[0]["value"]) == found["scores"][0]["value"]
 
 
+def test_simulated_listening_is_never_reported_as_real(
+    run_cli: RunCli, tables: Tables, tmp_path: Path
+) -> None:
+    log, page = tmp_path / "plays.csv", tmp_path / "report.html"
+    head, *rows = tables["plays"].read_text().splitlines()
+    log.write_text("\n".join([f"{head},simulated", *(f"{row},simulated" for row in rows)]))
+    command = ["evaluate", "recommend", log, "--items", tables["items"], "--seeds", "1"]
+    done = run_cli(*command, "--column", "who=artist", "--folds", "2", "--report", page)
+    assert done.returncode == 0, done.stderr
+    told = "The listening is simulated: no figure here says anything of people."
+    assert told in done.stderr.splitlines()
+    assert told in page.read_text(encoding="utf-8")
+
+
 def test_given_folds_and_days_are_protocols_too(run_cli: RunCli, tables: Tables) -> None:
     command = ["evaluate", "recommend", tables["plays"], "--items", tables["items"]]
     command += ["--column", "who=artist", "--seeds", "1"]
