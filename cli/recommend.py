@@ -167,9 +167,13 @@ def audience(
 ) -> None:
     """Show whom a track fits: listeners of a log, and artists whose listeners to address.
 
-    With --catalog the track may be a file that nobody has heard yet.
+    The track may be a file that nobody has heard yet: it is heard as the catalog's tracks were.
     """
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    if catalog is None and os.path.isfile(item):
+        from musicu.store import catalog_path
+
+        catalog = catalog_path()
     stock = load_stock(recommender, catalog)
     new = catalog is not None and os.path.isfile(item) and not stock.names.find(item, folder=".")
     asked = _hear(catalog, item) if new else stock.names.one(item, folder=".")
