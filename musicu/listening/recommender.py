@@ -162,9 +162,9 @@ class Recommender(Scorer):
             found = propose(self, listener, sources=self.sources)
         else:
             found = {self.items.position(id): ("asked",) for id in candidates}
-        if not again:
-            for row in listener.played.tolist():
-                found.pop(row, None)
+        played = listener.played[:0] if again else listener.played
+        for row in played.tolist():
+            found.pop(row, None)
         at = np.array(sorted(found), dtype=np.intp)
         scores = self._rank(listener, at)
         rules = {
@@ -179,20 +179,19 @@ class Recommender(Scorer):
         for most in (_PLACED * n, len(at)):
             top = self._top(at, scores, most)
             whole = len(top) == len(at)
-            if no_versions and not again:
-                top = top[~self._songs_of(listener.played, at[top])]
-            placed, notes = self._placed(at[top], scores[top], n, rules)
+            songs = None
+            if no_versions:
+                both = versions(self.items.take(np.concatenate([played, at[top]])))
+                before, songs = np.split(both, [len(played)])
+                fresh = ~np.isin(songs, before)
+                top, songs = top[fresh], songs[fresh]
+            placed, notes = self._placed(at[top], scores[top], songs, n, rules)
             if len(placed) >= n or whole:
                 break
         rows = at[top[[place.position for place in placed]]] if placed else at[:0]
         return Recommendations(
             explained(self, self.ranker, listener, rows, placed, found), notes=notes
         )
-
-    def _songs_of(self, played: Positions, at: Positions) -> NDArray[np.bool_]:
-        """Tell which items are versions of what was played."""
-        song = versions(self.items.take(np.concatenate([played, at])))
-        return np.isin(song[len(played) :], song[: len(played)])
 
     def _top(self, at: Positions, scores: Floats, most: int) -> Positions:
         """Return rows of the best candidates, and of the best new ones, for which room is kept."""
@@ -201,7 +200,12 @@ class Recommender(Scorer):
         return np.union1d(order[:most], new[:most])
 
     def _placed(
-        self, at: Positions, scores: Floats, n: int, rules: Mapping[str, Any]
+        self,
+        at: Positions,
+        scores: Floats,
+        songs: NDArray[np.int64] | None,
+        n: int,
+        rules: Mapping[str, Any],
     ) -> tuple[list[Placed], list[str]]:
         chosen, rows = self.items.take(at), self.vectors.take(at)
         # Likeness spans what the scores span, so that both count.
@@ -213,8 +217,8 @@ class Recommender(Scorer):
             kinds["artists"] = [artist_names(item) for item in chosen]
         if rules["max_per_album"] is not None:
             kinds["albums"] = [self.album(int(i)) for i in at]
-        if rules["no_versions"] and len(at):
-            kinds["versions"] = versions(chosen)
+        if songs is not None:
+            kinds["versions"] = songs
         if rules["popularity_weight"]:
             kinds["popularity"] = self._popularity()[at]
         return rerank(scores, n=n, **kinds, **rules)
