@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicu.cli.listening import Duplicates, Repeats, SaltFile, Unknown, matched_log
+from musicu.cli.listening import (
+    Duplicates,
+    Repeats,
+    SaltFile,
+    Unknown,
+    catalog_stock,
+    matched_log,
+)
 from musicu.cli.options import Catalog, Quiet, say
 
 if TYPE_CHECKING:
@@ -79,7 +86,7 @@ def fit(
 
     check_folder(out, force=force)
     known, names = (
-        _from_catalog(catalog) if items is None else _from_table(items, column or [], audio, quiet)
+        catalog_stock(catalog) if items is None else _from_table(items, column or [], audio, quiet)
     )
     interactions = matched_log(
         log,
@@ -103,19 +110,6 @@ def fit(
         recommender.learn_ranking()
     recommender.save(out, force=force)
     say(f"{out}: musicu recommend --recommender {shlex.quote(str(out))} ITEM", quiet=quiet)
-
-
-def _from_catalog(catalog: Path | None) -> tuple["Items", "ItemNames"]:
-    from musicu.catalog import Catalog as Opened
-    from musicu.errors import CatalogError
-    from musicu.items.library import catalog_items
-    from musicu.listening.matching import catalog_names
-
-    with Opened(catalog, create=False) as opened:
-        tracks = catalog_items(opened)
-        if not len(tracks):
-            raise CatalogError(f"{opened.info().path}: no tracks yet; 'musicu embed FOLDER'")
-        return tracks, catalog_names(opened, tracks)
 
 
 def _from_table(

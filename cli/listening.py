@@ -12,6 +12,7 @@ import typer
 from musicu.cli.options import say
 
 if TYPE_CHECKING:
+    from musicu.items.item import Items
     from musicu.listening.interactions import Interactions
     from musicu.listening.matching import ItemNames
     from musicu.listening.recommender import Recommender
@@ -24,6 +25,7 @@ __all__ = [
     "Saved",
     "Stock",
     "Unknown",
+    "catalog_stock",
     "load_stock",
     "matched_log",
     "salt",
@@ -92,6 +94,20 @@ class Stock:
         """Return what to call an item whose title may be unknown."""
         path = self.names.path(id)
         return written or (Path(path).stem if path else id)
+
+
+def catalog_stock(catalog: Path | None) -> tuple["Items", "ItemNames"]:
+    """Read a catalog's tracks, of which there must be some, and what they go by."""
+    from musicu.catalog import Catalog as Opened
+    from musicu.errors import CatalogError
+    from musicu.items.library import catalog_items
+    from musicu.listening.matching import catalog_names
+
+    with Opened(catalog, create=False) as opened:
+        tracks = catalog_items(opened)
+        if not len(tracks):
+            raise CatalogError(f"{opened.info().path}: no tracks yet; 'musicu embed FOLDER'")
+        return tracks, catalog_names(opened, tracks)
 
 
 def load_stock(folder: Path, catalog: Path | None, where: str | None = None) -> Stock:

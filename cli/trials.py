@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicu.cli.listening import Duplicates, Repeats, SaltFile, Unknown, matched_log
+from musicu.cli.listening import (
+    Duplicates,
+    Repeats,
+    SaltFile,
+    Unknown,
+    catalog_stock,
+    matched_log,
+)
 from musicu.cli.options import Catalog, Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
 
 if TYPE_CHECKING:
@@ -240,18 +247,10 @@ def _items(
 ) -> tuple["Items", "ItemNames", "Source | None"]:
     from musicu.items.sources import parse_schema, read_items
     from musicu.items.vectors import join_vectors, read_vectors
-    from musicu.listening.matching import ItemNames, catalog_names
+    from musicu.listening.matching import ItemNames
 
     if items is None:
-        from musicu.catalog import Catalog as Opened
-        from musicu.errors import CatalogError
-        from musicu.items.library import catalog_items
-
-        with Opened(catalog, create=False) as opened:
-            tracks = catalog_items(opened)
-            if not len(tracks):
-                raise CatalogError(f"{opened.info().path}: no tracks yet; 'musicu embed FOLDER'")
-            return tracks, catalog_names(opened, tracks), None
+        return *catalog_stock(catalog), None
     source = read_items(items, schema=parse_schema(columns))
     if source.ignored:
         say(f"columns not used as content: {', '.join(source.ignored)}", quiet=quiet)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import ModelError
+from musicu.folders import written_whole
 from musicu.mel import FrontEnd
 
 __all__ = [
@@ -336,19 +337,14 @@ def install_model(folder: str | os.PathLike[str]) -> Model:
     target = user_models() / model.id
     if target.resolve() == model.folder.resolve():
         return model
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{model.id}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    for file in (*_FILES, *(["tags.npz"] if model.tags else ())):
-        shutil.copyfile(model.folder / file, fresh / file)
     # Pins the weights even where the author left the hashes out.
     config = {**_read_config(model.folder), "sha256": model.sha256}
     if model.tags:
         config["tags_sha256"] = model.tags_sha256
-    (fresh / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
+    with written_whole(target) as fresh:
+        for file in (*_FILES, *(["tags.npz"] if model.tags else ())):
+            shutil.copyfile(model.folder / file, fresh / file)
+        (fresh / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     return Model.load(target)
 
 

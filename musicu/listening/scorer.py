@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from musicu.errors import MetadataError
 from musicu.items.fusion import ItemVectors
 from musicu.listening.places import LISTENING_WEIGHTS, Places
-from musicu.listening.taste import Interests, find_interests, history_weights
+from musicu.listening.taste import Interests, find_interests, history_weights, shares
 from musicu.names import normalize_name
 
 __all__ = ["LISTENING_WEIGHTS", "History", "Listener", "Scorer"]
@@ -195,9 +195,7 @@ class Scorer(Places):
         interests, liking = self._interests(rows, weights), np.zeros(len(played))
         toward = np.zeros(self.vectors.dim, dtype=np.float32)
         if interests is not None:
-            # A small interest is heard, but not like a large one.
-            share = np.sqrt(interests.mass)
-            liking = share / share.sum() @ interests.rows
+            liking = shares(interests.mass) @ interests.rows
             toward = rows.query(liking) - self.common
         taste = self.gain[self._sample] * self._sampled.scores(toward)
         scale = _deviation(place, float(np.abs(place).max())), _deviation(taste, 1.0)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import uuid
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import CatalogError, MusicuError
+from musicu.folders import written_whole
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.listening.factors import Factors
@@ -52,9 +51,6 @@ def save(
 ) -> None:
     """Write a recommender, whole or not at all; see :meth:`Recommender.save`."""
     check_folder(folder, force=force)
-    target = Path(os.path.abspath(folder))
-    mark = uuid.uuid4().hex[:8]
-    draft, before = (target.with_name(f".{target.name}.{mark}.{end}") for end in ("tmp", "old"))
     factors = scorer.factors
     about = {
         "musicu_recommender": _FORMAT,
@@ -64,37 +60,30 @@ def save(
         "regularization": factors.regularization,
         "ranker": ranker and ranker.to_dict(),
     }
+    arrays: dict[str, Any] = {
+        "audio": scorer.items.audio,
+        "listeners": scorer.listeners,
+        "factors": factors.items,
+    }
+    arrays |= {_MAP + key.hex(): learned for key, learned in scorer.projection.maps.items()}
     try:
-        draft.mkdir(parents=True)
-        (draft / "recommender.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-        with open(draft / "items.jsonl", "w", encoding="utf-8", errors="surrogateescape") as file:
-            for item in scorer.items:
-                row = {
-                    "id": item.id,
-                    "metadata": item.metadata.to_dict(),
-                    "descriptors": dict(item.descriptors),
-                    "tag_weights": dict(item.tag_weights),
-                }
-                file.write(json.dumps(row) + "\n")
-        scorer.fusion.save(draft / "fusion.npz")
-        arrays: dict[str, Any] = {
-            "audio": scorer.items.audio,
-            "listeners": scorer.listeners,
-            "factors": factors.items,
-        }
-        arrays |= {_MAP + key.hex(): learned for key, learned in scorer.projection.maps.items()}
-        with open(draft / "arrays.npz", "wb") as stream:
-            np.savez_compressed(stream, **arrays)
-        if target.exists():
-            os.replace(target, before)
-        os.replace(draft, target)
+        with written_whole(folder) as draft:
+            (draft / "recommender.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+            items = draft / "items.jsonl"
+            with open(items, "w", encoding="utf-8", errors="surrogateescape") as file:
+                for item in scorer.items:
+                    row = {
+                        "id": item.id,
+                        "metadata": item.metadata.to_dict(),
+                        "descriptors": dict(item.descriptors),
+                        "tag_weights": dict(item.tag_weights),
+                    }
+                    file.write(json.dumps(row) + "\n")
+            scorer.fusion.save(draft / "fusion.npz")
+            with open(draft / "arrays.npz", "wb") as stream:
+                np.savez_compressed(stream, **arrays)
     except OSError as error:
         raise CatalogError(f"{folder}: {error.strerror or 'cannot be written'}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-        if before.exists() and not target.exists():
-            os.replace(before, target)
-        shutil.rmtree(before, ignore_errors=True)
 
 
 def load(

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from musicu.errors import MusicuError
 
-__all__ = ["Interests", "find_interests", "history_weights", "score_interests", "spoke"]
+__all__ = ["Interests", "find_interests", "history_weights", "score_interests", "shares", "spoke"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
@@ -204,6 +204,20 @@ def spoke(interests: Interests, m: int, similarities: ArrayLike) -> Floats:
         Their sum is the item's score: its dot product with the interest's center.
     """
     return np.asarray(interests.rows[m] * np.asarray(similarities), dtype=np.float64)
+
+
+def shares(mass: ArrayLike) -> Floats:
+    """Return how much each interest counts: with the square root of its mass; sums to 1.
+
+    A small interest is heard, but not like a large one.
+
+    Parameters
+    ----------
+    mass : array-like [shape=(m,)]
+        From :class:`Interests`.
+    """
+    weight = np.sqrt(np.asarray(mass, dtype=np.float64))
+    return np.asarray(weight / weight.sum())
 
 
 def score_interests(scores: ArrayLike, mass: ArrayLike) -> tuple[Floats, Integers]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
-import uuid
 from pathlib import Path
 
 from musicu.errors import MusicuError
+from musicu.folders import written_whole
 from musicu.release.page import render_page
 from musicu.release.results import ReleaseReport
 
@@ -47,33 +46,22 @@ def write_report(
     """
     target = Path(os.path.abspath(folder))
     check_folder(target)
-    mark = uuid.uuid4().hex[:8]
-    draft = target.with_name(f".{target.name}.{mark}.tmp")
-    before = target.with_name(f".{target.name}.{mark}.old")
     page = render_page(report, folder=target if players else None)
+    rows = report.rows()
     try:
-        draft.mkdir(parents=True)
-        (draft / "report.html").write_text(page, encoding="utf-8", errors="replace")
-        with open(draft / "report.json", "w", encoding="utf-8") as file:
-            json.dump(report.to_dict(), file, indent=1)
-            file.write("\n")
-        rows = report.rows()
-        with open(
-            draft / "report.csv", "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file:
-            table = csv.DictWriter(file, rows[0], lineterminator="\n")
-            table.writeheader()
-            table.writerows(rows)
-        if target.exists():
-            os.replace(target, before)
-        os.replace(draft, target)
+        with written_whole(target) as draft:
+            (draft / "report.html").write_text(page, encoding="utf-8", errors="replace")
+            with open(draft / "report.json", "w", encoding="utf-8") as file:
+                json.dump(report.to_dict(), file, indent=1)
+                file.write("\n")
+            with open(
+                draft / "report.csv", "w", encoding="utf-8", errors="surrogateescape", newline=""
+            ) as file:
+                table = csv.DictWriter(file, rows[0], lineterminator="\n")
+                table.writeheader()
+                table.writerows(rows)
     except OSError as error:
-        if before.exists() and not target.exists():
-            os.replace(before, target)
         raise MusicuError(f"{folder}: {error.strerror or 'cannot be written'}") from error
-    finally:
-        for left in (draft, before):
-            shutil.rmtree(left, ignore_errors=True)
     return [target / name for name in REPORT_FILES]
 
 
