@@ -1,21 +1,24 @@
 # make demo   installs, synthesizes a small catalog, embeds it, asks for tracks like a new release,
-#             and writes a report on it: demo/report/report.html
+#             and writes a report on it: demo/report/report.html; says how to look around in it
 # make test   installs everything the tests need, runs all checks
 # make evaluate MUSICU_DATA=... TEACHERS=... MODELS='work/fold{fold} musicu-2 musicu-2-free musicu-1'
 #             how good encoders are, see recipes/README.md
 # make coldstart MUSICU_DATA=...
 #             how well new artists find their listeners, see docs/recommend.md
+# make page   builds the service's page anew from page/ (needs Node 20; users do not)
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test bench evaluate coldstart clean
+.PHONY: demo test bench evaluate coldstart page clean
 
 demo: .venv/core
 	$(BIN)/python fixtures/make_demo.py $(DEMO)
 	$(BIN)/musicu embed $(DEMO)/music --describe --catalog $(DEMO)/catalog.db
 	$(BIN)/musicu similar $(DEMO)/new_release.flac -n 8 --catalog $(DEMO)/catalog.db
 	$(BIN)/musicu release $(DEMO)/new_release.flac --catalog $(DEMO)/catalog.db --out $(DEMO)/report
+	@echo
+	@echo "To look around and listen: $(BIN)/musicu serve --catalog $(DEMO)/catalog.db"
 
 test: .venv/dev
 	$(BIN)/ruff check .
@@ -55,8 +58,11 @@ coldstart: .venv/dev
 	$(BIN)/musicu evaluate recommend $(WORK)/tagged.csv --items $(WORK)/tagged_artists.csv \
 	    --unknown keep --protocol time --since 2010-01-01 --seeds 1 --report $(WORK)/time.html
 
+page:
+	cd page && npm ci --silent && npm run --silent build
+
 clean:
-	rm -rf .venv build dist *.egg-info $(DEMO) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist page/node_modules *.egg-info $(DEMO) .mypy_cache .pytest_cache .ruff_cache
 
 # musicu needs Python 3.11 or later; PYTHON=python3.12 names another one than the default.
 .venv/bin/python:
@@ -65,9 +71,9 @@ clean:
 	$(BIN)/pip install --quiet --upgrade pip
 
 .venv/core: .venv/bin/python pyproject.toml
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet --editable '.[serve]'
 	touch $@
 
 .venv/dev: .venv/core pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[dev,parquet,train]'
+	$(BIN)/pip install --quiet --editable '.[dev,parquet,serve,train]'
 	touch $@

@@ -32,10 +32,14 @@ def _register() -> None:
         catalog,
         evaluate,
         fit,
+        journey,
+        mix,
         models,
+        monitor,
         quality,
         recommend,
         release,
+        serve,
         simulate,
         tags,
         train,
@@ -43,10 +47,14 @@ def _register() -> None:
 
     app.command()(tags.tags)
     app.command()(tags.find)
+    app.command()(mix.mix)
+    app.command()(journey.journey)
     app.command()(fit.fit)
     app.command()(recommend.recommend)
     app.command()(recommend.audience)
     app.command()(release.release)
+    app.command()(serve.serve)
+    app.command()(monitor.monitor)
     app.command()(quality.check)
     app.command()(simulate.simulate)
     app.add_typer(catalog.app, name="catalog")

@@ -56,7 +56,11 @@ class Analysis:
 
 
 def analyze(
-    path: str | os.PathLike[str], encoder: Encoder | None = None, *, describe: bool = False
+    path: str | os.PathLike[str],
+    encoder: Encoder | None = None,
+    *,
+    describe: bool = False,
+    longest: float | None = None,
 ) -> Analysis:
     """Decode a file once; identify, embed and describe it on the way.
 
@@ -68,11 +72,13 @@ def analyze(
         Embed with this one.
     describe : bool
         Compute descriptors too.
+    longest : float > 0 or None
+        Refuse a file as soon as more seconds than these were decoded; None is no limit.
 
     Raises
     ------
     AudioError
-        Nothing can be read, or all is silence.
+        Nothing can be read, all is silence, or it is longer than allowed.
     """
     from musicu.descriptors import Describer
     from musicu.loudness import LoudnessMeter
@@ -93,6 +99,9 @@ def analyze(
 
     stream = AudioStream(path, sr=sr, tap=measure if describe else None)
     for block in stream:
+        # What was decoded counts: a header may claim anything, and an hour of silence is 100 kB.
+        if longest is not None and stream.seconds > longest:
+            raise AudioError(stream.path, f"longer than {longest:g} s")
         if embedder:
             embedder.push(block)
         if describer:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from musicu.errors import MusicuError
 
-__all__ = ["PlaylistEntry", "read_m3u8", "write_m3u8"]
+__all__ = ["PlaylistEntry", "read_m3u8", "render_m3u8", "write_m3u8"]
 
 # Line breaks, and what no path on disk decodes to (0xdc80 to 0xdcff are bytes that are not UTF-8).
 _UNFIT = re.compile("[\r\n\0\ud800-\udc7f\udd00-\udfff]")
@@ -34,14 +34,53 @@ class PlaylistEntry:
     duration: float | None = None
 
 
-def write_m3u8(
-    target: str | os.PathLike[str], entries: Iterable[PlaylistEntry]
-) -> list[PlaylistEntry]:
-    """Write a playlist: whole, or not at all.
+def render_m3u8(
+    entries: Iterable[PlaylistEntry],
+    folder: str | os.PathLike[str] | None,
+    *,
+    title: str | None = None,
+) -> tuple[bytes, list[PlaylistEntry]]:
+    """Render a playlist.
 
     Paths are relative to the playlist's folder (absolute on another drive), never ``file://`` and
     never %-encoded, since players and servers disagree about both. A name that is not UTF-8 is
     written as the bytes it has on disk. An unknown duration is -1.
+
+    Parameters
+    ----------
+    entries : iterable of PlaylistEntry
+    folder : str, os.PathLike or None
+        Where the playlist will lie; None leaves paths as they are.
+    title : str, optional
+        What the playlist is called.
+
+    Returns
+    -------
+    bytes
+        The playlist.
+    list of PlaylistEntry
+        The entries that m3u8 cannot hold and that were left out: a path with a line break, or one
+        that no file can have (empty, with a null character or half a surrogate pair).
+    """
+    start = None if folder is None else os.path.abspath(os.fspath(folder))
+    lines = [b"#EXTM3U"]
+    if title:
+        lines.append(f"#PLAYLIST:{_one_line(title)}".encode("utf-8", "replace"))
+    unfit = []
+    for entry in entries:
+        if not entry.path or _UNFIT.search(entry.path):
+            unfit.append(entry)
+            continue
+        path = entry.path if start is None else _relative(entry.path, start)
+        lines.append(_info(entry).encode("utf-8", "replace"))
+        lines.append(path.encode("utf-8", "surrogateescape"))
+    return b"\n".join(lines) + b"\n", unfit
+
+
+def write_m3u8(
+    target: str | os.PathLike[str], entries: Iterable[PlaylistEntry]
+) -> list[PlaylistEntry]:
+    """Write a playlist as :func:`render_m3u8` renders it: whole, or not at all.
 
     Parameters
     ----------
@@ -52,8 +91,7 @@ def write_m3u8(
     Returns
     -------
     list of PlaylistEntry
-        The entries that m3u8 cannot hold and that were left out: a path with a line break, or one
-        that no file can have (empty, with a null character or half a surrogate pair).
+        The entries that m3u8 cannot hold and that were left out.
 
     Raises
     ------
@@ -62,20 +100,13 @@ def write_m3u8(
     """
     name = os.fspath(target)
     folder = os.path.dirname(os.path.abspath(name))
-    unfit = []
+    text, unfit = render_m3u8(entries, folder)
     # Beside the target, since only within one file system is replacing a single step; not by
     # tempfile, whose files nobody else may read.
     draft = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
     try:
         with open(draft, "xb") as file:
-            file.write(b"#EXTM3U\n")
-            for entry in entries:
-                if not entry.path or _UNFIT.search(entry.path):
-                    unfit.append(entry)
-                    continue
-                path = _relative(entry.path, folder)
-                file.write(_info(entry).encode("utf-8", "replace") + b"\n")
-                file.write(path.encode("utf-8", "surrogateescape") + b"\n")
+            file.write(text)
         os.replace(draft, name)
     except OSError as error:
         raise MusicuError(f"{name}: {error.strerror or 'cannot be written'}") from error
@@ -110,7 +141,11 @@ def _info(entry: PlaylistEntry) -> str:
     seconds = -1 if unknown else round(entry.duration or 0.0)
     title = entry.title or os.path.splitext(os.path.basename(entry.path))[0]
     name = f"{entry.artist} - {title}" if entry.artist else title
-    return f"#EXTINF:{seconds}," + re.sub(r"[\r\n]+", " ", name)
+    return f"#EXTINF:{seconds},{_one_line(name)}"
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"[\r\n]+", " ", text)
 
 
 def _relative(path: str, folder: str) -> str:

@@ -45,7 +45,10 @@ class WorkerSettings:
     model : str or None
         Folder of the model to embed with; None does not embed.
     describe : bool
-        Whether to compute descriptors.
+        Whether to compute descriptors, where a request does not say.
+    longest : float > 0 or None
+        Seconds of audio a file may hold; one that turns out longer while it is decoded is refused,
+        whatever its header says. None is no limit.
     timeout : float > 0
         Seconds a file may take.
     memory : int
@@ -56,6 +59,7 @@ class WorkerSettings:
 
     model: str | None
     describe: bool = False
+    longest: float | None = None
     timeout: float = 300.0
     memory: int = 4 << 30
     nice: int = 0
@@ -81,9 +85,38 @@ class Worker:
         self._over = False
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
 
-    def analyze(self, path: str) -> dict[str, Any]:
-        """Analyze a file: the fields of :class:`musicu.analyze.Analysis`, or ``error``: why not."""
-        answer = self._call({"path": path, "identify": False})
+    @property
+    def running(self) -> bool:
+        """Whether there is a process that can answer at once."""
+        return self._process is not None and self._process.poll() is None
+
+    def warm(self) -> None:
+        """Start the process now, if it does not run, so that the next request need not wait.
+
+        Raises
+        ------
+        MusicuError
+            It cannot start, or the worker was closed.
+        """
+        self._running_process()
+
+    def analyze(self, path: str, *, describe: bool | None = None) -> dict[str, Any]:
+        """Analyze a file.
+
+        Parameters
+        ----------
+        path : str
+            The file.
+        describe : bool or None
+            Whether to compute descriptors; None is what the settings say.
+
+        Returns
+        -------
+        dict
+            The fields of :class:`musicu.analyze.Analysis`, or ``error``: why not.
+        """
+        wanted = self.settings.describe if describe is None else describe
+        answer = self._call({"path": path, "identify": False, "describe": wanted})
         if answer.get("vector"):
             answer["vector"] = np.frombuffer(base64.b64decode(answer["vector"]), dtype=np.float32)
         return answer
@@ -106,7 +139,7 @@ class Worker:
         self._stderr.close()
 
     def _call(self, request: dict[str, Any]) -> dict[str, Any]:
-        process = self._process or self._start()
+        process = self._running_process()
         assert process.stdin and process.stdout
         late = threading.Event()
 
@@ -131,6 +164,12 @@ class Worker:
         if late.is_set():
             return {"error": f"took longer than {self.settings.timeout:g} s"}
         return {"error": f"the decoder crashed ({cause})"}
+
+    def _running_process(self) -> subprocess.Popen[str]:
+        # One that ended while it had nothing to do is not the next file's fault.
+        if self._process is not None and self._process.poll() is not None:
+            self._bury()
+        return self._process or self._start()
 
     def _start(self) -> subprocess.Popen[str]:
         self._stderr.seek(0)

@@ -18,10 +18,15 @@ from collections.abc import Callable
 from typing import Any
 
 from musicu.errors import AudioError
+from musicu.metadata import Metadata
 
 __all__ = ["main", "serve"]
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
+
+# A tag may hold as much as its file. What is longer than this is no title and no list of artists,
+# and would be carried through every answer.
+_LONGEST_TEXT, _LONGEST_VALUE, _MOST_VALUES = 10_000, 1_000, 100
 
 
 def main() -> None:
@@ -89,8 +94,8 @@ def _answer(request: dict[str, Any], encoder: Any, settings: dict[str, Any]) -> 
     path = request["path"]
     try:
         if request["identify"]:
-            return {"id": identify(path), "metadata": read_tags(path).to_dict()}
-        result = analyze(path, encoder, describe=settings["describe"])
+            return {"id": identify(path), "metadata": _within_reason(read_tags(path))}
+        result = analyze(path, encoder, describe=request["describe"], longest=settings["longest"])
     except AudioError as error:
         return {"error": error.reason}
     except MemoryError:
@@ -104,11 +109,23 @@ def _answer(request: dict[str, Any], encoder: Any, settings: dict[str, Any]) -> 
         "sr": result.sr,
         "channels": result.channels,
         "problem": result.problem,
-        "metadata": result.metadata.to_dict(),
+        "metadata": _within_reason(result.metadata),
         "descriptors": result.descriptors,
         "vector": (
             None if result.vector is None else base64.b64encode(result.vector.tobytes()).decode()
         ),
+    }
+
+
+def _within_reason(metadata: Metadata) -> dict[str, Any]:
+    """Return the fields that are present, cut where they are too long to be what they are for."""
+    return {
+        name: [text[:_LONGEST_VALUE] for text in value[:_MOST_VALUES]]
+        if isinstance(value, list)
+        else value[:_LONGEST_TEXT]
+        if isinstance(value, str)
+        else value
+        for name, value in metadata.to_dict().items()
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import struct
 import subprocess
 import sys
@@ -348,6 +349,63 @@ def test_lists_of_files_are_not_followed(text: str, suffix: str, tmp_path: Path)
     path = tmp_path / f"list{suffix}"
     path.write_text(text.format(other="other.wav"))
     assert "not readable as audio" in reason(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\n{url}\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile '{url}'\n",
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
+        '<AdaptationSet mimeType="audio/mp4"><Representation id="1"><BaseURL>{url}</BaseURL>'
+        "</Representation></AdaptationSet></Period></MPD>",
+        '<asx version="3.0"><entry><ref href="{url}"/></entry></asx>',
+        "[Reference]\r\nRef1={url}\r\n",
+    ],
+    ids=["hls", "ffconcat", "dash", "asx", "asf"],
+)
+@pytest.mark.parametrize("head", [b"", b"ID3\x04\0\0\0\0\0\x0a" + bytes(10)], ids=["", "id3"])
+def test_no_address_is_called(text: str, head: bytes, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        for suffix in (".mp3", ".m3u8", ".mpd"):
+            path = tmp_path / f"list{suffix}"
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/x.ts"
+            path.write_bytes(head + text.format(url=url).encode())
+            assert "not readable as audio" in reason(path)
+        with pytest.raises(BlockingIOError):  # nobody has called
+            server.accept()
+
+
+def _outsourced(path: Path, other: Path) -> bytes:
+    """Return an mp4 file whose audio, by its data reference, lies in another file."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"dref") - 4
+    size = int.from_bytes(content[at : at + 4], "big")
+    name = os.fsencode(other)
+    name += b"\0" * (len(name) % 2)
+    # A Macintosh alias record: volume, file name, levels from and to, then the path, type 2.
+    alias = bytes(10) + b"\x01v".ljust(28, b"\0") + bytes(12) + b"\x01f".ljust(64, b"\0")
+    alias += bytes(16) + struct.pack(">hh", 1, 1) + bytes(16)
+    alias += struct.pack(">HH", 2, len(name)) + name + struct.pack(">HH", 0xFFFF, 0)
+    entry = struct.pack(">I4sI", 12 + len(alias), b"alis", 0) + alias
+    box = struct.pack(">I4sII", 16 + len(entry), b"dref", 0, 1) + entry
+    content[at : at + size] = box
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"dinf"):
+        start = content.index(name) - 4
+        grown = int.from_bytes(content[start : start + 4], "big") + len(box) - size
+        content[start : start + 4] = grown.to_bytes(4, "big")
+    return bytes(content)
+
+
+def test_audio_that_lies_in_another_file_is_not_fetched(tmp_path: Path) -> None:
+    other, path = tmp_path / "other.m4a", tmp_path / "list.m4a"
+    write(other, sine(44100, 2.0), 44100, "m4a")
+    path.write_bytes(_outsourced(other, other))
+    allowed = {"enable_drefs": "1", "use_absolute_path": "1"}
+    with av.open(str(path), options=allowed) as container:  # it would be, were FFmpeg told so
+        assert sum(frame.samples for frame in container.decode(audio=0)) > 80_000
+    assert reason(path)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicu.errors import MusicuError
-from musicu.playlist import PlaylistEntry, read_m3u8, write_m3u8
+from musicu.playlist import PlaylistEntry, read_m3u8, render_m3u8, write_m3u8
 
 
 def test_the_text_is_extended_m3u_with_plain_relative_paths(tmp_path: Path) -> None:
@@ -106,3 +106,22 @@ def test_files_that_cannot_be_opened_are_named(tmp_path: Path) -> None:
 def test_lists_of_other_programs_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.m3u8").write_bytes(b"\xef\xbb\xbf#EXTM3U\r\n\r\nb/c.mp3\r\n/abs.mp3")
     assert read_m3u8(tmp_path / "a.m3u8") == [str(tmp_path / "b" / "c.mp3"), "/abs.mp3"]
+
+
+def test_what_is_rendered_is_what_is_written(tmp_path: Path) -> None:
+    entries = [PlaylistEntry(str(tmp_path / "b" / "c.mp3"), "C", "Alba", 3.4), PlaylistEntry("")]
+    text, unfit = render_m3u8(entries, tmp_path)
+    assert unfit == write_m3u8(tmp_path / "a.m3u8", entries) == [PlaylistEntry("")]
+    assert text == (tmp_path / "a.m3u8").read_bytes()
+
+
+def test_without_a_folder_paths_stay_what_they_are() -> None:
+    text, _ = render_m3u8([PlaylistEntry("/music/b/c.mp3", "C")], None)
+    assert text.decode().splitlines()[-1] == "/music/b/c.mp3"
+
+
+def test_a_title_is_one_line_of_the_playlist(tmp_path: Path) -> None:
+    text, _ = render_m3u8([PlaylistEntry("/a.mp3")], "/", title="Late\nnight\r\n#EXTM3U")
+    assert text.decode().splitlines()[:2] == ["#EXTM3U", "#PLAYLIST:Late night #EXTM3U"]
+    (tmp_path / "a.m3u8").write_bytes(text)
+    assert read_m3u8(tmp_path / "a.m3u8") == [str(tmp_path / "a.mp3")]

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from audio import sine, write
 from conftest import RunCli, Shelf
 
 from musicu.errors import AudioError, MusicuError
@@ -23,7 +25,7 @@ from musicu.analyze import Analysis
 from musicu.errors import AudioError
 from musicu.metadata import Metadata
 
-def analyze(path, encoder, *, describe):
+def analyze(path, encoder, *, describe, longest):
     name = os.path.basename(path)
     if name == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -47,7 +49,7 @@ def analyze(path, encoder, *, describe):
         time.sleep(600 if name == "pid-busy" else 0)
     return Analysis(
         id="0" * 32, seconds=1.0, codec="test", sr=8000, channels=1, problem=None,
-        metadata=Metadata(title=name),
+        metadata=Metadata(title=name), descriptors={"asked": True} if describe else None,
     )
 
 musicu.analyze.analyze = analyze
@@ -241,6 +243,64 @@ def test_one_file_can_be_analyzed_in_isolation(original: Shelf, tmp_path: Path) 
     with pytest.raises(AudioError, match="empty file"):
         (tmp_path / "empty.wav").touch()
         analyze_isolated(str(tmp_path / "empty.wav"), _settings())
+
+
+def test_each_request_says_whether_to_describe(command: list[str]) -> None:
+    for default in (False, True):
+        worker = Worker(_settings(describe=default), command)
+        asked = [worker.analyze("x", describe=d)["descriptors"] for d in (True, False, None)]
+        assert asked == [{"asked": True}, None, {"asked": True} if default else None]
+        worker.close()
+
+
+def test_a_warm_worker_runs_before_it_is_asked(command: list[str]) -> None:
+    worker = Worker(_settings(), command)
+    assert not worker.running
+    worker.warm()
+    assert worker.running
+    worker.warm()
+    assert worker.analyze("x")["id"] == "0" * 32
+    worker.kill()
+    assert _wait(lambda: not worker.running)
+    with pytest.raises(MusicuError, match="closed"):
+        worker.warm()
+    worker.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_worker_that_ended_while_idle_is_started_again(
+    command: list[str], tmp_path: Path
+) -> None:
+    worker = Worker(_settings(), command)
+    worker.analyze(str(tmp_path / "pid-idle"))
+    pid = int((tmp_path / "pid-idle").read_text())
+    os.kill(pid, signal.SIGKILL)
+    assert _wait(lambda: not _alive(pid))
+    assert worker.analyze("after")["id"] == "0" * 32
+    worker.close()
+
+
+def test_what_is_decoded_counts_as_long_and_not_what_a_header_claims(tmp_path: Path) -> None:
+    silence = np.zeros((1, 8000 * 60), dtype=np.float32)
+    write(tmp_path / "minute.flac", silence, 8000, "flac")
+    write(tmp_path / "minute.wav", silence, 8000)
+    write(tmp_path / "second.wav", sine(8000, 1.0), 8000)
+    # STREAMINFO's number of samples: the last 36 bits before the checksum of the audio.
+    content = bytearray((tmp_path / "minute.flac").read_bytes())
+    content[22:26] = (8000).to_bytes(4, "big")
+    (tmp_path / "modest.flac").write_bytes(content)
+    content = bytearray((tmp_path / "second.wav").read_bytes())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = (0xFFFFFF00).to_bytes(4, "little")
+    (tmp_path / "boasting.wav").write_bytes(content)
+    worker = Worker(_settings(longest=10.0))
+    for name in ("minute.flac", "minute.wav", "modest.flac"):
+        assert worker.analyze(str(tmp_path / name)) == {"error": "longer than 10 s"}, name
+    assert worker.analyze(str(tmp_path / "boasting.wav"))["seconds"] == pytest.approx(1.0, abs=0.1)
+    worker.close()
+    catalog_worker = Worker(_settings())
+    assert "silence" in catalog_worker.analyze(str(tmp_path / "minute.flac"))["error"]
+    catalog_worker.close()
 
 
 def test_workers_are_told_to_be_nice(command: list[str], tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Look around in a catalog: similar tracks, blends, journeys, a map; from one moment of it."""

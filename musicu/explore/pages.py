@@ -1,0 +1,177 @@
+"""What is held in memory of a catalog's tracks, some hundred at a time: cards, texts, numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import threading
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.names import normalize_name
+
+__all__ = ["MEASURES", "Names", "Page", "fold_text", "understand"]
+
+Array = NDArray[np.float32]
+
+# What a page keeps of the numbers known of its tracks.
+MEASURES = ("year", "tempo", "loudness", "onset_rate", "brightness")
+
+
+class Names:
+    """Numbers for names, given as the names come; of any number of threads one at a time."""
+
+    def __init__(self) -> None:
+        self._codes: dict[Any, int] = {}
+        self._written: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def artists(self, about: Mapping[str, Any]) -> tuple[int, ...]:
+        """Give the artists of metadata (as ``Metadata.to_dict``) their numbers, without repeats."""
+        names = about.get("artists") or ([about["artist"]] if about.get("artist") else [])
+        return tuple(dict.fromkeys(self._name(name) for name in names))
+
+    def album(self, about: Mapping[str, Any]) -> int:
+        """Give what tracks of one album share a number; -1 where no album is named."""
+        if about.get("mb_album"):
+            return self._code(about["mb_album"])
+        if not about.get("album"):
+            return -1
+        owner = about.get("album_artist") or about.get("artist") or ""
+        return self._code((self._name(about["album"]), self._name(owner)))
+
+    def _name(self, written: str) -> int:
+        code = self._written.get(written)
+        if code is None:
+            code = self._written[written] = self._code(("", normalize_name(written)))
+        return code
+
+    def _code(self, key: Any) -> int:
+        code = self._codes.get(key)
+        if code is None:
+            with self._lock:
+                code = self._codes.setdefault(key, len(self._codes))
+        return code
+
+
+@dataclass(eq=False)
+class Page:
+    """What is known of some tracks, by row number.
+
+    Attributes
+    ----------
+    digest : bytes
+        Of the text they were read from.
+    tracks : np.ndarray [shape=(n,), int64]
+        Row numbers.
+    ids, cards, artists, albums, texts
+        As in :class:`musicu.explore.snapshot.Snapshot`.
+    measures : np.ndarray [shape=(n, 5), float32]
+        The `MEASURES`; NaN where there is none.
+    genres, keys : list of (str or None)
+        First genre, and detected key.
+    vectors : np.ndarray [shape=(n, dim), float32]
+        Unit vectors; where they lie may change, what they are does not.
+    """
+
+    digest: bytes
+    tracks: NDArray[np.int64]
+    ids: list[str]
+    cards: list[bytes]
+    artists: list[tuple[int, ...]]
+    albums: NDArray[np.int32]
+    texts: list[str]
+    measures: Array
+    genres: list[str | None]
+    keys: list[str | None]
+    vectors: Array
+
+
+def fold_text(text: str) -> str:
+    """Bring a text to the form that is searched: without case and diacritics (NFKD)."""
+    if text.isascii():
+        return text.lower()
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(c for c in text if not unicodedata.combining(c))
+
+
+def understand(
+    text: str, digest: bytes, names: Names, tracks: NDArray[np.int64], vectors: Array
+) -> Page:
+    """Make a page of the text that SQLite wrote of its tracks.
+
+    Parameters
+    ----------
+    text : str
+        JSON lists, commas between them: the row numbers of a track and of its vector, id, seconds,
+        metadata, descriptors, and what else tells a change.
+    digest : bytes
+        Of the text.
+    names : Names
+        Numbers of artists and albums.
+    tracks : np.ndarray [shape=(n,), int64]
+    vectors : np.ndarray [shape=(n, dim), float32]
+        Row numbers and unit vectors, in any order; also of tracks that lie nowhere now.
+    """
+    # In the order of row numbers, in which SQLite need not have strung them together.
+    found = sorted(json.loads(f"[{text}]"))
+    own = np.array([row[0] for row in found], dtype=np.int64)
+    order = np.argsort(tracks)
+    at = order[np.searchsorted(tracks, own, sorter=order)]
+    every = [(row[2], row[3], row[4], row[5]) for row in found]
+    abouts = [about for _, _, about, _ in every]
+    return Page(
+        digest,
+        own,
+        [id for id, *_ in every],
+        [_card(*row) for row in every],
+        [names.artists(about) for about in abouts],
+        np.array([names.album(about) for about in abouts], dtype=np.int32),
+        [_text(about) for about in abouts],
+        np.array([_measures(about, heard) for *_, about, heard in every], dtype=np.float32),
+        [_name(next(iter(about.get("genres") or ()), None)) for about in abouts],
+        [_name(heard.get("key")) for *_, heard in every],
+        vectors[at],
+    )
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _card(id: str, seconds: float, about: dict[str, Any], heard: dict[str, Any]) -> bytes:
+    card = {
+        "id": id,
+        "title": about.get("title"),
+        "artist": about.get("artist"),
+        "album": about.get("album"),
+        "year": about.get("year"),
+        "genres": about.get("genres") or [],
+        "seconds": seconds,
+        "tempo": heard.get("tempo"),
+        "key": heard.get("key"),
+        "loudness": heard.get("loudness"),
+    }
+    try:
+        return _encode(card).encode()
+    except UnicodeEncodeError:  # half a character, from a tag that was not UTF-8
+        return json.dumps(card, separators=(",", ":")).encode()
+
+
+def _name(name: str | None) -> str | None:
+    """Keep one copy of a name that many tracks have."""
+    return name and sys.intern(name)
+
+
+def _text(about: dict[str, Any]) -> str:
+    return fold_text(" ".join(about[k] for k in ("artist", "title", "album") if about.get(k)))
+
+
+def _measures(about: dict[str, Any], heard: dict[str, Any]) -> list[float]:
+    values = (about.get("year"), *(heard.get(name) for name in MEASURES[1:]))
+    return [math.nan if value is None else value for value in values]

@@ -1,0 +1,1 @@
+"""Whether what comes in is what the catalog knows, and whether what goes out is varied."""

@@ -1,0 +1,258 @@
+"""Work that outlives a request: one job of a kind at a time, each on a thread of its own.
+
+Nothing here takes a path from a client. A scan looks again at the folders that the catalog knows;
+a map is drawn of the catalog that is served.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from musicu.catalog import Catalog
+from musicu.errors import MusicuError
+from musicu.ingest import Progress
+from musicu.service.problems import Refusal
+from musicu.service.status import Canceled, Report, Status, Work
+
+__all__ = ["Jobs", "catalog_work"]
+
+_KEPT = 50
+_CLOSING = 5.0  # seconds that a closing service waits for its jobs
+_NICE = 10  # requests come first
+
+
+class Jobs:
+    """Jobs of a few kinds, of each kind one at a time.
+
+    Parameters
+    ----------
+    kinds : mapping of str to callable
+        What each kind does: called with a :class:`Report` on a thread of the job's own, returns
+        the job's summary.
+
+    Attributes
+    ----------
+    listeners : int
+        How many clients follow a job; counted by those who serve them.
+    """
+
+    def __init__(self, kinds: Mapping[str, Work]) -> None:
+        self.listeners = 0
+        self._kinds = dict(kinds)
+        self._lock = threading.Lock()
+        self._reports: dict[str, Report] = {}
+        self._threads: list[threading.Thread] = []
+
+    def start(self, kind: str) -> Status:
+        """Start a job.
+
+        Raises
+        ------
+        Refusal
+            There is no such kind, or such a job is running; the refusal carries its ``id``.
+        """
+        if kind not in self._kinds:
+            raise Refusal(422, f"no jobs of kind {kind!r}: there are {', '.join(self._kinds)}")
+        with self._lock:
+            running = self._last(kind)
+            if running and not running.over:
+                raise Refusal(409, f"a {kind} is running already", id=running.id)
+            report = Report(Status(id=uuid.uuid4().hex[:12], kind=kind))
+            self._reports[report.status.id] = report
+            for old in list(self._reports)[:-_KEPT]:
+                if self._reports[old].status.over:
+                    del self._reports[old]
+            thread = threading.Thread(
+                target=_work, args=(self._kinds[kind], report), name=f"musicu-{kind}", daemon=True
+            )
+            self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
+            # Started under the lock, so that close() never meets a thread that is not.
+            thread.start()
+            return report.status
+
+    def all(self) -> list[Status]:
+        """Return the last 50 jobs, the newest first."""
+        with self._lock:
+            return [report.status for report in reversed(self._reports.values())]
+
+    def get(self, id: str) -> Status:
+        """Return a job.
+
+        Raises
+        ------
+        Refusal
+            There is no such job, or it was long ago.
+        """
+        return self._report(id).status
+
+    def last(self, kind: str) -> Status | None:
+        """Return the newest job of a kind, if there was one."""
+        with self._lock:
+            return self._last(kind)
+
+    def cancel(self, id: str) -> Status:
+        """Have a job stop; one that is over stays what it is.
+
+        Raises
+        ------
+        Refusal
+            There is no such job.
+        """
+        report = self._report(id)
+        report.cancel()
+        return report.status
+
+    def close(self) -> None:
+        """Cancel what is running, and wait a little for it to end."""
+        with self._lock:
+            reports, threads = list(self._reports.values()), self._threads
+        for report in reports:
+            report.cancel()
+        until = time.monotonic() + _CLOSING
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _last(self, kind: str) -> Status | None:
+        statuses = (report.status for report in reversed(self._reports.values()))
+        return next((status for status in statuses if status.kind == kind), None)
+
+    def _report(self, id: str) -> Report:
+        with self._lock:
+            if id in self._reports:
+                return self._reports[id]
+        raise Refusal(404, "there is no such job; the last 50 are kept")
+
+
+def _work(work: Work, report: Report) -> None:
+    """Do the work of a job, and say what became of it."""
+    report.change(state="running", started=_now())
+    over: dict[str, Any] = {"state": "failed", "message": "a fault of ours; the log says more"}
+    try:
+        report.check()
+        over = {"state": "done", "summary": work(report)}
+    except Canceled:
+        over = {"state": "canceled"}
+    except (MusicuError, sqlite3.Error) as error:
+        over = {"state": "failed", "message": str(error)}
+    except OSError as error:  # its text would name a path
+        over = {"state": "failed", "message": error.strerror or type(error).__name__}
+    finally:  # whatever it is: no job runs for ever that does not run
+        report.change(ended=_now(), eta_seconds=None, **over)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def catalog_work(
+    catalog: Path, refresh: Callable[[], object], model: Callable[[], str] | None = None
+) -> dict[str, Work]:
+    """Return what can be done with a catalog: look for new files, and draw its map.
+
+    Parameters
+    ----------
+    catalog : Path
+        The catalog's file.
+    refresh : callable
+        Called when a scan has ended, in whatever way: what it stored can be found from then on.
+    model : callable or None
+        Returns the SHA-256 of the model whose map is drawn; None is the one last embedded with.
+    """
+
+    def scan(report: Report) -> dict[str, Any]:
+        try:
+            return _scan(catalog, report)
+        finally:
+            refresh()
+
+    def draw(report: Report) -> None:
+        _draw([str(catalog), *([model()] if model else [])], report)
+
+    return {"scan": _told(scan, catalog), "map": _told(draw, catalog)}
+
+
+def _told(work: Work, catalog: Path) -> Work:
+    """Have errors of some work name the catalog, but not where it lies."""
+
+    def run(report: Report) -> dict[str, Any] | None:
+        try:
+            return work(report)
+        except Canceled:
+            raise
+        except MusicuError as error:
+            folder = f"{catalog.absolute().parent}{os.sep}"
+            raise MusicuError(str(error).replace(folder, "")) from None
+
+    return run
+
+
+def _scan(path: Path, report: Report) -> dict[str, Any]:
+    def tell(progress: Progress) -> None:
+        report(
+            progress.files,
+            progress.total_files,
+            f"{progress.files:,} of {progress.total_files:,} files",
+            share=progress.bytes / progress.total_bytes if progress.total_bytes else None,
+        )
+
+    report(0, 0, "looking for new and changed files")
+    with Catalog(path, create=False) as catalog:
+        info = catalog.info()
+        if not info.folders:
+            raise MusicuError("the catalog has no folder yet: 'musicu embed FOLDER' adds one")
+        for folder in info.folders:
+            if not os.path.isdir(folder):  # its tracks are not gone: a disk is not mounted
+                raise MusicuError(f"{os.path.basename(folder)}: the folder is not there")
+        # Each file is stored as it comes: one that is not finished when a scan is canceled is
+        # found again by the next.
+        summary = catalog.add_folder(
+            jobs=max(1, (os.cpu_count() or 1) - 1),
+            describe=2 * info.described > info.tracks,
+            nice=_NICE,
+            progress=tell,
+        )
+    counts = asdict(summary)
+    del counts["interrupted"], counts["unmatched"]
+    return counts
+
+
+def _draw(told: list[str], report: Report) -> None:
+    """Have another process draw the map: it computes for minutes, and would hold up requests."""
+    command = [sys.executable, "-P", "-m", "musicu.explore.atlas", *told]
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, encoding="utf-8") as process,
+    ):
+        report.on_cancel(process.terminate)
+        if hasattr(os, "setpriority"):
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
+        assert process.stdout
+        try:
+            for line in process.stdout:
+                said = json.loads(line)
+                report(said["done"], said["total"], said["message"])
+        except BaseException:
+            process.terminate()
+            raise
+        status = process.wait()
+        report.check()
+        if status:
+            raise MusicuError(_last_line(log) or f"the map's process ended with status {status}")
+
+
+def _last_line(log: IO[bytes]) -> str:
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""

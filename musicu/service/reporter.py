@@ -1,0 +1,89 @@
+"""The process that makes one release report.
+
+``python -m musicu.service.reporter CATALOG FILE NAME N SECONDS [RECOMMENDER]`` writes it to its
+output as JSON: the report, and its page. What goes wrong is one line of its log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from musicu.catalog import Catalog
+from musicu.errors import AudioError, MusicuError
+from musicu.listening.recommender import Recommender
+from musicu.release.page import render_page
+from musicu.release.report import release_report
+from musicu.release.resemble import Double, Neighbor
+from musicu.release.results import ReleaseReport
+
+__all__ = ["MENDABLE", "NO_AUDIO", "main", "without_paths"]
+
+NO_AUDIO, MENDABLE = 3, 4  # exit status: the file cannot be used; something else can be mended
+_NICE = 10  # requests come first
+
+Found = TypeVar("Found", Neighbor, Double)
+
+
+def without_paths(report: ReleaseReport, name: str) -> ReleaseReport:
+    """Return a report without paths of this machine.
+
+    Parameters
+    ----------
+    report : ReleaseReport
+        On one file.
+    name : str
+        What the file is called instead.
+    """
+    catalog = os.path.basename(report.catalog)
+    return replace(
+        report,
+        catalog=catalog,
+        releases=tuple(
+            replace(
+                release,
+                path=name,
+                neighbors=tuple(map(_named, release.neighbors)),
+                doubles=tuple(map(_named, release.doubles)),
+            )
+            for release in report.releases
+        ),
+        notes=tuple(note.replace(report.catalog, catalog) for note in report.notes),
+    )
+
+
+def _named(found: Found) -> Found:
+    return replace(found, path=os.path.basename(found.path))
+
+
+def main() -> None:
+    """Make the report that the arguments ask for."""
+    catalog, path, name, n, seconds, *more = sys.argv[1:]
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    try:
+        with Catalog(catalog, create=False) as opened:
+            report = release_report(
+                opened,
+                [path],
+                n=int(n),
+                recommender=Recommender.load(more[0]) if more else None,
+                jobs=1,
+                timeout=float(seconds),
+            )
+    except AudioError as error:
+        sys.stderr.write(f"{error.reason.removesuffix('; no file could be used')}\n")
+        sys.exit(NO_AUDIO)
+    except MusicuError as error:
+        sys.stderr.write(f"{str(error).replace(str(Path(catalog).parent) + os.sep, '')}\n")
+        sys.exit(MENDABLE)
+    told = without_paths(report, name)
+    json.dump({"report": told.to_dict(), "page": render_page(told)}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

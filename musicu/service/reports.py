@@ -1,0 +1,130 @@
+"""Release reports for uploads, each made by a process of its own.
+
+There it neither holds up requests nor outlives its deadline.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from musicu.errors import AudioError
+from musicu.service.desk import Line
+from musicu.service.problems import Late, Refusal
+from musicu.service.reporter import MENDABLE, NO_AUDIO
+from musicu.service.settings import Settings
+
+__all__ = ["Made", "Reports"]
+
+_log = logging.getLogger(__name__)
+
+_DEADLINE = 120.0  # seconds
+_WAITING = 4
+
+
+@dataclass(frozen=True)
+class Made:
+    """A report: as JSON types, and as one page of HTML without players."""
+
+    report: dict[str, Any]
+    page: str
+
+
+class Reports:
+    """Makes one report at a time.
+
+    Parameters
+    ----------
+    settings : Settings
+        Its ``catalog``, ``recommender`` and ``decode_seconds``.
+    deadline : float > 0
+        Seconds a report may take, waiting included.
+
+    Attributes
+    ----------
+    line : Line
+        Who waits.
+    """
+
+    def __init__(self, settings: Settings, *, deadline: float = _DEADLINE) -> None:
+        self.line = Line("reports", 1, _WAITING, deadline)
+        self._settings = settings
+        self._deadline = deadline
+        self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+        self._over = False
+
+    async def make(self, path: str, name: str, n: int = 10) -> Made:
+        """Report on a file.
+
+        Parameters
+        ----------
+        path : str
+            The file.
+        name : str
+            What its owner calls it.
+        n : int >= 0
+            Catalog tracks to name.
+
+        Raises
+        ------
+        Busy
+            Too many are waiting.
+        Late
+            The deadline is over.
+        AudioError
+            The file cannot be used.
+        Refusal
+            The catalog cannot be.
+        """
+        return await self.line.run(
+            lambda place: self._make(path, name, n), give_up=lambda place: self._end()
+        )
+
+    async def close(self) -> None:
+        """End the process that is at work, and take nothing more."""
+        with self._lock:
+            self._over = True
+        self._end()
+        await self.line.close()
+
+    def _end(self) -> None:
+        if self._process:
+            self._process.kill()
+
+    def _make(self, path: str, name: str, n: int) -> Made:
+        told = [str(self._settings.catalog), path, name.replace("\0", "") or "upload", str(n)]
+        told.append(str(self._settings.decode_seconds))
+        if self._settings.recommender:
+            told.append(str(self._settings.recommender))
+        with self._lock:
+            if self._over:
+                raise Refusal(503, "the service is closing")
+            self._process = process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "musicu.service.reporter", *told],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+            )
+        with process:
+            try:
+                answer, log = process.communicate(timeout=self._deadline)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise Late from None
+        if process.returncode == 0:
+            found = json.loads(answer)
+            return Made(found["report"], found["page"])
+        if process.returncode not in (NO_AUDIO, MENDABLE):
+            _log.error("the process that makes reports ended with %s: %s", process.returncode, log)
+            raise Refusal(503, "the process that makes reports ended early; the log says more")
+        last = (log.strip().splitlines() or [""])[-1]
+        if process.returncode == NO_AUDIO:
+            raise AudioError(name, last)
+        raise Refusal(503, f"no report can be made: {last}")

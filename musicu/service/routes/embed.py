@@ -1,0 +1,255 @@
+"""Uploads: hear a file, find what is like it, add it to the catalog.
+
+The body is the file itself, not a form. It is received into a temporary file, heard by a worker
+process, and forgotten half an hour later, unless it was added.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import lru_cache
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import ValidationError
+
+from musicu.errors import AudioError, CatalogError
+from musicu.explore.query import Seed
+from musicu.items.item import Item
+from musicu.metadata import Metadata
+from musicu.model import Model
+from musicu.service.intake import add_upload
+from musicu.service.problems import Busy, Refusal
+from musicu.service.schemas import SimilarBody, json_response, words_of
+from musicu.service.shelf import Upload
+from musicu.service.state import Service, service_of
+from musicu.tagging import TagHead
+
+__all__ = ["router", "similar_to_upload"]
+
+router = APIRouter(tags=["uploads"])
+
+Here = Annotated[Service, Depends(service_of)]
+Name = Annotated[
+    str | None,
+    Query(max_length=10_000, description="What the file is called.", examples=["Dawn.mp3"]),
+]
+
+# What is heard with less is not worth telling.
+_HEARD = 0.05
+# How often a file is heard again when the catalog's model changes meanwhile.
+_TRIES = 3
+_FILE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            kind: {"schema": {"type": "string", "format": "binary"}}
+            for kind in ("audio/*", "application/octet-stream")
+        },
+    }
+}
+_EXAMPLE = {
+    "id": "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b",
+    "seconds": 241.3,
+    "codec": "mp3",
+    "sr": 44100,
+    "channels": 2,
+    "problem": None,
+    "metadata": {"title": "Dawn", "artist": "Alba"},
+}
+_HEARD_ANSWER = json_response(
+    "What is known of the file, and whether its audio is in the catalog.",
+    {
+        "id": {"type": "string"},
+        "seconds": {"type": "number"},
+        "codec": {"type": "string"},
+        "sr": {"type": "integer"},
+        "channels": {"type": "integer"},
+        "problem": {"type": ["string", "null"]},
+        "metadata": {"type": "object"},
+        "model": {"type": "string"},
+        "known": {"type": "boolean"},
+        "descriptors?": {"type": "object"},
+        "tags?": {"type": "object"},
+        "vector?": {"type": "array", "items": {"type": "number"}},
+    },
+    {**_EXAMPLE, "model": "musicu-2@1", "known": False, "tags": {"jazz": 0.81}},
+)
+_ADDED = json_response(
+    "The track as lists show it; 201 if it was added, 200 if its audio was there.",
+    {"id": {"type": "string"}, "seconds": {"type": "number"}},
+    {"id": _EXAMPLE["id"], "title": "Dawn", "artist": "Alba", "seconds": 241.3},
+)
+
+
+@router.post(
+    "/v1/embed",
+    summary="What is heard in a file",
+    response_class=Response,
+    responses={200: _HEARD_ANSWER},
+    openapi_extra=_FILE,
+)
+async def embed(
+    request: Request,
+    service: Here,
+    describe: Annotated[bool, Query(description="Tempo, key, loudness and so on.")] = True,
+    tags: Annotated[bool, Query(description="What it sounds like, in words.")] = True,
+    vector: Annotated[bool, Query(description="The embedding: a unit vector.")] = True,
+    name: Name = None,
+) -> Response:
+    """Embed a file, describe it, and say what is heard in it."""
+    async with _heard(request, service, describe=describe) as (upload, answer):
+        service.shelf.keep(upload, answer)
+    told = await service.work(_tell, service, answer, tags)
+    told["model"] = answer["model"].name
+    if vector:
+        told["vector"] = [round(float(x), 7) for x in answer["vector"]]
+    return _json(told)
+
+
+async def similar_to_upload(request: Request, service: Service) -> Response:
+    """Answer ``POST /v1/similar`` with an audio file as its body.
+
+    Parameters
+    ----------
+    request : Request
+        Its query has the fields of the JSON body as far as they are not about seeds, and
+        ``describe`` (false) and ``name``.
+    service : Service
+        Who answers.
+
+    Raises
+    ------
+    Refusal
+        The query, or the way the body is sent, is not what it should be.
+    AudioError
+        The file cannot be used.
+    Busy, Late
+        Too much is going on, or it took too long.
+    """
+    query, describe = _read_wish(request)
+    async with _heard(request, service, describe=describe) as (upload, answer):
+        service.shelf.keep(upload, answer)
+    told = await service.work(_tell, service, answer, True)
+    told["place"] = await service.work(service.chart.place, answer["vector"])
+    item = Item(answer["id"], Metadata.from_dict(answer["metadata"]), answer["descriptors"] or {})
+    reply = await service.answers.similar(
+        replace(
+            query,
+            seeds=(Seed(vector=answer["vector"], item=item),),
+            exclude=(*query.exclude, answer["id"]) if told["known"] else query.exclude,
+        )
+    )
+    body = service.tell(reply)
+    return Response(
+        b'%s,"upload":%s}' % (body[:-1], json.dumps(told).encode()), media_type="application/json"
+    )
+
+
+@router.post(
+    "/v1/tracks",
+    summary="Add a track",
+    status_code=201,
+    response_class=Response,
+    responses={200: _ADDED, 201: _ADDED},
+    openapi_extra=_FILE,
+)
+async def add(request: Request, service: Here, name: Name = None) -> Response:
+    """Add a file to the catalog; audio that is there already is not added again."""
+    folder = service.settings.uploads
+    if folder is None:
+        raise Refusal(403, "no tracks are added here: the service needs --uploads FOLDER for that")
+    async with _heard(request, service, describe=True) as (upload, answer):
+        new = await service.work(
+            add_upload, service.settings.catalog, folder, upload.path, answer, name
+        )
+    if new:
+        await asyncio.to_thread(service.live.refresh)
+    id = answer["id"]
+    card = await service.work(_card, service, answer)
+    return Response(card, 201 if new else 200, {"Location": f"/v1/tracks/{id}"}, "application/json")
+
+
+@asynccontextmanager
+async def _heard(
+    request: Request, service: Service, *, describe: bool
+) -> AsyncIterator[tuple[Upload, dict[str, Any]]]:
+    """Receive a request's file and hear it, with a vector of the model that is served."""
+    service.desk.line.check()
+    try:
+        async with service.shelf.receive(request) as upload:
+            answer = await _hear(service, upload.path, describe=describe)
+            service.watch.add(answer["vector"], {**answer, "model": answer["model"].name})
+            yield upload, answer
+    except AudioError as error:
+        service.meters.failed(error.reason)
+        raise
+
+
+async def _hear(service: Service, path: str, *, describe: bool) -> dict[str, Any]:
+    for _ in range(_TRIES):
+        answer = await service.desk.analyze(path, describe=describe)
+        if "error" in answer:
+            raise AudioError("upload", answer["error"])
+        if answer["model"].sha256 == service.live.snapshot.model.sha256:
+            return answer
+    raise Busy("the catalog is changing its model", 2)
+
+
+def _read_wish(request: Request) -> tuple[Any, bool]:
+    """Read the query of an upload: what is asked, and whether descriptors are wanted."""
+    given: dict[str, Any] = dict(request.query_params)
+    given.pop("name", None)
+    describe = given.pop("describe", "false").lower()
+    if describe not in ("true", "false") or "id" in given:
+        raise Refusal(422, "describe is true or false" if "id" not in given else "id: not here")
+    if "exclude" in given:
+        given["exclude"] = request.query_params.getlist("exclude")
+    try:
+        # The upload stands where the id of a stored track would.
+        wish = SimilarBody.model_validate({**given, "id": "upload"})
+    except ValidationError as error:
+        raise Refusal(422, words_of(error)) from None
+    return wish.query(), describe == "true"
+
+
+def _tell(service: Service, answer: dict[str, Any], tags: bool) -> dict[str, Any]:
+    """Say what was heard, and whether it is in the catalog."""
+    told = {
+        name: answer[name]
+        for name in ("id", "seconds", "codec", "sr", "channels", "problem", "metadata")
+    }
+    if answer["descriptors"] is not None:
+        told["descriptors"] = answer["descriptors"]
+    if tags:
+        said = _tag_head(answer["model"]).say(answer["vector"]) if answer["model"].tags else {}
+        told["tags"] = {tag: p for tag, p in said.items() if p >= _HEARD}
+    told["known"] = _position(service, answer["id"]) is not None
+    return told
+
+
+@lru_cache(maxsize=2)
+def _tag_head(model: Model) -> TagHead:
+    return TagHead.load(model)
+
+
+def _position(service: Service, id: str) -> int | None:
+    try:
+        return service.live.snapshot.position(id)
+    except CatalogError:
+        return None
+
+
+def _card(service: Service, answer: dict[str, Any]) -> bytes:
+    """Return a track's card; one that a slow catalog does not show yet gets what is known."""
+    snapshot = service.live.snapshot
+    try:
+        return snapshot.cards[snapshot.position(answer["id"])]
+    except CatalogError:
+        return json.dumps({"id": answer["id"], "seconds": answer["seconds"]}).encode()
+
+
+def _json(values: dict[str, Any]) -> Response:
+    return Response(json.dumps(values), media_type="application/json")

@@ -1,0 +1,209 @@
+"""Sound and pictures of a track: its file, its waveform, its mel picture, and passages that match.
+
+A track is named by its id, never by a path: it is one of the catalog, or an upload of the last half
+hour. What has to be decoded for it is decoded in worker processes, in a line of its own.
+"""
+
+import json
+import os
+import stat
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict
+
+from musicu.errors import AudioError, CatalogError
+from musicu.release.segments import match_files
+from musicu.service.intake import kind_of
+from musicu.service.problems import Refusal
+from musicu.service.schemas import TrackId, TrackPath, json_response
+from musicu.service.state import Service, service_of
+from musicu.store import Store
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["sound"])
+
+Here = Annotated[Service, Depends(service_of)]
+
+_OWN = {"Cache-Control": "private, max-age=3600"}
+_FILE = {"description": "The file, or a part of it.", "content": {"audio/*": {}}}
+_ID: dict[str, Any] = {"type": "string"}
+_NUMBER: dict[str, Any] = {"type": "number"}
+_SHAPE = json_response(
+    "What the track looks like, in 1,000 equal stretches.",
+    {
+        "id": _ID,
+        "seconds": _NUMBER,
+        "peaks": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}},
+        "bands": {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
+    },
+    {"id": "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b", "seconds": 241.3, "peaks": [0.1], "bands": [[9]]},
+)
+_END = {"type": "object", "properties": {"id": _ID, "start": _NUMBER}}
+_PASSAGE = json_response(
+    "Where the passage starts in each (s), how long it is (s), and how alike (cosine).",
+    {"a": _END, "b": _END, "seconds": _NUMBER, "similarity": _NUMBER},
+    {
+        "a": {"id": "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b", "start": 31.5},
+        "b": {"id": "9d2b7a6c5e4f3a1b0c8d7e6f5a4b3c2d", "start": 64.0},
+        "seconds": 12.0,
+        "similarity": 0.8712,
+    },
+)
+
+
+class MatchBody(BaseModel):
+    """Two tracks whose most alike passages are looked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    a: TrackId
+    b: TrackId
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """A track's file that is there."""
+
+    id: str
+    path: str
+    info: os.stat_result
+    media_type: str
+    seconds: float
+
+
+@router.get(
+    "/v1/tracks/{id}/audio",
+    summary="A track's file",
+    response_class=FileResponse,
+    responses={200: _FILE, 206: _FILE},
+)
+@router.head("/v1/tracks/{id}/audio", include_in_schema=False)
+async def audio(service: Here, id: TrackPath) -> FileResponse:
+    """Return the file as it is, or the part of it that the header Range names."""
+    sound = await _find(service, id)
+    return FileResponse(sound.path, media_type=sound.media_type, stat_result=sound.info)
+
+
+@router.get(
+    "/v1/tracks/{id}/waveform",
+    summary="A track's waveform",
+    response_class=Response,
+    responses={200: _SHAPE},
+)
+async def waveform(service: Here, id: TrackPath) -> Response:
+    """Return 1,000 peaks in [0, 1], and the energy of bass, middle and treble at each."""
+    sound = await _find(service, id)
+    shape, _ = await _portrait(service, sound)
+    return Response(shape, headers=_OWN, media_type="application/json")
+
+
+@router.get(
+    "/v1/tracks/{id}/mel.png",
+    summary="A track's mel picture",
+    response_class=Response,
+    responses={200: {"description": "A picture.", "content": {"image/png": {}}}},
+)
+async def mel(service: Here, id: TrackPath) -> Response:
+    """Return a picture of what is heard when: time to the right, frequency upward."""
+    sound = await _find(service, id)
+    _, picture = await _portrait(service, sound)
+    return Response(picture, headers=_OWN, media_type="image/png")
+
+
+@router.post(
+    "/v1/match",
+    summary="Passages that match",
+    response_class=Response,
+    responses={200: _PASSAGE},
+)
+async def match(service: Here, body: MatchBody) -> Response:
+    """Return the seconds of two tracks that sound most alike."""
+    one, other = await _find(service, body.a), await _find(service, body.b)
+    model = await service.work(service.model)
+    most = service.settings.upload_seconds
+    for sound in (one, other):
+        # Every window of the one is compared with every window of the other.
+        if sound.seconds > most:
+            raise Refusal(422, f"{sound.id}: longer than {most:g} s, too long for passages")
+
+    async def make() -> tuple[bytes]:
+        (passage,) = await service.desk.aside.run(
+            lambda _: match_files([(one.path, other.path)], model=model)
+        )
+        if passage is None:
+            raise AudioError(one.path, "nothing is heard in one of the two tracks")
+        found = passage.to_dict()
+        told = {
+            "a": {"id": one.id, "start": found["start"]},
+            "b": {"id": other.id, "start": found["other"]},
+            "seconds": found["seconds"],
+            "similarity": found["similarity"],
+        }
+        return (json.dumps(told).encode(),)
+
+    (told,) = await service.shelf.passages.get((one.id, other.id, model.sha256), make)
+    return Response(told, media_type="application/json")
+
+
+async def _portrait(service: Service, sound: _Sound) -> tuple[bytes, bytes]:
+    """Return waveform (JSON) and mel picture (PNG) of a track: heard once for both."""
+
+    async def make() -> tuple[bytes, bytes]:
+        portrait = await service.desk.aside.run(lambda _: service.painter.draw(sound.path))
+        shape = {
+            "id": sound.id,
+            "seconds": portrait.seconds,
+            "peaks": [round(float(peak), 3) for peak in portrait.peaks],
+            "bands": portrait.bands.tolist(),
+        }
+        return json.dumps(shape).encode(), portrait.mel_png()
+
+    shape, picture = await service.shelf.portraits.get(sound.id, make)
+    return shape, picture
+
+
+async def _find(service: Service, id: str) -> _Sound:
+    """Return a file of a track: of the catalog, or else an upload that is still here.
+
+    Raises
+    ------
+    CatalogError
+        There is no such track.
+    Refusal
+        410: its files are gone.
+    """
+    kept = service.shelf.find(id.lower())
+    try:
+        return await service.work(_stored, service, id)
+    except (CatalogError, Refusal):
+        if kept is None:
+            raise
+    return await service.work(_sound, kept.id, kept.path, kept.codec, kept.seconds)
+
+
+def _stored(service: Service, id: str) -> _Sound:
+    """Look up the catalog's first file of a track that is there."""
+    snapshot = service.live.snapshot
+    position = snapshot.position(id)
+    with closing(Store(snapshot.path, create=False)) as store:
+        rows = store.db.execute(
+            "SELECT f.path, t.codec, t.seconds FROM files f JOIN tracks t USING (track)"
+            " WHERE f.track = ? AND NOT f.missing ORDER BY f.path",
+            (int(snapshot.tracks[position]),),
+        ).fetchall()
+    for path, codec, seconds in rows:
+        with suppress(OSError):
+            return _sound(snapshot.ids[position], path, codec, seconds)
+    raise Refusal(410, f"{id}: its file is gone or cannot be read; a scan brings the catalog up")
+
+
+def _sound(id: str, path: str, codec: str, seconds: float) -> _Sound:
+    info = os.stat(path)
+    if not stat.S_ISREG(info.st_mode):  # a pipe in its place would never end
+        raise OSError("not a regular file")
+    return _Sound(id, path, info, kind_of(path, codec)[1], seconds)

@@ -1,0 +1,80 @@
+"""Playlists to take away."""
+
+import os
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from musicu.playlist import PlaylistEntry, render_m3u8
+from musicu.service.schemas import TrackId
+from musicu.service.songs import read_roots, read_songs
+from musicu.service.state import Service, service_of
+
+__all__ = ["PlaylistBody", "router"]
+
+router = APIRouter(tags=["playlists"])
+_MOST = 10_000
+
+
+class PlaylistBody(BaseModel):
+    """Which tracks, and how their files are named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tracks: Annotated[list[TrackId], Field(min_length=1, max_length=_MOST)]
+    title: str = Field("playlist", min_length=1, max_length=200)
+    paths: Literal["relative", "absolute"] = Field(
+        "relative",
+        description="Relative to the folder that all folders of the catalog share: save it there.",
+    )
+
+
+@router.post(
+    "/v1/playlists",
+    summary="A playlist to take away",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The playlist, as m3u8; `X-Left-Out` counts files it cannot name.",
+            "content": {"audio/x-mpegurl": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def make_playlist(
+    body: PlaylistBody, service: Annotated[Service, Depends(service_of)]
+) -> Response:
+    """Make a playlist (m3u8) of stored tracks, in their order."""
+    text, left_out = await service.work(_render, service, body)
+    name = "".join(" " if letter in '/\\:*?"<>|' else letter for letter in body.title)
+    name = " ".join(filter(str.isprintable, name.split())).strip(". ") or "playlist"
+    return Response(
+        text,
+        media_type="audio/x-mpegurl; charset=utf-8",
+        headers={
+            "Content-Disposition": (
+                f"attachment; filename=\"playlist.m3u8\"; filename*=UTF-8''{_quoted(name)}.m3u8"
+            ),
+            "X-Left-Out": str(left_out),
+        },
+    )
+
+
+def _render(service: Service, body: PlaylistBody) -> tuple[bytes, int]:
+    """Return the playlist, and how many files have a name that it cannot hold."""
+    snapshot, catalog = service.live.snapshot, service.settings.catalog
+    ids = [snapshot.ids[snapshot.position(id)] for id in body.tracks]
+    entries = [
+        PlaylistEntry(song["path"], song["title"], song["artist"], song["seconds"])
+        for song in read_songs(catalog, ids)
+    ]
+    folder = None
+    if body.paths == "relative" and (roots := read_roots(catalog)):
+        folder = os.path.commonpath(roots)
+    text, unfit = render_m3u8(entries, folder, title=body.title)
+    return text, len(unfit)
+
+
+def _quoted(name: str) -> str:
+    return quote(name.encode("utf-8", "replace"), safe="")

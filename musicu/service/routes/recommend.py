@@ -1,0 +1,160 @@
+"""What listeners may like, and whom a track fits; served with a recommender."""
+
+import json
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from musicu.errors import CatalogError
+from musicu.explore.snapshot import Snapshot
+from musicu.listening.recommender import History
+from musicu.service.batcher import Reply
+from musicu.service.problems import Refusal
+from musicu.service.replies import as_json
+from musicu.service.schemas import TrackId, json_response
+from musicu.service.state import Service, service_of
+from musicu.service.taste import Taste
+
+__all__ = ["PlayedBody", "RecommendBody", "router"]
+
+router = APIRouter(tags=["recommendations"])
+_MOST = 1000
+_HISTORY = 10_000
+_ID = "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b"
+
+
+_ROWS = {"type": "array", "items": {"type": "object"}}
+_RECOMMENDED = json_response(
+    "Tracks, the best first, with what adds to their scores.",
+    {"recommendations": _ROWS, "notes": {"type": "array", "items": {"type": "string"}}},
+    {
+        "recommendations": [
+            {
+                "rank": 1,
+                "id": _ID,
+                "title": "Dawn",
+                "artist": "Alba",
+                "album": "First Light",
+                "score": 2.41,
+                "contributions": {"audio": 1.2, "genres": 0.81, "listeners": 0.4},
+                "words": ["Jazz", "calm"],
+                "because": [{"id": _ID, "title": "Noon", "artist": "Alba", "contribution": 1.1}],
+                "sources": ["content"],
+            }
+        ],
+        "notes": [],
+    },
+)
+_FANS = [{"name": "Alba", "score": 0.84, "contributions": {"audio": 0.84}}]
+_AUDIENCE = json_response(
+    "Listeners of the log, and artists, that the track fits.",
+    {"id": {"type": "string"}, "listeners": _ROWS, "artists": _ROWS},
+    {"id": _ID, "listeners": [], "artists": _FANS},
+)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class PlayedBody(_Strict):
+    """A track that was played."""
+
+    id: TrackId
+    weight: float = Field(1.0, gt=0, le=1e6, description="How much: plays, minutes, a rating.")
+    time: float | None = Field(None, description="When: seconds since 1970, UTC.")
+
+
+class RecommendBody(_Strict):
+    """For whom, how many, and by which rules."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"history": [{"id": _ID}], "n": 10, "max_per_artist": 2}]}
+    )
+
+    history: Annotated[list[PlayedBody], Field(min_length=1, max_length=_HISTORY)] | None = None
+    user: str | None = Field(
+        None, min_length=1, max_length=1000, description="Somebody in the log that is served."
+    )
+    n: int = Field(20, ge=1, le=_MOST)
+    diversity: float = Field(0.0, ge=0, le=1)
+    max_per_artist: int | None = Field(None, ge=1)
+    max_per_album: int | None = Field(None, ge=1)
+    min_new: float = Field(0.0, ge=0, le=1, description="Share of what nobody has played.")
+    popularity_weight: float = Field(
+        0.0, ge=-100, le=100, description="Above 0: less of what many know; below 0: more."
+    )
+    again: bool = Field(False, description="What was played may come again.")
+
+    @model_validator(mode="after")
+    def _one_listener(self) -> Self:
+        if (self.history is None) == (self.user is None):
+            raise ValueError("one of history and user is needed")
+        if len({played.time is None for played in self.history or ()}) > 1:
+            raise ValueError("give a time for each track of the history, or for none")
+        return self
+
+    def listener(self, snapshot: Snapshot) -> str | History:
+        """Return whom to recommend to, by the ids of a moment of the catalog."""
+        if self.history is None:
+            assert self.user is not None
+            return self.user
+        times = [played.time for played in self.history if played.time is not None]
+        return History(
+            [_whole(played.id, snapshot) for played in self.history],
+            [played.weight for played in self.history],
+            times or None,
+        )
+
+
+def _whole(id: str, snapshot: Snapshot) -> str:
+    """Return the whole id of a stored track; a recommender may know others, too."""
+    try:
+        return snapshot.ids[snapshot.position(id)]
+    except CatalogError:
+        return id
+
+
+async def _taste(service: Annotated[Service, Depends(service_of)]) -> Taste:
+    if service.taste is None:
+        raise Refusal(404, "no recommender is served: start with 'musicu serve --recommender'")
+    return service.taste
+
+
+@router.post(
+    "/v1/recommend",
+    summary="Recommendations for a listener",
+    response_class=Response,
+    responses={200: _RECOMMENDED},
+)
+async def recommend(
+    body: RecommendBody,
+    service: Annotated[Service, Depends(service_of)],
+    taste: Annotated[Taste, Depends(_taste)],
+) -> Response:
+    """Recommend tracks to somebody, each with what adds to its score."""
+    rules = body.model_dump(exclude={"history", "user", "n"})
+    listener = body.listener(service.live.snapshot)
+    found = await taste.line.run(lambda _: taste.recommend(listener, body.n, rules=rules))
+    told = {"recommendations": [one.to_dict() for one in found], "notes": list(found.notes)}
+    reply = Reply(json.dumps(told).encode(), tuple(one.id for one in found))
+    return Response(service.tell(reply), media_type="application/json")
+
+
+@router.get(
+    "/v1/audience",
+    summary="Whom a track fits",
+    response_class=Response,
+    responses={200: _AUDIENCE},
+)
+async def audience(
+    service: Annotated[Service, Depends(service_of)],
+    taste: Annotated[Taste, Depends(_taste)],
+    id: Annotated[TrackId, Query()],
+    n: Annotated[int, Query(ge=1, le=_MOST)] = 20,
+) -> Response:
+    """Say which listeners and artists a stored track fits."""
+    id = _whole(id, service.live.snapshot)
+    found = await taste.line.run(lambda _: taste.audience(id, n))
+    return as_json({"id": id, **found.to_dict()})

@@ -1,0 +1,112 @@
+"""A place at the desk: a worker that is warm, and another one when it is lost or out of date."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import wave
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from musicu.errors import MusicuError
+from musicu.model import Model
+from musicu.pool import Worker, WorkerSettings
+
+__all__ = ["Seat"]
+
+_SAMPLE_RATE, _SAMPLE_SECONDS = 44100, 4
+
+
+class Seat:
+    """A place at the desk with its worker; used by one thread at a time, ended from any.
+
+    Parameters
+    ----------
+    limits : WorkerSettings
+        What its workers are told, but for the model.
+    model_of : callable
+        Returns the model to embed with; asked before each file.
+    command : list of str or None
+        How to start a worker, for tests.
+    """
+
+    def __init__(
+        self, limits: WorkerSettings, model_of: Callable[[], Model], command: list[str] | None
+    ) -> None:
+        self._limits = limits
+        self._model_of = model_of
+        self._command = command
+        self._worker: Worker | None = None
+        self._model: Model | None = None
+        self._lost = False  # the worker was ended, and another one has to come
+        self._heard = False  # it has analyzed something, and has all its libraries loaded
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def analyze(self, path: str, *, describe: bool) -> dict[str, Any]:
+        """Analyze a file; see :meth:`musicu.service.desk.Desk.analyze`."""
+        worker, model = self._staffed()
+        return {**worker.analyze(path, describe=describe), "model": model}
+
+    def warm(self) -> None:
+        """Have a worker that is ready; one that cannot start is the next request's to tell."""
+        with suppress(MusicuError):
+            worker, _ = self._staffed()
+            if worker.running and self._heard:
+                return
+            worker.warm()
+            with tempfile.TemporaryDirectory(prefix="musicu-") as folder:
+                self._heard = "error" not in worker.analyze(_sample(folder), describe=True)
+
+    def mend(self) -> None:
+        """Replace a worker that was lost, before somebody waits for it."""
+        if self._worker is None or not self._worker.running:
+            self.warm()
+
+    def kill(self, *, for_good: bool = False) -> None:
+        """End the work in hand; the next request gets another worker, unless it is for good."""
+        with self._lock:
+            self._lost = True
+            self._closed |= for_good
+            if self._worker:
+                self._worker.kill()
+
+    def close(self) -> None:
+        """Clean up after the worker, when no thread is at work here any more."""
+        if self._worker:
+            self._worker.close()
+
+    def _staffed(self) -> tuple[Worker, Model]:
+        """Return a worker of the model that is wanted now."""
+        model = self._model_of()
+        with self._lock:
+            old = self._worker
+            if old and not self._lost and self._model and self._model.sha256 == model.sha256:
+                return old, model
+            if self._closed:
+                raise MusicuError("the service is closing")
+            settings = replace(self._limits, model=str(model.folder))
+            self._worker = fresh = Worker(settings, self._command)
+            self._model, self._lost, self._heard = model, False, False
+        if old:
+            old.close()
+        return fresh, model
+
+
+def _sample(folder: str) -> str:
+    """Write a few seconds of noise: hearing them loads all that hearing needs."""
+    path = os.path.join(folder, "sample.wav")
+    noise = np.random.default_rng(0).integers(
+        -3000, 3000, 2 * _SAMPLE_RATE * _SAMPLE_SECONDS, dtype=np.int16
+    )
+    with wave.open(path, "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(_SAMPLE_RATE)
+        file.writeframes(noise.astype("<i2").tobytes())
+    return path

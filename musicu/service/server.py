@@ -1,0 +1,157 @@
+"""The one process that serves: its socket, its signals, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from musicu.errors import MusicuError
+from musicu.service.app import create_app
+from musicu.service.problems import problem
+from musicu.service.security import HEADERS
+from musicu.service.settings import Settings
+
+__all__ = ["serve"]
+
+_GRACE = 2  # seconds that answers in hand have to be finished in
+_HEAD_SECONDS, _HEAD_BYTES = 10, 64 << 10
+_SWITCH = 0.0005
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Parameters
+    ----------
+    settings : Settings
+        What the service is told.
+    tell : callable
+        Called with the service's address when it can be reached.
+
+    Raises
+    ------
+    CatalogError
+        The catalog cannot be opened.
+    MusicuError
+        The address cannot be listened on.
+    """
+    # A thread that computes lets the others go on ten times as soon as usual: answers that wait for
+    # a few milliseconds of theirs would wait for as many of somebody else's at each step.
+    sys.setswitchinterval(_SWITCH)
+    with _listen(settings.host, settings.port) as listener:
+        config = uvicorn.Config(
+            create_app(settings),
+            http=_Connection,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # A proxy's word for where a request comes from is believed by nobody here.
+            proxy_headers=False,
+            timeout_graceful_shutdown=_GRACE,
+            lifespan="on",
+        )
+        _Server(config, lambda: tell(_address(settings.host, listener))).run([listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise MusicuError(
+            f"{host}:{port}: {error.strerror or error}; --port 0 takes any port that is free"
+        ) from None
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+class _Connection(HttpToolsProtocol):
+    """A connection whose client has to send the head of a request within 10 s and 64 kB.
+
+    Else it would cost a client nothing to hold as many connections as there can be.
+    """
+
+    _timer: asyncio.TimerHandle | None = None
+    _size = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._met()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._timer is None and self.cycle is not None and self.cycle.response_complete:
+            self._expect()  # the next one
+        self._size += len(data)
+        super().data_received(data)
+        if self._timer is not None and self._size > _HEAD_BYTES:
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        self._met()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, with the headers that every answer has."""
+        answer = problem(400, msg, {**HEADERS, "connection": "close"})
+        head = [b"HTTP/1.1 400 Bad Request", *(b": ".join(pair) for pair in answer.raw_headers)]
+        self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
+        self.transport.close()
+
+    def _expect(self) -> None:
+        self._size = 0
+        self._timer = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+
+    def _met(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it listens, and whose end by a signal is no failure."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # What is cut off from here on is no fault, and nothing to frighten anybody with.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals; unlike the original, do not raise them again after the end."""
+
+        def leave(number: int, frame: FrameType | None) -> None:
+            self.handle_exit(number, frame)
+
+        before = {number: signal.signal(number, leave) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,110 @@
+// A journey: a smooth way from one track to another.
+
+import { ask } from "./api.js";
+import { cardOf, known, learn, titleOf } from "./cards.js";
+import { $, button, count, el, fill, iconButton, later, say } from "./dom.js";
+import { mark } from "./map.js";
+import { result, slider } from "./playlist.js";
+import { keepAddress, on, recall, remember, state } from "./state.js";
+import { raiseSheet, showTab } from "./tabs.js";
+
+const settings = recall("journey", { n: 12 });
+
+let tracks = [];
+let notes = [];
+let running = null;
+let built = "";
+
+const key = () => [state.journey.from, state.journey.to, settings.n].join();
+
+async function travel() {
+  const { from, to } = state.journey;
+  running?.abort();
+  if (!from || !to) {
+    [tracks, notes] = [[], []];
+    return show();
+  }
+  if (built === key()) return show();
+  running = new AbortController();
+  const asked = key();
+  try {
+    const answer = await ask("/v1/similar", { json: { path: { from, to }, n: settings.n }, signal: running.signal });
+    tracks = learn(answer.matches);
+    notes = answer.notes;
+    built = asked;
+    say(`Journey of ${count(tracks.length, "track")}`);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    [tracks, notes] = [[], [error.message]];
+  }
+  show();
+}
+
+const soon = later(200, travel);
+
+function slot(which, text) {
+  const id = state.journey[which];
+  const card = known(id);
+  const chosen = state.chosen && !isNew(state.chosen) && state.chosen !== id ? known(state.chosen) : null;
+  return el(
+    "div",
+    { class: `slot${id ? "" : " none"}`, id: `journey-${which}`, data: { id: id ?? "" } },
+    el("span", { class: "sign" }, text),
+    el("span", { class: "seed-name" }, id ? titleOf(card) : "not chosen yet", el("small", {}, card?.artist ?? "")),
+    chosen && !id && button("Use the chosen track", () => setEnds({ [which]: state.chosen }), { kind: "small", title: titleOf(chosen) }),
+    id && iconButton(`Take ${titleOf(card)} out`, "cross", () => setEnds({ [which]: null })),
+  );
+}
+
+const isNew = (id) => state.uploads.has(id) && !state.uploads.get(id).known;
+
+function show() {
+  const { from, to } = state.journey;
+  fill($("journey-ends"), slot("from", "from"),
+    slot("to", "to"),
+    from && to ? button("Turn around", () => setEnds({ from: to, to: from }), { kind: "small", id: "journey-turn" }) : null,
+  );
+  const shown = from && to ? tracks : [];
+  fill($("journey-result"), ...notes.map((note) => el("p", { class: "notice" }, note)),
+    ...result(shown, { title: `From ${titleOf(known(from))} to ${titleOf(known(to))}`, id: "journey", score: ({ score, rank }) => (rank === 1 ? "" : `${Math.round(100 * score)}`) }),
+  );
+  if (state.tab === "journey") markJourney();
+}
+
+function draw() {
+  const change = (set) => {
+    set();
+    remember("journey", settings);
+    soon();
+  };
+  fill($("panel-journey"), el("div", { class: "panel-head" }, el("h2", {}, "Journey"), el("p", { class: "soft" }, "From one track to another in small steps of sound.")),
+    el("div", { class: "slots", id: "journey-ends" }),
+    el("div", { class: "sliders" }, slider("journey-n", "Tracks", { min: 4, max: 40, step: 1, value: settings.n }, (value) => `${value}`, (value) => (settings.n = value), change)),
+    el("div", { id: "journey-result" }),
+  );
+  show();
+}
+
+/** Set one end or both, and travel if both are known. */
+export async function setEnds(ends) {
+  const ids = Object.values(ends).filter(Boolean);
+  await Promise.all(ids.map((id) => cardOf(id).catch(() => null)));
+  for (const [which, id] of Object.entries(ends)) state.journey[which] = id && known(id) ? id : null;
+  showTab("journey");
+  raiseSheet();
+  keepAddress();
+  show();
+  travel();
+}
+
+export function markJourney() {
+  const ids = tracks.map(({ id }) => id);
+  mark(ids, { fade: true, pairs: ids.slice(1).map((id, i) => [ids[i], id, 1]) });
+}
+
+export function initJourney() {
+  draw();
+  on("journey-end", setEnds);
+  on("chosen", show);
+  on("tab", (name) => name === "journey" && show());
+}

@@ -1,0 +1,109 @@
+// The page's start, and what happens when a track is chosen.
+
+import { ask } from "./api.js";
+import { forgetDetails } from "./cards.js";
+import { $, toast } from "./dom.js";
+import { initDrop } from "./drop.js";
+import { initJourney, setEnds } from "./journey.js";
+import { initKeys } from "./keys.js";
+import { initLibrary } from "./library.js";
+import { initMap, land, loadMap, mark, reveal } from "./map.js";
+import { initPlayer, play } from "./player.js";
+import { initPlaylist } from "./playlist.js";
+import { initSearch } from "./search.js";
+import { recallSeeds } from "./seeds.js";
+import { forgetSimilar, showSimilar } from "./similar.js";
+import { address, emit, keepAddress, on, state } from "./state.js";
+import { initTabs, raiseSheet, showTab } from "./tabs.js";
+import { initTheme } from "./theme.js";
+import { showTrackPage } from "./track.js";
+
+/** Open a track's page, with what is like it. */
+function choose(id, { tab, step = true } = {}) {
+  const changed = state.chosen !== id;
+  state.chosen = id;
+  if (changed) keepAddress(step);
+  emit("chosen", id);
+  showTrackPage();
+  if (tab) showTab(tab);
+  else showSimilar();
+  raiseSheet();
+}
+
+/** The view for a track that was pointed at: neighbors stay open, else its own page. */
+const viewFor = () => (state.tab === "similar" ? "similar" : "track");
+
+async function loadInfo() {
+  state.info = await ask("/v1/info");
+  $("about").textContent = [`musicu ${state.info.version}`, state.info.model, state.info.notice].filter(Boolean).join(" · ");
+  emit("info");
+}
+
+function readAddress() {
+  const { track, journey, tab } = address();
+  if (track && track !== state.chosen) choose(track, { step: false });
+  if (journey.length === 2 && (journey[0] !== state.journey.from || journey[1] !== state.journey.to)) {
+    setEnds({ from: journey[0], to: journey[1] }).then(() => tab && showTab(tab));
+  }
+  if (tab || track || journey.length === 2) showTab(tab ?? (journey.length === 2 ? "journey" : "track"));
+}
+
+async function start() {
+  initTheme();
+  initTabs();
+  initPlayer();
+  initKeys();
+  initDrop();
+  on("pick", (id) => {
+    choose(id, { tab: viewFor() });
+    if (state.playing !== id) play(id);
+  });
+  on("choose", (id) => {
+    choose(id, { tab: viewFor() });
+    reveal(id, true);
+  });
+  on("uploaded", (id) => {
+    forgetSimilar();
+    choose(id, { tab: "similar" });
+    play(id);
+  });
+  on("kept", async (id) => {
+    land(null);
+    state.uploads.delete(id);
+    state.chosen = null;
+    await reload();
+    choose(id, { tab: "track" });
+  });
+  on("job-done", reload);
+  on("tab", (name) => {
+    if (name === "similar" || name === "track") showSimilar();
+    if (name === "library") mark([]);
+  });
+  on("map", () => state.chosen && showTrackPage());
+  try {
+    // The first answer also asks for the token, before anything else does.
+    await loadInfo();
+  } catch (error) {
+    toast(error.message, "error");
+  }
+  recallSeeds();
+  initSearch();
+  initPlaylist();
+  initJourney();
+  initLibrary();
+  showTrackPage();
+  showSimilar();
+  const { track } = address();
+  readAddress();
+  addEventListener("popstate", readAddress);
+  await initMap();
+  if (track) reveal(track, true);
+}
+
+async function reload() {
+  forgetDetails();
+  forgetSimilar();
+  await Promise.all([loadInfo().catch(() => {}), loadMap()]);
+}
+
+start();

@@ -1,0 +1,91 @@
+// Rows of tracks, the same in every list: play, look closer, and what can be done with one.
+
+import { artistOf, titleOf } from "./cards.js";
+import { button, clock, el, icon, iconButton } from "./dom.js";
+import { moments, play, toggle } from "./player.js";
+import { addSeed } from "./seeds.js";
+import { emit, on, state } from "./state.js";
+import { whyBar, whyList } from "./why.js";
+
+/**
+ * A list of tracks.
+ *
+ * `options`: numbered (show ranks), score (card -> text), anchor (id whose moments can be
+ * compared), edit ({up, down, remove}: make the list one that can be changed).
+ */
+export function trackList(cards, options = {}) {
+  const list = el("ol", { class: "rows" });
+  const ids = cards.map(({ id }) => id);
+  list.append(...cards.map((card, i) => row(card, i, ids, options)));
+  return list;
+}
+
+function row(card, i, ids, { numbered = false, score, anchor, edit }) {
+  const start = () => (state.playing === card.id ? toggle() : play(card.id, { ids }));
+  const more = el("div", { class: "row-more", hidden: true });
+  const toggleMore = iconButton(`More about ${titleOf(card)}`, "more", () => {
+    more.hidden = !more.hidden;
+    toggleMore.setAttribute("aria-expanded", `${!more.hidden}`);
+    if (!more.hidden && !more.children.length) more.append(...details(card, anchor));
+  });
+  toggleMore.setAttribute("aria-expanded", "false");
+  const tools = edit
+    ? [
+        iconButton(`Move ${titleOf(card)} up`, "up", () => edit.up(i), { disabled: i === 0 }),
+        iconButton(`Move ${titleOf(card)} down`, "down", () => edit.down(i), { disabled: i === ids.length - 1 }),
+        iconButton(`Remove ${titleOf(card)}`, "cross", () => edit.remove(i)),
+      ]
+    : [toggleMore];
+  const line = [artistOf(card), card.year].filter(Boolean).join(" · ");
+  const node = el(
+    "li",
+    {
+      class: `row${state.playing === card.id ? " on" : ""}${edit ? " edited" : ""}`,
+      data: { id: card.id },
+      onpointerenter: () => emit("hint", card.id),
+      onpointerleave: () => emit("hint", null),
+    },
+    el(
+      "button",
+      { type: "button", class: "row-play", onclick: start, onfocus: () => emit("hint", card.id), onblur: () => emit("hint", null) },
+      el("span", { class: "hidden" }, "Play "),
+      el("span", { class: `row-rank${numbered ? "" : " plain"}`, "aria-hidden": "true" }, numbered ? `${i + 1}` : "", icon("play"), el("i", { class: "bars" }, el("i"), el("i"), el("i"))),
+      el("span", { class: "row-name" }, el("b", {}, titleOf(card)), el("span", {}, line)),
+      el("span", { class: "row-score" }, score ? score(card) : clock(card.seconds)),
+    ),
+    el("span", { class: "row-tools" }, tools),
+    card.why && whyBar(card.why),
+    more,
+  );
+  return node;
+}
+
+function details(card, anchor) {
+  const parts = [];
+  if (card.words?.length) parts.push(el("p", { class: "words" }, card.words.join(" · ")));
+  if (card.why) parts.push(whyList(card.why));
+  parts.push(
+    el(
+      "div",
+      { class: "actions" },
+      button("Open", () => emit("choose", card.id), { icon: "open" }),
+      anchor && button("Play the moments", () => moments(anchor, card.id), { icon: "play", data: { action: "moments" } }),
+      ...seedButtons(card.id),
+    ),
+  );
+  return parts;
+}
+
+/** Buttons that put a track into the playlist's seeds or the journey. */
+export function seedButtons(id) {
+  return [
+    button("More of this", () => addSeed(id, 1), { icon: "plus", data: { action: "more" } }),
+    button("Less of this", () => addSeed(id, -1), { icon: "minus", data: { action: "less" } }),
+    button("Journey from here", () => emit("journey-end", { from: id }), { icon: "journey", data: { action: "from" } }),
+    button("Journey to here", () => emit("journey-end", { to: id }), { icon: "journey", data: { action: "to" } }),
+  ];
+}
+
+on("playing", (id) => {
+  for (const node of document.querySelectorAll(".row[data-id]")) node.classList.toggle("on", node.dataset.id === id);
+});

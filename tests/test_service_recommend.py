@@ -1,0 +1,232 @@
+"""Recommendations over HTTP: those of the library, by a recommender that is swapped under way."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import add_track, unit
+from served import Served, serving, until
+
+from musicu.items.library import catalog_items
+from musicu.listening.interactions import hash_user, read_interactions
+from musicu.listening.recommender import History, Recommender
+from musicu.model import find_model
+from musicu.service.problems import Busy, Refusal
+from musicu.service.settings import Settings
+from musicu.service.taste import Taste
+from musicu.store import Store
+
+ARTISTS, EACH, DIM, USERS = 6, 8, 16, 24
+TRACKS = ARTISTS * EACH
+LATER = 4  # tracks that nobody has played
+
+
+def fill(path: Path, numbers: range) -> None:
+    """Store tracks of six artists, each around a point of its own."""
+    rng = np.random.default_rng(0)
+    centers = rng.standard_normal((ARTISTS, DIM))
+    vectors = unit(np.repeat(centers, EACH, axis=0) + 0.5 * rng.standard_normal((TRACKS, DIM)))
+    store = Store(path, create=True)
+    model = store.use_model(replace(find_model(), id="made", sha256="a" * 64, dim=DIM))
+    with store.change():
+        for number in numbers:
+            artist = f"Artist {number // EACH}"
+            tags = {"title": f"Song {number}", "artist": artist, "artists": [artist]}
+            add_track(store, model, number, vectors[number], tags)
+    store.close()
+
+
+def play(path: Path) -> None:
+    """Write who played what: each listener the tracks of two artists."""
+    rng = np.random.default_rng(1)
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["user", "item", "weight"])
+        for user in range(USERS):
+            for artist in (user % ARTISTS, (user + 1) % ARTISTS):
+                for number in rng.choice(EACH, 5, replace=False).tolist():
+                    at = artist * EACH + number
+                    if at < TRACKS - LATER:
+                        table.writerow([f"listener {user}", f"{at:032x}", rng.integers(1, 9)])
+
+
+@dataclass(frozen=True)
+class World:
+    catalog: Path
+    log: Path
+    fitted: Path
+
+
+def learn(world: World, **parameters: Any) -> Recommender:
+    items = catalog_items(world.catalog)
+    log = read_interactions(world.log, known=items.ids)
+    recommender = Recommender(dim=8, **parameters).fit(log, items)
+    recommender.save(world.fitted, force=True)
+    return recommender
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path / "music.db", tmp_path / "plays.csv", tmp_path / "fitted")
+    fill(made.catalog, range(TRACKS - LATER))
+    play(made.log)
+    learn(made)
+    return made
+
+
+@pytest.fixture
+def served(world: World) -> Iterator[Served]:
+    with serving(world.catalog, recommender=world.fitted, log=world.log) as running:
+        until(lambda: running.service.taste.ready)
+        yield running
+
+
+PLAYED = [{"id": f"{number:032x}", "weight": number + 1.0} for number in range(3)]
+
+
+def recommend(served: Served, status: int = 200, **body: Any) -> Any:
+    return served.ask("POST", "/v1/recommend", status, json=body)
+
+
+def ids(found: Any) -> list[str]:
+    return [one["id"] for one in found["recommendations"]]
+
+
+def test_a_history_is_answered_as_by_the_library(served: Served, world: World) -> None:
+    rules = {"max_per_artist": 2, "diversity": 0.3, "popularity_weight": 0.5}
+    history = History([one["id"] for one in PLAYED], [one["weight"] for one in PLAYED])
+    expected = Recommender.load(world.fitted).recommend(history, 6, **rules)
+    found = recommend(served, history=PLAYED, n=6, **rules)
+    assert ids(found) == [one.id for one in expected]
+    for one, same in zip(found["recommendations"], expected, strict=True):
+        assert one["score"] == pytest.approx(same.score, abs=1e-5)
+        assert sum(one["contributions"].values()) == pytest.approx(one["score"], abs=1e-4)
+    assert not set(ids(found)) & {one["id"] for one in PLAYED}
+
+
+def test_a_user_of_the_log_gets_nothing_that_was_played_unless_asked_for(
+    served: Served, world: World
+) -> None:
+    log = read_interactions(world.log)
+    played = set(log.of_user("listener 3")[0])
+    assert not set(ids(recommend(served, user="listener 3", n=30))) & played
+    assert set(ids(recommend(served, user="listener 3", n=30, again=True))) & played
+
+
+def test_nobody_is_told_who_is_in_the_log(served: Served) -> None:
+    detail = recommend(served, 400, user="somebody else")["detail"]
+    assert "somebody else" not in detail and "listener" not in detail
+
+
+def test_with_a_salt_users_are_asked_for_by_name_and_known_by_hash(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSICU_SALT", "long and random")
+    with serving(world.catalog, recommender=world.fitted, log=world.log) as served:
+        until(lambda: served.service.taste.ready)
+        assert ids(recommend(served, user="listener 3"))
+        name = hash_user("listener 3", "long and random")
+        recommend(served, 400, user=name)
+        fans = served.ask("GET", f"/v1/audience?id={1:032x}&n=24")["listeners"]
+        assert name in [fan["name"] for fan in fans]
+
+
+def test_a_track_that_is_added_is_recommended_without_a_restart(
+    served: Served, world: World
+) -> None:
+    fill(world.catalog, range(TRACKS - LATER, TRACKS))
+    history = [{"id": f"{TRACKS - EACH:032x}"}]
+    new = f"{TRACKS - 1:032x}"
+    until(lambda: new in ids(recommend(served, history=history, min_new=1.0, n=4)))
+
+
+def test_a_track_that_went_is_recommended_no_more(served: Served, world: World) -> None:
+    history = [{"id": f"{0:032x}"}]
+    gone = ids(recommend(served, history=history, n=1))[0]
+    store = Store(world.catalog, create=False)
+    paths = [
+        path
+        for (path,) in store.db.execute(
+            "SELECT path FROM files JOIN tracks USING (track) WHERE id = ?", (gone,)
+        )
+    ]
+    with store.change():
+        store.drop_files(paths)
+    store.close()
+    served.service.live.close()  # so that looking for it is done here and now
+    assert served.service.live.refresh()
+    until(lambda: gone not in ids(recommend(served, history=history, n=40)))
+
+
+def test_another_recommender_takes_over_and_a_broken_one_does_not(
+    served: Served, world: World
+) -> None:
+    before = recommend(served, history=PLAYED, n=5)
+    learn(world, weights={"audio": 0.0, "artists": 1.0})
+    until(lambda: recommend(served, history=PLAYED, n=5) != before)
+    after = recommend(served, history=PLAYED, n=5)
+    assert all(not one["contributions"].get("audio") for one in after["recommendations"])
+    (world.fitted / "recommender.json").write_text("{}")
+    until(lambda: served.service.taste.problem)
+    assert recommend(served, history=PLAYED, n=5) == after
+
+
+def test_an_audience_is_that_of_the_library(served: Served, world: World) -> None:
+    id = f"{2:032x}"
+    found = served.ask("GET", f"/v1/audience?id={id}&n=3")
+    expected = Recommender.load(world.fitted).audience(id, 3)
+    assert [fan["name"] for fan in found["artists"]] == [fan.name for fan in expected.artists]
+    assert len(found["listeners"]) == 3
+    assert found["listeners"][0]["name"] in {
+        f"listener {u}" for u in range(USERS) if u % 6 in (0, 5)
+    }
+    assert served.ask("GET", "/v1/audience?id=ffffffff", 404)["status"] == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"history": []},
+        {"history": PLAYED, "user": "listener 1"},
+        {"history": [{"id": f"{1:032x}", "time": 1.0}, {"id": f"{2:032x}"}]},
+        {"history": [{"id": f"{1:032x}", "weight": 0}]},
+        {"history": PLAYED, "n": 0},
+        {"history": PLAYED, "min_new": 2},
+        {"history": PLAYED, "candidates": []},
+    ],
+)
+def test_what_makes_no_sense_is_refused(served: Served, body: dict[str, Any]) -> None:
+    assert recommend(served, 422, **body)["detail"]
+
+
+def test_an_unknown_track_of_a_history_is_named(served: Served) -> None:
+    assert "ffffffff" in recommend(served, 400, history=[{"id": "ffffffff"}])["detail"]
+
+
+def test_without_a_recommender_or_a_log_the_way_out_is_told(world: World) -> None:
+    with serving(world.catalog) as served:
+        assert "--recommender" in recommend(served, 404, history=PLAYED)["detail"]
+        assert "--recommender" in served.ask("GET", "/v1/audience?id=abcdef", 404)["detail"]
+    with serving(world.catalog, recommender=world.fitted) as served:
+        until(lambda: served.service.taste.ready)
+        assert "--log" in recommend(served, 404, user="listener 1")["detail"]
+
+
+def test_until_it_is_loaded_it_is_busy_and_a_broken_one_says_why(world: World) -> None:
+    taste = Taste(Settings(catalog=world.catalog, recommender=world.fitted), lambda: 1)
+    with pytest.raises(Busy):
+        taste.recommend("listener 1")
+    broken = Taste(Settings(catalog=world.catalog, recommender=world.catalog.parent), lambda: 1)
+    broken.start()
+    until(lambda: broken.problem)
+    with pytest.raises(Refusal, match="cannot be loaded: no recommender in") as refused:
+        broken.audience("a")
+    assert refused.value.status == 503 and "/" not in str(refused.value)
+    broken._over.set()
