@@ -260,6 +260,8 @@ def filter_tracks(store: Store, where: str) -> NDArray[np.int64]:
     finally:
         store.db.set_authorizer(None)
     why = " ".join(str(problem).split())
+    if why == "interrupted":  # by who asked, after some time
+        raise MetadataError(f"the filter {where!r} takes too long")
     raise MetadataError(
         f"the filter {where!r} cannot be understood ({why}); texts go in single quotes, lists "
         f"are asked with has(genres, 'Jazz'), columns are {', '.join(library_columns(store))}"

@@ -241,6 +241,7 @@ def test_what_is_heavy_is_imported_where_it_is_used(path: Path) -> None:
         "tea_tasting",
         "sklearn",
         "numba",
+        "umap",
         "soundfile",
         "av",
         "onnxruntime",

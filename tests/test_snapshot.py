@@ -237,6 +237,20 @@ def test_filters_are_asked_once_and_only_so_many_are_kept(
         snapshot.filter("true")[0] = False
 
 
+def test_a_filter_that_never_ends_is_ended(
+    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musicu.explore.filters._SECONDS", 0.2)
+    store, _ = make_store(VECTORS[:3])
+    endless = (
+        "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n)"
+    )
+    with pytest.raises(MetadataError, match="takes too long"):
+        _snapshot(store).filter(f"year > {endless}")
+    with pytest.raises(MetadataError, match="too big"):
+        _snapshot(store).filter("length(hex(zeroblob(100000000))) > 0")
+
+
 def test_any_thread_may_filter(make_store: MakeStore) -> None:
     store, _ = make_store(VECTORS[:40], [{"year": 1980 + i} for i in range(40)])
     snapshot = _snapshot(store)

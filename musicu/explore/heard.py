@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from musicu.errors import ModelError
+from musicu.explore.filters import bounded
 from musicu.explore.snapshot import Snapshot
 from musicu.index import Index
 from musicu.recommend import rank_by_tags
@@ -67,7 +68,8 @@ def find_heard(
     store = Store(snapshot.path, create=False)
     try:
         index = Index(snapshot.tracks, matrix)
-        matches = rank_by_tags(store, index, head, wish.terms, n, where=where)
+        with bounded(store):
+            matches = rank_by_tags(store, index, head, wish.terms, n, where=where)
     finally:
         store.close()
     positions = [snapshot.position(match.id) for match in matches]

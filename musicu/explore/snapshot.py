@@ -19,6 +19,8 @@ from musicu.store import StoredModel
 __all__ = ["Snapshot"]
 
 Array = NDArray[np.float32]
+
+_WHOLE = 32  # characters of an id
 Found = list[tuple[NDArray[np.intp], Array]]
 
 
@@ -97,7 +99,7 @@ class Snapshot:
         if at < len(self) and self.ids[at] == wanted:
             return at
         found = []
-        if len(wanted) >= 6:
+        if 6 <= len(wanted) < _WHOLE:  # all are looked through
             found = [at for at, known in enumerate(self.ids) if known.startswith(wanted)]
         if len(found) == 1:
             return found[0]

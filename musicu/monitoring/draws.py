@@ -43,27 +43,22 @@ class Draws:
         return int(self.batch[0].sum())
 
 
-def draw_batches(
-    group: Ints, inside: Bools, *, most: int, known: bool, draws: int, seed: int
-) -> Draws:
+def draw_batches(group: Ints, inside: Bools, *, known: bool, draws: int, seed: int) -> Draws:
     """Draw batches of whole groups, shaped like a given one.
 
     A draw takes, for each group of the batch, a random group that is large enough, and as many
-    of its tracks. A group that is larger than those it would be compared with counts with fewer
-    tracks, and of too many groups some count with none.
+    of its tracks.
 
     Parameters
     ----------
     group : np.ndarray [shape=(n,), intp]
-        Group of each track, counted from 0.
+        Group of each track, counted from 0. See :func:`musicu.monitoring.pairs.align`.
     inside : np.ndarray [shape=(n,), bool]
         Whether it is of the batch.
-    most : int >= 1
-        So many tracks of a group count in a batch.
     known : bool
         Whether the batch's groups are among the reference's. Then the other tracks of a group
         that is drawn stay on the other side. Else they are left out, as a new artist has none in
-        the catalog, and twice as many groups are needed.
+        the catalog.
     draws : int >= 1
         How many.
     seed : int
@@ -76,27 +71,19 @@ def draw_batches(
     """
     rng = np.random.default_rng(seed)
     sizes = np.bincount(group)
-    own = np.minimum(np.bincount(group[inside], minlength=len(sizes)), most)
-    slots = rng.permutation(np.flatnonzero(own))
-    slots = slots[np.argsort(-own[slots], kind="stable")]
-    rank = np.arange(1, len(slots) + 1) * (1 if known else 2)
-    falling = np.sort(sizes)[::-1]
-    limit = np.where(rank <= len(sizes), falling[np.minimum(rank, len(sizes)) - 1], 0)
-    wanted = np.minimum(own[slots], limit)
-    slots, wanted = slots[wanted > 0], wanted[wanted > 0]
+    own = np.bincount(group[inside])
+    wanted = own[own > 0]
     take = np.zeros((draws + 1, len(sizes)), dtype=np.int32)
-    take[0, slots] = wanted
     _fill(take[1:], sizes, wanted, rng)
-
     # Tracks of a group in a random order, of which each draw takes a run from a random start.
+    order = np.lexsort((rng.random(len(group)), group))
+    place = np.empty(len(group), dtype=np.int32)
+    place[order] = np.arange(len(group)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     start = (rng.random(take.shape) * sizes).astype(np.int32)
-    place = _places(group, sizes, rng.random(len(group)))
     taken = (place + start[:, group]) % sizes[group].astype(np.int32) < take[:, group]
     rest = ~taken if known else take[:, group] == 0
-    # The batch itself: of its own tracks alone.
-    taken[0] = _places(group, sizes, rng.random(len(group)) + ~inside) < take[0, group]
-    rest[0] = ~inside
-    return Draws(taken.astype(np.float32), rest.astype(np.float32), len(slots))
+    taken[0], rest[0] = inside, ~inside
+    return Draws(taken.astype(np.float32), rest.astype(np.float32), len(wanted))
 
 
 def _fill(take: NDArray[np.int32], sizes: Ints, wanted: Ints, rng: np.random.Generator) -> None:
@@ -108,11 +95,3 @@ def _fill(take: NDArray[np.int32], sizes: Ints, wanted: Ints, rng: np.random.Gen
         free = np.where(take[:, able] > 0, np.float32(2), key[:, able])
         at = able[np.argpartition(free, count - 1, axis=1)[:, :count]]
         np.put_along_axis(take, at, np.int32(size), axis=1)
-
-
-def _places(group: Ints, sizes: Ints, key: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Give each track its place, from 0, among those of its group in the order of a key."""
-    place = np.empty(len(group), dtype=np.int32)
-    first = np.cumsum(sizes) - sizes
-    place[np.lexsort((key, group))] = np.arange(len(group)) - np.repeat(first, sizes)
-    return place

@@ -32,7 +32,7 @@ _DRAWS = 1000
 _GROUPS = 5  # a batch of fewer artists tells of them, and not of what comes in
 # What is asked for is kept with a margin, as a catalog is itself one draw from what might come in:
 # all the batches of a year share how it happens to differ from the rest of the world's music.
-_MARGIN = 20.0
+_MARGIN = 50.0
 _TAIL = 0.1  # of the draws' largest scores, to which an exponential is fitted
 _CEILING = 30.0  # scores beyond, minus the decimal logarithm of p, say nothing more
 
@@ -142,9 +142,7 @@ def check_batch(
     if min(len(reference), len(batch)) < FEWEST:
         return too_few(len(batch), reference=len(reference))
     pair = align(reference, batch, seed)
-    draws = draw_batches(
-        pair.group, pair.inside, most=pair.most, known=pair.known, draws=_DRAWS, seed=seed
-    )
+    draws = draw_batches(pair.group, pair.inside, known=pair.known, draws=_DRAWS, seed=seed)
     if draws.n < FEWEST or draws.rest[0].sum() < FEWEST or draws.groups < _GROUPS:
         return too_few(draws.n, draws.groups, len(reference))
     signals = judge(list(measure(pair.tracks, draws)), alpha)
@@ -154,7 +152,7 @@ def check_batch(
         drifted=bool(found),
         n=draws.n,
         groups=draws.groups,
-        reference=len(reference),
+        reference=int(draws.rest[0].sum()),
         signals=signals,
         words=words or "as the catalog",
     )

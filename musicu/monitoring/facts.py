@@ -84,7 +84,12 @@ class Tracks:
 
     @classmethod
     def of_catalog(
-        cls, path: str | os.PathLike[str], *, size: int | None = _READ, seed: int = 0
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        size: int | None = _READ,
+        model: str | None = None,
+        seed: int = 0,
     ) -> Tracks:
         """Read a catalog's tracks; those of some artists drawn at random if there are too many.
 
@@ -94,20 +99,25 @@ class Tracks:
             The catalog's file.
         size : int >= 1 or None
             How many tracks are enough; None reads all.
+        model : str or None
+            Name of the model whose vectors are wanted: ``"musicu-2@1"``. None is the current one.
         seed : int
             Of the drawing.
 
         Raises
         ------
         CatalogError
-            The file is missing, not a catalog, or nothing in it is embedded yet.
+            The file is missing, not a catalog, or nothing in it is embedded with the model.
         """
         store = Store(path, create=False)
         try:
-            model = store.current_model()
-            if model is None:
-                raise CatalogError(f"{path}: nothing is embedded yet: 'musicu embed FOLDER' does")
-            return cls._read(store, model, size, seed)
+            current = store.current_model()
+            if model is not None:
+                current = next((one for one in store.models() if one.name == model), None)
+            if current is None:
+                what = f"by {model}" if model else "yet"
+                raise CatalogError(f"{path}: nothing is embedded {what}: 'musicu embed' does")
+            return cls._read(store, current, size, seed)
         finally:
             store.close()
 

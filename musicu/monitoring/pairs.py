@@ -35,8 +35,6 @@ class Pair:
         Group of each, counted from 0.
     inside : np.ndarray [shape=(n,), bool]
         Whether it is of the batch.
-    most : int >= 1
-        So many tracks of a group count in a batch.
     known : bool
         Whether the batch's groups are mostly among the reference's.
     """
@@ -44,7 +42,6 @@ class Pair:
     tracks: Tracks
     group: NDArray[np.intp]
     inside: NDArray[np.bool_]
-    most: int
     known: bool
 
 
@@ -53,7 +50,9 @@ def align(reference: Tracks, batch: Tracks, seed: int) -> Pair:
 
     If the batch is of new artists, the reference has no more tracks of any artist than the batch
     has, and none of the batch's: then all artists are alike, and any could have been in the batch.
-    If it is of artists that the catalog knows, the reference keeps what it has of them.
+    The batch then has no more artists than the reference, and of none more tracks, so that as many
+    are left when others are drawn. If it is of artists that the catalog knows, the reference keeps
+    what it has of them.
 
     Unless most tracks of both sides have a group, the groups are guessed from the vectors.
 
@@ -87,13 +86,27 @@ def align(reference: Tracks, batch: Tracks, seed: int) -> Pair:
     at = [i for i, key in enumerate(theirs) if known or key not in here]
     drawn = draw_tracks([theirs[i] for i in at], _SIZE, most, fill=known, seed=seed)
     at = [at[i] for i in drawn]
-    of = draw_tracks(ours, _SIZE, most, fill=known, seed=seed).tolist()
+    of = draw_tracks(ours, _SIZE, most, fill=False, seed=seed).tolist()
+    if not known:
+        of = _matched([ours[i] for i in of], of, [theirs[i] for i in at])
 
     numbers: dict[Hashable, int] = {}
     keys = [theirs[i] for i in at] + [ours[i] for i in of]
     group = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
     inside = np.arange(len(group)) >= len(at)
-    return Pair(_together(reference.take(at), batch.take(of)), group, inside, most, known)
+    return Pair(_together(reference.take(at), batch.take(of)), group, inside, known)
+
+
+def _matched(keys: list[Hashable], at: list[int], theirs: list[Hashable]) -> list[int]:
+    """Leave of the batch's largest group as many tracks as the reference's has, and so on."""
+    sizes = sorted(Counter(theirs).values(), reverse=True)
+    room = dict(zip((key for key, _ in Counter(keys).most_common()), sizes, strict=False))
+    kept = []
+    for key, i in zip(keys, at, strict=True):
+        if room.get(key, 0):
+            room[key] -= 1
+            kept.append(i)
+    return kept
 
 
 def _grouped(tracks: Tracks) -> bool:

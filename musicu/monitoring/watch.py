@@ -111,7 +111,7 @@ class Watch:
             model is not None and self._reference is not None and self._reference.model != model
         )
         if self._reference is None or stale:
-            self._reference = Tracks.of_catalog(self.catalog, seed=self.seed)
+            self._reference = Tracks.of_catalog(self.catalog, model=model, seed=self.seed)
             self._read = now
         reference = self._reference
         dim = reference.vectors.shape[1]

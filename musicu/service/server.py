@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
+from threadpoolctl import threadpool_limits
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from musicu.errors import MusicuError
@@ -22,6 +23,7 @@ from musicu.service.settings import Settings
 
 __all__ = ["serve"]
 
+_REST = 75  # seconds a connection may rest: longer than the pools of clients and proxies keep one
 _GRACE = 2  # seconds that answers in hand have to be finished in
 _HEAD_SECONDS, _HEAD_BYTES = 10, 64 << 10
 _SWITCH = 0.0005
@@ -48,7 +50,11 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
     # A thread that computes lets the others go on ten times as soon as usual: answers that wait for
     # a few milliseconds of theirs would wait for as many of somebody else's at each step.
     sys.setswitchinterval(_SWITCH)
-    with _listen(settings.host, settings.port) as listener:
+    # Products of the searches are small: BLAS's threads would only wait for each other.
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        _listen(settings.host, settings.port) as listener,
+    ):
         config = uvicorn.Config(
             create_app(settings),
             http=_Connection,
@@ -58,6 +64,7 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
             server_header=False,
             # A proxy's word for where a request comes from is believed by nobody here.
             proxy_headers=False,
+            timeout_keep_alive=_REST,
             timeout_graceful_shutdown=_GRACE,
             lifespan="on",
         )

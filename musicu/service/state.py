@@ -81,6 +81,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._model: Model | None = None
         self.keys = Keys(settings.token)
         self.meters = Meters()
         self.served = Served()
@@ -143,12 +144,14 @@ class Service:
             It is not installed.
         """
         stored = self.live.snapshot.model
-        for model in list_models():
-            if model.sha256 == stored.sha256:
-                return model
-        raise ModelError(
-            f"the catalog's model {stored.name} is not installed: 'musicu models add FOLDER'"
-        )
+        if self._model is None or self._model.sha256 != stored.sha256:
+            # To list them is to hash their weights: too long for each upload.
+            self._model = next((m for m in list_models() if m.sha256 == stored.sha256), None)
+        if self._model is None:
+            raise ModelError(
+                f"the catalog's model {stored.name} is not installed: 'musicu models add FOLDER'"
+            )
+        return self._model
 
     async def work(self, function: Callable[..., T], *args: object) -> T:
         """Call a function on one of a few threads, in its turn.

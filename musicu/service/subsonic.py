@@ -16,13 +16,13 @@ from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from musicu import __version__
 from musicu.errors import CatalogError, MusicuError
 from musicu.explore.query import Query, Seed
 from musicu.service.batcher import Reply
 from musicu.service.envelope import Fault, envelope
 from musicu.service.problems import Refusal
 from musicu.service.routes.media import audio
+from musicu.service.settings import VERSION
 from musicu.service.songs import read_songs, song_child
 from musicu.service.state import Service, service_of
 
@@ -82,15 +82,15 @@ async def answer(
     try:
         if endpoint is None:
             fault = Fault(0, "there is no such endpoint here")
-            return envelope(fault, form=form, server=__version__, status=404)
+            return envelope(fault, form=form, server=VERSION, status=404)
         if endpoint is not _extensions:  # which anybody may ask for
             _check(given, service.settings.token)
         found = await endpoint(_Asked(service, given))
     except MusicuError as error:
-        return envelope(_fault(error), form=form, server=__version__)
+        return envelope(_fault(error), form=form, server=VERSION)
     if isinstance(found, Response):
         return found
-    return envelope(found, form=form, server=__version__)
+    return envelope(found, form=form, server=VERSION)
 
 
 def _fault(error: MusicuError) -> Fault:

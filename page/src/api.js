@@ -72,7 +72,11 @@ export async function fetched(path, { json, ...options } = {}) {
       continue;
     }
     if (!answer.ok) {
-      throw new Problem(await reason(answer), answer.status, Number(answer.headers.get("Retry-After")) || 0);
+      throw new Problem(
+        await reason(answer),
+        answer.status,
+        Number(answer.headers.get("Retry-After")) || 0,
+      );
     }
     return answer;
   }
@@ -88,11 +92,17 @@ export function send(path, file, onprogress = () => {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
-    request.setRequestHeader("Content-Type", /^audio\//.test(file.type) ? file.type : "application/octet-stream");
+    request.setRequestHeader(
+      "Content-Type",
+      /^audio\//.test(file.type) ? file.type : "application/octet-stream",
+    );
     request.upload.onprogress = ({ loaded, total }) => onprogress(total ? loaded / total : 0);
     request.onerror = () => reject(new Problem(UNREACHABLE));
     request.onload = async () => {
-      const answer = new Response(request.responseText || "{}", { status: request.status, statusText: request.statusText });
+      const answer = new Response(request.responseText || "{}", {
+        status: request.status,
+        statusText: request.statusText,
+      });
       if (request.status === 401) {
         await session();
         return send(path, file, onprogress).then(resolve, reject);

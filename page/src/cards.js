@@ -29,7 +29,8 @@ export function detailsOf(id) {
   if (!details.has(id)) {
     const answer = ask(trackPath(id)).then((found) => {
       const genres = listOf(found.genres);
-      if (!cards.has(id)) keep(cards, id, { ...found, genres, key: found.detected_key ?? found.key });
+      if (!cards.has(id))
+        keep(cards, id, { ...found, genres, key: found.detected_key ?? found.key });
       return { ...found, genres, sound_tags: parsed(found.sound_tags) ?? {} };
     });
     keep(details, id, answer);
@@ -62,4 +63,5 @@ function listOf(value) {
 
 export const titleOf = (card) => card?.title || "Untitled";
 export const artistOf = (card) => card?.artist || "Unknown artist";
-export const nameOf = (card) => (card?.artist ? `${titleOf(card)} by ${card.artist}` : titleOf(card));
+export const nameOf = (card) =>
+  card?.artist ? `${titleOf(card)} by ${card.artist}` : titleOf(card);

@@ -1,9 +1,9 @@
 // Colors of the map, for light and dark, that people with any color vision can tell apart.
 
-// Qualitative schemes "muted" (on white) and "light" (on black) by Paul Tol, Colour Schemes,
-// SRON technical note 2021; made to be told apart with any color vision.
+// Qualitative schemes "muted" (on white; two darker, for contrast) and "light" (on black) by
+// Paul Tol, Colour Schemes, SRON technical note 2021: to be told apart with any color vision.
 const CATEGORIES = {
-  light: ["#332288", "#44aa99", "#cc6677", "#999933", "#882255", "#56a9d9", "#117733", "#aa4499"],
+  light: ["#332288", "#35998a", "#cc6677", "#999933", "#882255", "#3d95c9", "#117733", "#aa4499"],
   dark: ["#77aadd", "#ee8866", "#44bb99", "#eedd88", "#ffaabb", "#bbcc33", "#99ddff", "#aaaa00"],
 };
 // Lightness runs one way, hue from blue to yellow, as in viridis and cividis; neither end
@@ -18,7 +18,10 @@ const SAME = { "C#": "Db", "D#": "Eb", "G#": "Ab", "A#": "Bb", Gb: "F#" };
 
 export const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
-const channel = (c) => Math.round(255 * Math.min(1, Math.max(0, c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055)));
+const channel = (c) =>
+  Math.round(
+    255 * Math.min(1, Math.max(0, c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055)),
+  );
 
 /** Oklab (Ottosson 2020) to sRGB bytes. */
 function oklab(L, a, b) {
@@ -55,7 +58,10 @@ function rampTable(theme) {
   for (let i = 0; i < 256; i++) {
     const at = (i / 255) * (stops.length - 1);
     const low = Math.min(Math.floor(at), stops.length - 2);
-    for (let c = 0; c < 3; c++) table[3 * i + c] = Math.round(stops[low][c] + (at - low) * (stops[low + 1][c] - stops[low][c]));
+    for (let c = 0; c < 3; c++)
+      table[3 * i + c] = Math.round(
+        stops[low][c] + (at - low) * (stops[low + 1][c] - stops[low][c]),
+      );
   }
   return table;
 }
@@ -123,11 +129,17 @@ function entriesOf(name, { names, codes }, theme, rest, places) {
   if (name === "key") return keyEntries(names, counts, order, theme, rest);
   order.sort((a, b) => (names[a] === "other") - (names[b] === "other") || counts[b] - counts[a]);
   const palette = CATEGORIES[theme].map(rgb);
-  const chosen = politicalColors(order.filter((code) => names[code] !== "other").map((code) => names[code]), places, palette.length);
+  const chosen = politicalColors(
+    order.filter((code) => names[code] !== "other").map((code) => names[code]),
+    places,
+    palette.length,
+  );
   return order.map((code) => {
     const color = chosen.get(names[code]);
     const entry = { key: names[code], name: names[code], codes: [code], count: counts[code] };
-    return color == null ? { ...entry, name: "Others", color: rest, rest: true } : { ...entry, color: palette[color] };
+    return color == null
+      ? { ...entry, name: "Others", color: rest, rest: true }
+      : { ...entry, color: palette[color] };
   });
 }
 

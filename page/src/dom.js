@@ -20,7 +20,9 @@ export function el(tag, properties = {}, ...children) {
 
 /** Replace what a node holds; what is null or false is left out. */
 export function fill(node, ...children) {
-  node.replaceChildren(...children.flat().filter((child) => child != null && child !== false && child !== ""));
+  node.replaceChildren(
+    ...children.flat().filter((child) => child != null && child !== false && child !== ""),
+  );
   return node;
 }
 
@@ -39,13 +41,25 @@ const PATHS = {
   up: ["", "M10 15.500v-11M5.5 9 10 4.5 14.5 9"],
   down: ["", "M10 4.500v11M5.5 11l4.5 4.500L14.5 11"],
   search: ["", "M14 8.500a5.5 5.5 0 1 1-11 0 5.5 5.5 0 0 1 11 0ZM12.7 12.700l4.3 4.3"],
-  track: ["", "M8 14.500a2.3 2.3 0 1 1-4.6 0 2.3 2.3 0 0 1 4.6 0ZM8 14.500V4.500l8-1.500v10M16 13a2.3 2.3 0 1 1-4.6 0 2.3 2.3 0 0 1 4.6 0Z"],
-  similar: ["", "M12 8a4.5 4.5 0 1 1-9 0 4.5 4.5 0 0 1 9 0ZM17 12a4.5 4.5 0 1 1-9 0 4.5 4.5 0 0 1 9 0Z"],
+  track: [
+    "",
+    "M8 14.500a2.3 2.3 0 1 1-4.6 0 2.3 2.3 0 0 1 4.6 0ZM8 14.500V4.500l8-1.500v10M16 13a2.3 2.3 0 1 1-4.6 0 2.3 2.3 0 0 1 4.6 0Z",
+  ],
+  similar: [
+    "",
+    "M12 8a4.5 4.5 0 1 1-9 0 4.5 4.5 0 0 1 9 0ZM17 12a4.5 4.5 0 1 1-9 0 4.5 4.5 0 0 1 9 0Z",
+  ],
   playlist: ["", "M3 5h10M3 10h10M3 15h6M15 12v5M12.5 14.500h5"],
-  journey: ["", "M6.5 15.500a2 2 0 1 1-4 0 2 2 0 0 1 4 0ZM17.5 4.500a2 2 0 1 1-4 0 2 2 0 0 1 4 0ZM6.5 15.500H12a3 3 0 0 0 0-6H8a2.5 2.5 0 0 1 0-5h5.5"],
+  journey: [
+    "",
+    "M6.5 15.500a2 2 0 1 1-4 0 2 2 0 0 1 4 0ZM17.5 4.500a2 2 0 1 1-4 0 2 2 0 0 1 4 0ZM6.5 15.500H12a3 3 0 0 0 0-6H8a2.5 2.5 0 0 1 0-5h5.5",
+  ],
   library: ["", "M4 3.500v13M8 3.500v13M11.5 4l4.5 12"],
   save: ["", "M10 3.500v9M6 9l4 4 4-4M3.5 16.500h13"],
-  sun: ["", "M13.2 10a3.2 3.2 0 1 1-6.4 0 3.2 3.2 0 0 1 6.4 0ZM10 2v2M10 16v2M2 10h2M16 10h2M4.3 4.300l1.5 1.500M14.2 14.200l1.5 1.500M4.3 15.700l1.5-1.500M14.2 5.800l1.5-1.5"],
+  sun: [
+    "",
+    "M13.2 10a3.2 3.2 0 1 1-6.4 0 3.2 3.2 0 0 1 6.4 0ZM10 2v2M10 16v2M2 10h2M16 10h2M4.3 4.300l1.5 1.500M14.2 14.200l1.5 1.500M4.3 15.700l1.5-1.500M14.2 5.800l1.5-1.5",
+  ],
   moon: ["", "M16.5 11.800A7 7 0 0 1 8.2 3.500a7 7 0 1 0 8.3 8.300Z"],
 };
 
@@ -63,7 +77,12 @@ export function icon(name) {
 }
 
 export function button(label, onclick, { icon: shape, kind = "", ...rest } = {}) {
-  return el("button", { type: "button", class: `button ${kind}`, onclick, ...rest }, shape && icon(shape), label);
+  return el(
+    "button",
+    { type: "button", class: `button ${kind}`, onclick, ...rest },
+    shape && icon(shape),
+    label,
+  );
 }
 
 export function iconButton(label, shape, onclick, rest = {}) {
@@ -81,7 +100,13 @@ export function segments(name, legend, choices, chosen, onchange) {
       el(
         "label",
         {},
-        el("input", { type: "radio", name, value, checked: value === chosen, onchange: () => onchange(value) }),
+        el("input", {
+          type: "radio",
+          name,
+          value,
+          checked: value === chosen,
+          onchange: () => onchange(value),
+        }),
         el("span", {}, text),
       ),
     ),
@@ -93,10 +118,13 @@ export function clock(seconds) {
   const whole = Math.round(seconds);
   const minutes = Math.floor(whole / 60);
   const rest = `${whole % 60}`.padStart(2, "0");
-  return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${`${minutes % 60}`.padStart(2, "0")}:${rest}`;
+  return minutes < 60
+    ? `${minutes}:${rest}`
+    : `${Math.floor(minutes / 60)}:${`${minutes % 60}`.padStart(2, "0")}:${rest}`;
 }
 
-export const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+export const count = (n, one, many = `${one}s`) =>
+  `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 
 /** Tell those who do not see what changed. */
 export function say(text) {
@@ -106,7 +134,12 @@ export function say(text) {
 /** Show one line for a while; errors stay longer. */
 export function toast(text, kind = "") {
   const close = () => line.remove();
-  const line = el("div", { class: `toast ${kind}`, role: kind === "error" ? "alert" : "status" }, el("span", {}, text), iconButton("Dismiss", "cross", close));
+  const line = el(
+    "div",
+    { class: `toast ${kind}`, role: kind === "error" ? "alert" : "status" },
+    el("span", {}, text),
+    iconButton("Dismiss", "cross", close),
+  );
   $("toasts").append(line);
   while ($("toasts").children.length > 3) $("toasts").firstChild.remove();
   setTimeout(close, kind === "error" ? 12000 : 3500);
@@ -122,5 +155,7 @@ export function later(wait, work) {
   return start;
 }
 
-export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-export const narrow = () => matchMedia("(max-width: 719px)").matches;
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+const small = matchMedia("(max-width: 719px)");
+export const calm = () => still.matches;
+export const narrow = () => small.matches;

@@ -3,7 +3,7 @@
 import { send } from "./api.js";
 import { learn } from "./cards.js";
 import { $, el, iconButton, say, toast } from "./dom.js";
-import { land } from "./map.js";
+import { land, reveal } from "./map.js";
 import { emit, state } from "./state.js";
 
 /** Send a file and show its place and its neighbors. */
@@ -26,7 +26,10 @@ async function take(file) {
   } catch (error) {
     line.className = "toast error";
     line.setAttribute("role", "alert");
-    line.replaceChildren(el("span", {}, `${file.name}: ${error.message}`), iconButton("Dismiss", "cross", () => line.remove()));
+    line.replaceChildren(
+      el("span", {}, `${file.name}: ${error.message}`),
+      iconButton("Dismiss", "cross", () => line.remove()),
+    );
   }
 }
 
@@ -41,10 +44,16 @@ async function answered(query, file, progress) {
 
 function arrive(file, answer) {
   const { upload } = answer;
+  learn(answer.matches);
+  if (upload.known) {
+    toast("This catalog already has this recording.");
+    emit("pick", upload.id);
+    reveal(upload.id, true);
+    return;
+  }
   const about = upload.metadata ?? {};
   const before = state.uploads.get(upload.id);
   if (before) URL.revokeObjectURL(before.url);
-  learn(answer.matches);
   const card = {
     ...upload.descriptors,
     ...about,
@@ -56,15 +65,13 @@ function arrive(file, answer) {
     problem: upload.problem,
     sound_tags: upload.tags ?? {},
     detected_key: upload.descriptors?.key,
-    known: upload.known,
     file,
     url: URL.createObjectURL(file),
     answer,
   };
   state.uploads.set(upload.id, card);
-  land(upload.known ? null : upload.id, upload.known ? null : upload.place);
-  say(upload.known ? "This catalog already has it" : `${card.title} landed on the map`);
-  if (upload.known) toast("This catalog already has this recording.");
+  land(upload.id, upload.place);
+  say(`${card.title} landed on the map`);
   emit("uploaded", upload.id);
 }
 

@@ -28,7 +28,10 @@ async function travel() {
   running = new AbortController();
   const asked = key();
   try {
-    const answer = await ask("/v1/similar", { json: { path: { from, to }, n: settings.n }, signal: running.signal });
+    const answer = await ask("/v1/similar", {
+      json: { path: { from, to }, n: settings.n },
+      signal: running.signal,
+    });
     tracks = learn(answer.matches);
     notes = answer.notes;
     built = asked;
@@ -45,28 +48,52 @@ const soon = later(200, travel);
 function slot(which, text) {
   const id = state.journey[which];
   const card = known(id);
-  const chosen = state.chosen && !isNew(state.chosen) && state.chosen !== id ? known(state.chosen) : null;
+  const chosen =
+    state.chosen && !state.uploads.has(state.chosen) && state.chosen !== id
+      ? known(state.chosen)
+      : null;
   return el(
     "div",
     { class: `slot${id ? "" : " none"}`, id: `journey-${which}`, data: { id: id ?? "" } },
     el("span", { class: "sign" }, text),
-    el("span", { class: "seed-name" }, id ? titleOf(card) : "not chosen yet", el("small", {}, card?.artist ?? "")),
-    chosen && !id && button("Use the chosen track", () => setEnds({ [which]: state.chosen }), { kind: "small", title: titleOf(chosen) }),
+    el(
+      "span",
+      { class: "seed-name" },
+      id ? titleOf(card) : "not chosen yet",
+      el("small", {}, card?.artist ?? ""),
+    ),
+    chosen &&
+      !id &&
+      button("Use the chosen track", () => setEnds({ [which]: state.chosen }), {
+        kind: "small",
+        title: titleOf(chosen),
+      }),
     id && iconButton(`Take ${titleOf(card)} out`, "cross", () => setEnds({ [which]: null })),
   );
 }
 
-const isNew = (id) => state.uploads.has(id) && !state.uploads.get(id).known;
-
 function show() {
   const { from, to } = state.journey;
-  fill($("journey-ends"), slot("from", "from"),
+  fill(
+    $("journey-ends"),
+    slot("from", "from"),
     slot("to", "to"),
-    from && to ? button("Turn around", () => setEnds({ from: to, to: from }), { kind: "small", id: "journey-turn" }) : null,
+    from && to
+      ? button("Turn around", () => setEnds({ from: to, to: from }), {
+          kind: "small",
+          id: "journey-turn",
+        })
+      : null,
   );
   const shown = from && to ? tracks : [];
-  fill($("journey-result"), ...notes.map((note) => el("p", { class: "notice" }, note)),
-    ...result(shown, { title: `From ${titleOf(known(from))} to ${titleOf(known(to))}`, id: "journey", score: ({ score, rank }) => (rank === 1 ? "" : `${Math.round(100 * score)}`) }),
+  fill(
+    $("journey-result"),
+    ...notes.map((note) => el("p", { class: "notice" }, note)),
+    ...result(shown, {
+      title: `From ${titleOf(known(from))} to ${titleOf(known(to))}`,
+      id: "journey",
+      score: ({ score, rank }) => (rank === 1 ? "" : `${Math.round(100 * score)}`),
+    }),
   );
   if (state.tab === "journey") markJourney();
 }
@@ -77,9 +104,27 @@ function draw() {
     remember("journey", settings);
     soon();
   };
-  fill($("panel-journey"), el("div", { class: "panel-head" }, el("h2", {}, "Journey"), el("p", { class: "soft" }, "From one track to another in small steps of sound.")),
+  fill(
+    $("panel-journey"),
+    el(
+      "div",
+      { class: "panel-head" },
+      el("h2", {}, "Journey"),
+      el("p", { class: "soft" }, "From one track to another in small steps of sound."),
+    ),
     el("div", { class: "slots", id: "journey-ends" }),
-    el("div", { class: "sliders" }, slider("journey-n", "Tracks", { min: 4, max: 40, step: 1, value: settings.n }, (value) => `${value}`, (value) => (settings.n = value), change)),
+    el(
+      "div",
+      { class: "sliders" },
+      slider(
+        "journey-n",
+        "Tracks",
+        { min: 4, max: 40, step: 1, value: settings.n },
+        (value) => `${value}`,
+        (value) => (settings.n = value),
+        change,
+      ),
+    ),
     el("div", { id: "journey-result" }),
   );
   show();
@@ -89,7 +134,8 @@ function draw() {
 export async function setEnds(ends) {
   const ids = Object.values(ends).filter(Boolean);
   await Promise.all(ids.map((id) => cardOf(id).catch(() => null)));
-  for (const [which, id] of Object.entries(ends)) state.journey[which] = id && known(id) ? id : null;
+  for (const [which, id] of Object.entries(ends))
+    state.journey[which] = id && known(id) ? id : null;
   showTab("journey");
   raiseSheet();
   keepAddress();

@@ -18,9 +18,12 @@ function along(by) {
 export function initKeys() {
   $("help-button").onclick = () => $("help").showModal();
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]"))
+      return;
     const { target, key } = event;
-    const typing = target.matches("input:not([type=radio], [type=checkbox], [type=range]), select, textarea");
+    const typing = target.matches(
+      "input:not([type=radio], [type=checkbox], [type=range]), select, textarea",
+    );
     if (typing) return;
     // A focused button or switch keeps its own space bar.
     const presses = target.matches("button, a, input, [role=tab]");
@@ -29,7 +32,11 @@ export function initKeys() {
       "?": () => $("help").showModal(),
       j: () => along(1),
       k: () => along(-1),
-      m: () => (document.activeElement === $("map-canvas") ? $(`tab-${state.tab}`) : $("map-canvas")).focus(),
+      m: () =>
+        ($("map-canvas").contains(document.activeElement)
+          ? $(`tab-${state.tab}`)
+          : $("map-canvas")
+        ).focus(),
       " ": presses ? null : toggle,
     }[key];
     if (!work) return;

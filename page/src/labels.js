@@ -57,7 +57,9 @@ export function showLabels(names, project, [width, height], ceiling) {
     const [x, y] = project(at);
     const [left, top] = [x - w / 2, area ? y - 10 - lift : y + lift];
     if (left < 4 || left + w > width - 4 || top < ceiling || top + 20 > height - 4) continue;
-    const free = taken.every(([l, t, r]) => left > r || left + w < l || top > t + 19 || top + 19 < t);
+    const free = taken.every(
+      ([l, t, r]) => left > r || left + w < l || top > t + 19 || top + 19 < t,
+    );
     if (!free) continue;
     taken.push([left, top, left + w]);
     shown.push([short, kind, left, top]);

@@ -4,7 +4,14 @@ import { ramp } from "./colors.js";
 import { $, el } from "./dom.js";
 import { themeNow } from "./theme.js";
 
-export const COLUMN_NAMES = { genre: "Genre", tempo: "Tempo", key: "Key", energy: "Energy", year: "Year", loudness: "Loudness" };
+export const COLUMN_NAMES = {
+  genre: "Genre",
+  tempo: "Tempo",
+  key: "Key",
+  energy: "Energy",
+  year: "Year",
+  loudness: "Loudness",
+};
 export const UNITS = { tempo: "BPM", loudness: "LUFS" };
 
 export function shownValue(name, value) {
@@ -48,7 +55,13 @@ export function showLegend({ choices, by, entries, range, only, onchange, ononly
             {},
             el(
               "button",
-              { type: "button", data: { key }, "aria-pressed": `${only === key}`, class: only && only !== key ? "off" : "", onclick: () => ononly(key) },
+              {
+                type: "button",
+                data: { key },
+                "aria-pressed": `${only === key}`,
+                class: only && only !== key ? "off" : "",
+                onclick: () => ononly(key),
+              },
               el("i", { vars: { color: `rgb(${color.join(" ")})` } }),
               el("span", {}, name),
               el("small", {}, count.toLocaleString("en")),

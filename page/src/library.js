@@ -6,7 +6,13 @@ import { emit, on, state } from "./state.js";
 
 const PAGE = 50;
 const NAMES = { scan: "Looking for new files", map: "Drawing the map" };
-const STATES = { waiting: "waiting", running: "running", done: "done", failed: "failed", canceled: "canceled" };
+const STATES = {
+  waiting: "waiting",
+  running: "running",
+  done: "done",
+  failed: "failed",
+  canceled: "canceled",
+};
 
 const jobs = new Map(); // kind -> the newest job
 const following = new Set();
@@ -69,23 +75,56 @@ function jobCard(kind) {
   return el(
     "div",
     { class: `job ${job.state}`, data: { kind, state: job.state } },
-    el("div", { class: "job-line" }, el("b", {}, NAMES[kind]), el("span", { class: "soft" }, STATES[job.state])),
-    going && el("progress", { ...(share == null ? {} : { value: share }), max: 1, "aria-label": NAMES[kind] }),
+    el(
+      "div",
+      { class: "job-line" },
+      el("b", {}, NAMES[kind]),
+      el("span", { class: "soft" }, STATES[job.state]),
+    ),
+    going &&
+      el("progress", {
+        ...(share == null ? {} : { value: share }),
+        max: 1,
+        "aria-label": NAMES[kind],
+      }),
     el(
       "p",
       { class: "soft job-text" },
       going
-        ? [job.total ? `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")}` : null, job.eta_seconds != null ? `${clock(job.eta_seconds)} left` : null, job.message].filter(Boolean).join(" · ")
+        ? [
+            job.total
+              ? `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")}`
+              : null,
+            job.eta_seconds != null ? `${clock(job.eta_seconds)} left` : null,
+            job.message,
+          ]
+            .filter(Boolean)
+            .join(" · ")
         : outcome(job),
     ),
-    going && button("Stop", () => fetched(`/v1/jobs/${encodeURIComponent(job.id)}`, { method: "DELETE" }).catch((error) => toast(error.message, "error")), { kind: "small", id: `${kind}-stop` }),
+    going &&
+      button(
+        "Stop",
+        () =>
+          fetched(`/v1/jobs/${encodeURIComponent(job.id)}`, { method: "DELETE" }).catch((error) =>
+            toast(error.message, "error"),
+          ),
+        { kind: "small", id: `${kind}-stop` },
+      ),
   );
 }
 
 function outcome(job) {
   if (job.state !== "done") return job.message ?? "";
-  const numbers = Object.entries(job.summary ?? {}).filter(([, value]) => typeof value === "number" && value);
-  return numbers.map(([name, value]) => `${name.replaceAll("_", " ")} ${Number.isInteger(value) ? value.toLocaleString("en") : value.toFixed(1)}`).join(" · ");
+  const numbers = Object.entries(job.summary ?? {}).filter(
+    ([, value]) => typeof value === "number" && value,
+  );
+  return numbers
+    .map(
+      ([name, value]) =>
+        `${name.replaceAll("_", " ")} ${Number.isInteger(value) ? value.toLocaleString("en") : value.toFixed(1)}`,
+    )
+    .join(" · ");
 }
 
 function show() {
@@ -93,29 +132,62 @@ function show() {
   if (!info) return;
   const scanning = active(jobs.get("scan"));
   const focused = document.activeElement?.id;
-  fill($("panel-library"), el("div", { class: "panel-head" }, el("h2", {}, "Library"), el("p", { class: "soft" }, `${count(info.tracks ?? 0, "track")} · ${info.model ?? "no model"} · musicu ${info.version}`)),
+  fill(
+    $("panel-library"),
+    el(
+      "div",
+      { class: "panel-head" },
+      el("h2", {}, "Library"),
+      el(
+        "p",
+        { class: "soft" },
+        `${count(info.tracks ?? 0, "track")} · ${info.model ?? "no model"} · musicu ${info.version}`,
+      ),
+    ),
     el(
       "div",
       { class: "actions" },
-      info.features?.scan !== false && button("Look for new files", () => begin("scan"), { icon: "search", kind: "primary", id: "scan", disabled: scanning }),
-      info.features?.map !== false && button("Draw the map anew", () => begin("map"), { id: "redraw", disabled: active(jobs.get("map")) }),
+      info.features?.scan !== false &&
+        button("Look for new files", () => begin("scan"), {
+          icon: "search",
+          kind: "primary",
+          id: "scan",
+          disabled: scanning,
+        }),
+      info.features?.map !== false &&
+        button("Draw the map anew", () => begin("map"), {
+          id: "redraw",
+          disabled: active(jobs.get("map")),
+        }),
     ),
     jobCard("scan"),
     jobCard("map"),
     el(
       "section",
       { class: "part" },
-      el("h3", {}, problems.total ? `${count(problems.total, "file")} could not be used` : "Every file could be used"),
+      el(
+        "h3",
+        {},
+        problems.total
+          ? `${count(problems.total, "file")} could not be used`
+          : "Every file could be used",
+      ),
       el(
         "ul",
         { class: "problems", id: "problems" },
-        problems.list.map(({ name, folder, reason }) => el("li", {}, el("b", {}, name), el("span", {}, reason), el("small", {}, folder))),
+        problems.list.map(({ name, folder, reason }) =>
+          el("li", {}, el("b", {}, name), el("span", {}, reason), el("small", {}, folder)),
+        ),
       ),
-      problems.list.length < problems.total && button("Show more", () => loadProblems(true), { kind: "wide", id: "problems-more" }),
+      problems.list.length < problems.total &&
+        button("Show more", () => loadProblems(true), { kind: "wide", id: "problems-more" }),
     ),
     info.notice ? el("p", { class: "soft" }, info.notice) : null,
   );
-  if (focused) $("panel-library").querySelector(`#${CSS.escape(focused)}`)?.focus();
+  if (focused)
+    $("panel-library")
+      .querySelector(`#${CSS.escape(focused)}`)
+      ?.focus();
 }
 
 export function initLibrary() {

@@ -35,17 +35,23 @@ const viewFor = () => (state.tab === "similar" ? "similar" : "track");
 
 async function loadInfo() {
   state.info = await ask("/v1/info");
-  $("about").textContent = [`musicu ${state.info.version}`, state.info.model, state.info.notice].filter(Boolean).join(" · ");
+  $("about").textContent = [`musicu ${state.info.version}`, state.info.model, state.info.notice]
+    .filter(Boolean)
+    .join(" · ");
   emit("info");
 }
 
 function readAddress() {
   const { track, journey, tab } = address();
   if (track && track !== state.chosen) choose(track, { step: false });
-  if (journey.length === 2 && (journey[0] !== state.journey.from || journey[1] !== state.journey.to)) {
+  if (
+    journey.length === 2 &&
+    (journey[0] !== state.journey.from || journey[1] !== state.journey.to)
+  ) {
     setEnds({ from: journey[0], to: journey[1] }).then(() => tab && showTab(tab));
   }
-  if (tab || track || journey.length === 2) showTab(tab ?? (journey.length === 2 ? "journey" : "track"));
+  if (tab || track || journey.length === 2)
+    showTab(tab ?? (journey.length === 2 ? "journey" : "track"));
 }
 
 async function start() {

@@ -77,7 +77,10 @@ function showComputing(job) {
   const share = job?.total ? job.done / job.total : null;
   showState(
     "The map is being drawn",
-    el("progress", share == null ? { "aria-label": "Map" } : { value: share, max: 1, "aria-label": "Map" }),
+    el(
+      "progress",
+      share == null ? { "aria-label": "Map" } : { value: share, max: 1, "aria-label": "Map" },
+    ),
     el("span", {}, "Search and lists already work."),
   );
 }
@@ -94,8 +97,11 @@ function spread({ ids, x, y, columns }) {
   const common = (a, b) => (b ? common(b, a % b) : a);
   while (common(step, n) > 1) step++;
   const along = (values) => values.map((_, i) => values[(i * step) % n]);
-  const column = (one) => (Array.isArray(one) ? along(one) : { names: one.names, codes: along(one.codes) });
-  const spreadColumns = Object.fromEntries(Object.entries(columns).map(([name, one]) => [name, column(one)]));
+  const column = (one) =>
+    Array.isArray(one) ? along(one) : { names: one.names, codes: along(one.codes) };
+  const spreadColumns = Object.fromEntries(
+    Object.entries(columns).map(([name, one]) => [name, column(one)]),
+  );
   return { ids: along(ids), x: along(x), y: along(y), columns: spreadColumns };
 }
 
@@ -118,7 +124,16 @@ function takeMap(answer) {
     names: found.columns.genre ? placesOf(found.columns.genre, points) : [],
   };
   if (!n) {
-    showState("Nothing is here yet", el("span", {}, "Embed a folder with ", el("code", {}, "musicu embed FOLDER"), ", or drop a file."));
+    showState(
+      "Nothing is here yet",
+      el(
+        "span",
+        {},
+        "Embed a folder with ",
+        el("code", {}, "musicu embed FOLDER"),
+        ", or drop a file.",
+      ),
+    );
   } else showState("");
   if (!deck && !start()) return;
   recolor();
@@ -130,19 +145,30 @@ function takeMap(answer) {
 
 function start() {
   if (!document.createElement("canvas").getContext("webgl2")) {
-    showState("The map needs WebGL 2", el("span", {}, "This browser has none; search, lists and player work without it."));
+    showState(
+      "The map needs WebGL 2",
+      el("span", {}, "This browser has none; search, lists and player work without it."),
+    );
     return false;
   }
   deck = new Deck({
     parent: $("map-canvas"),
     views: new OrthographicView({ id: "map", flipY: false }),
-    controller: { scrollZoom: { speed: 0.012, smooth: !calm() }, inertia: calm() ? 0 : 250, doubleClickZoom: true, touchRotate: false, keyboard: false },
+    controller: {
+      scrollZoom: { speed: 0.012, smooth: !calm() },
+      inertia: calm() ? 0 : 250,
+      doubleClickZoom: true,
+      touchRotate: false,
+      keyboard: false,
+    },
     initialViewState: view,
     layers: [],
     getCursor: ({ isDragging }) => (isDragging ? "grabbing" : hovered ? "pointer" : "grab"),
     onViewStateChange: ({ viewState }) => {
       // Whoever pans far out would find nothing any more.
-      viewState.target = viewState.target.map((value, axis) => (axis < 2 ? Math.min(1.2, Math.max(-1.2, value)) : value));
+      viewState.target = viewState.target.map((value, axis) =>
+        axis < 2 ? Math.min(1.2, Math.max(-1.2, value)) : value,
+      );
       pace.moved(data.ids.length);
       const zoomed = viewState.zoom !== view.zoom;
       view.target = viewState.target;
@@ -157,6 +183,10 @@ function start() {
       if (Math.abs(view.zoom - before) < 0.01) fit(false);
       else overlay();
     },
+    onLoad: () => {
+      // The element around it takes the keyboard.
+      $("map-canvas").querySelector("canvas").tabIndex = -1;
+    },
     onError: (error) => showState("The map cannot be drawn", el("span", {}, error.message)),
   });
   // For measurements: what a frame costs is to be seen from outside.
@@ -167,7 +197,10 @@ function start() {
 /** Size of a point: as large as so many can be, growing slowly with the zoom. */
 function radius() {
   const [width, height] = size();
-  const least = Math.min(narrow() ? 5 : 7, Math.max(1.15, 0.2 * Math.sqrt((width * height) / data.ids.length)));
+  const least = Math.min(
+    narrow() ? 5 : 7,
+    Math.max(1.15, 0.2 * Math.sqrt((width * height) / data.ids.length)),
+  );
   return Math.min(least * 2 ** (0.42 * (view.zoom - fitted)), Math.max(least, 8));
 }
 
@@ -190,7 +223,8 @@ let last = {};
 function drawn() {
   const length = pace.share(data.ids.length);
   // deck.gl looks at the points anew when this is another object, and only then.
-  if (last.length !== length || last.attributes !== data.attributes) last = { length, attributes: data.attributes };
+  if (last.length !== length || last.attributes !== data.attributes)
+    last = { length, attributes: data.attributes };
   return last;
 }
 
@@ -200,7 +234,9 @@ function layers() {
   const paper = dark ? [13, 16, 20] : [255, 255, 255];
   const r = radius();
   const marks = marked.map((id) => ({ id, at: placeOf(id) })).filter(({ at }) => at);
-  const shown = lines.map(([a, b, strength]) => ({ a: placeOf(a), b: placeOf(b), strength })).filter(({ a, b }) => a && b);
+  const shown = lines
+    .map(([a, b, strength]) => ({ a: placeOf(a), b: placeOf(b), strength }))
+    .filter(({ a, b }) => a && b);
   const chosen = state.chosen && placeOf(state.chosen);
   return [
     new PointsLayer({
@@ -251,9 +287,15 @@ function recolor() {
   const choices = COLUMNS.filter((name) => data.columns[name]);
   const saved = recall("colors", "genre");
   const by = choices.includes(saved) ? saved : choices[0];
-  const painted = paint(by, data.columns[by], data.ids.length, themeNow(), { only, places: data.names });
+  const painted = paint(by, data.columns[by], data.ids.length, themeNow(), {
+    only,
+    places: data.names,
+  });
   colors = painted.colors;
-  data.attributes = { getPosition: data.positions, getColor: { value: colors, size: 4, normalized: true } };
+  data.attributes = {
+    getPosition: data.positions,
+    getColor: { value: colors, size: 4, normalized: true },
+  };
   showLegend({
     choices,
     by,
@@ -297,15 +339,28 @@ function overlay() {
   }
   moveTip();
   const names = [];
-  const shownTitles = state.chosen && placeOf(state.chosen) ? [state.chosen, ...marked.slice(0, 6)] : marked.slice(0, 6);
+  const shownTitles =
+    state.chosen && placeOf(state.chosen)
+      ? [state.chosen, ...marked.slice(0, 6)]
+      : marked.slice(0, 6);
   for (const id of [...new Set(shownTitles)]) {
     const [card, at] = [known(id), placeOf(id)];
-    if (card && at) names.push({ text: titleOf(card), at, lift: Math.max(radius() + 2, 7), kind: id === state.chosen ? "chosen" : "title" });
+    if (card && at)
+      names.push({
+        text: titleOf(card),
+        at,
+        lift: Math.max(radius() + 2, 7),
+        kind: id === state.chosen ? "chosen" : "title",
+      });
   }
   if (view.zoom < fitted + 3) {
     // Among few and large points, a name stands above its own; among many, in their middle.
     const lift = data.ids.length < 500 ? radius() + 13 : 0;
-    names.push(...data.names.slice(0, NAMES).map((name) => ({ ...name, lift, kind: focus ? "faint" : "genre" })));
+    names.push(
+      ...data.names
+        .slice(0, NAMES)
+        .map((name) => ({ ...name, lift, kind: focus ? "faint" : "genre" })),
+    );
   }
   showLabels(names, project, size(), narrow() ? 44 : 4);
 }
@@ -316,7 +371,10 @@ function moveTip() {
   const tip = $("map-tip");
   tip.hidden = !at || !card;
   if (tip.hidden) return;
-  tip.replaceChildren(el("b", {}, titleOf(card)), el("span", {}, [artistOf(card), card.year].filter(Boolean).join(" · ")));
+  tip.replaceChildren(
+    el("b", {}, titleOf(card)),
+    el("span", {}, [artistOf(card), card.year].filter(Boolean).join(" · ")),
+  );
   const [left, top] = project(at);
   const [width] = size();
   const half = tip.offsetWidth / 2;
@@ -353,17 +411,29 @@ function measureFit() {
     high = Math.max(high, data.points[i + 1]);
   }
   // The legend and the buttons cover no points: they get margins of their own.
-  const margin = narrow() ? { left: 26, right: 26, top: 64, bottom: 40 } : { left: 226, right: 74, top: 44, bottom: 30 };
+  const margin = narrow()
+    ? { left: 26, right: 26, top: 64, bottom: 40 }
+    : { left: 226, right: 74, top: 44, bottom: 30 };
   const [w, h] = [Math.max(right - left, 0.1), Math.max(high - low, 0.1)];
-  const free = [width - margin.left - margin.right, height - margin.top - margin.bottom].map((side) => Math.max(side, 60));
+  const free = [width - margin.left - margin.right, height - margin.top - margin.bottom].map(
+    (side) => Math.max(side, 60),
+  );
   fitted = Math.log2(Math.min(free[0] / w, free[1] / h));
-  const aside = [(margin.right - margin.left) / 2, (margin.top - margin.bottom) / 2].map((shift) => shift / 2 ** fitted);
+  const aside = [(margin.right - margin.left) / 2, (margin.top - margin.bottom) / 2].map(
+    (shift) => shift / 2 ** fitted,
+  );
   return [(left + right) / 2 + aside[0], (low + high) / 2 + aside[1], 0];
 }
 
 function go(target, zoom, animate = true) {
   const limits = { minZoom: fitted - 1, maxZoom: fitted + DEEPEST };
-  const moves = animate && !calm() ? { transitionDuration: 350, transitionInterpolator: new LinearInterpolator(["target", "zoom"]) } : {};
+  const moves =
+    animate && !calm()
+      ? {
+          transitionDuration: 350,
+          transitionInterpolator: new LinearInterpolator(["target", "zoom"]),
+        }
+      : {};
   const clamped = Math.min(limits.maxZoom, Math.max(limits.minZoom, zoom));
   // Only a new object is a new state for deck.gl.
   deck?.setProps({ initialViewState: { target: [...target], zoom: clamped, ...limits, ...moves } });
@@ -391,8 +461,11 @@ export function reveal(id, closer = false) {
   if (!at || !deck) return;
   const [left, top] = project(at);
   const [width, height] = size();
-  const inside = left > width * 0.12 && left < width * 0.88 && top > height * 0.14 && top < height * 0.86;
-  const zoom = closer ? Math.max(view.zoom, fitted + Math.min(2.5, Math.log10(data.ids.length) / 2)) : view.zoom;
+  const inside =
+    left > width * 0.12 && left < width * 0.88 && top > height * 0.14 && top < height * 0.86;
+  const zoom = closer
+    ? Math.max(view.zoom, fitted + Math.min(2.5, Math.log10(data.ids.length) / 2))
+    : view.zoom;
   if (!inside || zoom !== view.zoom) go([...at, 0], zoom);
 }
 

@@ -17,7 +17,8 @@ let parts = null; // moments: [{id, from, to}], and which one plays
 let seconds = 0;
 let spectrum = false;
 
-const urlOf = (id) => state.uploads.get(id)?.url ?? new URL(trackPath(id, "/audio"), location.href).href;
+const urlOf = (id) =>
+  state.uploads.get(id)?.url ?? new URL(trackPath(id, "/audio"), location.href).href;
 
 // ---------------------------------------------------------------- what plays
 
@@ -39,7 +40,8 @@ export async function play(id, { ids = [id], from = 0, keepParts = false } = {})
     await audio.play();
   } catch (error) {
     // Another track was chosen meanwhile, or the element's own error event tells.
-    if (error.name === "NotAllowedError") toast("The browser wants a click before it plays: press play.");
+    if (error.name === "NotAllowedError")
+      toast("The browser wants a click before it plays: press play.");
   }
 }
 
@@ -105,7 +107,11 @@ async function showTrack() {
     $("now-artist").textContent = artistOf(card);
     $("now").disabled = false;
     if ("mediaSession" in navigator) {
-      navigator.mediaSession.metadata = new MediaMetadata({ title: titleOf(card), artist: card.artist ?? "", album: card.album ?? "" });
+      navigator.mediaSession.metadata = new MediaMetadata({
+        title: titleOf(card),
+        artist: card.artist ?? "",
+        album: card.album ?? "",
+      });
     }
   };
   if (known(id)) show(known(id));
@@ -133,14 +139,16 @@ function showButtons() {
   document.body.classList.toggle("sounding", playing);
 }
 
-const total = () => (Number.isFinite(audio.duration) && audio.duration > 0 ? audio.duration : seconds);
+const total = () =>
+  Number.isFinite(audio.duration) && audio.duration > 0 ? audio.duration : seconds;
 
 function showTime() {
   const now = audio.currentTime;
   $("time-now").textContent = clock(now);
   $("time-all").textContent = clock(total());
   $("seek").max = Math.max(1, Math.round(total()));
-  if (document.activeElement !== $("seek") || audio.paused === false) $("seek").value = Math.round(now);
+  if (document.activeElement !== $("seek") || audio.paused === false)
+    $("seek").value = Math.round(now);
   $("seek").setAttribute("aria-valuetext", `${clock(now)} of ${clock(total())}`);
   if (parts && now >= parts.list[parts.at].to) playPart(parts.at + 1);
 }
@@ -148,8 +156,13 @@ function showTime() {
 function showPart() {
   const part = parts?.list[parts.at];
   $("wave-part").hidden = !part || !total();
-  if (part) setVars($("wave-part"), { from: `${(100 * part.from) / total()}%`, to: `${(100 * part.to) / total()}%` });
-  if (part) $("wave-part").firstChild.textContent = `moment ${parts.at + 1} of ${parts.list.length}`;
+  if (part)
+    setVars($("wave-part"), {
+      from: `${(100 * part.from) / total()}%`,
+      to: `${(100 * part.to) / total()}%`,
+    });
+  if (part)
+    $("wave-part").firstChild.textContent = `moment ${parts.at + 1} of ${parts.list.length}`;
 }
 
 // ---------------------------------------------------------------- waveform
@@ -162,7 +175,9 @@ function drawWave([peaks], context) {
   const pixel = devicePixelRatio || 1;
   const [bar, gap] = [2 * pixel, 1 * pixel];
   const bars = Math.max(1, Math.floor(width / (bar + gap)));
-  const hues = ["low", "mid", "high"].map((name) => colorNow(`wave-${name}`).match(/\d+/g).map(Number));
+  const hues = ["low", "mid", "high"].map((name) =>
+    colorNow(`wave-${name}`).match(/\d+/g).map(Number),
+  );
   const rest = colorNow("wave-rest");
   const middle = height / 2;
   for (let k = 0; k < bars; k++) {
@@ -207,7 +222,8 @@ async function showWave(id) {
     renderFunction: drawWave,
     ...surferColors(),
   });
-  const load = (wave) => surfer.load(urlOf(id), [wave?.peaks ?? FLAT], wave?.seconds || seconds || 1).catch(() => {});
+  const load = (wave) =>
+    surfer.load(urlOf(id), [wave?.peaks ?? FLAT], wave?.seconds || seconds || 1).catch(() => {});
   showSpectrum();
   load(waves.get(id));
   if (!waves.has(id)) {
@@ -223,7 +239,10 @@ async function showWave(id) {
 }
 
 // The spectrum is dark in either theme.
-const surferColors = () => ({ progressColor: colorNow("accent"), cursorColor: spectrum ? "#ffffff" : colorNow("ink") });
+const surferColors = () => ({
+  progressColor: colorNow("accent"),
+  cursorColor: spectrum ? "#ffffff" : colorNow("ink"),
+});
 
 function showSpectrum() {
   $("mel-button").setAttribute("aria-pressed", `${spectrum}`);
@@ -241,7 +260,8 @@ function setSpectrum(shown) {
 
 // ---------------------------------------------------------------- start
 
-const FAILED = "This track cannot be played: its file is gone, or this browser does not know its format.";
+const FAILED =
+  "This track cannot be played: its file is gone, or this browser does not know its format.";
 
 export function initPlayer() {
   $("play").onclick = toggle;
@@ -262,8 +282,10 @@ export function initPlayer() {
   };
   $("volume").oninput = setVolume;
   setVolume();
-  for (const name of ["play", "pause", "ended", "emptied"]) audio.addEventListener(name, showButtons);
-  for (const name of ["timeupdate", "durationchange", "seeked"]) audio.addEventListener(name, showTime);
+  for (const name of ["play", "pause", "ended", "emptied"])
+    audio.addEventListener(name, showButtons);
+  for (const name of ["timeupdate", "durationchange", "seeked"])
+    audio.addEventListener(name, showTime);
   audio.addEventListener("durationchange", showPart);
   audio.addEventListener("ended", () => (parts ? playPart(parts.at + 1) : step(1)));
   audio.addEventListener("error", () => audio.getAttribute("src") && toast(FAILED, "error"));
@@ -273,8 +295,14 @@ export function initPlayer() {
     toast("There is no picture of this track.", "error");
   };
   if ("mediaSession" in navigator) {
-    const hands = { play: toggle, pause: toggle, nexttrack: () => step(1), previoustrack: () => step(-1) };
-    for (const [name, work] of Object.entries(hands)) navigator.mediaSession.setActionHandler(name, work);
+    const hands = {
+      play: toggle,
+      pause: toggle,
+      nexttrack: () => step(1),
+      previoustrack: () => step(-1),
+    };
+    for (const [name, work] of Object.entries(hands))
+      navigator.mediaSession.setActionHandler(name, work);
   }
   spectrum = recall("spectrum", false);
   showButtons();

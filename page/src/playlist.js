@@ -31,7 +31,13 @@ async function build() {
   const { signal } = running;
   try {
     const seeds = await Promise.all(state.seeds.map(seedFor));
-    const json = { seeds, n: settings.n, by: "sound", diversity: settings.diversity, exclude: [...removed] };
+    const json = {
+      seeds,
+      n: settings.n,
+      by: "sound",
+      diversity: settings.diversity,
+      exclude: [...removed],
+    };
     if (settings.artist) json.max_per_artist = settings.artist;
     const answer = await ask("/v1/similar", { json, signal });
     tracks = learn(answer.matches);
@@ -51,21 +57,49 @@ const soon = later(220, build);
 
 function draw() {
   const panel = $("panel-playlist");
-  fill(panel, el("div", { class: "panel-head" }, el("h2", {}, "Playlist"), el("p", { class: "soft" }, "More of these, less of those.")),
+  fill(
+    panel,
+    el(
+      "div",
+      { class: "panel-head" },
+      el("h2", {}, "Playlist"),
+      el("p", { class: "soft" }, "More of these, less of those."),
+    ),
     el("ul", { class: "seeds", id: "seeds" }),
     el(
       "div",
       { class: "sliders" },
-      slider("playlist-n", "Tracks", { min: 5, max: 100, step: 5, value: settings.n }, (value) => `${value}`, (value) => (settings.n = value)),
-      slider("playlist-diversity", "Diversity", { min: 0, max: 1, step: 0.05, value: settings.diversity }, (value) => `${Math.round(100 * value)} %`, (value) => (settings.diversity = value)),
+      slider(
+        "playlist-n",
+        "Tracks",
+        { min: 5, max: 100, step: 5, value: settings.n },
+        (value) => `${value}`,
+        (value) => (settings.n = value),
+      ),
+      slider(
+        "playlist-diversity",
+        "Diversity",
+        { min: 0, max: 1, step: 0.05, value: settings.diversity },
+        (value) => `${Math.round(100 * value)} %`,
+        (value) => (settings.diversity = value),
+      ),
       el(
         "label",
         { class: "slider", for: "playlist-artist" },
         el("span", {}, "Of one artist at most"),
         el(
           "select",
-          { id: "playlist-artist", onchange: (event) => change(() => (settings.artist = Number(event.target.value))) },
-          [1, 2, 3, 5, 0].map((value) => el("option", { value, selected: value === settings.artist }, value ? `${value}` : "any")),
+          {
+            id: "playlist-artist",
+            onchange: (event) => change(() => (settings.artist = Number(event.target.value))),
+          },
+          [1, 2, 3, 5, 0].map((value) =>
+            el(
+              "option",
+              { value, selected: value === settings.artist },
+              value ? `${value}` : "any",
+            ),
+          ),
         ),
       ),
     ),
@@ -82,34 +116,68 @@ function change(set) {
 
 export function slider(id, name, range, shown, set, onchange = change) {
   const output = el("output", { for: id }, shown(range.value));
-  const input = el("input", { type: "range", id, ...range, oninput: () => onchange(() => {
-    output.textContent = shown(Number(input.value));
-    set(Number(input.value));
-  }) });
+  const input = el("input", {
+    type: "range",
+    id,
+    ...range,
+    oninput: () =>
+      onchange(() => {
+        output.textContent = shown(Number(input.value));
+        set(Number(input.value));
+      }),
+  });
   return el("label", { class: "slider", for: id }, el("span", {}, name), input, output);
 }
 
 function show() {
   const list = $("seeds");
   badge("playlist", state.seeds.length);
-  fill(list, ...state.seeds.map(({ id, weight }) =>
+  fill(
+    list,
+    ...state.seeds.map(({ id, weight }) =>
       el(
         "li",
         { class: weight > 0 ? "plus" : "minus", data: { id } },
         el("span", { class: "sign" }, weight > 0 ? "more" : "less"),
-        el("span", { class: "seed-name" }, titleOf(known(id)), el("small", {}, known(id)?.artist ?? "")),
-        iconButton(weight > 0 ? `Less of ${titleOf(known(id))}` : `More of ${titleOf(known(id))}`, weight > 0 ? "minus" : "plus", () => weighSeed(id, -weight)),
+        el(
+          "span",
+          { class: "seed-name" },
+          titleOf(known(id)),
+          el("small", {}, known(id)?.artist ?? ""),
+        ),
+        iconButton(
+          weight > 0 ? `Less of ${titleOf(known(id))}` : `More of ${titleOf(known(id))}`,
+          weight > 0 ? "minus" : "plus",
+          () => weighSeed(id, -weight),
+        ),
         iconButton(`Take ${titleOf(known(id))} out`, "cross", () => dropSeed(id)),
       ),
     ),
   );
-  if (!state.seeds.length) list.append(el("li", { class: "none" }, "Choose “More of this” at a track to begin."));
-  else if (!state.seeds.some(({ weight }) => weight > 0)) list.append(el("li", { class: "none" }, "A playlist needs something to be like: one track with “more”."));
-  fill($("playlist-result"), ...(tracks.length || notes.length ? [...notes.map((note) => el("p", { class: "notice" }, note)), ...result(tracks, { edit, title: titleFor(), id: "playlist" })] : []));
+  if (!state.seeds.length)
+    list.append(el("li", { class: "none" }, "Choose “More of this” at a track to begin."));
+  else if (!state.seeds.some(({ weight }) => weight > 0))
+    list.append(
+      el("li", { class: "none" }, "A playlist needs something to be like: one track with “more”."),
+    );
+  fill(
+    $("playlist-result"),
+    ...(tracks.length || notes.length
+      ? [
+          ...notes.map((note) => el("p", { class: "notice" }, note)),
+          ...result(tracks, { edit, title: titleFor(), id: "playlist" }),
+        ]
+      : []),
+  );
   if (state.tab === "playlist") markPlaylist();
 }
 
-const titleFor = () => `Like ${state.seeds.filter(({ weight }) => weight > 0).map(({ id }) => titleOf(known(id))).slice(0, 2).join(" and ")}`;
+const titleFor = () =>
+  `Like ${state.seeds
+    .filter(({ weight }) => weight > 0)
+    .map(({ id }) => titleOf(known(id)))
+    .slice(0, 2)
+    .join(" and ")}`;
 
 const edit = {
   up: (i) => move(i, -1),
@@ -133,7 +201,9 @@ function move(i, by) {
 }
 
 function focusOn(i, tool) {
-  const buttons = document.querySelectorAll("#playlist-result .row")[i]?.querySelectorAll(".row-tools button");
+  const buttons = document
+    .querySelectorAll("#playlist-result .row")
+    [i]?.querySelectorAll(".row-tools button");
   (buttons?.[tool].disabled ? buttons[1 - tool] : buttons?.[tool])?.focus();
 }
 
@@ -147,8 +217,16 @@ export function result(cards, { edit: hands, title, id, score }) {
       "div",
       { class: "result-head" },
       el("span", {}, `${count(cards.length, "track")}, ${clock(seconds)}`),
-      button("Play all", () => play(ids[0], { ids }), { icon: "play", kind: "primary", id: `${id}-play` }),
-      button("Save", () => save(ids, title), { icon: "save", id: `${id}-save`, title: "Save as M3U8" }),
+      button("Play all", () => play(ids[0], { ids }), {
+        icon: "play",
+        kind: "primary",
+        id: `${id}-play`,
+      }),
+      button("Save", () => save(ids, title), {
+        icon: "save",
+        id: `${id}-save`,
+        title: "Save as M3U8",
+      }),
     ),
     trackList(cards, { numbered: true, edit: hands, score }),
   ];
@@ -156,9 +234,14 @@ export function result(cards, { edit: hands, title, id, score }) {
 
 async function save(ids, title) {
   try {
-    const answer = await fetched("/v1/playlists", { json: { tracks: ids.filter((id) => !state.uploads.has(id)), title, paths: "relative" } });
+    const answer = await fetched("/v1/playlists", {
+      json: { tracks: ids.filter((id) => !state.uploads.has(id)), title, paths: "relative" },
+    });
     const url = URL.createObjectURL(await answer.blob());
-    el("a", { href: url, download: `${title.replace(/[\\/:*?"<>|]+/g, " ").trim() || "playlist"}.m3u8` }).click();
+    el("a", {
+      href: url,
+      download: `${title.replace(/[\\/:*?"<>|]+/g, " ").trim() || "playlist"}.m3u8`,
+    }).click();
     setTimeout(() => URL.revokeObjectURL(url), 10000);
     say("Playlist saved");
   } catch (error) {
@@ -166,7 +249,11 @@ async function save(ids, title) {
   }
 }
 
-export const markPlaylist = () => mark(tracks.map(({ id }) => id), { fade: true });
+export const markPlaylist = () =>
+  mark(
+    tracks.map(({ id }) => id),
+    { fade: true },
+  );
 
 export async function initPlaylist() {
   draw();

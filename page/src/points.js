@@ -1,7 +1,7 @@
 // Many round points, as plainly as WebGL can draw them: one vertex each, no instances. Where the
 // processor has to do a graphics card's work, that is far faster than deck.gl's own points.
 
-import { Layer } from "@deck.gl/core";
+import { Layer, picking, project32 } from "@deck.gl/core";
 import { Model } from "@luma.gl/engine";
 
 const UNIFORMS = `\
@@ -64,10 +64,8 @@ export class PointsLayer extends Layer {
     });
     this.setState({
       model: new Model(this.context.device, {
+        ...super.getShaders({ vs: VERTEX, fs: FRAGMENT, modules: [project32, picking, uniforms] }),
         id: this.props.id,
-        vs: VERTEX,
-        fs: FRAGMENT,
-        modules: [uniforms],
         topology: "point-list",
         bufferLayout: attributes.getBufferLayouts(),
       }),
@@ -82,7 +80,10 @@ export class PointsLayer extends Layer {
     model.shaderInputs.setProps({
       points: {
         center: viewport.center.slice(0, 2),
-        scale: [2 ** (viewport.zoom + 1) / viewport.width, 2 ** (viewport.zoom + 1) / viewport.height],
+        scale: [
+          2 ** (viewport.zoom + 1) / viewport.width,
+          2 ** (viewport.zoom + 1) / viewport.height,
+        ],
         size: 2 * radius * device.canvasContext.cssToDeviceRatio(),
         opacity,
       },

@@ -32,7 +32,9 @@ function row(card, i, ids, { numbered = false, score, anchor, edit }) {
   const tools = edit
     ? [
         iconButton(`Move ${titleOf(card)} up`, "up", () => edit.up(i), { disabled: i === 0 }),
-        iconButton(`Move ${titleOf(card)} down`, "down", () => edit.down(i), { disabled: i === ids.length - 1 }),
+        iconButton(`Move ${titleOf(card)} down`, "down", () => edit.down(i), {
+          disabled: i === ids.length - 1,
+        }),
         iconButton(`Remove ${titleOf(card)}`, "cross", () => edit.remove(i)),
       ]
     : [toggleMore];
@@ -47,9 +49,21 @@ function row(card, i, ids, { numbered = false, score, anchor, edit }) {
     },
     el(
       "button",
-      { type: "button", class: "row-play", onclick: start, onfocus: () => emit("hint", card.id), onblur: () => emit("hint", null) },
+      {
+        type: "button",
+        class: "row-play",
+        onclick: start,
+        onfocus: () => emit("hint", card.id),
+        onblur: () => emit("hint", null),
+      },
       el("span", { class: "hidden" }, "Play "),
-      el("span", { class: `row-rank${numbered ? "" : " plain"}`, "aria-hidden": "true" }, numbered ? `${i + 1}` : "", icon("play"), el("i", { class: "bars" }, el("i"), el("i"), el("i"))),
+      el(
+        "span",
+        { class: `row-rank${numbered ? "" : " plain"}`, "aria-hidden": "true" },
+        numbered ? `${i + 1}` : "",
+        icon("play"),
+        el("i", { class: "bars" }, el("i"), el("i"), el("i")),
+      ),
       el("span", { class: "row-name" }, el("b", {}, titleOf(card)), el("span", {}, line)),
       el("span", { class: "row-score" }, score ? score(card) : clock(card.seconds)),
     ),
@@ -69,7 +83,11 @@ function details(card, anchor) {
       "div",
       { class: "actions" },
       button("Open", () => emit("choose", card.id), { icon: "open" }),
-      anchor && button("Play the moments", () => moments(anchor, card.id), { icon: "play", data: { action: "moments" } }),
+      anchor &&
+        button("Play the moments", () => moments(anchor, card.id), {
+          icon: "play",
+          data: { action: "moments" },
+        }),
       ...seedButtons(card.id),
     ),
   );
@@ -81,11 +99,18 @@ export function seedButtons(id) {
   return [
     button("More of this", () => addSeed(id, 1), { icon: "plus", data: { action: "more" } }),
     button("Less of this", () => addSeed(id, -1), { icon: "minus", data: { action: "less" } }),
-    button("Journey from here", () => emit("journey-end", { from: id }), { icon: "journey", data: { action: "from" } }),
-    button("Journey to here", () => emit("journey-end", { to: id }), { icon: "journey", data: { action: "to" } }),
+    button("Journey from here", () => emit("journey-end", { from: id }), {
+      icon: "journey",
+      data: { action: "from" },
+    }),
+    button("Journey to here", () => emit("journey-end", { to: id }), {
+      icon: "journey",
+      data: { action: "to" },
+    }),
   ];
 }
 
 on("playing", (id) => {
-  for (const node of document.querySelectorAll(".row[data-id]")) node.classList.toggle("on", node.dataset.id === id);
+  for (const node of document.querySelectorAll(".row[data-id]"))
+    node.classList.toggle("on", node.dataset.id === id);
 });

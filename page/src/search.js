@@ -30,7 +30,11 @@ async function search(more = false) {
   }
   showTab("search");
   raiseSheet();
-  const query = new URLSearchParams({ [by() === "sound" ? "sounds" : "q"]: text, limit: PAGE, offset: more ? cards.length : 0 });
+  const query = new URLSearchParams({
+    [by() === "sound" ? "sounds" : "q"]: text,
+    limit: PAGE,
+    offset: more ? cards.length : 0,
+  });
   try {
     const answer = await ask(`/v1/tracks?${query}`, { signal: running.signal });
     cards = more ? [...cards, ...learn(answer.tracks)] : learn(answer.tracks);
@@ -45,28 +49,61 @@ async function search(more = false) {
 function show({ terms, unused }) {
   const line = count(total, "track");
   const notes = [
-    terms?.length && `Listening for: ${terms.map(({ text, negated }) => (negated ? `not ${text}` : text)).join(", ")}`,
+    terms?.length &&
+      `Listening for: ${terms.map(({ text, negated }) => (negated ? `not ${text}` : text)).join(", ")}`,
     unused?.length && `Not understood: ${unused.join(", ")}`,
   ].filter(Boolean);
-  fill($("panel-search"), el("div", { class: "panel-head" }, el("h2", {}, cards.length ? line : "Nothing found"), notes.length > 0 && el("p", { class: "soft" }, notes.join(" · "))),
+  fill(
+    $("panel-search"),
+    el(
+      "div",
+      { class: "panel-head" },
+      el("h2", {}, cards.length ? line : "Nothing found"),
+      notes.length > 0 && el("p", { class: "soft" }, notes.join(" · ")),
+    ),
     cards.length
       ? trackList(cards)
-      : el("p", { class: "soft" }, by() === "sound" ? "Try genres, moods, voices or instruments." : "Every word must occur in title, artist or album. “Sound” searches what is heard."),
-    cards.length < total && cards.length > 0 && button("Show more", () => search(true), { id: "search-more", kind: "wide" }),
+      : el(
+          "p",
+          { class: "soft" },
+          by() === "sound"
+            ? "Try genres, moods, voices or instruments."
+            : "Every word must occur in title, artist or album. “Sound” searches what is heard.",
+        ),
+    cards.length < total &&
+      cards.length > 0 &&
+      button("Show more", () => search(true), { id: "search-more", kind: "wide" }),
   );
   say(cards.length ? `${line} found` : "Nothing found");
-  mark(cards.map(({ id }) => id), { fade: true });
+  mark(
+    cards.map(({ id }) => id),
+    { fade: true },
+  );
 }
 
 function showStart() {
   const n = state.info?.tracks;
   const data = mapData();
-  const some = data?.ids.length ? button("Play something", surprise, { icon: "play", kind: "primary", id: "surprise" }) : null;
-  fill($("panel-search"), el(
+  const some = data?.ids.length
+    ? button("Play something", surprise, { icon: "play", kind: "primary", id: "surprise" })
+    : null;
+  fill(
+    $("panel-search"),
+    el(
       "div",
       { class: "start" },
-      el("h2", { class: "large" }, n ? `${count(n, "track")}, by how ${n === 1 ? "it sounds" : "they sound"}` : "A map of music by how it sounds"),
-      el("p", {}, "Each point is a track; neighbors sound alike. Click one to hear it, drag and scroll to look around."),
+      el(
+        "h2",
+        { class: "large" },
+        n
+          ? `${count(n, "track")}, by how ${n === 1 ? "it sounds" : "they sound"}`
+          : "A map of music by how it sounds",
+      ),
+      el(
+        "p",
+        {},
+        "Each point is a track; neighbors sound alike. Click one to hear it, drag and scroll to look around.",
+      ),
       el("p", { class: "soft" }, "Drop an audio file anywhere to see where it belongs."),
       some,
     ),
@@ -115,6 +152,14 @@ export function initSearch() {
     });
   }
   on("map info", () => !$("q").value.trim() && showStart());
-  on("tab", (name) => name === "search" && mark(cards.map(({ id }) => id), { fade: true }));
+  on(
+    "tab",
+    (name) =>
+      name === "search" &&
+      mark(
+        cards.map(({ id }) => id),
+        { fade: true },
+      ),
+  );
   showStart();
 }

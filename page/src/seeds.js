@@ -24,7 +24,10 @@ export function weighSeed(id, weight) {
 }
 
 function changed() {
-  remember("seeds", state.seeds.filter(({ id }) => !state.uploads.has(id)));
+  remember(
+    "seeds",
+    state.seeds.filter(({ id }) => !state.uploads.has(id)),
+  );
   emit("seeds");
 }
 
@@ -35,7 +38,9 @@ export function recallSeeds() {
 /** A seed as the service takes it; a file of the user's is sent for its vector, once. */
 export async function seedFor({ id, weight }) {
   const upload = state.uploads.get(id);
-  if (!upload || upload.known) return { id, weight };
-  upload.vector ??= (await send("/v1/embed?vector=true&describe=false&tags=false", upload.file)).vector;
+  if (!upload) return { id, weight };
+  upload.vector ??= (
+    await send("/v1/embed?vector=true&describe=false&tags=false", upload.file)
+  ).vector;
   return { vector: upload.vector, weight };
 }

@@ -5,7 +5,8 @@ import { emit, recall, remember } from "./state.js";
 
 const system = matchMedia("(prefers-color-scheme: dark)");
 
-export const themeNow = () => document.documentElement.dataset.theme ?? (system.matches ? "dark" : "light");
+export const themeNow = () =>
+  document.documentElement.dataset.theme ?? (system.matches ? "dark" : "light");
 
 /** A color of the style sheet as the theme has it now: rgb(r, g, b). */
 export function colorNow(name) {

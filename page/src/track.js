@@ -12,7 +12,12 @@ import { emit, state } from "./state.js";
 import { showTab } from "./tabs.js";
 
 const BINS = 44;
-const STANDS = { tempo: ["slower", "faster"], energy: ["calmer", "busier"], loudness: ["quieter", "louder"], year: ["older", "newer"] };
+const STANDS = {
+  tempo: ["slower", "faster"],
+  energy: ["calmer", "busier"],
+  loudness: ["quieter", "louder"],
+  year: ["older", "newer"],
+};
 const TAGS = 8;
 
 /** Show the chosen track. */
@@ -30,15 +35,30 @@ export async function showTrackPage() {
   if (state.chosen !== id) return;
   const upload = state.uploads.get(id);
   document.title = `${titleOf(track)}${track.artist ? ` – ${track.artist}` : ""} · musicu`;
-  const tags = Object.entries(track.sound_tags ?? {}).sort(([, a], [, b]) => b - a).slice(0, TAGS);
-  fill(panel, el(
+  const tags = Object.entries(track.sound_tags ?? {})
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, TAGS);
+  fill(
+    panel,
+    el(
       "div",
       { class: "track-head" },
       upload && el("p", { class: "eyebrow" }, "Your file"),
       el("h2", {}, titleOf(track)),
       el("p", { class: "by" }, track.artist || "Unknown artist"),
-      el("p", { class: "soft" }, [track.album, track.year, track.seconds && clock(track.seconds)].filter(Boolean).join(" · ")),
-      track.genres?.length > 0 && el("ul", { class: "chips", "aria-label": "Genres" }, track.genres.slice(0, 6).map((name) => el("li", {}, name))),
+      el(
+        "p",
+        { class: "soft" },
+        [track.album, track.year, track.seconds && clock(track.seconds)]
+          .filter(Boolean)
+          .join(" · "),
+      ),
+      track.genres?.length > 0 &&
+        el(
+          "ul",
+          { class: "chips", "aria-label": "Genres" },
+          track.genres.slice(0, 6).map((name) => el("li", {}, name)),
+        ),
       upload?.problem && el("p", { class: "notice" }, upload.problem),
     ),
     el(
@@ -46,9 +66,9 @@ export async function showTrackPage() {
       { class: "actions" },
       button("Play", () => play(id), { icon: "play", kind: "primary", id: "track-play" }),
       button("Similar", () => showTab("similar"), { icon: "similar", id: "track-similar" }),
-      upload && !upload.known && state.info?.features?.uploads && keepButton(upload),
+      upload && state.info?.features?.uploads && keepButton(upload),
     ),
-    el("div", { class: "actions quiet" }, upload && !upload.known ? seedButtons(id).slice(0, 2) : seedButtons(id)),
+    el("div", { class: "actions quiet" }, upload ? seedButtons(id).slice(0, 2) : seedButtons(id)),
     tags.length > 0 && section("Heard in it", meters(tags)),
     ...strips(track),
     facts(track),
@@ -56,7 +76,12 @@ export async function showTrackPage() {
 }
 
 function empty() {
-  return el("div", { class: "start" }, el("h2", {}, "No track chosen"), el("p", {}, "Click a point on the map, search, or drop a file."));
+  return el(
+    "div",
+    { class: "start" },
+    el("h2", {}, "No track chosen"),
+    el("p", {}, "Click a point on the map, search, or drop a file."),
+  );
 }
 
 function section(title, ...content) {
@@ -88,9 +113,16 @@ function meters(tags) {
 function strips(track) {
   const data = mapData();
   const at = data?.places.get(track.id);
-  const shown = Object.keys(STANDS).filter((name) => data?.columns[name] && valueOf(track, name, at) != null);
+  const shown = Object.keys(STANDS).filter(
+    (name) => data?.columns[name] && valueOf(track, name, at) != null,
+  );
   if (!shown.length) return [];
-  return [section("In this catalog", ...shown.map((name) => strip(name, data.columns[name], valueOf(track, name, at))))];
+  return [
+    section(
+      "In this catalog",
+      ...shown.map((name) => strip(name, data.columns[name], valueOf(track, name, at))),
+    ),
+  ];
 }
 
 function valueOf(track, name, at) {
@@ -107,7 +139,10 @@ function strip(name, column, value) {
   const most = Math.max(...bins);
   const below = values.reduce((sum, one) => sum + (one < value), 0) / values.length;
   const [less, more] = STANDS[name];
-  const said = below >= 0.5 ? `${more} than ${Math.round(100 * below)} %` : `${less} than ${Math.round(100 * (1 - below))} %`;
+  const said =
+    below >= 0.5
+      ? `${more} than ${Math.round(100 * below)} %`
+      : `${less} than ${Math.round(100 * (1 - below))} %`;
   return el(
     "div",
     { class: "strip" },
@@ -118,12 +153,18 @@ function strip(name, column, value) {
       bins.map((n) => el("i", { vars: { size: `${(100 * n) / most}%` } })),
       el("u", { vars: { at: `${100 * place(value)}%` } }),
     ),
-    el("span", { class: "strip-value" }, name !== "energy" && el("b", {}, shownValue(name, value)), el("small", {}, said)),
+    el(
+      "span",
+      { class: "strip-value" },
+      name !== "energy" && el("b", {}, shownValue(name, value)),
+      el("small", {}, said),
+    ),
   );
 }
 
 function facts(track) {
-  const number = (value, digits, unit) => (value == null ? null : `${value.toFixed(digits).replace("-", "−")} ${unit}`);
+  const number = (value, digits, unit) =>
+    value == null ? null : `${value.toFixed(digits).replace("-", "−")} ${unit}`;
   const files = (track.files ?? []).map((file) => (typeof file === "string" ? file : file.path));
   const rows = [
     ["Key", track.detected_key ?? track.key],
@@ -133,10 +174,28 @@ function facts(track) {
     ["Onsets", number(track.onset_rate, 1, "a second")],
     ["Label", track.label],
     ["ISRC", track.isrc],
-    ["Format", [track.codec, track.sr && `${track.sr / 1000} kHz`, track.channels && count(track.channels, "channel")].filter(Boolean).join(", ")],
+    [
+      "Format",
+      [
+        track.codec,
+        track.sr && `${track.sr / 1000} kHz`,
+        track.channels && count(track.channels, "channel"),
+      ]
+        .filter(Boolean)
+        .join(", "),
+    ],
     ["Files", files.map((path) => path.split(/[\\/]/).pop()).join(", ")],
   ].filter(([, value]) => value);
-  return rows.length ? section("Facts", el("dl", { class: "facts" }, rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))))) : null;
+  return rows.length
+    ? section(
+        "Facts",
+        el(
+          "dl",
+          { class: "facts" },
+          rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+        ),
+      )
+    : null;
 }
 
 function keepButton(upload) {

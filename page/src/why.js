@@ -32,8 +32,15 @@ export function whyBar(why) {
     { class: "why", role: "img", "aria-label": `Why: ${said}` },
     entries
       .filter(([, value]) => value > 0)
-      .map(([name, value]) => el("i", { title: `${fieldName(name)} ${exact(value)}`, data: { field: name }, vars: { share: `${100 * value}%`, color: `var(--${name in FIELDS ? name : "other"})` } })),
-    entries.some(([, value]) => value < 0) && el("u", { vars: { from: `${100 * Math.max(sum, 0)}%` } }),
+      .map(([name, value]) =>
+        el("i", {
+          title: `${fieldName(name)} ${exact(value)}`,
+          data: { field: name },
+          vars: { share: `${100 * value}%`, color: `var(--${name in FIELDS ? name : "other"})` },
+        }),
+      ),
+    entries.some(([, value]) => value < 0) &&
+      el("u", { vars: { from: `${100 * Math.max(sum, 0)}%` } }),
   );
 }
 
@@ -44,13 +51,29 @@ export function whyList(why) {
     Object.entries(why)
       .filter(([, value]) => Math.abs(value) >= 0.0005)
       .sort(([, a], [, b]) => b - a)
-      .map(([name, value]) => el("li", {}, el("i", { vars: { color: `var(--${name in FIELDS ? name : "other"})` } }), `${fieldName(name)} `, el("b", {}, exact(value)))),
+      .map(([name, value]) =>
+        el(
+          "li",
+          {},
+          el("i", { vars: { color: `var(--${name in FIELDS ? name : "other"})` } }),
+          `${fieldName(name)} `,
+          el("b", {}, exact(value)),
+        ),
+      ),
   );
 }
 
 /** The legend of the fields that occur in a list of matches. */
 export function whyLegend(matches) {
-  const present = Object.keys(FIELDS).filter((name) => matches.some(({ why }) => Math.abs(why?.[name] ?? 0) >= 0.0005));
+  const present = Object.keys(FIELDS).filter((name) =>
+    matches.some(({ why }) => Math.abs(why?.[name] ?? 0) >= 0.0005),
+  );
   if (present.length < 2) return null;
-  return el("ul", { class: "why-list legend", "aria-label": "What the bars show" }, present.map((name) => el("li", {}, el("i", { vars: { color: `var(--${name})` } }), fieldName(name))));
+  return el(
+    "ul",
+    { class: "why-list legend", "aria-label": "What the bars show" },
+    present.map((name) =>
+      el("li", {}, el("i", { vars: { color: `var(--${name})` } }), fieldName(name)),
+    ),
+  );
 }

@@ -23,7 +23,7 @@ from musicu.service.schemas import TrackId, TrackPath, json_response
 from musicu.service.state import Service, service_of
 from musicu.store import Store
 
-__all__ = ["router"]
+__all__ = ["MatchBody", "router"]
 
 router = APIRouter(tags=["sound"])
 
