@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         ModelMismatchError,
         MusicuError,
     )
+    from musicu.explore.explorer import Explorer
+    from musicu.explore.query import Answer, Query, Seed
     from musicu.ingest import Progress, Summary
     from musicu.inventory import CatalogInfo, Problem
     from musicu.items.fusion import Fusion, ItemVectors
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from musicu.listening.scorer import History
     from musicu.metadata import Metadata
     from musicu.model import Model, find_model, install_model, list_models
+    from musicu.monitoring.drift import DriftReport, check_batch
+    from musicu.monitoring.facts import Tracks
     from musicu.playlist import PlaylistEntry, write_m3u8
     from musicu.recommend import Findings, Match, TaggedMatch
     from musicu.release.report import release_report
@@ -44,13 +48,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Answer",
     "Audience",
     "AudioError",
     "Catalog",
     "CatalogError",
     "CatalogInfo",
     "Descriptors",
+    "DriftReport",
     "Encoder",
+    "Explorer",
     "Findings",
     "Fusion",
     "History",
@@ -70,13 +77,17 @@ __all__ = [
     "Problem",
     "Progress",
     "QualityReport",
+    "Query",
     "Recommendation",
     "Recommender",
     "ReleaseReport",
+    "Seed",
     "Summary",
     "TagHead",
     "TaggedMatch",
+    "Tracks",
     "catalog_items",
+    "check_batch",
     "describe",
     "find_model",
     "identify",
@@ -107,6 +118,8 @@ _HOMES = {
         "ModelMismatchError",
         "MusicuError",
     ),
+    "explore.explorer": ("Explorer",),
+    "explore.query": ("Answer", "Query", "Seed"),
     "ingest": ("Progress", "Summary"),
     "inventory": ("CatalogInfo", "Problem"),
     "items.fusion": (
@@ -135,6 +148,8 @@ _HOMES = {
     "listening.scorer": ("History",),
     "metadata": ("Metadata",),
     "model": ("Model", "find_model", "install_model", "list_models"),
+    "monitoring.drift": ("DriftReport", "check_batch"),
+    "monitoring.facts": ("Tracks",),
     "playlist": ("PlaylistEntry", "write_m3u8"),
     "recommend": ("Findings", "Match", "TaggedMatch"),
     "release.report": ("release_report",),

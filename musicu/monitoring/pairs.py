@@ -20,7 +20,7 @@ _SIZE = 2500
 _COUNTED = 0.9
 # Tracks may well be of one artist or album if their cosine, from the catalog's middle, is above
 # this, and above that of all but so few pairs of the catalog.
-_ALIKE, _NEIGHBORS = 0.5, 0.03
+_ALIKE, _NEIGHBORS = 0.5, 0.02
 
 
 @dataclass(frozen=True, eq=False)

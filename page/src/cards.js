@@ -29,9 +29,10 @@ export function detailsOf(id) {
   if (!details.has(id)) {
     const answer = ask(trackPath(id)).then((found) => {
       const genres = listOf(found.genres);
-      if (!cards.has(id))
-        keep(cards, id, { ...found, genres, key: found.detected_key ?? found.key });
-      return { ...found, genres, sound_tags: parsed(found.sound_tags) ?? {} };
+      // A track without tags goes by its file's name.
+      const title = found.title || fileName(found.files?.[0]);
+      keep(cards, id, { ...found, key: found.detected_key, ...cards.get(id), title, genres });
+      return { ...found, title, genres, sound_tags: found.sound_tags ?? {} };
     });
     keep(details, id, answer);
     answer.catch(() => details.delete(id));
@@ -47,19 +48,9 @@ export function forgetDetails() {
   details.clear();
 }
 
-export function parsed(value) {
-  if (typeof value !== "string") return value;
-  try {
-    return JSON.parse(value);
-  } catch {
-    return value;
-  }
-}
+const listOf = (value) => (Array.isArray(value) ? value : value ? [value] : []);
 
-function listOf(value) {
-  const list = parsed(value);
-  return Array.isArray(list) ? list : list ? [list] : [];
-}
+const fileName = (path) => path?.split(/[\\/]/).pop().replace(/\.[^.]+$/, "");
 
 export const titleOf = (card) => card?.title || "Untitled";
 export const artistOf = (card) => card?.artist || "Unknown artist";

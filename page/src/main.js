@@ -7,7 +7,8 @@ import { initDrop } from "./drop.js";
 import { initJourney, setEnds } from "./journey.js";
 import { initKeys } from "./keys.js";
 import { initLibrary } from "./library.js";
-import { initMap, land, loadMap, mark, reveal } from "./map.js";
+import { initHands } from "./hands.js";
+import { initMap, land, mark, refreshMap, reveal } from "./map.js";
 import { initPlayer, play } from "./player.js";
 import { initPlaylist } from "./playlist.js";
 import { initSearch } from "./search.js";
@@ -102,6 +103,7 @@ async function start() {
   const { track } = address();
   readAddress();
   addEventListener("popstate", readAddress);
+  initHands();
   await initMap();
   if (track) reveal(track, true);
 }
@@ -109,7 +111,7 @@ async function start() {
 async function reload() {
   forgetDetails();
   forgetSimilar();
-  await Promise.all([loadInfo().catch(() => {}), loadMap()]);
+  await Promise.all([loadInfo().catch(() => {}), refreshMap()]);
 }
 
 start();

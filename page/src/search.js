@@ -3,9 +3,10 @@
 import { ask } from "./api.js";
 import { learn } from "./cards.js";
 import { $, button, count, el, fill, later, say } from "./dom.js";
-import { mapData, mark } from "./map.js";
+import { mark } from "./map.js";
 import { play } from "./player.js";
 import { trackList } from "./rows.js";
+import { scene } from "./scene.js";
 import { emit, on, state } from "./state.js";
 import { raiseSheet, showTab } from "./tabs.js";
 
@@ -83,7 +84,7 @@ function show({ terms, unused }) {
 
 function showStart() {
   const n = state.info?.tracks;
-  const data = mapData();
+  const data = scene.data;
   const some = data?.ids.length
     ? button("Play something", surprise, { icon: "play", kind: "primary", id: "surprise" })
     : null;
@@ -120,7 +121,7 @@ export function searchSound(word) {
 }
 
 function surprise() {
-  const { ids } = mapData();
+  const { ids } = scene.data;
   const id = ids[Math.floor(Math.random() * ids.length)];
   emit("pick", id);
 }

@@ -4,9 +4,9 @@ import { send } from "./api.js";
 import { detailsOf, learn, titleOf } from "./cards.js";
 import { $, button, clock, count, el, fill, say, toast } from "./dom.js";
 import { COLUMN_NAMES, shownValue } from "./legend.js";
-import { mapData } from "./map.js";
 import { play } from "./player.js";
 import { seedButtons } from "./rows.js";
+import { scene } from "./scene.js";
 import { searchSound } from "./search.js";
 import { emit, state } from "./state.js";
 import { showTab } from "./tabs.js";
@@ -111,7 +111,7 @@ function meters(tags) {
 
 /** Where the track stands among all, for each number the map knows. */
 function strips(track) {
-  const data = mapData();
+  const data = scene.data;
   const at = data?.places.get(track.id);
   const shown = Object.keys(STANDS).filter(
     (name) => data?.columns[name] && valueOf(track, name, at) != null,
@@ -126,7 +126,7 @@ function strips(track) {
 }
 
 function valueOf(track, name, at) {
-  return at == null ? (track[name] ?? null) : mapData().columns[name][at];
+  return at == null ? (track[name] ?? null) : scene.data.columns[name][at];
 }
 
 function strip(name, column, value) {
@@ -165,7 +165,7 @@ function strip(name, column, value) {
 function facts(track) {
   const number = (value, digits, unit) =>
     value == null ? null : `${value.toFixed(digits).replace("-", "−")} ${unit}`;
-  const files = (track.files ?? []).map((file) => (typeof file === "string" ? file : file.path));
+  const files = track.files ?? [];
   const rows = [
     ["Key", track.detected_key ?? track.key],
     ["Dynamics", number(track.loudness_range, 1, "LU")],

@@ -181,7 +181,8 @@ async def _heard(
     try:
         async with service.shelf.receive(request) as upload:
             answer = await _hear(service, upload.path, describe=describe)
-            service.watch.add(answer["vector"], {**answer, "model": answer["model"].name})
+            facts = {**answer, "model": answer["model"].name, "size": upload.size}
+            service.watch.add(answer["vector"], facts)
             yield upload, answer
     except AudioError as error:
         service.meters.failed(error.reason)
