@@ -82,6 +82,7 @@ def test_the_commands_are_these() -> None:
         "features",
         "tags",
         "find",
+        *("mix", "journey", "serve", "monitor"),
         *("fit", "recommend", "audience", "release", "check", "simulate"),
         *(f"evaluate {name}" for name in ("encoder", "recommend", "ab")),
         "train encoder",
