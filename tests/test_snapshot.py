@@ -67,9 +67,10 @@ def test_a_card_says_what_the_catalog_says(make_store: MakeStore) -> None:
         "tempo": 120.5,
         "key": "A minor",
         "loudness": -9.25,
+        "file": "000000.flac",
     }
     assert list(empty) == list(full)
-    assert [k for k, v in empty.items() if v not in (None, [])] == ["id", "seconds"]
+    assert [k for k, v in empty.items() if v not in (None, [])] == ["id", "seconds", "file"]
 
 
 def test_seconds_are_not_rounded(make_store: MakeStore) -> None:
@@ -89,7 +90,7 @@ def test_half_a_character_from_a_broken_tag_is_escaped(make_store: MakeStore) ->
 def test_texts_are_searched_without_case_and_diacritics(make_store: MakeStore) -> None:
     tags = {"title": "Für Elise", "artist": "BEETHOVEN", "album": "Straße"}
     store, _ = make_store(VECTORS[:2], [tags, {}])
-    assert _snapshot(store).texts == ["beethoven fur elise strasse", ""]
+    assert _snapshot(store).texts == ["beethoven fur elise strasse", "000001"]
 
 
 @given(st.text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import threading
 import unicodedata
@@ -110,7 +111,7 @@ def understand(
     ----------
     text : str
         JSON lists, commas between them: the row numbers of a track and of its vector, id, seconds,
-        metadata, descriptors, and what else tells a change.
+        metadata, descriptors, and the path in hexadecimal digits.
     digest : bytes
         Of the text.
     names : Names
@@ -124,8 +125,8 @@ def understand(
     own = np.array([row[0] for row in found], dtype=np.int64)
     order = np.argsort(tracks)
     at = order[np.searchsorted(tracks, own, sorter=order)]
-    every = [(row[2], row[3], row[4], row[5]) for row in found]
-    abouts = [about for _, _, about, _ in every]
+    every = [(row[2], row[3], row[4], row[5], _file(row[6])) for row in found]
+    abouts = [about for _, _, about, *_ in every]
     return Page(
         digest,
         own,
@@ -133,10 +134,10 @@ def understand(
         [_card(*row) for row in every],
         [names.artists(about) for about in abouts],
         np.array([names.album(about) for about in abouts], dtype=np.int32),
-        [_text(about) for about in abouts],
-        np.array([_measures(about, heard) for *_, about, heard in every], dtype=np.float32),
+        [_text(about, file) for _, _, about, _, file in every],
+        np.array([_measures(about, heard) for _, _, about, heard, _ in every], dtype=np.float32),
         [_name(next(iter(about.get("genres") or ()), None)) for about in abouts],
-        [_name(heard.get("key")) for *_, heard in every],
+        [_name(heard.get("key")) for *_, heard, _ in every],
         vectors[at],
     )
 
@@ -144,7 +145,14 @@ def understand(
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def _card(id: str, seconds: float, about: dict[str, Any], heard: dict[str, Any]) -> bytes:
+def _file(path: str) -> str:
+    """Return the name of the file at a path of hexadecimal digits."""
+    return os.path.basename(os.fsdecode(bytes.fromhex(path)))
+
+
+def _card(
+    id: str, seconds: float, about: dict[str, Any], heard: dict[str, Any], file: str
+) -> bytes:
     card = {
         "id": id,
         "title": about.get("title"),
@@ -156,6 +164,7 @@ def _card(id: str, seconds: float, about: dict[str, Any], heard: dict[str, Any])
         "tempo": heard.get("tempo"),
         "key": heard.get("key"),
         "loudness": heard.get("loudness"),
+        "file": file,
     }
     try:
         return _encode(card).encode()
@@ -168,8 +177,10 @@ def _name(name: str | None) -> str | None:
     return name and sys.intern(name)
 
 
-def _text(about: dict[str, Any]) -> str:
-    return fold_text(" ".join(about[k] for k in ("artist", "title", "album") if about.get(k)))
+def _text(about: dict[str, Any], file: str) -> str:
+    """Say what a track is found by: without a title, its file's name, too."""
+    said = [about[name] for name in ("artist", "title", "album") if about.get(name)]
+    return fold_text(" ".join(said if about.get("title") else [*said, os.path.splitext(file)[0]]))
 
 
 def _measures(about: dict[str, Any], heard: dict[str, Any]) -> list[float]:

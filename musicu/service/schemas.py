@@ -212,6 +212,7 @@ _CARD = {
     "tempo": 92.4,
     "key": "A minor",
     "loudness": -14.2,
+    "file": "01 Dawn.flac",
 }
 _NUMBER_OR_NONE: dict[str, Any] = {"type": ["number", "null"]}
 _TEXT_OR_NONE: dict[str, Any] = {"type": ["string", "null"]}
@@ -227,6 +228,7 @@ _CARD_FIELDS: dict[str, Any] = {
     "tempo": _NUMBER_OR_NONE,
     "key": _TEXT_OR_NONE,
     "loudness": _NUMBER_OR_NONE,
+    "file": {"type": "string"},
 }
 
 

@@ -52,7 +52,7 @@ const listOf = (value) => (Array.isArray(value) ? value : value ? [value] : []);
 
 const fileName = (path) => path?.split(/[\\/]/).pop().replace(/\.[^.]+$/, "");
 
-export const titleOf = (card) => card?.title || "Untitled";
+export const titleOf = (card) => card?.title || fileName(card?.file) || "Untitled";
 export const artistOf = (card) => card?.artist || "Unknown artist";
 export const nameOf = (card) =>
   card?.artist ? `${titleOf(card)} by ${card.artist}` : titleOf(card);
