@@ -275,7 +275,7 @@ def test_a_worker_that_ended_while_idle_is_started_again(
     worker.analyze(str(tmp_path / "pid-idle"))
     pid = int((tmp_path / "pid-idle").read_text())
     os.kill(pid, signal.SIGKILL)
-    assert _wait(lambda: not _alive(pid))
+    assert _wait(lambda: not worker.running)
     assert worker.analyze("after")["id"] == "0" * 32
     worker.close()
 
