@@ -3,6 +3,7 @@
 import json as json_module
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,7 +103,9 @@ def _show(told: dict[str, Any], form: Format) -> None:
     else:
         drift = told["drift"]
         if "requests" in told:
-            emit(_rows({k: v for k, v in told.items() if k != "drift"}), form)
+            shown = {k: v for k, v in told.items() if k != "drift"}
+            shown["since"] = datetime.fromtimestamp(told["since"]).isoformat(" ", "seconds")
+            emit(_rows(shown), form)
             sys.stdout.write("\n")
         if drift["signals"]:
             columns = ["name", "drifted", "p", "statistic", "threshold", "words"]
