@@ -47,7 +47,7 @@ ORDER = (
     "service.routes.embed service.routes.media service.routes.similar service.routes.jobs "
     "service.routes.monitor service.routes.playlists service.routes.recommend "
     "service.routes.release service.routes.system service.routes.tracks service.subsonic "
-   "service.app service.server"
+    "service.app service.server"
 ).split()
 # A model is installed only if it runs, and what runs it needs to know what a model is.
 BACKWARD = {("model", "encoder")}
