@@ -65,7 +65,8 @@ def _name_tracks(case: Any, ids: list[str]) -> None:
     """Put tracks that exist where any text would do: else most answers were 404."""
     places = [case.path_parameters, case.body]
     if isinstance(case.body, dict):
-        places += [case.body.get("path"), *(case.body.get("seeds") or [])]
+        seeds = case.body.get("seeds")
+        places += [case.body.get("path"), *(seeds if isinstance(seeds, list) else [])]
     for place in places:
         for name in ("id", "from", "to", "a", "b"):
             if isinstance(place, dict) and isinstance(place.get(name), str):
