@@ -17,7 +17,7 @@ from musicu.index import Index
 from musicu.ingest import Progress, Summary, ingest
 from musicu.inventory import CatalogInfo, Problem, find_damage, list_problems, take_stock
 from musicu.metadata import Metadata
-from musicu.model import DEFAULT_MODEL, Model, find_model, list_models, user_models
+from musicu.model import DEFAULT_MODEL, Model, find_model, list_models, model_with, user_models
 from musicu.pool import WorkerSettings, analyze_isolated
 from musicu.recommend import Findings, Match, filter_tracks, library_columns, rank, rank_by_tags
 from musicu.sheet import load_sheet
@@ -451,7 +451,7 @@ class Catalog:
         return self._installed(current)
 
     def _look_up(self, stored: StoredModel) -> Model | None:
-        return next((m for m in list_models() if m.sha256 == stored.sha256), None)
+        return model_with(stored.sha256)
 
     def _installed(self, stored: StoredModel) -> Model:
         if model := self._look_up(stored):

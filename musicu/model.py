@@ -30,6 +30,7 @@ __all__ = [
     "find_model",
     "install_model",
     "list_models",
+    "model_with",
     "user_models",
 ]
 
@@ -278,6 +279,11 @@ def list_models() -> list[Model]:
         for config in sorted(root.glob("*/config.json"))
     ]
     return [Model.load(folder) for folder in sorted(folders, key=lambda f: f.name != DEFAULT_MODEL)]
+
+
+def model_with(sha256: str) -> Model | None:
+    """Return the model at hand whose weights have this hash, if there is one."""
+    return next((model for model in list_models() if model.sha256 == sha256), None)
 
 
 def find_model(name: str | os.PathLike[str] | None = None) -> Model:

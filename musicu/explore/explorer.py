@@ -24,7 +24,7 @@ from musicu.explore.seeds import FoundSeeds, blend, find_seeds
 from musicu.explore.snapshot import Snapshot
 from musicu.explore.spaces import Sound, Space, as_scores
 from musicu.explore.words import say_shared
-from musicu.model import list_models
+from musicu.model import model_with
 from musicu.store import catalog_path
 from musicu.tagging import TagHead
 
@@ -328,7 +328,7 @@ class Explorer:
         sha256, head = self._head
         if sha256 != snapshot.model.sha256:
             sha256 = snapshot.model.sha256
-            own = next((model for model in list_models() if model.sha256 == sha256), None)
+            own = model_with(sha256)
             head = TagHead.load(own) if own is not None and own.tags else None
             self._head = sha256, head
         return head

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from musicu.errors import ModelError
 from musicu.explore.reading import opened
-from musicu.model import list_models
+from musicu.model import model_with
 from musicu.recommend import filter_tracks
 from musicu.store import Store
 from musicu.tagging import TagHead, store_tags
@@ -91,7 +91,7 @@ def _refresh_tags(store: Store) -> None:
     current = store.current_model()
     if current is None:
         return
-    model = next((m for m in list_models() if m.sha256 == current.sha256), None)
+    model = model_with(current.sha256)
     if model and model.tags:
         store_tags(store, current, TagHead.load(model))
         return

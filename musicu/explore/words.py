@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 from musicu.explore.known import read_items, seed_items
 from musicu.explore.seeds import FoundSeeds
 from musicu.explore.snapshot import Snapshot
-from musicu.items.reasons import words
+from musicu.items.reasons import both_sound, words
 from musicu.tagging import TagHead
 
 __all__ = ["say_shared"]
 
 Array = NDArray[np.float32]
-
-_MOST = 4  # words in one phrase
 
 
 def say_shared(
@@ -44,8 +42,7 @@ def say_shared(
     heard = _character(head, seeds.audio), _character(head, tracks.audio)
     said = []
     for place, at in enumerate(nearest.tolist()):
-        both = [tag for tag in heard[0][at] if tag in heard[1][place]][:_MOST]
-        sound = (f"both sound {', '.join(both)}",) if both else ()
+        sound = both_sound(heard[0][at], heard[1][place])
         said.append((*words(seeds[at], tracks[place]), *sound))
     return said
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from musicu.items.fields import (
     artists_of,
@@ -18,13 +18,20 @@ from musicu.items.genres import KNOWN, canonical
 from musicu.items.item import Item
 from musicu.names import normalize_name
 
-__all__ = ["reasons", "words"]
+__all__ = ["both_sound", "reasons", "words"]
 
 _MOST = 3  # names in one phrase
+_MOST_HEARD = 4
 _YEARS = 3
 _NEAR = math.log2(1.04)  # tempos within 4 %, octaves apart or not
 _MAJOR = "C G D A E B F# Db Ab Eb Bb F".split()
 _MINOR = "A E B F# C# G# Eb Bb F C G D".split()
+
+
+def both_sound(one: Collection[str], other: Collection[str]) -> tuple[str, ...]:
+    """Say which of a model's words are heard in both, in the order of the first."""
+    both = [tag for tag in one if tag in other][:_MOST_HEARD]
+    return (f"both sound {', '.join(both)}",) if both else ()
 
 
 def reasons(a: Item, b: Item) -> dict[str, str]:

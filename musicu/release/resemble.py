@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from musicu.items.fields import artists_of
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.items.item import Item, Items
 from musicu.items.library import catalog_items
-from musicu.items.reasons import words
+from musicu.items.reasons import both_sound, words
 from musicu.items.titles import artist_names, song_numbers, song_title
 from musicu.items.versions import NEAR_AUDIO, SAME_AUDIO
 from musicu.names import normalize_name
@@ -30,7 +29,6 @@ __all__ = ["Backdrop", "Candidate", "Double", "Lookalike", "Neighbor"]
 Array = NDArray[np.float32]
 
 _ARTISTS = 8
-_MOST = 4  # words in one phrase
 _BEST = 3  # tracks of an artist that speak for it
 
 
@@ -251,7 +249,7 @@ class Backdrop:
                     album=item.metadata.album,
                     seconds=seconds,
                     same_artist=bool(own & self._names[at]),
-                    shared=(*words(one.item, item), *_both_sound(moods, theirs)),
+                    shared=(*words(one.item, item), *both_sound(moods, theirs)),
                 )
             )
         return _on_map(one, self.vectors, places, found)
@@ -347,9 +345,3 @@ def _on_map(
         replace(neighbor, position=(float(x), float(y)))
         for neighbor, (x, y) in zip(found, flat[1:], strict=True)
     )
-
-
-def _both_sound(one: Collection[str], other: Collection[str]) -> tuple[str, ...]:
-    """Say which of the model's words are heard in both."""
-    both = [tag for tag in one if tag in other][:_MOST]
-    return (f"both sound {', '.join(both)}",) if both else ()

@@ -10,7 +10,7 @@ from musicu.errors import ModelError
 from musicu.explore.explorer import Explorer
 from musicu.explore.live import Live
 from musicu.explore.portrait import Painter
-from musicu.model import Model, list_models
+from musicu.model import Model, model_with
 from musicu.monitoring.serving import Served
 from musicu.monitoring.watch import Watch
 from musicu.service.batcher import Answers, Reply
@@ -146,7 +146,7 @@ class Service:
         stored = self.live.snapshot.model
         if self._model is None or self._model.sha256 != stored.sha256:
             # To list them is to hash their weights: too long for each upload.
-            self._model = next((m for m in list_models() if m.sha256 == stored.sha256), None)
+            self._model = model_with(stored.sha256)
         if self._model is None:
             raise ModelError(
                 f"the catalog's model {stored.name} is not installed: 'musicu models add FOLDER'"
