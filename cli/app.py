@@ -116,6 +116,7 @@ def embed(
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.catalog import Catalog as Opened
     from musicu.cli.progress import progress_bar, report
+    from musicu.errors import MusicuError
 
     with Opened(catalog) as opened, progress_bar(quiet=quiet) as advance:
         summary = opened.add_folder(
@@ -136,6 +137,8 @@ def embed(
         say(notice, quiet=quiet)
     if summary.interrupted:
         raise typer.Exit(130)
+    if summary.fault and not dry_run:
+        raise MusicuError(summary.fault)
     if strict and summary.failed:
         raise typer.Exit(1)
 

@@ -107,11 +107,11 @@ def encoder(
 ) -> None:
     """Evaluate encoders: same artist, labels, hubs, intervals, comparisons."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    from musicu.analysis_run import Progress, Summary
     from musicu.cli.progress import progress_bar
     from musicu.collection import read_tables, select
     from musicu.errors import MetadataError
     from musicu.evaluate import evaluate_encoder
-    from musicu.ingest import Progress, Summary
     from musicu.model import DEFAULT_MODEL
     from musicu.systems import baseline_system, model_system
 

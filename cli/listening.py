@@ -115,13 +115,14 @@ def load_stock(folder: Path, catalog: Path | None, where: str | None = None) -> 
     from musicu.listening.matching import ItemNames, catalog_names, newcomers
     from musicu.listening.recommender import Recommender
 
-    recommender = Recommender.load(folder)
     if catalog is None:
+        recommender = Recommender.load(folder)
         return Stock(recommender, ItemNames(recommender.items), None)
     from musicu.catalog import Catalog
     from musicu.items.library import catalog_items
 
     with Catalog(catalog, create=False) as opened:
+        recommender = Recommender.load(folder, aliases=opened.aliases())
         tracks = catalog_items(opened)
         if new := newcomers(recommender.items, tracks, source=str(catalog)):
             recommender.add(new)

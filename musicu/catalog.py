@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from musicu.errors import CatalogError, ModelError, ModelMismatchError
 from musicu.export import export
+from musicu.identities import find_alias, list_aliases
 from musicu.index import Index
 from musicu.ingest import Progress, Summary, ingest
 from musicu.inventory import CatalogInfo, Problem, find_damage, list_problems, take_stock
+from musicu.locate import absolute
 from musicu.metadata import Metadata
 from musicu.model import DEFAULT_MODEL, Model, find_model, list_models, model_with, user_models
 from musicu.pool import WorkerSettings, analyze_isolated
@@ -74,7 +76,8 @@ class Catalog:
         return int(self._one("SELECT count(*) FROM library"))
 
     def __contains__(self, id: object) -> bool:
-        return bool(self._one("SELECT count(*) FROM library WHERE id = ?", id))
+        known = self._one("SELECT count(*) FROM library WHERE id = ?", id)
+        return bool(known) or bool(isinstance(id, str) and find_alias(self._store, id))
 
     @property
     def notice(self) -> str | None:
@@ -168,7 +171,7 @@ class Catalog:
         MetadataError
             The sheet cannot be understood.
         """
-        roots = [os.path.abspath(os.fspath(folder)) for folder in folders] or self._store.roots()
+        roots = [absolute(folder) for folder in folders] or self._store.roots()
         if not roots:
             raise CatalogError(f"{self._store.path}: no folder was added yet; name one")
         sheet = load_sheet(metadata) if metadata is not None else None
@@ -324,8 +327,8 @@ class Catalog:
         chosen = self.tagging_model(model)
         head = TagHead.load(chosen)
         query = os.fspath(query)
-        path = os.path.abspath(query)
-        row = self._find_file(path)
+        path = absolute(query)
+        row = self._store.find_file(path)
         if row is None and not os.path.exists(path):
             row = self._find_id(query)
         stored = self._store.db.execute(
@@ -375,6 +378,10 @@ class Catalog:
                     for name, value in zip(names, values, strict=True)
                 }
 
+    def aliases(self) -> dict[str, str]:
+        """Return the ids that tracks had under an earlier musicu, each with today's id."""
+        return list_aliases(self._store)
+
     def problems(
         self, *, kinds: tuple[str, ...] = ("error", "partial", "skipped")
     ) -> list[Problem]:
@@ -407,8 +414,8 @@ class Catalog:
         CatalogError
             The catalog knows nothing there.
         """
-        absolute = os.path.abspath(os.fspath(path))
-        known = list(self._store.files(absolute))
+        folder = absolute(path)
+        known = list(self._store.files(folder))
         if not known:
             raise CatalogError(f"{os.fspath(path)}: not in the catalog {self._store.path}")
         if dry_run:
@@ -416,7 +423,7 @@ class Catalog:
         with self._store.change():
             self._store.drop_files(known)
             self._store.db.execute(
-                "DELETE FROM roots WHERE path = CAST(? AS TEXT)", (os.fsencode(absolute),)
+                "DELETE FROM roots WHERE path = CAST(? AS TEXT)", (os.fsencode(folder),)
             )
         return len(known)
 
@@ -518,8 +525,8 @@ class Catalog:
         self, query: str, model: StoredModel, index: Index, wanted: PathLike | None
     ) -> tuple[NDArray[np.float32], str, Metadata]:
         """Vector, identity and metadata of a stored track or of a file."""
-        path = os.path.abspath(query)
-        row = self._find_file(path)
+        path = absolute(query)
+        row = self._store.find_file(path)
         if row is None and os.path.exists(path):
             return self._query_file(path, model, wanted)
         if row is None:
@@ -532,32 +539,24 @@ class Catalog:
             )
         return index[track], id, Metadata.from_dict(json.loads(metadata))
 
-    def _find_file(self, path: str) -> tuple[int, str, str] | None:
-        """Look up a stored file that is what it was; one that has changed is a new query."""
-        row = self._store.db.execute(
-            "SELECT t.track, t.id, f.metadata, f.size, f.mtime_ns FROM files f"
-            " JOIN tracks t ON t.track = f.track WHERE f.path = CAST(? AS TEXT)",
-            (os.fsencode(path),),
-        ).fetchone()
-        if row is None:
-            return None
-        try:
-            info = os.stat(path)
-        except OSError:
-            return row[:3]  # type: ignore[no-any-return]
-        return row[:3] if (info.st_size, info.st_mtime_ns) == row[3:] else None
-
     def _find_id(self, query: str) -> tuple[int, str, str]:
-        rows = self._store.db.execute(
+        wanted = query.lower()
+        rows = self._rows_of(wanted)
+        if not rows:
+            rows = [row for now in find_alias(self._store, wanted) for row in self._rows_of(now)]
+        if len(rows) == 1:
+            return rows[0]
+        what = "more than one track's id begins so" if rows else "neither a file nor a stored track"
+        raise CatalogError(f"{query}: {what}")
+
+    def _rows_of(self, id: str) -> list[tuple[int, str, str]]:
+        """Tracks whose ids begin so, the first two of them."""
+        return self._store.db.execute(
             "SELECT t.track, t.id, f.metadata FROM tracks t JOIN files f ON f.track = t.track"
             " WHERE length(?1) >= 6 AND substr(t.id, 1, length(?1)) = ?1"
             " GROUP BY t.track LIMIT 2",
-            (query.lower(),),
+            (id,),
         ).fetchall()
-        if len(rows) == 1:
-            return rows[0]  # type: ignore[no-any-return]
-        what = "more than one track's id begins so" if rows else "neither a file nor a stored track"
-        raise CatalogError(f"{query}: {what}")
 
     def _query_file(
         self, path: str, model: StoredModel, wanted: PathLike | None

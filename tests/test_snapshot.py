@@ -337,9 +337,12 @@ def test_vectors_of_any_bytes_come_as_they_are(make_store: MakeStore) -> None:
     """They pass through SQLite as text: zero bytes and what is no UTF-8 must survive that."""
     raw = RNG.integers(0, 256, (300, 64), dtype=np.uint8)
     raw[:, ::7] = 0
-    store, model = make_store(raw.view("<f4"))
+    raw[:, 3::4] = RNG.integers(0, 0x30, (300, 16), dtype=np.uint8)  # below 2^-30, whatever else
+    vectors = raw.view("<f4")
+    vectors[:, 0] = 1.0  # so that the length is one
+    store, model = make_store(vectors)
     snapshot = _snapshot(store)
-    assert snapshot.vectors(np.arange(300)).tobytes() == raw.tobytes()
+    assert snapshot.vectors(np.arange(300)).tobytes() == vectors.tobytes()
 
 
 def test_a_catalog_without_tracks_is_an_empty_snapshot(make_store: MakeStore) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def save(
 
 
 def load(
-    folder: str | os.PathLike[str],
+    folder: str | os.PathLike[str], aliases: Mapping[str, str]
 ) -> tuple[dict[str, Any], Ranker | None, dict[bytes, Floats], dict[str, Any]]:
     """Read parameters, ranker, maps, and what else was learned, as attributes of a recommender."""
     path = Path(folder)
@@ -99,6 +100,13 @@ def load(
             raise CatalogError(f"{folder}: saved by a newer musicu; upgrade musicu to load it")
         with open(path / "items.jsonl", encoding="utf-8", errors="surrogateescape") as lines:
             rows = [json.loads(line) for line in lines]
+        # Of two items that are one by now, the second keeps its old id.
+        ids = {row["id"] for row in rows}
+        for row in rows:
+            now = aliases.get(row["id"], row["id"])
+            if now not in ids:
+                ids.add(now)
+                row["id"] = now
         # Opened here: np.load() leaves a file open that it cannot read.
         with (
             open(path / "arrays.npz", "rb") as stream,

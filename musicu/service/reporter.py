@@ -71,7 +71,7 @@ def main() -> None:
                 opened,
                 [path],
                 n=int(n),
-                recommender=Recommender.load(more[0]) if more else None,
+                recommender=(Recommender.load(more[0], aliases=opened.aliases()) if more else None),
                 jobs=1,
                 timeout=float(seconds),
             )
