@@ -103,7 +103,8 @@ def ingest(
             store.db.execute(
                 "INSERT OR IGNORE INTO roots VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
             )
-        follow_moves(store, run.fresh, roots, plan.renamed)
+        in_sight = [root for root in roots if root not in plan.away]
+        follow_moves(store, run.fresh, in_sight, plan.renamed)
         # A copy less; but what a sheet said of it is kept for when it comes back.
         store.db.execute(
             "DELETE FROM files WHERE missing AND sheet = '{}' AND track IN"

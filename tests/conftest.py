@@ -14,6 +14,7 @@ import mutagen
 import numpy as np
 import pytest
 from audio import notes, write
+from made_answers import Answers
 from numpy.typing import NDArray
 
 from musicu.catalog import Catalog
@@ -119,6 +120,12 @@ def shelf(original: Shelf, tmp_path: Path) -> Shelf:
             )
     db.close()
     return copy
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """Workers that answer from a table."""
+    return Answers(monkeypatch)
 
 
 @pytest.fixture(scope="session")

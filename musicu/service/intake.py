@@ -215,6 +215,7 @@ def _store(
                 info.st_mtime_ns,
                 kind="audio",
                 track=track,
+                problem=answer["problem"],
                 tags=answer["metadata"],
             )
             if not any(lies_under(str(root), known) for known in store.roots()):
