@@ -162,8 +162,8 @@ class Worker:
             return answer
         cause = self._bury()
         if late.is_set():
-            return {"error": f"took longer than {self.settings.timeout:g} s"}
-        return {"error": f"the decoder crashed ({cause})"}
+            return {"error": f"took longer than {self.settings.timeout:g} s", "cause": "time"}
+        return {"error": f"the decoder crashed ({cause})", "cause": "file"}
 
     def _running_process(self) -> subprocess.Popen[str]:
         # One that ended while it had nothing to do is not the next file's fault.
@@ -233,7 +233,7 @@ def analyze_isolated(path: str, settings: WorkerSettings) -> dict[str, Any]:
     finally:
         worker.close()
     if "error" in answer:
-        raise AudioError(path, answer["error"])
+        raise AudioError(path, answer["error"], cause=answer["cause"])
     return answer
 
 

@@ -94,14 +94,16 @@ def _answer(request: dict[str, Any], encoder: Any, settings: dict[str, Any]) -> 
     path = request["path"]
     try:
         if request["identify"]:
-            return {"id": identify(path), "metadata": _within_reason(read_tags(path))}
+            metadata = _within_reason(read_tags(path))
+            return {"id": identify(path), "metadata": metadata, "problem": None}
         result = analyze(path, encoder, describe=request["describe"], longest=settings["longest"])
     except AudioError as error:
-        return {"error": error.reason}
+        return {"error": error.reason, "cause": error.cause}
     except MemoryError:
-        return {"error": f"needs more than {settings['memory'] >> 20} MB of memory"}
+        reason = f"needs more than {settings['memory'] >> 20} MB of memory"
+        return {"error": reason, "cause": "memory"}
     except Exception as error:  # a fault of ours or of a decoder costs one file, and is told
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": f"{type(error).__name__}: {error}", "cause": "file"}
     return {
         "id": result.id,
         "seconds": result.seconds,

@@ -197,7 +197,7 @@ def draw(
             return painter.draw(path)
     answer = worker.analyze(os.fspath(path))
     if "error" in answer:
-        raise AudioError(os.fspath(path), answer["error"])
+        raise AudioError(os.fspath(path), answer["error"], cause=answer["cause"])
     bands, mel = (
         np.frombuffer(base64.b64decode(answer[name]), dtype=np.uint8) for name in ("bands", "mel")
     )
@@ -279,9 +279,10 @@ def _answer(path: str, settings: dict[str, Any]) -> dict[str, Any]:
     try:
         portrait = look(path)
     except AudioError as error:
-        return {"error": error.reason}
+        return {"error": error.reason, "cause": error.cause}
     except MemoryError:
-        return {"error": f"needs more than {settings['memory'] >> 20} MB of memory"}
+        reason = f"needs more than {settings['memory'] >> 20} MB of memory"
+        return {"error": reason, "cause": "memory"}
     return {
         "seconds": portrait.seconds,
         "peaks": portrait.peaks,
