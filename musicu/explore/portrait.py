@@ -272,17 +272,11 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _painter(settings: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    return lambda request: _answer(request["path"], settings)
+    return lambda request: _answer(request["path"])
 
 
-def _answer(path: str, settings: dict[str, Any]) -> dict[str, Any]:
-    try:
-        portrait = look(path)
-    except AudioError as error:
-        return {"error": error.reason, "cause": error.cause}
-    except MemoryError:
-        reason = f"needs more than {settings['memory'] >> 20} MB of memory"
-        return {"error": reason, "cause": "memory"}
+def _answer(path: str) -> dict[str, Any]:
+    portrait = look(path)
     return {
         "seconds": portrait.seconds,
         "peaks": portrait.peaks,
