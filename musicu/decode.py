@@ -304,7 +304,8 @@ def _check_file(path: str) -> None:
     try:
         size = os.stat(path).st_size
     except OSError as error:
-        raise AudioError(path, (error.strerror or str(error)).lower()) from None
+        reason = (error.strerror or str(error)).lower()
+        raise AudioError(path, reason, cause="system") from None
     if os.path.isdir(path):
         raise AudioError(path, "a folder, not an audio file")
     if size == 0:

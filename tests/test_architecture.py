@@ -14,9 +14,9 @@ import musicu
 ROOT = Path(__file__).resolve().parent.parent
 # Each module imports only modules before it; those in a folder by `folder.module`.
 ORDER = (
-    "errors folders locate headers decode mel loudness pulse model encoder descriptors names codes "
-    "metadata tags sheet playlist analyze worker pool scan store identities vocabulary tagging "
-    "changes analysis_run ingest index recommend export inventory catalog "
+    "errors causes folders locate headers decode mel loudness pulse model encoder descriptors "
+    "names codes metadata tags sheet playlist analyze worker pool scan store identities vocabulary "
+    "tagging changes analysis_run ingest index recommend export inventory catalog "
     "items.item items.genres items.blocks items.fields items.fusion items.reasons items.records "
     "items.tables items.sources items.vectors items.library items.musicbrainz items.opensubsonic "
     "items.titles items.versions items.findings items.quality "
@@ -53,7 +53,7 @@ ORDER = (
 BACKWARD = {("model", "encoder")}
 # Where an exception of any kind ends, and its reason is kept: a worker answers with it, a pool
 # hands it to the caller.
-CATCH_ALL = {("worker", "_answer"), ("pool", "serve")}
+CATCH_ALL = {("worker", "_reply"), ("pool", "serve")}
 
 LIBRARY = sorted(p for p in (ROOT / "musicu").rglob("*.py"))
 ROOMS = [p for p in LIBRARY if p.parent.name != "training" and p.stem != "__init__"]

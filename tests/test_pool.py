@@ -19,7 +19,7 @@ from musicu.pool import Pool, Worker, WorkerSettings, analyze_isolated
 
 # A real worker in which only the analysis is another one: the file's name says what befalls it.
 _SCRIPT = """
-import os, signal, sys, time
+import errno, os, signal, sys, time
 import musicu.analyze, musicu.worker
 from musicu.analyze import Analysis
 from musicu.errors import AudioError
@@ -40,6 +40,23 @@ def analyze(path, encoder, *, describe, longest):
         sys.exit("the end of it")
     elif name == "raise":
         raise RuntimeError("odd")
+    elif name == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif name == "ended":
+        os.kill(os.getpid(), signal.SIGTERM)
+    elif name == "starved":
+        raise RuntimeError("a fault") from MemoryError()
+    elif name == "aborted":  # as C++ does where nobody catches
+        os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\\n")
+        os.kill(os.getpid(), signal.SIGABRT)
+    elif name == "allocate":
+        raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
+    elif name == "full":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    elif name == "library":
+        import nothing_of_that_name
+    elif name == "exit-full":
+        sys.exit("OSError: [Errno 28] No space left on device")
     elif name == "refuse":
         raise AudioError(path, "not to my taste")
     elif name.startswith("pid"):
@@ -90,24 +107,34 @@ def _alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("name", "reason", "cause"),
     [
-        ("crash", "the decoder crashed (SIGSEGV)"),
-        ("exit", "the decoder crashed (the end of it)"),
-        ("raise", "RuntimeError: odd"),
-        ("refuse", "not to my taste"),
+        ("crash", "the decoder crashed (SIGSEGV)", "file"),
+        ("exit", "the decoder crashed (the end of it)", "file"),
+        ("raise", "RuntimeError: odd", "file"),
+        ("refuse", "not to my taste", "file"),
+        ("killed", "its process was ended from outside (SIGKILL)", "killed"),
+        ("ended", "its process was ended from outside (SIGTERM)", "killed"),
+        ("starved", "needs more than 4096 MB of memory", "memory"),
+        ("aborted", "needs more than 4096 MB of memory", "memory"),
+        ("allocate", "needs more than 4096 MB of memory", "memory"),
+        ("full", "OSError: [Errno 28] No space left on device", "system"),
+        ("library", "ModuleNotFoundError: No module named 'nothing_of_that_name'", "system"),
+        ("exit-full", "OSError: [Errno 28] No space left on device", "system"),
     ],
 )
-def test_a_bad_file_costs_itself_and_is_told(command: list[str], name: str, reason: str) -> None:
+def test_a_failure_costs_one_file_and_says_what_is_at_fault(
+    command: list[str], name: str, reason: str, cause: str
+) -> None:
     with Pool(_settings(), 1, command) as pool:
         results = dict(pool.run(["before", name, "after"], _analyze))
-    assert results[name] == {"error": reason}
+    assert results[name] == {"error": reason, "cause": cause}
     assert [results[n]["metadata"]["title"] for n in ("before", "after")] == ["before", "after"]
 
 
 def test_a_hanging_file_is_given_up_and_the_next_one_works(command: list[str]) -> None:
     worker = Worker(_settings(timeout=3.0), command)
-    assert worker.analyze("hang") == {"error": "took longer than 3 s"}
+    assert worker.analyze("hang") == {"error": "took longer than 3 s", "cause": "time"}
     assert worker.analyze("after")["id"] == "0" * 32
     worker.close()
 
@@ -115,7 +142,10 @@ def test_a_hanging_file_is_given_up_and_the_next_one_works(command: list[str]) -
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit a process's data")
 def test_a_file_that_needs_too_much_memory_costs_itself(command: list[str]) -> None:
     worker = Worker(_settings(memory=1 << 30), command)
-    assert worker.analyze("hungry") == {"error": "needs more than 1024 MB of memory"}
+    assert worker.analyze("hungry") == {
+        "error": "needs more than 1024 MB of memory",
+        "cause": "memory",
+    }
     assert worker.analyze("after")["id"] == "0" * 32
     worker.close()
 
@@ -295,7 +325,7 @@ def test_what_is_decoded_counts_as_long_and_not_what_a_header_claims(tmp_path: P
     (tmp_path / "boasting.wav").write_bytes(content)
     worker = Worker(_settings(longest=10.0))
     for name in ("minute.flac", "minute.wav", "modest.flac"):
-        assert worker.analyze(str(tmp_path / name)) == {"error": "longer than 10 s"}, name
+        assert worker.analyze(str(tmp_path / name))["error"] == "longer than 10 s", name
     assert worker.analyze(str(tmp_path / "boasting.wav"))["seconds"] == pytest.approx(1.0, abs=0.1)
     worker.close()
     catalog_worker = Worker(_settings())
