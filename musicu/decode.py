@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from musicu.errors import AudioError
 from musicu.headers import ends_early, promised_seconds
 
-__all__ = ["AUDIO_SUFFIXES", "LARGEST", "MOST_CHANNELS", "AudioStream", "identify", "load"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "LARGEST",
+    "MOST_CHANNELS",
+    "AudioStream",
+    "identify",
+    "load",
+    "open_media",
+]
 
 Array = NDArray[np.float32]
 Tap = Callable[[Array, int], None]
@@ -312,6 +320,32 @@ def _check_file(path: str) -> None:
         raise AudioError(path, "empty file (0 bytes)")
 
 
+def open_media(source: Any) -> Any:
+    """Open a file with FFmpeg, as one of the formats that are read here and without leaving it.
+
+    Parameters
+    ----------
+    source : str or binary file
+        An address such as ``"file:/music/a.flac"``, or what is open already.
+
+    Returns
+    -------
+    av.container.InputContainer
+        Bytes of its metadata that are not UTF-8 are lone surrogates (``surrogateescape``).
+
+    Raises
+    ------
+    av.FFmpegError
+        It is none of these formats, or damaged.
+    """
+    import av
+
+    # Tags that are not UTF-8 must not keep the audio from being read; PyAV 19 bears them unasked.
+    old = int(av.__version__.split(".")[0]) < 19
+    lenient: dict[str, Any] = {"metadata_errors": "surrogateescape"} if old else {}
+    return av.open(source, options=_OPTIONS, **lenient)
+
+
 def _packets(stream: AudioStream) -> Iterator[Any]:
     """Demultiplex a file's best audio stream; fills ``digest``, ``codec`` and ``problem``."""
     import av
@@ -322,11 +356,8 @@ def _packets(stream: AudioStream) -> Iterator[Any]:
         source: Any = f"file:{path}"
     except UnicodeEncodeError:  # a name that is not valid UTF-8: FFmpeg reads through Python
         source = open(path, "rb")  # noqa: SIM115 - closed below, with the container
-    # Tags that are not UTF-8 must not keep the audio from being read; PyAV 19 bears them unasked.
-    old = int(av.__version__.split(".")[0]) < 19
-    lenient: dict[str, Any] = {"metadata_errors": "replace"} if old else {}
     try:
-        container = av.open(source, options=_OPTIONS, **lenient)
+        container = open_media(source)
     except (av.FFmpegError, OSError) as error:
         if not isinstance(source, str):
             source.close()
