@@ -13,11 +13,11 @@ import pytest
 from mutagen import id3
 from mutagen.apev2 import APEv2
 from mutagen.mp4 import MP4FreeForm
+from test_metadata import NAMED, TAGGERS, UUIDS, write_audio
+from yardstick import read_by_mutagen
 
 from musicu.metadata import Metadata
 from musicu.tags import read_tags
-from test_metadata import NAMED, TAGGERS, UUIDS, write_audio
-from yardstick import read_by_mutagen
 
 ALPHABETS = {
     0: string.ascii_letters + " éüñÅß",
@@ -119,7 +119,7 @@ def test_mp4(write: Any, seed: int) -> None:
     file = mutagen.File(path)
     for atom in rng.sample(MP4_ATOMS, 5):
         file.tags[atom] = [some_text(rng, ALPHABETS[3]) for _ in range(rng.randint(1, 3))]
-    file.tags |= {"trkn": [(7, 9)], "disk": [(2, 2)], "tmpo": [rng.randint(1, 300)]}
+    file.tags.update({"trkn": [(7, 9)], "disk": [(2, 2)], "tmpo": [rng.randint(1, 300)]})
     file.tags["covr"] = [rng.randbytes(70_000)]
     for name in rng.sample(sorted(NAMED), 8):
         values = [MP4FreeForm(text.encode()) for text in NAMED[name]]
@@ -152,7 +152,7 @@ def test_apev2(write: Any, kind: str, seed: int) -> None:
     tags = APEv2()
     for name in ("Title", "Artist", "Album", "Genre", "Label", "Mood", "Album Artist"):
         tags[name] = [some_text(rng, ALPHABETS[3]) for _ in range(rng.randint(1, 3))]
-    tags |= {"Year": "1997-09-22", "Track": "3/12"}
+    tags.update({"Year": "1997-09-22", "Track": "3/12"})
     tags["Cover Art (Front)"] = mutagen.apev2.APEValue(rng.randbytes(70_000), 1)
     tags.save(path)
     assert_same(path)
