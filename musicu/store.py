@@ -464,11 +464,19 @@ class Store:
         )
 
     def put_identity(self, path: str, track: int, problem: str | None) -> None:
-        """Note that a file was identified anew, of which track it is, and what is wrong with it."""
+        """Note that a file was identified anew, of which track it is, and what is wrong with it.
+
+        What was said of its length is told anew without decoding; what decoding found, stays.
+        """
+        length = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
         self.db.execute(
-            "UPDATE files SET track = ?, problem = coalesce(?, problem), cause = NULL,"
+            f"UPDATE files SET track = ?, problem = CASE WHEN {length} THEN ?"
+            " ELSE coalesce(?, problem) END, cause = NULL,"
             " reason = NULL, identity = ?, missing = 0 WHERE path = CAST(? AS TEXT)",
-            (track, problem, IDENTITY_VERSION, os.fsencode(path)),
+            (track, problem, problem, IDENTITY_VERSION, os.fsencode(path)),
+        )
+        self.db.execute(
+            f"UPDATE tracks SET problem = ? WHERE track = ? AND {length}", (problem, track)
         )
 
     def put_failure(self, path: str, reason: str, cause: str) -> bool:
