@@ -132,6 +132,9 @@ FROM tracks t JOIN files f ON f.file =
         ORDER BY g.problem IS NOT NULL, g.path LIMIT 1);
 """
 
+# Problems that are told without decoding.
+_OF_LENGTH = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
+
 # What formats 1 to 3 lacked. A failure's cause is told from the words that were stored.
 _COLUMNS_4 = {
     "files": ("problem TEXT", "cause TEXT", "identity INTEGER NOT NULL DEFAULT 1"),
@@ -468,15 +471,11 @@ class Store:
 
         What was said of its length is told anew without decoding; what decoding found, stays.
         """
-        length = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
         self.db.execute(
-            f"UPDATE files SET track = ?, problem = CASE WHEN {length} THEN ?"
+            f"UPDATE files SET track = ?, problem = CASE WHEN {_OF_LENGTH} THEN ?"
             " ELSE coalesce(?, problem) END, cause = NULL,"
             " reason = NULL, identity = ?, missing = 0 WHERE path = CAST(? AS TEXT)",
             (track, problem, problem, IDENTITY_VERSION, os.fsencode(path)),
-        )
-        self.db.execute(
-            f"UPDATE tracks SET problem = ? WHERE track = ? AND {length}", (problem, track)
         )
 
     def put_failure(self, path: str, reason: str, cause: str) -> bool:
@@ -507,6 +506,13 @@ class Store:
             "DELETE FROM files WHERE path = CAST(? AS TEXT)", [(os.fsencode(p),) for p in paths]
         )
         self.prune()
+
+    def clear_problems(self) -> None:
+        """Drop what was said of the length of tracks where no file's row says it any more."""
+        self.db.execute(
+            f"UPDATE tracks SET problem = NULL WHERE {_OF_LENGTH} AND NOT EXISTS"
+            " (SELECT 1 FROM files f WHERE f.track = tracks.track AND f.problem IS NOT NULL)"
+        )
 
     def prune(self) -> None:
         """Delete tracks that no file speaks of, with their vectors."""
