@@ -1,7 +1,7 @@
 """Every error musicu raises on purpose.
 
 MusicuError            something the caller can mend; its text is one line
-├── AudioError         a file holds no audio that can be used; carries the path and the reason
+├── AudioError         a file gave no audio that can be used; carries path, reason and cause
 ├── ModelError         a model folder is missing, incomplete, or does not fit its weights
 ├── ModelMismatchError vectors of two models would have been compared
 ├── CatalogError       a catalog file is missing, foreign, too new, or lacks what was asked for
@@ -10,6 +10,7 @@ MusicuError            something the caller can mend; its text is one line
 """
 
 __all__ = [
+    "PASSING",
     "AudioError",
     "CatalogError",
     "MetadataError",
@@ -19,13 +20,16 @@ __all__ = [
     "MusicuError",
 ]
 
+# Causes of an AudioError that lie outside the file, so that it is worth another try.
+PASSING = frozenset({"time", "memory", "killed", "system"})
+
 
 class MusicuError(Exception):
     """Something the caller can mend. The text is one line that names the thing and the way out."""
 
 
 class AudioError(MusicuError):
-    """A file holds no audio that can be used.
+    """A file gave no audio that can be used.
 
     Parameters
     ----------
@@ -33,12 +37,18 @@ class AudioError(MusicuError):
         The file.
     reason : str
         Why, in a few words: ``"empty file (0 bytes)"``.
+    cause : {"file", "time", "memory", "killed", "system"}
+        What is at fault. ``"file"``: its own bytes, until they change. All others are passing
+        (:data:`PASSING`). ``"time"``: out of the time limit. ``"memory"``: more than may be used.
+        ``"killed"``: the process at work was ended from outside. ``"system"``: the file, or
+        something else that is needed, cannot be read now.
     """
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: str, *, cause: str = "file") -> None:
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+        self.cause = cause
 
 
 class ModelError(MusicuError):
