@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ _OGG_TAIL = 2 * 65536
 # Less than this behind the samples (bytes) is padding, or what some program left there.
 _FOREIGN = 1 << 14
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of every chunk's GUID but the first
-_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_STREAM = bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365")
 _ASF_AUDIO = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")
 
@@ -66,12 +67,15 @@ class Samples:
         Where the header states them.
     right : bytes
         What should stand there.
+    stop : int
+        Where they end.
     """
 
     stated: int
     there: int
     field: int
     right: bytes
+    stop: int
 
 
 def find_samples(source: Source) -> Samples | None:
@@ -114,7 +118,7 @@ def _samples(source: Source, form: _Form, field: int, start: int, stated: int) -
     there = max(0, end - start)
     room = struct.calcsize(form.size) * 8
     right = struct.pack(form.size, min(there + form.own, (1 << room) - 1))
-    return Samples(stated=stated, there=there, field=field, right=right)
+    return Samples(stated=stated, there=there, field=field, right=right, stop=start + there)
 
 
 def _chunk(source: Source, form: _Form, names: tuple[bytes, ...]) -> tuple[int, int, int] | None:
@@ -156,13 +160,27 @@ def wave_format(source: Source, container: str) -> bytes:
         names = (b"fmt ", b"fmt " + _W64_TAIL)
         found = _chunk(source, form, names) if form else None
         return source.at(found[1], 16) if found else b""
-    if container == "asf" and source.at(0, 16) == _ASF_HEADER:
-        at, end = 30, int.from_bytes(source.at(16, 8), "little")
-        while at < end and len(head := source.at(at, 40)) == 40:
-            if head[:16] == _ASF_STREAM and head[24:] == _ASF_AUDIO:
-                return source.at(at + 78, 16)
-            at += max(24, int.from_bytes(head[16:24], "little"))
+    for name, body in _asf_objects(source) if container == "asf" else ():
+        if name == _ASF_STREAM and body.startswith(_ASF_AUDIO):
+            return body[54:70]
     return b""
+
+
+def _asf_objects(source: Source) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the name of each object of an ASF header, and its first bytes."""
+    at, end = 30, int.from_bytes(source.at(16, 8), "little")
+    while at < end and len(head := source.at(at, 24)) == 24:
+        yield head[:16], source.at(at + 24, 80)
+        at += max(24, int.from_bytes(head[16:], "little"))
+
+
+def _asf_seconds(source: Source) -> float:
+    """Length by an ASF header; FFmpeg believes it only where it finds the file's size right."""
+    for name, body in _asf_objects(source):
+        if name == _ASF_FILE and len(body) == 80 and not body[64] & 1:  # no live stream
+            length, _, preroll = struct.unpack("<QQQ", body[40:64])
+            return max(0.0, length / 1e7 - preroll / 1e3)
+    return 0.0
 
 
 def promised_seconds(source: Source, media: Any, audio: Any) -> float:
@@ -187,6 +205,8 @@ def promised_seconds(source: Source, media: Any, audio: Any) -> float:
         return 0.0
     if container == "mp3":
         return _mp3_seconds(source)
+    if container == "asf":
+        return _asf_seconds(source)
     if audio.duration:
         return float(audio.duration * audio.time_base)
     # Matroska states one length for all that is in a file.
@@ -248,8 +268,8 @@ def _matroska_ends_early(source: Source) -> bool:
 
 def _boxes_end_early(source: Source) -> bool:
     """Whether the last box of an MP4 file is longer than what is left."""
-    at = 0
-    while len(head := source.at(at, 16)) >= 8:
+    at, tags = 0, source.before_tags()
+    while at < tags and len(head := source.at(at, 16)) >= 8:
         size, name = struct.unpack(">I4s", head[:8])
         if size == 1:
             size = int.from_bytes(head[8:], "big")

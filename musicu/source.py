@@ -23,10 +23,12 @@ _ID3V2 = re.compile(rb"ID3[\x02-\x04][^\xff].[\x00-\x7f]{4}", re.DOTALL)
 # extension, ID3v2.4, Lyrics3.
 _ENDS_LENGTH = {b"APETAGEX": 32, b"TAG+": 227, b"TAG": 128, b"3DI": 10}
 _ENDS_LENGTH |= {b"LYRICS200": 9, b"LYRICSEND": 9}
-_ENDS = re.compile(rb"(?=(APETAGEX|TAG\+|TAG|3DI|LYRICS200|LYRICSEND))")
+_ENDS = re.compile(rb"(?=(APETAGEX|TAG\+|(?<!APE)TAG|3DI|LYRICS200|LYRICSEND))")
 # An ID3v2 tag at the end may lack the footer that says so. It is looked for in as many last bytes,
 # which is far more than cover pictures take.
 _LONGEST_TAIL = 1 << 23
+# No frame of a raw stream is longer than this, however much of it is zeros.
+_LONGEST_FRAME = 4096
 _CHUNK = 1 << 16
 
 
@@ -58,7 +60,7 @@ class Source(io.FileIO):
             head = self.at(0, 8)
             self.delimited = head.startswith(_DELIMITED) or head[4:] in _BOXES
             if not self.delimited:
-                self.end = self.begin + self.before_tags()
+                self.end = self.begin + _before_padding(self, head, self.before_tags())
         except OSError:
             self.close()
             raise
@@ -99,12 +101,15 @@ class Source(io.FileIO):
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to a position."""
+        """Go to a position; -1 if there is no such position, as FFmpeg wants to be told."""
         if whence == os.SEEK_CUR:
             offset += self.tell()
         elif whence == os.SEEK_END:
             offset += self.size
-        return super().seek(self.begin + offset) - self.begin
+        try:
+            return super().seek(self.begin + offset) - self.begin if offset >= 0 else -1
+        except (OSError, OverflowError):
+            return -1
 
     def tell(self) -> int:
         """Return the position."""
@@ -127,6 +132,8 @@ class Source(io.FileIO):
             # A tag may end in zeros, and be followed by some. Zeros with no tag before them may
             # belong to the last frame of audio.
             filled = self.before_zeros(start, end)
+            if filled == start:
+                return end
             tag = _tag_before(self, filled, end)
             if tag is None:
                 tag = _id3v2_before(self, start, filled, end)
@@ -135,14 +142,13 @@ class Source(io.FileIO):
             end = tag
 
     def before_zeros(self, start: int, end: int) -> int:
-        """Return where the zeros that end at ``end`` begin; ``end`` if there is nothing else."""
-        stop = end
-        while stop > start:
-            data = self.at(max(start, stop - _CHUNK), min(_CHUNK, stop - start))
+        """Return where the zeros begin that end at ``end``, at the earliest ``start``."""
+        while end > start:
+            data = self.at(max(start, end - _CHUNK), min(_CHUNK, end - start))
             filled = len(data.rstrip(b"\0"))
-            stop -= len(data) - filled
+            end -= len(data) - filled
             if filled or not data:
-                return stop
+                break
         return end
 
 
@@ -156,9 +162,24 @@ def _behind_tags(source: Source) -> int:
             length = 32 + int.from_bytes(head[12:16], "little")
         elif head.startswith(bytes(4)):  # an MP4 file may begin with three
             length = _zeros(source, start)
+            # The size of a first box begins with some.
+            for size in (1, 2, 3):
+                if source.at(start + length - size, 8)[4:] in _BOXES:
+                    length -= size
+                    break
         if not length or start + length >= source.size:
             return start
         start += length
+
+
+def _before_padding(source: Source, head: bytes, end: int) -> int:
+    """Return where the zeros at the end that are no part of a last frame begin."""
+    filled = source.before_zeros(0, end)
+    if head.startswith(b"\x0b\x77") and end - filled > 2:  # AC-3: words of 16 bits
+        return filled + filled % 2
+    if head[:1] == b"\xff" and head[1] & 0xF6 == 0xF0:  # AAC's frames end in a mark of ones
+        return filled
+    return min(end, filled + _LONGEST_FRAME)
 
 
 def _zeros(source: Source, start: int) -> int:
@@ -186,12 +207,14 @@ def _tag_before(source: Source, filled: int, end: int) -> int | None:
     """Return where the tag begins that ends between ``filled`` and ``end``, if its end tells."""
     at = max(0, filled - 227)
     tail = source.at(at, min(end, filled + 227) - at)
-    for mark in _ENDS.finditer(tail):
-        name = mark.group(1)
-        stop = at + mark.start() + _ENDS_LENGTH[name]
+    found = [
+        (at + mark.start() + _ENDS_LENGTH[mark.group(1)], at + mark.start(), mark.group(1))
+        for mark in _ENDS.finditer(tail)
+    ]
+    found.sort(key=lambda item: item[0] != end)  # better one without zeros behind it
+    for stop, begin, name in found:
         if not filled <= stop <= end:
             continue
-        begin = at + mark.start()
         last = source.at(begin, 32)
         if name == b"APETAGEX":
             length = int.from_bytes(last[12:16], "little")  # with this footer, without a header
