@@ -456,6 +456,7 @@ def _demux(
         identity.begin(name, context.sample_rate, context.channels, config)
         padded = not source.delimited and form != "ogg"
         duration = trimmed = 0
+        latest = None
         gap = False
         demuxer = container.demux(audio)
         while True:
@@ -479,6 +480,7 @@ def _demux(
                     skip = bytes(packet.get_sidedata("skip_samples"))
                     trimmed += sum(struct.unpack("<II", skip[:8]))
                 duration += packet.duration or 0
+                latest = packet
             yield packet
         if source.error:
             raise _failed(stream.path, source.error)
@@ -490,7 +492,7 @@ def _demux(
             stream._stated = max(1.0, samples.stated / samples.there)
             if samples.there > samples.stated:
                 stream._doubts.append("the file holds more audio than its header says")
-        if last and ends_early(source, form):
+        if last and latest and ends_early(source, form, bytes(latest)):
             stream._doubts.append("the end of the file is missing")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from musicu.frames import counted_seconds, frame_length
 from musicu.source import Source
 
 __all__ = ["Samples", "ends_early", "find_samples", "ogg_links", "promised_seconds", "wave_format"]
@@ -204,7 +205,7 @@ def promised_seconds(source: Source, media: Any, audio: Any) -> float:
     if container in _RAW or container in _BY_RATE:
         return 0.0
     if container == "mp3":
-        return _mp3_seconds(source)
+        return counted_seconds(source.at(0, 256))
     if container == "asf":
         return _asf_seconds(source)
     if audio.duration:
@@ -214,23 +215,20 @@ def promised_seconds(source: Source, media: Any, audio: Any) -> float:
     return media.duration / 1e6 if alone and media.duration else 0.0
 
 
-def _mp3_seconds(source: Source) -> float:
-    """Length of an mp3 whose first frame holds the number of frames, else 0."""
-    head = source.at(0, 256)
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2 or head[2] & 0x0C == 0x0C:
-        return 0.0
-    version = head[1] >> 3 & 3  # 3: MPEG-1, 2: MPEG-2, 0: MPEG-2.5
-    rate = (44100, 48000, 32000)[head[2] >> 2 & 3] >> {3: 0, 2: 1}.get(version, 2)
-    for mark, at in ((b"Xing", 8), (b"Info", 8), (b"VBRI", 14)):
-        start = head.find(mark)
-        if start > 0 and (mark == b"VBRI" or head[start + 7] & 1):
-            frames = int.from_bytes(head[start + at : start + at + 4], "big")
-            return frames * (1152 if version == 3 else 576) / rate
-    return 0.0
+def ends_early(source: Source, container: str, packet: bytes) -> bool:
+    """Whether a file stops within a part whose end its format marks or whose size it states.
 
-
-def ends_early(source: Source, container: str) -> bool:
-    """Whether a file stops within a part whose end its format marks or whose size it states."""
+    Parameters
+    ----------
+    source : Source
+        The file.
+    container : str
+        FFmpeg's name for its format.
+    packet : bytes
+        Its last packet.
+    """
+    if container in _RAW or container == "mp3":
+        return len(packet) < frame_length(packet[:6])
     if container == "ogg":
         return _ogg_ends_early(source)
     if container.startswith("matroska"):

@@ -27,8 +27,8 @@ _ENDS = re.compile(rb"(?=(APETAGEX|TAG\+|(?<!APE)TAG|3DI|LYRICS200|LYRICSEND))")
 # An ID3v2 tag at the end may lack the footer that says so. It is looked for in as many last bytes,
 # which is far more than cover pictures take.
 _LONGEST_TAIL = 1 << 23
-# No frame of a raw stream is longer than this, however much of it is zeros.
-_LONGEST_FRAME = 4096
+# The longest frame of MPEG audio (bytes); no other format ends in that many zeros of its own.
+_LONGEST_FRAME = 1729
 _CHUNK = 1 << 16
 
 
