@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from musicu.configuration import configuration
 from musicu.errors import AudioError
-from musicu.headers import ends_early, find_samples, ogg_links, promised_seconds, wave_format
+from musicu.headers import ends_early, find_samples, promised_seconds, wave_format
+from musicu.links import FLAC, find_links
 from musicu.source import Source
 
 __all__ = [
@@ -405,16 +406,20 @@ def _packets(stream: AudioStream) -> Iterator[Any]:
     """Demultiplex a file's best audio stream; fills all that is told without decoding."""
     identity = _Identity()
     with _open(stream.path) as source:
-        whole = source.begin, source.end
-        starts = ogg_links(source) if source.at(0, 4) == b"OggS" else [0]
-        for start, stop in zip(starts, [*starts[1:], source.size], strict=True):
-            source.begin, source.end = whole[0] + start, whole[0] + stop
+        begin, end = source.begin, source.end
+        starts = find_links(source)
+        for start in starts:
+            following = starts[starts.index(start) + 1 :]
+            source.begin, source.end = begin + start, begin + following[0] if following else end
+            source.mark = FLAC if source.at(0, len(FLAC)) == FLAC else b""
             try:
-                yield from _demux(stream, source, identity, last=source.end == whole[1])
+                yield from _demux(stream, source, identity, last=not following)
             except AudioError as error:
                 if not start or error.cause == "system":
                     raise
                 stream._note(f"a part of the file is {error.reason}")
+            if source.mark and source.end < end:
+                starts.append(source.end - begin)
     stream.digest = identity.hexdigest()
 
 
@@ -492,7 +497,7 @@ def _demux(
             stream._stated = max(1.0, samples.stated / samples.there)
             if samples.there > samples.stated:
                 stream._doubts.append("the file holds more audio than its header says")
-        if last and latest and ends_early(source, form, bytes(latest)):
+        if latest and ends_early(source, form, bytes(latest), last=last):
             stream._doubts.append("the end of the file is missing")
 
 

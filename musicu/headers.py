@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from musicu.frames import counted_seconds, frame_length
+from musicu.links import page_is_last, segment_end
 from musicu.source import Source
 
-__all__ = ["Samples", "ends_early", "find_samples", "ogg_links", "promised_seconds", "wave_format"]
+__all__ = ["Samples", "ends_early", "find_samples", "promised_seconds", "wave_format"]
 
 # Raw streams state no length, and FFmpeg guesses one from the size of the file.
 _RAW = ("aac", "ac3", "amr", "eac3")
@@ -19,8 +20,6 @@ _BY_RATE = ("au", "wav", "w64")
 # Programs that write a WAV into a pipe cannot know its size: sox leaves 0x7FFFF000 and a little
 # more, FFmpeg 0xFFFFFFFF.
 _UNKNOWN_SIZE = 0x7FFFF000
-# The longest Ogg page (RFC 3533, section 6) and some foreign bytes behind it.
-_OGG_TAIL = 2 * 65536
 # Less than this behind the samples (bytes) is padding, or what some program left there.
 _FOREIGN = 1 << 14
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of every chunk's GUID but the first
@@ -215,7 +214,7 @@ def promised_seconds(source: Source, media: Any, audio: Any) -> float:
     return media.duration / 1e6 if alone and media.duration else 0.0
 
 
-def ends_early(source: Source, container: str, packet: bytes) -> bool:
+def ends_early(source: Source, container: str, packet: bytes, *, last: bool) -> bool:
     """Whether a file stops within a part whose end its format marks or whose size it states.
 
     Parameters
@@ -226,42 +225,19 @@ def ends_early(source: Source, container: str, packet: bytes) -> bool:
         FFmpeg's name for its format.
     packet : bytes
         Its last packet.
+    last : bool
+        Whether no other link follows in the file.
     """
     if container in _RAW or container == "mp3":
         return len(packet) < frame_length(packet[:6])
     if container == "ogg":
-        return _ogg_ends_early(source)
+        marked = page_is_last(source)
+        return marked is None or last and not marked
     if container.startswith("matroska"):
-        return _matroska_ends_early(source)
+        return (segment_end(source) or 0) > source.size
     if container.startswith("mov"):
         return _boxes_end_early(source)
     return False
-
-
-def _ogg_ends_early(source: Source) -> bool:
-    """Whether the last page is not whole or lacks the mark that ends a stream (RFC 3533)."""
-    tail = source.at(max(0, source.size - _OGG_TAIL), _OGG_TAIL)
-    page = tail[max(0, tail.rfind(b"OggS")) :]
-    # Capture pattern 4, version 1, flags 1, positions and checksum 20, number of segments 1.
-    if len(page) < 27 or len(page) < 27 + page[26]:
-        return True
-    return not page[5] & 4 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
-
-
-def _matroska_ends_early(source: Source) -> bool:
-    """Whether the first segment is longer than the file (RFC 8794: sizes of variable length)."""
-    at = 0
-    for name in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):
-        head = source.at(at, 12)
-        if head[:4] != name or not head[4:5] or not head[4]:
-            return False
-        length = 9 - head[4].bit_length()
-        bits = 7 * length
-        size = int.from_bytes(head[4 : 4 + length], "big") & (1 << bits) - 1
-        if size == (1 << bits) - 1:  # unknown: a live stream
-            return False
-        at += 4 + length + size
-    return at > source.size
 
 
 def _boxes_end_early(source: Source) -> bool:
@@ -275,42 +251,3 @@ def _boxes_end_early(source: Source) -> bool:
             return False
         at += size
     return at > source.size
-
-
-def ogg_links(source: Source) -> list[int]:
-    """Return where the links of a chained Ogg file begin: [0] if it is not chained.
-
-    A link begins with the first pages of all its streams, before any other page of them.
-    """
-    links, at, within = [0], 0, False
-    while page := source.at(at, 27 + 255):
-        segments = page[26] if len(page) > 26 else 0
-        if not page.startswith(b"OggS") or len(page) < 27 + segments:
-            at = _next_page(source, at + 1)
-            continue
-        length = 27 + segments + sum(page[27 : 27 + segments])
-        if not page[5] & 2:
-            within = True
-        elif within and _ogg_checksum(source.at(at, length)) == page[22:26]:
-            links.append(at)
-            within = False
-        at += length
-    return links
-
-
-def _next_page(source: Source, at: int) -> int:
-    while len(data := source.at(at, 1 << 16)) >= 4:
-        found = data.find(b"OggS")
-        if found >= 0:
-            return at + found
-        at += len(data) - 3
-    return source.size
-
-
-def _ogg_checksum(page: bytes) -> bytes:
-    value = 0
-    for byte in page[:22] + bytes(4) + page[26:]:
-        value ^= byte << 24
-        for _ in range(8):
-            value = (value << 1 ^ (0x104C11DB7 if value >> 31 else 0)) & 0xFFFFFFFF
-    return value.to_bytes(4, "little")

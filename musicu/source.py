@@ -46,6 +46,8 @@ class Source(io.FileIO):
         Where in the file the audio begins and ends.
     delimited : bool
         Whether the format itself states where its audio ends.
+    mark : bytes
+        Where this is read, other than at the beginning, the audio ends before it.
     error : OSError or None
         What the system answered instead of bytes: FFmpeg goes on as if the file ended there.
     """
@@ -53,6 +55,7 @@ class Source(io.FileIO):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.error: OSError | None = None
+        self.mark = b""
         self._patch = (0, b"")
         self.begin, self.end = 0, os.fstat(self.fileno()).st_size
         try:
@@ -79,11 +82,20 @@ class Source(io.FileIO):
         """Read up to ``size`` bytes."""
         position = self.tell()
         left = max(0, self.size - position)
+        size = left if size is None or size < 0 else min(size, left)
+        more = min(len(self.mark), left - size)
         try:
-            data = super().read(left if size is None or size < 0 else min(size, left)) or b""
+            data = super().read(size + more) or b""
         except OSError as error:
             self.error = error
             raise
+        if self.mark:
+            found = data.find(self.mark, not position)
+            if found >= 0:
+                self.end = self.begin + position + found
+                size = found
+            data = data[:size]
+            self.seek(position + len(data))
         offset, patch = self._patch
         if patch and position < offset + len(patch) and offset < position + len(data):
             whole = bytearray(data)
