@@ -1,4 +1,4 @@
-"""ONNX Runtime, as musicu uses it: on one thread of the processor, and telling nobody."""
+"""Libraries that compute, kept from what they do by themselves: reporting, and files elsewhere."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ from typing import Any
 
 from musicu.errors import ModelError
 
-__all__ = ["open_session"]
+__all__ = ["compile_at_home", "open_session"]
 
 # ONNX Runtime reads it while it is imported. Without it, its official builds look up and report to
 # their maker, and keep a device id and a store of events in the user's cache.
 _OFF = "ORT_DISABLE_TELEMETRY"
+
+
+def compile_at_home() -> None:
+    """Have Numba, if it is not imported yet, keep what it compiles in musicu's cache folder.
+
+    Elsewhere it would be among the installed packages, or in a folder of Numba's own. A user's
+    ``$NUMBA_CACHE_DIR`` goes before.
+    """
+    from platformdirs import user_cache_path
+
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(user_cache_path("musicu") / "numba"))
 
 
 def open_session(graph: str | bytes, constants: dict[str, Any] | None = None) -> Any:
