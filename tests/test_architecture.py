@@ -138,6 +138,12 @@ def test_onnx_runtime_is_imported_in_one_place() -> None:
 
 
 @pytest.mark.parametrize("path", [*LIBRARY, *COMMANDS], ids=_name)
+def test_what_compiles_keeps_it_in_our_folder(path: Path) -> None:
+    if _tops(path) & {"librosa", "numba", "umap"}:
+        assert "musicu.runtime.compile_at_home" in _imports(path)
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, *COMMANDS], ids=_name)
 def test_nothing_is_pickled(path: Path) -> None:
     assert not _tops(path) & {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"}
     for node in ast.walk(_tree(path)):

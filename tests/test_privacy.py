@@ -186,7 +186,7 @@ def test_commands_reach_for_no_network_and_leave_nothing_but_what_was_asked_for(
         "catalog forget {music} --dry-run",
         "models list",
         "models info musicu-2",
-        "evaluate encoder --labels labels.csv --model musicu-2 --baseline mfcc",
+        "evaluate encoder --labels labels.csv --model musicu-2",
     ):
         given = {"song": song, "id": ids[0], "other": ids[1], "music": home.base / "music"}
         clean(*(word.format(**given) for word in line.split()))
@@ -201,7 +201,7 @@ def test_commands_reach_for_no_network_and_leave_nothing_but_what_was_asked_for(
 
 
 def _only_its_own(home: Home) -> None:
-    own = (".local/share/musicu/catalog.db", ".cache/musicu/numba/")
+    own = (".local/share/musicu/catalog.db", ".cache/musicu/")
     assert not {name for name in home.files("home") if not name.startswith(own)}
 
 
@@ -224,11 +224,11 @@ def test_the_service_listens_on_this_machine_and_asks_nobody(home: Home) -> None
         found = re.search(r"http://\S+", process.stderr.readline())
         assert found
         with httpx.Client(base_url=found[0].rstrip("/"), timeout=PATIENCE) as client:
-            for path in ("/", "/v1/status", "/v1/tracks?q=dawn"):
+            for path in ("/", "/v1/info", "/v1/monitor", "/v1/tracks?q=dawn"):
                 assert client.get(path).status_code == 200, path
             song = (home.base / "music/Alba/First Light/01 Dawn.flac").read_bytes()
             for path in ("/v1/similar", "/v1/release"):
-                answer = client.post(path, files={"file": ("new.flac", song)})
+                answer = client.post(path, content=song, headers={"Content-Type": "audio/flac"})
                 assert answer.status_code == 200, answer.text
             started = client.post("/v1/jobs", json={"kind": "map"})
             job = f"/v1/jobs/{started.json()['id']}"
@@ -261,6 +261,17 @@ def test_as_a_library_musicu_is_as_quiet(home: Home) -> None:
     assert not seen.network()
     assert not seen.made(home.base)
     assert home.files("home") == home.files("tmp") == set()
+
+
+def test_numba_keeps_what_it_compiles_in_musicus_folder(home: Home) -> None:
+    program = (
+        "from musicu.runtime import compile_at_home; compile_at_home(); "
+        "import numba; print(numba.config.CACHE_DIR)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=home.env(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(home.base / "home/.cache/musicu/numba")
 
 
 def test_what_leaves_would_be_seen(home: Home, tmp_path: Path) -> None:
