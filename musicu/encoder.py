@@ -12,6 +12,7 @@ from musicu.decode import LARGEST, MOST_CHANNELS
 from musicu.errors import AudioError, ModelError
 from musicu.mel import MelStream, Windower, compress
 from musicu.model import Model, find_model
+from musicu.runtime import open_session
 
 __all__ = ["SILENCE", "Embedder", "Encoder", "Network"]
 
@@ -47,23 +48,11 @@ class Network:
     """
 
     def __init__(self, model: Model) -> None:
-        # Half the start-up time of a process that embeds; one that only searches goes without.
-        import onnxruntime
-
         self.model = model
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(model.weights), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's errors have no common root
-            first = str(error).splitlines()[0]
-            raise ModelError(
-                f"{model.weights}: not an ONNX model that runs here ({first})"
-            ) from None
+            self._session = open_session(str(model.weights))
+        except ModelError as error:
+            raise ModelError(f"{model.weights}: {error}") from None
         self.inputs = {i.name: i.shape for i in self._session.get_inputs()}
         self.outputs = [o.name for o in self._session.get_outputs()]
         self.input = model.input or next(iter(self.inputs))
