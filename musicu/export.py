@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import CatalogError, MissingExtraError
+from musicu.files import written_file
 from musicu.index import Index
 from musicu.recommend import library_columns
 from musicu.store import LIST_COLUMNS, Store, StoredModel
@@ -28,7 +29,7 @@ def export(store: Store, model: StoredModel, target: str | os.PathLike[str]) -> 
     - ``.csv``: as parquet, the vector as a JSON list.
 
     In each, every row names the model's id, version and the SHA-256 of its weights. The file is
-    written under another name and moved into place when it is whole.
+    written whole or not at all.
 
     Parameters
     ----------
@@ -66,15 +67,11 @@ def export(store: Store, model: StoredModel, target: str | os.PathLike[str]) -> 
     table["model_id"] = [model.id] * len(kept)
     table["model_version"] = [model.version] * len(kept)
     table["model_sha256"] = [model.sha256] * len(kept)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with written_file(target) as file:
             write(file, table, np.asarray(index.matrix[kept]))
-        os.replace(temporary, target)
     except OSError as error:
         raise CatalogError(f"{target}: cannot be written ({error.strerror or error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return len(kept)
 
 

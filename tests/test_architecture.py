@@ -14,7 +14,7 @@ import musicu
 ROOT = Path(__file__).resolve().parent.parent
 # Each module imports only modules before it; those in a folder by `folder.module`.
 ORDER = (
-    "errors folders headers decode mel loudness pulse model encoder descriptors names codes "
+    "errors files folders headers decode mel loudness pulse model encoder descriptors names codes "
     "metadata tags sheet playlist analyze worker pool scan store vocabulary tagging ingest index "
     "recommend export inventory catalog "
     "items.item items.genres items.blocks items.fields items.fusion items.reasons items.records "
