@@ -307,6 +307,8 @@ def _check_file(path: str) -> None:
         raise AudioError(path, (error.strerror or str(error)).lower()) from None
     if os.path.isdir(path):
         raise AudioError(path, "a folder, not an audio file")
+    if not os.path.isfile(path):  # to open a FIFO is to wait for whoever writes into it
+        raise AudioError(path, "not a regular file")
     if size == 0:
         raise AudioError(path, "empty file (0 bytes)")
 

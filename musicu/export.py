@@ -107,16 +107,23 @@ def _parquet(file: IO[bytes], table: dict[str, list[Any]], vectors: NDArray[np.f
         import pyarrow.parquet
     except ImportError:
         raise MissingExtraError("pyarrow", "parquet") from None
+    # Parquet's texts are UTF-8: a name that is not keeps its bytes as \xNN.
+    table = {name: [_escaped(value) for value in values] for name, values in table.items()}
     columns = {
         name: [json.loads(v) if v else [] for v in values] if name in LIST_COLUMNS else values
         for name, values in table.items()
     }
-    # Parquet's texts are UTF-8: a name that is not keeps its bytes as \xNN.
-    columns["path"] = [os.fsencode(p).decode("utf-8", "backslashreplace") for p in columns["path"]]
     arrays = {name: pyarrow.array(values) for name, values in columns.items()}
     flat = pyarrow.array(vectors.reshape(-1))
     arrays["vector"] = pyarrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     pyarrow.parquet.write_table(pyarrow.table(arrays), file)
+
+
+def _escaped(value: Any) -> Any:
+    """Write bytes that are not UTF-8 as their numbers."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 _WRITERS: dict[str, Callable[[IO[bytes], dict[str, list[Any]], NDArray[np.float32]], None]] = {

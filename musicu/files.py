@@ -8,13 +8,20 @@ import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from io import BufferedReader, TextIOWrapper
+from typing import IO, Any, overload
 
 __all__ = ["open_file", "written_file"]
 
 PathLike = str | os.PathLike[str]
 
 
+@overload
+def open_file(path: PathLike, *, follow: bool = ...) -> BufferedReader: ...
+@overload
+def open_file(
+    path: PathLike, *, encoding: str, errors: str | None = ..., newline: str | None = ...
+) -> TextIOWrapper: ...
 def open_file(path: PathLike, *, follow: bool = True, **text: Any) -> IO[Any]:
     """Open a regular file to read it.
 
