@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.encoder import Encoder
 from musicu.errors import CatalogError, ModelError, ModelMismatchError
 from musicu.export import export
 from musicu.identities import find_alias, list_aliases
@@ -19,7 +20,15 @@ from musicu.ingest import Progress, Summary, ingest
 from musicu.inventory import CatalogInfo, Problem, find_damage, list_problems, take_stock
 from musicu.locate import absolute
 from musicu.metadata import Metadata
-from musicu.model import DEFAULT_MODEL, Model, find_model, list_models, model_with, user_models
+from musicu.model import (
+    DEFAULT_MODEL,
+    Model,
+    check_name,
+    find_model,
+    list_models,
+    model_with,
+    user_models,
+)
 from musicu.pool import WorkerSettings, analyze_isolated
 from musicu.recommend import Findings, Match, filter_tracks, library_columns, rank, rank_by_tags
 from musicu.sheet import load_sheet
@@ -167,7 +176,7 @@ class Catalog:
         CatalogError
             A folder does not exist, or none is given and none was before.
         ModelError
-            There is no such model.
+            There is no such model, it gives no vectors, or other weights go by its id and version.
         MetadataError
             The sheet cannot be understood.
         """
@@ -453,9 +462,13 @@ class Catalog:
     def _model_to_embed(self, name: PathLike | None) -> Model:
         """Choose the model asked for, else the catalog's own, else the default."""
         current = self._store.current_model()
-        if name is not None or current is None:
-            return find_model(name)
-        return self._installed(current)
+        if name is None and current is not None:
+            return self._installed(current)
+        model = find_model(name)
+        check_name(model, [*list_models(), *self._store.models()])
+        if self._store.find_model(model) is None:
+            Encoder(model)  # proves, before anything is stored, that it gives vectors
+        return model
 
     def _look_up(self, stored: StoredModel) -> Model | None:
         return model_with(stored.sha256)
@@ -488,7 +501,12 @@ class Catalog:
         named = where is not None and "sound_tags" in where.casefold()
         if current is None or not (named or shown):
             return
-        model = self._look_up(current)
+        try:
+            model = self._look_up(current)
+        except ModelError:
+            if named:
+                raise
+            return  # a broken model hinders nobody who only looks at what is stored
         if model and model.tags:
             store_tags(self._store, current, TagHead.load(model))
         elif named and not self._one(
