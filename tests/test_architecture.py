@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
     "errors folders headers decode mel loudness pulse model encoder descriptors names codes "
     "metadata tags sheet playlist analyze worker pool scan store vocabulary tagging ingest index "
-    "recommend export inventory catalog "
+    "condition recommend export inventory catalog "
     "items.item items.genres items.blocks items.fields items.fusion items.reasons items.records "
     "items.tables items.sources items.vectors items.library items.musicbrainz items.opensubsonic "
     "items.titles items.versions items.findings items.quality "
