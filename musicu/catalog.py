@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.condition import filter_tracks, library_columns
 from musicu.encoder import Encoder
 from musicu.errors import CatalogError, ModelError, ModelMismatchError
 from musicu.export import export
@@ -30,7 +31,7 @@ from musicu.model import (
     user_models,
 )
 from musicu.pool import WorkerSettings, analyze_isolated
-from musicu.recommend import Findings, Match, filter_tracks, library_columns, rank, rank_by_tags
+from musicu.recommend import Findings, Match, rank, rank_by_tags
 from musicu.sheet import load_sheet
 from musicu.store import LIST_COLUMNS, Store, StoredModel, catalog_path
 from musicu.tagging import TagHead, store_tags, tag_file
@@ -265,7 +266,7 @@ class Catalog:
             index,
             vector,
             n,
-            where=where,
+            among=self._among(where),
             exclude_ids=() if id is None else (id,),
             not_artists_of=about if exclude_same_artist else None,
             not_album_of=about if exclude_same_album else None,
@@ -303,7 +304,7 @@ class Catalog:
         wish = Vocabulary([tag.name for tag in head.tags]).parse(text)
         self._refresh_tags(where)
         index = Index.open(self._store, current)
-        matches = rank_by_tags(self._store, index, head, wish.terms, n, where=where)
+        matches = rank_by_tags(self._store, index, head, wish.terms, n, among=self._among(where))
         return Findings(tuple(matches), wish.terms, wish.unused)
 
     def tags(self, query: PathLike, *, model: PathLike | None = None) -> dict[str, float]:
@@ -376,7 +377,8 @@ class Catalog:
         self._refresh_tags(where, shown=True)
         names = library_columns(self._store)
         parsed = {*LIST_COLUMNS, "sound_tags"}
-        chosen = None if where is None else set(filter_tracks(self._store, where).tolist())
+        among = self._among(where)
+        chosen = None if among is None else set(among.tolist())
         rows = self._store.db.execute(
             f"SELECT track, {', '.join(names)} FROM library ORDER BY path"
         )
@@ -494,6 +496,10 @@ class Catalog:
         raise ModelError(
             f"{self._store.path}: embedded with {stored.name}, which has no tag head; {way}"
         )
+
+    def _among(self, where: str | None) -> NDArray[np.int64] | None:
+        """Tracks that fulfil a condition; None without one."""
+        return None if where is None else filter_tracks(self._store, where)
 
     def _refresh_tags(self, where: str | None, *, shown: bool = False) -> None:
         """Tag what has no tags yet, if they are to be shown or a filter names them."""

@@ -12,10 +12,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.condition import library_columns
 from musicu.errors import CatalogError, MissingExtraError
 from musicu.files import written_file
 from musicu.index import Index
-from musicu.recommend import library_columns
 from musicu.store import LIST_COLUMNS, Store, StoredModel
 
 __all__ = ["export"]

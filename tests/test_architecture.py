@@ -17,7 +17,7 @@ ORDER = (
     "errors files causes folders locate headers frames links source configuration decode mel "
     "loudness pulse model runtime encoder descriptors names codes metadata tags sheet playlist "
     "analyze worker pool scan store identities vocabulary tagging changes analysis_run ingest "
-    "index recommend export inventory catalog "
+    "index condition recommend export inventory catalog "
     "items.item items.genres items.blocks items.fields items.fusion items.reasons items.records "
     "items.tables items.sources items.vectors items.library items.musicbrainz items.opensubsonic "
     "items.titles items.versions items.findings items.quality "
