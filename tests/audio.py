@@ -82,7 +82,13 @@ def notes(sr: int, seconds: float, *, seed: int = 0) -> Array:
 
 
 def write(
-    path: Name, y: Array, sr: int, fmt: str | Format = "wav", *, bit_rate: int = 192_000, **tags: str
+    path: Name,
+    y: Array,
+    sr: int,
+    fmt: str | Format = "wav",
+    *,
+    bit_rate: int = 192_000,
+    **tags: str,
 ) -> None:
     """Write samples [channels, n] in one of :data:`FORMATS`, or in another one."""
     form = FORMATS[fmt] if isinstance(fmt, str) else fmt

@@ -86,7 +86,9 @@ def number(rng: random.Random, sound: Sound, pool: Pool) -> Mutant:
     for _ in range(rng.choice([1, 1, 1, 2, 5])):
         width = rng.choice([1, 2, 4, 8])
         reach = min(len(data) - width, rng.choice([48, 160, 600, 2500]))
-        at = rng.randrange(reach) if rng.random() < 0.8 else len(data) - width - rng.randrange(reach)
+        at = (
+            rng.randrange(reach) if rng.random() < 0.8 else len(data) - width - rng.randrange(reach)
+        )
         data[at : at + width] = edge(rng, width)
         told.append(f"{width}@{at}")
     return Mutant(bytes(data), f"fields {', '.join(told)}")
@@ -105,7 +107,9 @@ def repeat(rng: random.Random, sound: Sound, pool: Pool) -> Mutant:
     times = rng.choice([2, 3, 20])
     data = sound.data
     more = data[start : start + size] * times
-    return Mutant(data[:start] + more + data[start + size :], f"{size} bytes {times} times @{start}")
+    return Mutant(
+        data[:start] + more + data[start + size :], f"{size} bytes {times} times @{start}"
+    )
 
 
 def insert(rng: random.Random, sound: Sound, pool: Pool) -> Mutant:

@@ -252,7 +252,10 @@ class Lab:
     def copy(self, room: Path, name: str = "catalog.db") -> Path:
         """Copy the catalog to a room."""
         target = room / name
-        with closing(sqlite3.connect(self.catalog)) as ours, closing(sqlite3.connect(target)) as new:
+        with (
+            closing(sqlite3.connect(self.catalog)) as ours,
+            closing(sqlite3.connect(target)) as new,
+        ):
             ours.backup(new)
         return target
 

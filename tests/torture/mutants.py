@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from torture.damage import ANY_FORMAT, Mutant
@@ -37,7 +36,7 @@ _LOUDEST = 24.0
 def mutants(lab: Lab, rng: random.Random, size: int) -> Iterator[Outcome]:
     """Embed so many mutants, before and after the sound files."""
     sounds: dict[str, Sound] = lab.remember("sounds", lambda: make_sounds(lab.folder / "sounds"))
-    sound = lab.remember("reference", lambda: _reference(lab))
+    sound = lab.remember("reference", lambda: reference(lab))
     drawn = [_draw(rng, list(sounds.values())) for _ in range(size)]
     with lab.room() as room:
         # In the second catalog the last one comes first.
@@ -100,7 +99,7 @@ def _name(number: int, sound: Sound, mutant: Mutant) -> str:
     return f"{number:04d}-{sound.name}{suffix}"
 
 
-def _reference(lab: Lab) -> Contents:
+def reference(lab: Lab) -> Contents:
     db = lab.folder / "sounds.db"
     ended = lab.run(
         *("embed", lab.folder / "sounds", "--catalog", db, "--describe", "-j", "2", "--strict")

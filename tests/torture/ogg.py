@@ -17,7 +17,7 @@ def pages(data: bytes) -> Iterator[bytes]:
 
 
 def sealed(page: bytes, *, serial: int | None = None) -> bytes:
-    """Return a page with its checksum set right, and with another serial number, if one is given."""
+    """Return a page with its checksum set right, and perhaps with another serial number."""
     draft = bytearray(page)
     if serial is not None:
         struct.pack_into("<I", draft, 14, serial)

@@ -66,7 +66,11 @@ _FORMATS: dict[str, tuple[Format, int, str]] = {
     "webm": (Format(suffix=".webm", container="webm", codec="libopus", lossy=True), 48000, "s"),
     "wv": (Format(suffix=".wv", container="wv", codec="wavpack"), _R, "sb"),
     "tta": (Format(suffix=".tta", container="tta", codec="tta"), _R, "sb"),
-    "amr": (Format(suffix=".amr", container="amr", codec="libopencore_amrnb", lossy=True), 8000, ""),
+    "amr": (
+        Format(suffix=".amr", container="amr", codec="libopencore_amrnb", lossy=True),
+        8000,
+        "",
+    ),
 }
 
 
