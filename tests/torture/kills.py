@@ -74,7 +74,7 @@ def _clean(lab: Lab, db: Path) -> str | None:
     return None if verified.status == 0 else f"verify: {(verified.out + verified.err)[-300:]}"
 
 
-def _kept(db: Path, old: Contents, new: Contents, *, parts: bool) -> str | None:
+def kept(db: Path, old: Contents, new: Contents, *, parts: bool) -> str | None:
     """Judge a catalog after a kill: whole; each file as before or as after.
 
     Parameters
@@ -122,7 +122,7 @@ def _embed(lab: Lab, rng: random.Random, room: Path) -> Job:
         ["embed", sounds, "--describe", "--catalog", db, "-j", "2"],
         room,
         seconds,
-        lambda: _kept(db, Contents(), _or_failed(db, whole), parts=True),
+        lambda: kept(db, Contents(), or_failed(db, whole), parts=True),
         done,
     )
 
@@ -131,7 +131,7 @@ def _whole(lab: Lab) -> Contents:
     return mutants.reference(lab)
 
 
-def _or_failed(db: Path, whole: Contents) -> Contents:
+def or_failed(db: Path, whole: Contents) -> Contents:
     """Take a file whose worker was killed for what it may be until the next run."""
     allowed = Contents(files=dict(whole.files))
     if db.exists():
@@ -165,7 +165,7 @@ def _embed_metadata(lab: Lab, rng: random.Random, room: Path) -> Job:
         [*args, db],
         room,
         seconds,
-        lambda: _kept(db, old, new, parts=False),
+        lambda: kept(db, old, new, parts=False),
         lambda: contents(db).differs(new) or _clean(lab, db),
     )
 
@@ -195,7 +195,7 @@ def _retry(lab: Lab, rng: random.Random, room: Path) -> Job:
         ["catalog", "retry", "-j", "2", "--catalog", db],
         room,
         seconds,
-        lambda: _kept(db, old, _or_failed(db, new), parts=True),
+        lambda: kept(db, old, or_failed(db, new), parts=True),
         lambda: contents(db).differs(new) or _clean(lab, db),
         again=["embed", folder, "-j", "2", "--catalog", db],
     )
@@ -214,7 +214,7 @@ def _forget(lab: Lab, rng: random.Random, room: Path) -> Job:
         ["catalog", "forget", lab.music / "Alba", "--catalog", db],
         room,
         seconds,
-        lambda: _kept(db, old, new, parts=False),
+        lambda: kept(db, old, new, parts=False),
         lambda: contents(db).differs(new) or _clean(lab, db),
         statuses=(0, 1),  # it may all be forgotten already
     )
