@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ def main() -> int:
     parser.add_argument("--only", help="one kind, or one round of it: KIND or KIND:NUMBER")
     parser.add_argument("--size", type=int, help="how many things a round tries")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work there, and leave it")
-    parser.add_argument("--json", type=Path, default=Path("torture.json"), help="the file to write")
+    parser.add_argument("--json", type=Path, default=Path("build/torture.json"), help="written")
     parser.add_argument("--page", type=Path, help="page of the docs whose figures are renewed")
     args = parser.parse_args()
     name, _, number = (args.only or "").partition(":")
@@ -31,6 +32,7 @@ def main() -> int:
         parser.error(f"--only: one of {', '.join(kind.name for kind in KINDS)}")
     with tempfile.TemporaryDirectory(prefix="torture-") as temporary:
         lab = Lab(args.keep or Path(temporary), keep=args.keep is not None)
+        os.environ.update(lab.env)  # what runs in this process keeps to the lab, too
         campaign = Campaign(lab, kinds, args.seed)
         began = time.monotonic()
         if number:

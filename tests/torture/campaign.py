@@ -44,6 +44,7 @@ class Tally:
     """A row of the report."""
 
     promise: str
+    kind: str
     tried: int = 0
     failed: int = 0
     skipped: set[str] = field(default_factory=set)
@@ -76,7 +77,9 @@ class Campaign:
 
     def __init__(self, lab: Lab, kinds: Sequence[Kind], seed: int, *, log: bool = True) -> None:
         self.lab, self.kinds, self.seed, self.log = lab, kinds, seed, log
-        self.tallies = {row: Tally(text) for kind in kinds for row, text in kind.rows.items()}
+        self.tallies = {
+            row: Tally(text, kind.name) for kind in kinds for row, text in kind.rows.items()
+        }
         self.failures: list[Failure] = []
         self._spent = {kind.name: 0.0 for kind in kinds}
         self._rounds = {kind.name: 0 for kind in kinds}

@@ -8,17 +8,20 @@ from pathlib import Path
 
 from torture.campaign import Campaign
 
+# The short form of each kind, among the tests.
+TEST = "test_torture.py::test_what_is_promised_holds"
 _BEGIN, _END = "<!-- figures: make torture -->", "<!-- end of figures -->"
 
 
 def table(campaign: Campaign) -> str:
     """Return the promises as a Markdown table: what, how often tried, how often broken."""
-    lines = ["| promise | tried as | tried | failed |", "|---|---|---|---|"]
+    lines = ["| promise | tried as | tried | failed | test |", "|---|---|---|---|---|"]
     for row, tally in campaign.tallies.items():
         tried = f"{tally.tried:,}" if tally.tried else "–"
         if tally.skipped:
             tried += f" (skipped: {'; '.join(sorted(tally.skipped))})"
-        lines.append(f"| {tally.promise} | {row} | {tried} | {tally.failed:,} |")
+        test = f"`{TEST}[{tally.kind}]`"
+        lines.append(f"| {tally.promise} | {row} | {tried} | {tally.failed:,} | {test} |")
     return "\n".join(lines)
 
 
