@@ -8,7 +8,6 @@ feed one resampler, soxr.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import math
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from musicu.configuration import configuration
 from musicu.errors import AudioError
 from musicu.headers import ends_early, find_samples, promised_seconds, wave_format
-from musicu.links import FLAC, find_links
+from musicu.links import FLAC, find_links, next_flac
 from musicu.source import Source
 
 __all__ = [
@@ -56,6 +55,8 @@ _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 
 # Native samples a block: large enough that Python's share is small, small enough to stay in cache.
 _BLOCK = 65536
+# Bytes a read: FFmpeg asks Python for them.
+_READ = 1 << 16
 # Bump when the bytes that enter the hash change: identities of different schemes never collide.
 _IDENTITY = "musicu-audio-2"
 # A header may promise up to half a second more than there is (encoder padding, rounding).
@@ -124,10 +125,11 @@ class AudioStream:
         self.digest = ""
         self.problem: str | None = None
         self._container = ""
-        self._demuxed = 0.0  # seconds of all packets, by their headers
+        self._tick = 0.0  # seconds, unit of the packets' times
         self._promised = 0.0  # seconds, by the file's header
         self._stated = 1.0  # bytes of samples by the header, as a multiple of those that are there
         self._doubts: list[str] = []
+        self._goes_on = False  # another FLAC stream follows
 
     def __iter__(self) -> Iterator[Array]:
         _check_file(self.path)
@@ -357,9 +359,7 @@ def _open(path: str) -> Source:
 
 def _failed(path: str, error: OSError) -> AudioError:
     """Return the error for a file that the system does not let us read."""
-    named_wrong = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
-    reason = (error.strerror or str(error)).lower()
-    return AudioError(path, reason, cause="file" if named_wrong else "system")
+    return AudioError(path, (error.strerror or str(error)).lower(), cause="system")
 
 
 class _Identity:
@@ -368,27 +368,25 @@ class _Identity:
     def __init__(self) -> None:
         self._hash = hashlib.sha256(_IDENTITY.encode())
         self._zeros = 0
+        self.add = self._hash.update
 
     def begin(self, codec: str, rate: int, channels: int, config: bytes) -> None:
         """Enter a stream's configuration."""
         self._zeros = 0
         self._hash.update(f" {codec} {rate} {channels} {len(config)} ".encode() + config)
 
-    def add(self, packet: Any, *, padded: bool) -> bool:
-        """Enter a packet; return False for one of zeros where the file may end in padding.
+    def add_padded(self, packet: Any) -> bool:
+        """Enter a packet of a stream that may end in zeros; return False if it is nothing else.
 
         A parser leaves zeros behind the last frame in its packet.
         """
         data = memoryview(packet)
-        if not padded or data[-1]:
-            if self._zeros:
-                self._hash.update(bytes(self._zeros))
-                self._zeros = 0
-            self._hash.update(data)
+        if data[-1] and not self._zeros:
+            self.add(data)
             return True
         filled = bytes(data).rstrip(b"\0")
         if filled:
-            self._hash.update(bytes(self._zeros) + filled)
+            self.add(bytes(self._zeros) + filled)
             self._zeros = 0
         self._zeros += len(data) - len(filled)
         return bool(filled)
@@ -411,15 +409,14 @@ def _packets(stream: AudioStream) -> Iterator[Any]:
         for start in starts:
             following = starts[starts.index(start) + 1 :]
             source.begin, source.end = begin + start, begin + following[0] if following else end
-            source.mark = FLAC if source.at(0, len(FLAC)) == FLAC else b""
             try:
                 yield from _demux(stream, source, identity, last=not following)
             except AudioError as error:
                 if not start or error.cause == "system":
                     raise
                 stream._note(f"a part of the file is {error.reason}")
-            if source.mark and source.end < end:
-                starts.append(source.end - begin)
+            if stream._goes_on:
+                starts.append(start + next_flac(source))
     stream.digest = identity.hexdigest()
 
 
@@ -439,7 +436,7 @@ def _demux(
     old = int(av.__version__.split(".")[0]) < 19
     lenient: dict[str, Any] = {"metadata_errors": "replace"} if old else {}
     try:
-        container = av.open(source, options=_OPTIONS, **lenient)
+        container = av.open(source, options=_OPTIONS, buffer_size=_READ, **lenient)
     except MemoryError:
         raise
     except (av.FFmpegError, OSError) as error:
@@ -459,9 +456,12 @@ def _demux(
         stream.codec, stream._container = stream.codec or context.name, form
         config = configuration(name, context.extradata or b"", wave_format(source, form))
         identity.begin(name, context.sample_rate, context.channels, config)
+        stream._tick = float(audio.time_base)
+        # A FLAC stream ends with its last sample: only reading it tells where that is.
+        total = (audio.duration or 0) if form == "flac" else 0
+        stream._goes_on = False
         padded = not source.delimited and form != "ogg"
-        duration = trimmed = 0
-        latest = None
+        first = latest = None
         gap = False
         demuxer = container.demux(audio)
         while True:
@@ -476,22 +476,30 @@ def _demux(
             if packet is None:
                 break
             if packet.size:
-                if not identity.add(packet, padded=padded):
+                if total and (packet.pts or 0) + (packet.duration or 0) >= total:
+                    content = bytes(packet)
+                    if FLAC in content:
+                        final = av.Packet(content[: content.index(FLAC)])
+                        final.stream, final.time_base = audio, packet.time_base
+                        identity.add(final)
+                        yield final
+                        stream._goes_on = True
+                        break
+                if not padded:
+                    identity.add(packet)
+                elif not identity.add_padded(packet):
                     gap = True
                     continue
-                if gap:
+                elif gap:
                     stream._note("zeros where audio should be")
-                if packet.has_sidedata("skip_samples"):
-                    skip = bytes(packet.get_sidedata("skip_samples"))
-                    trimmed += sum(struct.unpack("<II", skip[:8]))
-                duration += packet.duration or 0
                 latest = packet
+                first = first or packet
             yield packet
         if source.error:
             raise _failed(stream.path, source.error)
+        trimmed = _trimmed(first) + (_trimmed(latest) if latest is not first else 0)
         if trimmed > _TRIM_SECONDS * context.sample_rate:
             identity.trim(trimmed)
-        stream._demuxed += float(duration * audio.time_base) if duration else math.inf
         stream._promised += promised_seconds(source, container, audio)
         if samples and samples.stated and samples.there:
             stream._stated = max(1.0, samples.stated / samples.there)
@@ -499,6 +507,13 @@ def _demux(
                 stream._doubts.append("the file holds more audio than its header says")
         if latest and ends_early(source, form, bytes(latest), last=last):
             stream._doubts.append("the end of the file is missing")
+
+
+def _trimmed(packet: Any) -> int:
+    """Return how many samples of a packet and of what follows the file lets a decoder skip."""
+    if packet is None or not packet.has_sidedata("skip_samples"):
+        return 0
+    return sum(struct.unpack("<II", bytes(packet.get_sidedata("skip_samples"))[:8]))
 
 
 def identify(path: str | os.PathLike[str]) -> str:
@@ -547,9 +562,10 @@ def identify_file(path: str | os.PathLike[str]) -> tuple[str, str | None]:
     """
     stream = AudioStream(path, sr=None)
     _check_file(stream.path)
-    for _ in _packets(stream):
-        pass
-    stream._compare(stream._demuxed)
+    seconds = 0.0
+    for packet in _packets(stream):
+        seconds += (packet.duration or 0) * stream._tick
+    stream._compare(seconds or math.inf)
     return stream.digest, stream.problem
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from musicu.source import Source
 
-__all__ = ["FLAC", "find_links", "page_is_last", "segment_end"]
+__all__ = ["FLAC", "find_links", "next_flac", "page_is_last", "segment_end"]
 
-# How a FLAC stream begins: its name and a STREAMINFO of 34 bytes. Only reading it through tells
-# where one ends.
+# How a FLAC stream begins: its name and a STREAMINFO of 34 bytes.
 FLAC = b"fLaC\0\0\0\x22"
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 # The longest Ogg page (RFC 3533, section 6) and some foreign bytes behind it.
@@ -25,6 +24,11 @@ def find_links(source: Source) -> list[int]:
             break
         links.append(end)
     return links
+
+
+def next_flac(source: Source) -> int:
+    """Return where another FLAC stream begins behind the first; the end of the file if none does."""
+    return _next(source, 1, FLAC)
 
 
 def _end(source: Source, start: int) -> int | None:
@@ -71,7 +75,7 @@ def _ogg_links(source: Source) -> list[int]:
         segments = page[26] if len(page) > 26 else 0
         if not page.startswith(b"OggS") or len(page) < 27 + segments:
             # The page before may have been cut, and another begin within what it states.
-            at = latest = _next_page(source, latest + 1)
+            at = latest = _next(source, latest + 1, b"OggS")
             continue
         latest = at
         length = 27 + segments + sum(page[27 : 27 + segments])
@@ -84,12 +88,12 @@ def _ogg_links(source: Source) -> list[int]:
     return links
 
 
-def _next_page(source: Source, at: int) -> int:
-    while len(data := source.at(at, 1 << 16)) >= 4:
-        found = data.find(b"OggS")
+def _next(source: Source, at: int, mark: bytes) -> int:
+    while len(data := source.at(at, 1 << 16)) >= len(mark):
+        found = data.find(mark)
         if found >= 0:
             return at + found
-        at += len(data) - 3
+        at += len(data) - len(mark) + 1
     return source.size
 
 
