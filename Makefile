@@ -5,12 +5,14 @@
 #             how good encoders are, see recipes/README.md
 # make coldstart MUSICU_DATA=...
 #             how well new artists find their listeners, see docs/recommend.md
+# make torture SEED=1 MINUTES=30
+#             damaged files, killed processes, rot, full disks, hostile input; see docs/reliability.md
 # make page   builds the service's page anew from page/ (needs Node 20; users do not)
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test bench evaluate coldstart page clean
+.PHONY: demo test bench evaluate coldstart torture page clean
 
 demo: .venv/core
 	$(BIN)/python fixtures/make_demo.py $(DEMO)
@@ -57,6 +59,13 @@ coldstart: .venv/dev
 	    --audio $(WORK)/audio.npz --vectors mfcc=$(WORK)/mfcc.npz --report $(WORK)/artists.html
 	$(BIN)/musicu evaluate recommend $(WORK)/tagged.csv --items $(WORK)/tagged_artists.csv \
 	    --unknown keep --protocol time --since 2010-01-01 --seeds 1 --report $(WORK)/time.html
+
+SEED ?= 1
+MINUTES ?= 30
+# ONLY=kills:3 repeats one round; PAGE=docs/reliability.md renews the figures there.
+torture: .venv/dev
+	PYTHONPATH=tests $(BIN)/python -m torture --seed $(SEED) --minutes $(MINUTES) \
+	    --json build/torture.json $(if $(ONLY),--only $(ONLY)) $(if $(PAGE),--page $(PAGE))
 
 page:
 	cd page && npm ci --silent && npm run --silent build

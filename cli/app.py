@@ -116,6 +116,7 @@ def embed(
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.catalog import Catalog as Opened
     from musicu.cli.progress import progress_bar, report
+    from musicu.errors import MusicuError
 
     with Opened(catalog) as opened, progress_bar(quiet=quiet) as advance:
         summary = opened.add_folder(
@@ -136,6 +137,8 @@ def embed(
         say(notice, quiet=quiet)
     if summary.interrupted:
         raise typer.Exit(130)
+    if summary.fault and not dry_run:
+        raise MusicuError(summary.fault)
     if strict and summary.failed:
         raise typer.Exit(1)
 
@@ -195,18 +198,23 @@ def features(
 ) -> None:
     """Describe audio files: tempo, key, loudness, brightness and more."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    from musicu.errors import AudioError
     from musicu.pool import WorkerSettings, analyze_isolated
 
     settings = WorkerSettings(model=None, describe=True)
-    rows = [
-        {"path": str(file), **analyze_isolated(str(file), settings)["descriptors"]}
-        for file in files
-    ]
-    emit(
-        rows,
-        form,
-        table=["tempo", "key", "loudness", "brightness", "onset_rate", "regularity", "path"],
-    )
+    rows = []
+    for file in files:
+        try:
+            heard = analyze_isolated(str(file), settings)
+        except AudioError as error:
+            say(f"error: {error}")
+        else:
+            rows.append({"path": str(file), **heard["descriptors"]})
+    if rows:
+        table = "tempo key loudness brightness onset_rate regularity path"
+        emit(rows, form, table=table.split())
+    if len(rows) < len(files):
+        raise typer.Exit(1)
 
 
 _register()

@@ -107,11 +107,11 @@ def encoder(
 ) -> None:
     """Evaluate encoders: same artist, labels, hubs, intervals, comparisons."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    from musicu.analysis_run import Progress, Summary
     from musicu.cli.progress import progress_bar
     from musicu.collection import read_tables, select
     from musicu.errors import MetadataError
     from musicu.evaluate import evaluate_encoder
-    from musicu.ingest import Progress, Summary
     from musicu.model import DEFAULT_MODEL
     from musicu.systems import baseline_system, model_system
 
@@ -175,7 +175,10 @@ def encoder(
     else:
         emit(evaluation.rows(), form)
     if figure is not None:
-        figure.write_text(evaluation.figure(), encoding="utf-8")
+        from musicu.files import written_file
+
+        with written_file(figure, encoding="utf-8") as file:
+            file.write(evaluation.figure())
     say(f"{evaluation.clips:,} clips by {evaluation.artists:,} artists", quiet=quiet)
     for note in evaluation.notes:
         say(note, quiet=quiet)

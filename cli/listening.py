@@ -115,13 +115,14 @@ def load_stock(folder: Path, catalog: Path | None, where: str | None = None) -> 
     from musicu.listening.matching import ItemNames, catalog_names, newcomers
     from musicu.listening.recommender import Recommender
 
-    recommender = Recommender.load(folder)
     if catalog is None:
+        recommender = Recommender.load(folder)
         return Stock(recommender, ItemNames(recommender.items), None)
     from musicu.catalog import Catalog
     from musicu.items.library import catalog_items
 
     with Catalog(catalog, create=False) as opened:
+        recommender = Recommender.load(folder, aliases=opened.aliases())
         tracks = catalog_items(opened)
         if new := newcomers(recommender.items, tracks, source=str(catalog)):
             recommender.add(new)
@@ -136,9 +137,11 @@ def salt(salt_file: Path | None) -> str | None:
     if salt_file is None:
         return os.environ.get("MUSICU_SALT")
     from musicu.errors import MusicuError
+    from musicu.files import open_file
 
     try:
-        return salt_file.read_text(encoding="utf-8").strip()
+        with open_file(salt_file, encoding="utf-8") as file:
+            return str(file.read()).strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise MusicuError(f"{salt_file}: {reason}") from None

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
+from musicu.analysis_run import Progress, Summary
 from musicu.cli.options import Format, emit, say
-from musicu.ingest import Progress, Summary
 
 __all__ = ["progress_bar", "report"]
 
@@ -55,6 +55,7 @@ def report(summary: Summary, form: Format, *, quiet: bool, dry_run: bool = False
         "to analyze": summary.pending if dry_run else 0,
         "embedded": summary.embedded,
         "recognized": summary.recognized,
+        "identified anew": summary.reidentified,
         "unchanged": summary.unchanged,
         "failed": summary.failed,
         "not audio": summary.skipped,
@@ -66,6 +67,12 @@ def report(summary: Summary, form: Format, *, quiet: bool, dry_run: bool = False
         say(f"{summary.partial:,} of them are readable in part only", quiet=quiet)
     if summary.failed or summary.partial:
         say("reasons: musicu catalog errors", quiet=quiet)
+    for folder in summary.away:
+        say(
+            f"{folder}: not there, or empty as a drive's folder is while it is away; nothing of it "
+            "is forgotten ('musicu catalog forget' would)",
+            quiet=quiet,
+        )
     if summary.unmatched:
         shown = ", ".join(summary.unmatched[:3])
         say(f"{len(summary.unmatched):,} rows of the sheet fit no file: {shown} ...", quiet=quiet)

@@ -49,7 +49,6 @@ def release(
     from musicu.release.write import check_folder, write_report
 
     check_folder(out)
-    predictor = _load(recommender) if recommender is not None else None
     with Opened(catalog, create=False) as opened, _progress(quiet=quiet) as advance:
         report = release_report(
             opened,
@@ -57,7 +56,7 @@ def release(
             metadata=metadata,
             n=n,
             playlists=playlists or (),
-            recommender=predictor,
+            recommender=None if recommender is None else _load(recommender, opened.aliases()),
             jobs=jobs,
             timeout=timeout,
             progress=advance,
@@ -72,10 +71,10 @@ def release(
     say(f"{releases} against {report.tracks:,} tracks: {page}", quiet=quiet)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, aliases: dict[str, str]) -> Any:
     from musicu.listening.recommender import Recommender
 
-    return Recommender.load(path)
+    return Recommender.load(path, aliases=aliases)
 
 
 @contextmanager

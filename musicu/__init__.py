@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from musicu.analysis_run import Progress, Summary
     from musicu.catalog import Catalog
     from musicu.decode import identify, load
     from musicu.descriptors import Descriptors, describe
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     )
     from musicu.explore.explorer import Explorer
     from musicu.explore.query import Answer, Query, Seed
-    from musicu.ingest import Progress, Summary
     from musicu.inventory import CatalogInfo, Problem
     from musicu.items.fusion import Fusion, ItemVectors
     from musicu.items.item import Item, Items
@@ -120,7 +120,7 @@ _HOMES = {
     ),
     "explore.explorer": ("Explorer",),
     "explore.query": ("Answer", "Query", "Seed"),
-    "ingest": ("Progress", "Summary"),
+    "analysis_run": ("Progress", "Summary"),
     "inventory": ("CatalogInfo", "Problem"),
     "items.fusion": (
         "Fusion",

@@ -11,15 +11,27 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.condition import filter_tracks, library_columns
+from musicu.encoder import Encoder
 from musicu.errors import CatalogError, ModelError, ModelMismatchError
 from musicu.export import export
+from musicu.identities import find_alias, list_aliases
 from musicu.index import Index
 from musicu.ingest import Progress, Summary, ingest
 from musicu.inventory import CatalogInfo, Problem, find_damage, list_problems, take_stock
+from musicu.locate import absolute
 from musicu.metadata import Metadata
-from musicu.model import DEFAULT_MODEL, Model, find_model, list_models, model_with, user_models
+from musicu.model import (
+    DEFAULT_MODEL,
+    Model,
+    check_name,
+    find_model,
+    list_models,
+    model_with,
+    user_models,
+)
 from musicu.pool import WorkerSettings, analyze_isolated
-from musicu.recommend import Findings, Match, filter_tracks, library_columns, rank, rank_by_tags
+from musicu.recommend import Findings, Match, rank, rank_by_tags
 from musicu.sheet import load_sheet
 from musicu.store import LIST_COLUMNS, Store, StoredModel, catalog_path
 from musicu.tagging import TagHead, store_tags, tag_file
@@ -74,7 +86,8 @@ class Catalog:
         return int(self._one("SELECT count(*) FROM library"))
 
     def __contains__(self, id: object) -> bool:
-        return bool(self._one("SELECT count(*) FROM library WHERE id = ?", id))
+        known = self._one("SELECT count(*) FROM library WHERE id = ?", id)
+        return bool(known) or bool(isinstance(id, str) and find_alias(self._store, id))
 
     @property
     def notice(self) -> str | None:
@@ -164,11 +177,11 @@ class Catalog:
         CatalogError
             A folder does not exist, or none is given and none was before.
         ModelError
-            There is no such model.
+            There is no such model, it gives no vectors, or other weights go by its id and version.
         MetadataError
             The sheet cannot be understood.
         """
-        roots = [os.path.abspath(os.fspath(folder)) for folder in folders] or self._store.roots()
+        roots = [absolute(folder) for folder in folders] or self._store.roots()
         if not roots:
             raise CatalogError(f"{self._store.path}: no folder was added yet; name one")
         sheet = load_sheet(metadata) if metadata is not None else None
@@ -253,7 +266,7 @@ class Catalog:
             index,
             vector,
             n,
-            where=where,
+            among=self._among(where),
             exclude_ids=() if id is None else (id,),
             not_artists_of=about if exclude_same_artist else None,
             not_album_of=about if exclude_same_album else None,
@@ -291,7 +304,7 @@ class Catalog:
         wish = Vocabulary([tag.name for tag in head.tags]).parse(text)
         self._refresh_tags(where)
         index = Index.open(self._store, current)
-        matches = rank_by_tags(self._store, index, head, wish.terms, n, where=where)
+        matches = rank_by_tags(self._store, index, head, wish.terms, n, among=self._among(where))
         return Findings(tuple(matches), wish.terms, wish.unused)
 
     def tags(self, query: PathLike, *, model: PathLike | None = None) -> dict[str, float]:
@@ -324,8 +337,8 @@ class Catalog:
         chosen = self.tagging_model(model)
         head = TagHead.load(chosen)
         query = os.fspath(query)
-        path = os.path.abspath(query)
-        row = self._find_file(path)
+        path = absolute(query)
+        row = self._store.find_file(path)
         if row is None and not os.path.exists(path):
             row = self._find_id(query)
         stored = self._store.db.execute(
@@ -364,7 +377,8 @@ class Catalog:
         self._refresh_tags(where, shown=True)
         names = library_columns(self._store)
         parsed = {*LIST_COLUMNS, "sound_tags"}
-        chosen = None if where is None else set(filter_tracks(self._store, where).tolist())
+        among = self._among(where)
+        chosen = None if among is None else set(among.tolist())
         rows = self._store.db.execute(
             f"SELECT track, {', '.join(names)} FROM library ORDER BY path"
         )
@@ -374,6 +388,10 @@ class Catalog:
                     name: json.loads(value) if name in parsed and value else value
                     for name, value in zip(names, values, strict=True)
                 }
+
+    def aliases(self) -> dict[str, str]:
+        """Return the ids that tracks had under an earlier musicu, each with today's id."""
+        return list_aliases(self._store)
 
     def problems(
         self, *, kinds: tuple[str, ...] = ("error", "partial", "skipped")
@@ -407,8 +425,8 @@ class Catalog:
         CatalogError
             The catalog knows nothing there.
         """
-        absolute = os.path.abspath(os.fspath(path))
-        known = list(self._store.files(absolute))
+        folder = absolute(path)
+        known = list(self._store.files(folder))
         if not known:
             raise CatalogError(f"{os.fspath(path)}: not in the catalog {self._store.path}")
         if dry_run:
@@ -416,7 +434,7 @@ class Catalog:
         with self._store.change():
             self._store.drop_files(known)
             self._store.db.execute(
-                "DELETE FROM roots WHERE path = CAST(? AS TEXT)", (os.fsencode(absolute),)
+                "DELETE FROM roots WHERE path = CAST(? AS TEXT)", (os.fsencode(folder),)
             )
         return len(known)
 
@@ -446,9 +464,13 @@ class Catalog:
     def _model_to_embed(self, name: PathLike | None) -> Model:
         """Choose the model asked for, else the catalog's own, else the default."""
         current = self._store.current_model()
-        if name is not None or current is None:
-            return find_model(name)
-        return self._installed(current)
+        if name is None and current is not None:
+            return self._installed(current)
+        model = find_model(name)
+        check_name(model, [*list_models(), *self._store.models()])
+        if self._store.find_model(model) is None:
+            Encoder(model)  # proves, before anything is stored, that it gives vectors
+        return model
 
     def _look_up(self, stored: StoredModel) -> Model | None:
         return model_with(stored.sha256)
@@ -475,13 +497,22 @@ class Catalog:
             f"{self._store.path}: embedded with {stored.name}, which has no tag head; {way}"
         )
 
+    def _among(self, where: str | None) -> NDArray[np.int64] | None:
+        """Tracks that fulfil a condition; None without one."""
+        return None if where is None else filter_tracks(self._store, where)
+
     def _refresh_tags(self, where: str | None, *, shown: bool = False) -> None:
         """Tag what has no tags yet, if they are to be shown or a filter names them."""
         current = self._store.current_model()
         named = where is not None and "sound_tags" in where.casefold()
         if current is None or not (named or shown):
             return
-        model = self._look_up(current)
+        try:
+            model = self._look_up(current)
+        except ModelError:
+            if named:
+                raise
+            return  # a broken model hinders nobody who only looks at what is stored
         if model and model.tags:
             store_tags(self._store, current, TagHead.load(model))
         elif named and not self._one(
@@ -518,8 +549,8 @@ class Catalog:
         self, query: str, model: StoredModel, index: Index, wanted: PathLike | None
     ) -> tuple[NDArray[np.float32], str, Metadata]:
         """Vector, identity and metadata of a stored track or of a file."""
-        path = os.path.abspath(query)
-        row = self._find_file(path)
+        path = absolute(query)
+        row = self._store.find_file(path)
         if row is None and os.path.exists(path):
             return self._query_file(path, model, wanted)
         if row is None:
@@ -532,32 +563,24 @@ class Catalog:
             )
         return index[track], id, Metadata.from_dict(json.loads(metadata))
 
-    def _find_file(self, path: str) -> tuple[int, str, str] | None:
-        """Look up a stored file that is what it was; one that has changed is a new query."""
-        row = self._store.db.execute(
-            "SELECT t.track, t.id, f.metadata, f.size, f.mtime_ns FROM files f"
-            " JOIN tracks t ON t.track = f.track WHERE f.path = CAST(? AS TEXT)",
-            (os.fsencode(path),),
-        ).fetchone()
-        if row is None:
-            return None
-        try:
-            info = os.stat(path)
-        except OSError:
-            return row[:3]  # type: ignore[no-any-return]
-        return row[:3] if (info.st_size, info.st_mtime_ns) == row[3:] else None
-
     def _find_id(self, query: str) -> tuple[int, str, str]:
-        rows = self._store.db.execute(
+        wanted = query.lower()
+        rows = self._rows_of(wanted)
+        if not rows:
+            rows = [row for now in find_alias(self._store, wanted) for row in self._rows_of(now)]
+        if len(rows) == 1:
+            return rows[0]
+        what = "more than one track's id begins so" if rows else "neither a file nor a stored track"
+        raise CatalogError(f"{query}: {what}")
+
+    def _rows_of(self, id: str) -> list[tuple[int, str, str]]:
+        """Tracks whose ids begin so, the first two of them."""
+        return self._store.db.execute(
             "SELECT t.track, t.id, f.metadata FROM tracks t JOIN files f ON f.track = t.track"
             " WHERE length(?1) >= 6 AND substr(t.id, 1, length(?1)) = ?1"
             " GROUP BY t.track LIMIT 2",
-            (query.lower(),),
+            (id,),
         ).fetchall()
-        if len(rows) == 1:
-            return rows[0]  # type: ignore[no-any-return]
-        what = "more than one track's id begins so" if rows else "neither a file nor a stored track"
-        raise CatalogError(f"{query}: {what}")
 
     def _query_file(
         self, path: str, model: StoredModel, wanted: PathLike | None

@@ -7,15 +7,14 @@ the same transaction. A file with another stamp is stale by definition, and is r
 from __future__ import annotations
 
 import glob
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import CatalogError
+from musicu.files import written_file
 from musicu.store import Store, StoredModel
 
 __all__ = ["Index"]
@@ -131,20 +130,15 @@ def _build(
     store: Store, model: StoredModel, shape: tuple[int, int], file: Path
 ) -> NDArray[np.float32]:
     """Write the matrix under a temporary name, then move it into place; in memory if we may not."""
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     try:
         # Written, not mapped: a full disk is then an error, where a mapped page would be a crash.
-        with open(temporary, "wb") as out:
+        with written_file(file) as out:
             np.lib.format.write_array_header_1_0(out, header)
             out.writelines(_chunks(store, model))
-        os.replace(temporary, file)
         matrix = _map(file, shape)
     except OSError:
         matrix = None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     if matrix is None:
         matrix = np.frombuffer(b"".join(_chunks(store, model)), dtype="<f4").reshape(shape)
     return matrix

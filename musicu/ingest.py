@@ -8,73 +8,19 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import FrameType
-from typing import Any
 
-from musicu.errors import CatalogError
+from musicu.analysis_run import AnalysisRun, Progress, Summary
+from musicu.changes import Plan, compare, follow_moves
+from musicu.locate import lies_under_any
 from musicu.model import Model
-from musicu.pool import Pool, Worker, WorkerSettings
-from musicu.scan import Found, scan
+from musicu.pool import Pool, WorkerSettings
 from musicu.sheet import Sheet
-from musicu.store import FileRow, Store, StoredModel, lies_under
+from musicu.store import FileRow, Store
 from musicu.tagging import TagHead, store_tags
 
 __all__ = ["Progress", "Summary", "ingest", "update_sheet"]
-
-
-@dataclass
-class Summary:
-    """What became of the files.
-
-    Attributes
-    ----------
-    found : int
-        Files seen.
-    pending : int
-        Files that were new, changed or asked for: those to analyze.
-    unchanged : int
-        Known by path, size and time, and left alone.
-    embedded : int
-        Analyzed and stored.
-    recognized : int
-        Known audio at a new place or with new tags: stored, not computed again.
-    partial : int
-        Of those embedded, readable in part only.
-    failed : int
-        Could not be used, now or when last looked at; each has its reason in the catalog.
-    skipped : int
-        Not opened: pictures, texts, hidden files, marked folders.
-    missing : int
-        Known files that are no longer under the folders.
-    interrupted : bool
-        Stopped by Ctrl-C before all was done.
-    unmatched : tuple of str
-        Keys of the metadata sheet that fitted no file.
-    """
-
-    found: int = 0
-    pending: int = 0
-    unchanged: int = 0
-    embedded: int = 0
-    recognized: int = 0
-    partial: int = 0
-    failed: int = 0
-    skipped: int = 0
-    missing: int = 0
-    interrupted: bool = False
-    unmatched: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: files and bytes done, files and bytes in all, counts so far."""
-
-    files: int
-    total_files: int
-    bytes: int
-    total_bytes: int
-    summary: Summary
 
 
 def ingest(
@@ -97,6 +43,7 @@ def ingest(
     Files known by path, size and modification time are left alone. Of the others the audio's
     identity is looked up first if it may be known, so that moved and re-tagged files cost nothing.
     Each result is stored as it comes: a run that is stopped, or killed, goes on where it was.
+    Failures that lie outside the file (time, memory, the system) are tried again by the next run.
 
     Parameters
     ----------
@@ -128,62 +75,48 @@ def ingest(
     Raises
     ------
     CatalogError
-        A root does not exist.
+        A root does not exist, or none of them is there now.
+    MusicuError
+        Failures that are no file's fault piled up; what was done before is stored.
     """
-    for root in roots:
-        if not os.path.lexists(root):
-            raise CatalogError(f"{root}: no such file or folder")
     summary = Summary()
-    ready = store.ready(store.find_model(model), described=describe)
     known = store.files()
-    plan = _compare(known, roots, set(ready.values()), summary, force=force, retry=retry)
-    todo = plan.todo
+    ready = set(store.ready(store.find_model(model), described=describe).values())
+    plan = compare(store, known, roots, ready, force=force, retry=retry)
+    _count(summary, plan, known)
     if dry_run:
         return summary
     current = store.use_model(model)
     _apply(store, known, plan)
-    sizes = {row.size for row in known.values()}
-    gone = bool(plan.gone) or any(row.missing for row in known.values())
-
-    def handle(worker: Worker, found: Found) -> dict[str, Any]:
-        # Worth a look before decoding: a file seen before, or as large as one, or one of a
-        # library in which some have gone, for those may be it under another name.
-        if not force and ready and (found.path in known or found.size in sizes or gone):
-            answer = worker.identify(found.path)
-            if "error" not in answer and answer["id"] in ready:
-                return answer
-        return worker.analyze(found.path)
-
     limits = settings or WorkerSettings(model=None)
     told = replace(limits, model=str(model.folder), describe=describe)
-    total_bytes, done_bytes, done = sum(f.size for f in todo), 0, 0
-    if todo:
-        with Pool(told, min(jobs, len(todo)), command) as pool, _interruptible(pool, summary):
-            for found, answer in pool.run(todo, handle):
-                with store.change():
-                    _store(store, current, found, answer, ready, summary)
-                done, done_bytes = done + 1, done_bytes + found.size
+    run = AnalysisRun(
+        store, current, known, plan, summary, described=describe, force=force, jobs=jobs
+    )
+    if run.work:
+        with Pool(told, min(jobs, run.work), command) as pool, _interruptible(pool, summary):
+            for _ in run.steps(pool):
                 if progress:
-                    progress(Progress(done, len(todo), done_bytes, total_bytes, summary))
+                    progress(run.progress())
     with store.change():
         for root in filter(os.path.isdir, roots):
             store.db.execute(
                 "INSERT OR IGNORE INTO roots VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
             )
-        # What is gone here and lies elsewhere was moved, and what a sheet said of it with it.
+        in_sight = [root for root in roots if root not in plan.away]
+        follow_moves(store, run.fresh, in_sight, plan.renamed)
+        # A copy less; but what a sheet said of it is kept for when it comes back.
         store.db.execute(
-            "UPDATE files SET sheet = gone.sheet FROM files gone WHERE gone.track = files.track"
-            " AND gone.missing AND gone.sheet != '{}' AND NOT files.missing AND files.sheet = '{}'"
-        )
-        store.db.execute(
-            "DELETE FROM files WHERE missing AND track IN"
+            "DELETE FROM files WHERE missing AND sheet = '{}' AND track IN"
             " (SELECT track FROM files WHERE NOT missing)"
         )
         store.prune()
+        store.clear_problems()
     if model.tags:
         store_tags(store, current, TagHead.load(model))
     if sheet is not None:
         summary.unmatched = update_sheet(store, sheet, roots)
+    run.judge()
     return summary
 
 
@@ -192,117 +125,41 @@ def update_sheet(store: Store, sheet: Sheet, roots: Sequence[str]) -> tuple[str,
     rows = store.db.execute(
         "SELECT path, json_extract(tags, '$.isrc') FROM files WHERE kind = 'audio'"
     ).fetchall()
-    changes = []
+    changes, looked = [], set(roots)
     for path, isrc in rows:
-        if any(lies_under(path, root) for root in roots) and (found := sheet.lookup(path, isrc)):
+        if lies_under_any(path, looked) and (found := sheet.lookup(path, isrc)):
             changes.append((json.dumps(found.to_dict()), os.fsencode(path)))
     with store.change():
         store.db.executemany("UPDATE files SET sheet = ? WHERE path = CAST(? AS TEXT)", changes)
     return sheet.unused()
 
 
-@dataclass
-class _Plan:
-    """What the disk says against the catalog."""
-
-    todo: list[Found] = field(default_factory=list)
-    passed: list[Found] = field(default_factory=list)  # not opened, and not recorded so yet
-    back: list[str] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
-
-
-def _compare(
-    known: dict[str, FileRow],
-    roots: Sequence[str],
-    ready: set[int],
-    summary: Summary,
-    *,
-    force: bool,
-    retry: bool,
-) -> _Plan:
-    """Compare the disk with the catalog."""
-    plan = _Plan()
-    seen: set[str] = set()
-    for root in roots:
-        for found in scan(root):
-            if found.path in seen:  # roots may overlap
-                continue
-            seen.add(found.path)
-            row = known.get(found.path)
-            same = row is not None and (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
-            if row and same and row.missing:
-                plan.back.append(found.path)
-            if found.skip is not None:
-                summary.failed += found.failed
-                summary.skipped += not found.failed
-                if not same:
-                    plan.passed.append(found)
-            elif row and same and not force and _settled(row, ready, retry=retry):
-                # A failure that stands is a failure still.
-                summary.failed += row.kind == "error"
-                summary.unchanged += row.kind != "error"
-            else:
-                plan.todo.append(found)
-    plan.gone = [
-        path
-        for path, row in known.items()
-        if path not in seen and not row.missing and any(lies_under(path, root) for root in roots)
-    ]
-    summary.found, summary.pending = len(seen), len(plan.todo)
+def _count(summary: Summary, plan: Plan, known: dict[str, FileRow]) -> None:
+    """Count what the comparison found."""
+    summary.found, summary.pending = plan.found, len(plan.todo)
+    summary.unchanged, summary.failed, summary.skipped = plan.unchanged, plan.failed, plan.skipped
     summary.missing = sum(known[path].track is not None for path in plan.gone)
-    return plan
+    summary.away = plan.away
 
 
-def _apply(store: Store, known: dict[str, FileRow], plan: _Plan) -> None:
-    """Record what needs no analysis: files back, gone, or passed over."""
+def _apply(store: Store, known: dict[str, FileRow], plan: Plan) -> None:
+    """Record what needs no analysis: files back, gone, renamed, or passed over."""
     with store.change():
         store.set_missing(plan.back, missing=False)
         # A lost song is kept for when it comes back; of a lost failure there is nothing to keep.
         store.set_missing([p for p in plan.gone if known[p].track is not None], missing=True)
         store.drop_files([p for p in plan.gone if known[p].track is None])
+        store.db.executemany(
+            "UPDATE files SET path = CAST(? AS TEXT), missing = 0 WHERE path = CAST(? AS TEXT)",
+            [(os.fsencode(new), os.fsencode(old)) for old, new in plan.renamed],
+        )
         for found in plan.passed:
-            kind = "error" if found.failed else "skipped"
-            store.put_file(found.path, found.size, found.mtime_ns, kind=kind, reason=found.skip)
-
-
-def _settled(row: FileRow, ready: set[int], *, retry: bool) -> bool:
-    """Whether a file that has not changed needs nothing."""
-    if row.kind == "error":
-        return not retry
-    return row.track in ready
-
-
-def _store(
-    store: Store,
-    model: StoredModel,
-    found: Found,
-    answer: dict[str, Any],
-    ready: dict[str, int],
-    summary: Summary,
-) -> None:
-    """Write one answer into the catalog, and count it."""
-    if "error" in answer:
-        summary.failed += 1
-        store.put_file(found.path, found.size, found.mtime_ns, kind="error", reason=answer["error"])
-        return
-    track = ready.get(answer["id"])
-    if "vector" not in answer:
-        assert track is not None
-        summary.recognized += 1
-    else:
-        summary.embedded += 1
-        summary.partial += answer["problem"] is not None
-        track = store.put_track(answer)
-        store.put_vector(model, track, answer["vector"])
-        ready[answer["id"]] = track
-    store.put_file(
-        found.path,
-        found.size,
-        found.mtime_ns,
-        kind="audio",
-        track=track,
-        tags=answer["metadata"],
-    )
+            kind, cause = ("error", "system") if found.failed else ("skipped", None)
+            reason = found.skip or ""
+            if not (cause and store.put_failure(found.path, reason, cause)):
+                store.put_file(
+                    found.path, found.size, found.mtime_ns, kind=kind, reason=reason, cause=cause
+                )
 
 
 @contextmanager

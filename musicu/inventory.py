@@ -14,6 +14,10 @@ from musicu.store import Store
 __all__ = ["CatalogInfo", "Problem", "find_damage", "list_problems", "take_stock"]
 
 
+# Files whose track is known from before, but which could not be analyzed when last looked at.
+_FAILED_ANEW = "SELECT count(*) FROM files WHERE kind = 'audio' AND cause IS NOT NULL"
+
+
 @dataclass(frozen=True)
 class Problem:
     """A file with a flaw: its path, the kind (``error``, ``partial``, ``skipped``), the reason."""
@@ -89,8 +93,8 @@ def take_stock(store: Store) -> CatalogInfo:
         files=files,
         hours=round(seconds / 3600, 3),
         copies=files - tracks,
-        partial=one("SELECT count(*) FROM tracks WHERE problem IS NOT NULL"),
-        errors=kinds.get("error", 0),
+        partial=one("SELECT count(*) FROM files WHERE problem IS NOT NULL AND NOT missing"),
+        errors=kinds.get("error", 0) + one(_FAILED_ANEW),
         skipped=kinds.get("skipped", 0),
         missing=one("SELECT count(*) FROM files WHERE missing"),
         model=current.name if current else None,
@@ -104,9 +108,9 @@ def take_stock(store: Store) -> CatalogInfo:
 def list_problems(store: Store, kinds: tuple[str, ...]) -> list[Problem]:
     """List files that could not be used, or only in part, or were passed over, with reasons."""
     rows = store.db.execute(
-        "SELECT f.path, CASE f.kind WHEN 'audio' THEN 'partial' ELSE f.kind END AS kind,"
-        " coalesce(f.reason, t.problem) FROM files f LEFT JOIN tracks t ON t.track = f.track"
-        " WHERE f.kind != 'audio' OR t.problem IS NOT NULL ORDER BY kind, f.path"
+        "SELECT path, CASE WHEN kind != 'audio' THEN kind WHEN cause IS NOT NULL THEN 'error'"
+        " ELSE 'partial' END AS what, coalesce(reason, problem) FROM files"
+        " WHERE kind != 'audio' OR cause IS NOT NULL OR problem IS NOT NULL ORDER BY what, path"
     )
     return [Problem(*row) for row in rows if row[1] in kinds]
 

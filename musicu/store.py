@@ -2,7 +2,8 @@
 
 A *track* is a piece of audio, known by the hash of its packets. A *file* is a place where it lies,
 with the tags found there; copies are several files of one track. A *vector* belongs to a track and
-a model. A file that could not be used is a row too, with its reason.
+a model. A file that could not be used is a row too, with its reason. An *alias* is the id that a
+track had under an earlier way of identifying audio.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,13 +21,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.errors import CatalogError
+from musicu.errors import CatalogError, ModelError
+from musicu.locate import absolute, composed, lies_under
 from musicu.model import Model
 
-__all__ = ["LIST_COLUMNS", "FileRow", "Store", "StoredModel", "catalog_path", "lies_under"]
+__all__ = [
+    "IDENTITY_VERSION",
+    "LIST_COLUMNS",
+    "FileRow",
+    "Store",
+    "StoredModel",
+    "catalog_path",
+    "checksum",
+]
 
 _APPLICATION = 0x6D757369  # "musi", in the file's header
-_FORMAT = 3  # 1 had no sound_tags; 2 no country, language, tags and description in the view
+# 1 had no sound_tags; 2 no country, language, tags and description in the view; 3 no aliases,
+# checksums, causes of failures and problems of single files.
+_FORMAT = 4
+# Version of the identities in `tracks.id` (see musicu.decode.identify). Files whose row says less
+# are identified anew, without decoding, at the next `embed`.
+IDENTITY_VERSION = 2
 # Columns of the view `library` that hold a JSON list.
 LIST_COLUMNS = ("artists", "genres", "mb_artists", "tags")
 
@@ -38,7 +54,8 @@ CREATE TABLE IF NOT EXISTS models (
 CREATE TABLE IF NOT EXISTS tracks (
     track INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seconds REAL NOT NULL,
     codec TEXT NOT NULL, sr INTEGER NOT NULL, channels INTEGER NOT NULL,
-    problem TEXT, descriptors TEXT
+    problem TEXT,  -- of the copy that was analyzed; what is wrong with a file stands in its row
+    descriptors TEXT
 );
 CREATE TABLE IF NOT EXISTS files (
     file INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL,
@@ -46,13 +63,21 @@ CREATE TABLE IF NOT EXISTS files (
     kind TEXT NOT NULL CHECK (kind IN ('audio', 'error', 'skipped')), reason TEXT,
     missing INTEGER NOT NULL DEFAULT 0,
     tags TEXT NOT NULL DEFAULT '{}', sheet TEXT NOT NULL DEFAULT '{}',
-    metadata TEXT GENERATED ALWAYS AS (json_patch(tags, sheet)) STORED
+    metadata TEXT GENERATED ALWAYS AS (json_patch(tags, sheet)) STORED,
+    problem TEXT, cause TEXT, identity INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX IF NOT EXISTS files_track ON files (track);
 CREATE TABLE IF NOT EXISTS vectors (
     model INTEGER NOT NULL REFERENCES models, track INTEGER NOT NULL REFERENCES tracks,
-    vector BLOB NOT NULL, UNIQUE (model, track)  -- its index lists tracks without their vectors
+    vector BLOB NOT NULL, checksum INTEGER,
+    UNIQUE (model, track)  -- its index lists tracks without their vectors
 );
+-- Without it, deleting a track looks through all vectors.
+CREATE INDEX IF NOT EXISTS vectors_track ON vectors (track);
+CREATE TABLE IF NOT EXISTS aliases (
+    id TEXT PRIMARY KEY, track INTEGER NOT NULL REFERENCES tracks ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS aliases_track ON aliases (track);
 -- What a model's tag head heard in a vector; gone with it, also when another one takes its place.
 CREATE TABLE IF NOT EXISTS sound_tags (
     model INTEGER NOT NULL, track INTEGER NOT NULL, tags TEXT NOT NULL,
@@ -68,7 +93,8 @@ CREATE TRIGGER IF NOT EXISTS vectors_update AFTER UPDATE ON vectors BEGIN
     UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
 CREATE TRIGGER IF NOT EXISTS vectors_delete AFTER DELETE ON vectors BEGIN
     UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
--- One row a track that lies somewhere, with the metadata of its first file: what users filter on.
+-- One row a track that lies somewhere, with the metadata of its first sound file: what users
+-- filter on.
 CREATE VIEW IF NOT EXISTS library AS SELECT
     t.track, t.id, f.path,
     json_extract(f.metadata, '$.title') AS title, json_extract(f.metadata, '$.artist') AS artist,
@@ -87,7 +113,7 @@ CREATE VIEW IF NOT EXISTS library AS SELECT
     json_extract(f.metadata, '$.language') AS language,
     json_extract(f.metadata, '$.tags') AS tags,
     json_extract(f.metadata, '$.description') AS description,
-    t.seconds, t.codec, t.sr, t.channels, t.problem,
+    t.seconds, t.codec, t.sr, t.channels, f.problem,
     json_extract(t.descriptors, '$.tempo') AS tempo,
     json_extract(t.descriptors, '$.tempo_confidence') AS tempo_confidence,
     json_extract(t.descriptors, '$.key') AS detected_key,
@@ -102,7 +128,34 @@ CREATE VIEW IF NOT EXISTS library AS SELECT
     (SELECT s.tags FROM sound_tags s JOIN meta ON meta.key = 'model' AND meta.value = s.model
         WHERE s.track = t.track) AS sound_tags
 FROM tracks t JOIN files f ON f.file =
-    (SELECT g.file FROM files g WHERE g.track = t.track AND NOT g.missing ORDER BY g.path LIMIT 1);
+    (SELECT g.file FROM files g WHERE g.track = t.track AND NOT g.missing
+        ORDER BY g.problem IS NOT NULL, g.path LIMIT 1);
+"""
+
+# Problems that are told without decoding.
+_OF_LENGTH = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
+
+# What formats 1 to 3 lacked. A failure's cause is told from the words that were stored.
+_COLUMNS_4 = {
+    "files": ("problem TEXT", "cause TEXT", "identity INTEGER NOT NULL DEFAULT 1"),
+    "vectors": ("checksum INTEGER",),
+}
+_FROM_3 = """
+DROP TRIGGER IF EXISTS vectors_update;
+UPDATE vectors SET checksum = checksum(vector);
+UPDATE files SET problem = (SELECT t.problem FROM tracks t WHERE t.track = files.track)
+    WHERE track IS NOT NULL;
+UPDATE files SET cause = CASE
+    WHEN reason LIKE 'took longer than%' THEN 'time'
+    WHEN reason LIKE 'needs more than%memory' OR reason LIKE '%MemoryError%'
+        OR reason LIKE '%cannot allocate memory%' THEN 'memory'
+    WHEN reason LIKE '%crashed (SIGKILL)' OR reason LIKE '%crashed (SIGTERM)'
+        OR reason LIKE '%crashed (SIGINT)' OR reason LIKE '%crashed (SIGHUP)' THEN 'killed'
+    WHEN reason LIKE '%input/output error%' OR reason LIKE '%permission denied%'
+        OR reason LIKE '%no space left%' OR reason LIKE '%too many open files%'
+        OR reason LIKE '%ImportError%' OR reason LIKE '%ModuleNotFoundError%'
+        OR reason LIKE 'OSError%' THEN 'system'
+    ELSE 'file' END WHERE kind = 'error';
 """
 
 
@@ -124,13 +177,30 @@ class StoredModel:
 
 @dataclass(frozen=True)
 class FileRow:
-    """A file as the catalog remembers it; ``track`` is None for one that could not be used."""
+    """A file as the catalog remembers it.
+
+    Attributes
+    ----------
+    size, mtime_ns : int
+        As last seen on disk.
+    track : int or None
+        Row number of its track; None for a file that could not be used.
+    kind : {"audio", "error", "skipped"}
+    missing : bool
+        Whether it was gone when last looked for.
+    cause : str or None
+        Of a failure, see :class:`musicu.errors.AudioError`.
+    current : bool
+        Whether it was identified in today's way.
+    """
 
     size: int
     mtime_ns: int
     track: int | None
     kind: str
     missing: bool
+    cause: str | None = None
+    current: bool = True
 
 
 def catalog_path(path: str | os.PathLike[str] | None = None) -> Path:
@@ -144,9 +214,9 @@ def catalog_path(path: str | os.PathLike[str] | None = None) -> Path:
     return user_data_path("musicu") / "catalog.db"
 
 
-def lies_under(path: str, root: str) -> bool:
-    """Whether a path is a root, or a file somewhere in it."""
-    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
+def checksum(vector: bytes) -> int:
+    """Return the CRC-32 of a stored vector's bytes."""
+    return zlib.crc32(vector)
 
 
 def _text(value: bytes) -> str:
@@ -204,11 +274,8 @@ class Store:
             raise CatalogError(f"{self.path}: a SQLite file, but not a musicu catalog")
         if version > _FORMAT:
             raise CatalogError(f"{self.path}: made by a newer musicu; upgrade musicu to open it")
-        if version < _FORMAT:  # a new file, or one of an older musicu, which lacks only additions
-            db.executescript(
-                f"BEGIN IMMEDIATE; DROP VIEW IF EXISTS library; {_SCHEMA} "
-                f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {_FORMAT}; COMMIT;"
-            )
+        if version < _FORMAT:
+            self._upgrade()
         # Readers and a writer side by side. Kept in the file: a process that meets another one at
         # work on it need not wait to say so again.
         with suppress(sqlite3.OperationalError):
@@ -216,6 +283,24 @@ class Store:
         db.execute("PRAGMA foreign_keys = ON")
         # With WAL this loses at most the last moments to a power cut, and never the file.
         db.execute("PRAGMA synchronous = NORMAL")
+
+    def _upgrade(self) -> None:
+        """Make the tables of a new file, or add what those of an older musicu lack."""
+        db = self.db
+        db.create_function("checksum", 1, checksum, deterministic=True)
+        with self.change():
+            # Looked up inside: another process may have done it meanwhile.
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == _FORMAT:
+                return
+            db.execute("DROP VIEW IF EXISTS library")
+            for table, columns in _COLUMNS_4.items() if version else ():
+                for column in columns:
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+            _run(db, _FROM_3 if version else "")
+            _run(db, _SCHEMA)
+            db.execute(f"PRAGMA application_id = {_APPLICATION}")
+            db.execute(f"PRAGMA user_version = {_FORMAT}")
 
     def close(self) -> None:
         """Close the file; one made for nothing (a folder's name was wrong) does not stay."""
@@ -258,8 +343,20 @@ class Store:
         return StoredModel(*row) if row else None
 
     def use_model(self, model: Model) -> StoredModel:
-        """Make a model the current one."""
+        """Make a model the current one.
+
+        Raises
+        ------
+        ModelError
+            Vectors of other weights are stored under its id and version.
+        """
         with self.change():
+            for other in self.models():
+                if other.name == model.name and other.sha256 != model.sha256:
+                    raise ModelError(
+                        f"{model.folder}: {self.path} holds vectors of other weights that are "
+                        f"called {model.name}, too: give these another version in config.json"
+                    )
             self.db.execute(
                 "INSERT OR IGNORE INTO models (id, version, sha256, dim) VALUES (?, ?, ?, ?)",
                 (model.id, model.version, model.sha256, model.dim),
@@ -277,12 +374,54 @@ class Store:
 
     def files(self, root: str = "") -> dict[str, FileRow]:
         """All files, or the one of this path and those under it."""
-        rows = self.db.execute("SELECT path, size, mtime_ns, track, kind, missing FROM files")
+        rows = self.db.execute(
+            "SELECT path, size, mtime_ns, track, kind, missing, cause, identity >= ? FROM files",
+            (IDENTITY_VERSION,),
+        )
         return {
-            path: FileRow(size, mtime, track, kind, bool(missing))
-            for path, size, mtime, track, kind, missing in rows
+            path: FileRow(size, mtime, track, kind, bool(missing), cause, bool(current))
+            for path, size, mtime, track, kind, missing, cause, current in rows
             if not root or lies_under(path, root)
         }
+
+    def find_file(self, path: str) -> tuple[int, str, str] | None:
+        """Look up a stored file that is what it was; one that has changed is another one.
+
+        Parameters
+        ----------
+        path : str
+            Its path; relative ones start in the working directory. The Unicode form of its names
+            does not matter, neither on disk nor in the catalog.
+
+        Returns
+        -------
+        track : int
+            Row number of its track.
+        id : str
+            Id of its track.
+        metadata : str
+            What is known of it, as JSON.
+        """
+        select = (
+            "SELECT t.track, t.id, f.metadata, f.size, f.mtime_ns FROM files f"
+            " JOIN tracks t ON t.track = f.track WHERE"
+        )
+        path = absolute(path)
+        row = self.db.execute(f"{select} f.path = CAST(? AS TEXT)", (os.fsencode(path),)).fetchone()
+        if row is None and not path.isascii():
+            wanted = composed(path)
+            known = (stored for (stored,) in self.db.execute("SELECT path FROM files"))
+            same = next((stored for stored in known if composed(stored) == wanted), path)
+            row = self.db.execute(
+                f"{select} f.path = CAST(? AS TEXT)", (os.fsencode(same),)
+            ).fetchone()
+        if row is None:
+            return None
+        try:
+            info = os.stat(path)
+        except OSError:
+            return row[:3]  # type: ignore[no-any-return]
+        return row[:3] if (info.st_size, info.st_mtime_ns) == row[3:] else None
 
     def put_file(
         self,
@@ -293,18 +432,66 @@ class Store:
         kind: str,
         track: int | None = None,
         reason: str | None = None,
+        cause: str | None = None,
+        problem: str | None = None,
         tags: dict[str, Any] | None = None,
     ) -> None:
-        """Insert or replace a file's row; what a metadata sheet said of it stays."""
+        """Insert or replace a file's row; what a metadata sheet said of it stays.
+
+        Parameters
+        ----------
+        path : str
+        size, mtime_ns : int
+            As on disk.
+        kind : {"audio", "error", "skipped"}
+        track : int or None
+            Row number of its track.
+        reason, cause : str or None
+            Why it could not be used, and whose fault that is.
+        problem : str or None
+            What of its audio could not be read.
+        tags : dict or None
+            Its own tags, see :meth:`musicu.metadata.Metadata.to_dict`.
+        """
+        texts = [None if text is None else os.fsencode(text) for text in (reason, problem)]
         self.db.execute(
-            "INSERT INTO files (path, size, mtime_ns, track, kind, reason, tags)"
-            " VALUES (CAST(? AS TEXT), ?, ?, ?, ?, CAST(? AS TEXT), ?)"
+            "INSERT INTO files (path, size, mtime_ns, track, kind, reason, problem, cause, tags,"
+            " identity) VALUES"
+            " (CAST(? AS TEXT), ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)"
             " ON CONFLICT (path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,"
             " track = excluded.track, kind = excluded.kind, reason = excluded.reason,"
-            " tags = excluded.tags, missing = 0",
-            (os.fsencode(path), size, mtime_ns, track, kind)
-            + (None if reason is None else os.fsencode(reason), json.dumps(tags or {})),
+            " problem = excluded.problem, cause = excluded.cause, tags = excluded.tags,"
+            " identity = excluded.identity, missing = 0",
+            (os.fsencode(path), size, mtime_ns, track, kind, *texts, cause)
+            + (json.dumps(tags or {}), IDENTITY_VERSION),
         )
+
+    def put_identity(self, path: str, track: int, problem: str | None) -> None:
+        """Note that a file was identified anew, of which track it is, and what is wrong with it.
+
+        What was said of its length is told anew without decoding; what decoding found, stays.
+        """
+        self.db.execute(
+            f"UPDATE files SET track = ?, problem = CASE WHEN {_OF_LENGTH} THEN ?"
+            " ELSE coalesce(?, problem) END, cause = NULL,"
+            " reason = NULL, identity = ?, missing = 0 WHERE path = CAST(? AS TEXT)",
+            (track, problem, problem, IDENTITY_VERSION, os.fsencode(path)),
+        )
+
+    def put_failure(self, path: str, reason: str, cause: str) -> bool:
+        """Note that a known file could not be analyzed this time; what is known of it stays.
+
+        Returns
+        -------
+        bool
+            Whether the catalog knows a track in this file; nothing is noted if not.
+        """
+        changed = self.db.execute(
+            "UPDATE files SET reason = CAST(? AS TEXT), cause = ?"
+            " WHERE path = CAST(? AS TEXT) AND track IS NOT NULL",
+            (os.fsencode(reason), cause, os.fsencode(path)),
+        )
+        return changed.rowcount > 0
 
     def set_missing(self, paths: list[str], *, missing: bool) -> None:
         """Mark files as gone from the disk, or as back."""
@@ -319,6 +506,13 @@ class Store:
             "DELETE FROM files WHERE path = CAST(? AS TEXT)", [(os.fsencode(p),) for p in paths]
         )
         self.prune()
+
+    def clear_problems(self) -> None:
+        """Drop what was said of the length of tracks where no file's row says it any more."""
+        self.db.execute(
+            f"UPDATE tracks SET problem = NULL WHERE {_OF_LENGTH} AND NOT EXISTS"
+            " (SELECT 1 FROM files f WHERE f.track = tracks.track AND f.problem IS NOT NULL)"
+        )
 
     def prune(self) -> None:
         """Delete tracks that no file speaks of, with their vectors."""
@@ -335,19 +529,36 @@ class Store:
         row = self.db.execute(
             "INSERT INTO tracks (id, seconds, codec, sr, channels, problem, descriptors)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-            " seconds = excluded.seconds, problem = excluded.problem,"
-            " descriptors = coalesce(excluded.descriptors, descriptors) RETURNING track",
+            " seconds = excluded.seconds, codec = excluded.codec, sr = excluded.sr,"
+            " channels = excluded.channels, problem = excluded.problem,"
+            # What was measured of a damaged copy is not true of a whole one.
+            " descriptors = CASE WHEN problem IS NOT NULL AND excluded.problem IS NULL"
+            " THEN excluded.descriptors ELSE coalesce(excluded.descriptors, descriptors) END"
+            " RETURNING track",
             [answer[k] for k in ("id", "seconds", "codec", "sr", "channels", "problem")]
             + [None if descriptors is None else json.dumps(descriptors)],
         ).fetchone()
         return int(row[0])
 
     def put_vector(self, model: StoredModel, track: int, vector: NDArray[np.float32]) -> None:
-        """Insert or replace a track's vector."""
+        """Insert or replace a track's vector.
+
+        Raises
+        ------
+        ModelError
+            It is no unit vector of the model's dimension.
+        """
+        if vector.shape != (model.dim,) or not abs(np.linalg.norm(vector) - 1.0) < 1e-3:
+            raise ModelError(f"{model.name}: gave a vector that is not of unit length")
+        blob = np.asarray(vector, dtype="<f4").tobytes()
         self.db.execute(
-            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
-            (model.row, track, np.asarray(vector, dtype="<f4").tobytes()),
+            "INSERT OR REPLACE INTO vectors (model, track, vector, checksum) VALUES (?, ?, ?, ?)",
+            (model.row, track, blob, checksum(blob)),
         )
+
+    def damaged(self) -> set[str]:
+        """Ids of tracks of which the copy that was analyzed could not be read whole."""
+        return {id for (id,) in self.db.execute("SELECT id FROM tracks WHERE problem IS NOT NULL")}
 
     def ready(self, model: StoredModel | None, *, described: bool) -> dict[str, int]:
         """Tracks, id to row number, that have a vector of the model and, if asked, descriptors."""
@@ -359,6 +570,16 @@ class Store:
             (model.row if model else -1, described),
         )
         return dict(rows.fetchall())
+
+
+def _run(db: sqlite3.Connection, script: str) -> None:
+    """Run several statements in the transaction that is open; ``executescript`` would end it."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            db.execute(statement)
+            statement = ""
 
 
 def _has(values: str | None, wanted: Any) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from musicu.catalog import Catalog
 from musicu.explore.query import Seed
 from musicu.listening.matching import hear_item
+from musicu.locate import absolute
 from musicu.store import Store
 
 __all__ = ["seed_of"]
@@ -34,7 +35,7 @@ def seed_of(catalog: Path, query: str | os.PathLike[str], weight: float = 1.0) -
         The catalog's model is not installed.
     """
     name = os.fspath(query)
-    path = os.path.abspath(name)
+    path = absolute(name)
     if (id := _stored(catalog, path)) is not None:
         return Seed(id=id, weight=weight)
     if not os.path.exists(path):
@@ -48,17 +49,7 @@ def _stored(catalog: Path, path: str) -> str | None:
     """Return the id of a stored file that is what it was; one that has changed is a new one."""
     store = Store(catalog, create=False)
     try:
-        row = store.db.execute(
-            "SELECT t.id, f.size, f.mtime_ns FROM files f JOIN tracks t ON t.track = f.track"
-            " WHERE f.path = CAST(? AS TEXT)",
-            (os.fsencode(path),),
-        ).fetchone()
+        row = store.find_file(path)
     finally:
         store.close()
-    if row is None:
-        return None
-    try:
-        info = os.stat(path)
-    except OSError:
-        return str(row[0])
-    return str(row[0]) if (info.st_size, info.st_mtime_ns) == row[1:] else None
+    return None if row is None else row[1]

@@ -14,7 +14,8 @@ from musicu.errors import CatalogError
 from musicu.explore.columns import Columns, build_columns
 from musicu.explore.filters import Filters
 from musicu.explore.nearest import Nearest
-from musicu.store import StoredModel
+from musicu.identities import find_alias
+from musicu.store import Store, StoredModel
 
 __all__ = ["Snapshot"]
 
@@ -103,8 +104,19 @@ class Snapshot:
             found = [at for at, known in enumerate(self.ids) if known.startswith(wanted)]
         if len(found) == 1:
             return found[0]
+        if not found and (now := self._today(wanted)) is not None:
+            return now
         what = "more than one track's id begins so" if found else "no track of the catalog"
         raise CatalogError(f"{id}: {what}")
+
+    def _today(self, id: str) -> int | None:
+        """Return the position of the track that had an id under an earlier musicu, if one had."""
+        store = Store(self.path, create=False)
+        try:
+            ids = find_alias(store, id)
+        finally:
+            store.close()
+        return self._places.get(ids[0]) if len(ids) == 1 else None
 
     def vector(self, position: int) -> Array:
         """Return the unit vector [dim] of a track."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -13,6 +12,7 @@ from musicu.catalog import Catalog
 from musicu.errors import MetadataError, ModelMismatchError
 from musicu.items.item import Item, Items
 from musicu.listening.interactions import Interactions
+from musicu.locate import absolute, composed
 from musicu.metadata import Metadata, parse_field
 from musicu.pool import WorkerSettings, analyze_isolated
 from musicu.store import Store
@@ -35,18 +35,25 @@ class ItemNames:
         Absolute paths of files, each with the id of the item that it holds.
     folders : iterable of str
         Where relative paths may start.
+    aliases : mapping of str to str
+        Earlier ids of items, each with today's.
     """
 
     def __init__(
-        self, items: Items, paths: Mapping[str, str] | None = None, folders: Iterable[str] = ()
+        self,
+        items: Items,
+        paths: Mapping[str, str] | None = None,
+        folders: Iterable[str] = (),
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         self._ids = dict.fromkeys(items.ids)
+        self._aliases = {old: id for old, id in (aliases or {}).items() if id in self._ids}
         self._folders = tuple(folders)
         self._by_path: dict[str, set[str]] = {}
         self._path_of: dict[str, str] = {}
         for path, id in (paths or {}).items():
             if id in self._ids:
-                self._by_path.setdefault(_composed(path), set()).add(id)
+                self._by_path.setdefault(composed(path), set()).add(id)
                 self._path_of.setdefault(id, path)
         self._by_isrc: dict[str, set[str]] = {}
         for item in items:
@@ -71,13 +78,15 @@ class ItemNames:
         """
         if name in self._ids:
             return (name,)
+        if name in self._aliases:
+            return (self._aliases[name],)
         starts = (() if folder is None else (os.path.abspath(folder),)) + self._folders
         if os.path.isabs(name):
             starts = (os.sep,)
         found: set[str] = set()
         for start in starts:
             path = os.path.normpath(os.path.join(start, name))
-            found |= self._by_path.get(_composed(path), set())
+            found |= self._by_path.get(composed(path), set())
         return tuple(sorted(found or self._by_isrc.get(_isrc(name), set())))
 
     def one(self, name: str, *, folder: str | os.PathLike[str] | None = None) -> str:
@@ -91,7 +100,9 @@ class ItemNames:
         found = self.find(name, folder=folder)
         if not found and len(name) >= _PREFIX:
             start = name.lower()
-            found = tuple(id for id in self._ids if id.lower().startswith(start))
+            found = tuple(id for id in self._ids if id.lower().startswith(start)) or tuple(
+                {id for old, id in self._aliases.items() if old.startswith(start)}
+            )
         if not found:
             raise MetadataError(f"{name}: {self._why_not(name, folder)}")
         if len(found) > 1:
@@ -131,7 +142,7 @@ def catalog_names(catalog: Catalog, items: Items) -> ItemNames:
         ).fetchall()
     finally:
         store.close()
-    return ItemNames(items, dict(rows), info.folders)
+    return ItemNames(items, dict(rows), info.folders, catalog.aliases())
 
 
 def match_items(
@@ -268,15 +279,10 @@ def hear_item(catalog: Catalog, path: str | os.PathLike[str]) -> Items:
     # What the catalog's tracks are not measured by cannot be compared either.
     describe = catalog.info().described > 0
     settings = WorkerSettings(model=str(catalog.model().folder), describe=describe)
-    answer = analyze_isolated(os.path.abspath(path), settings)
+    answer = analyze_isolated(absolute(path), settings)
     measured = {"duration": answer["seconds"]} | (answer["descriptors"] or {})
     item = Item(answer["id"], Metadata.from_dict(answer["metadata"]), measured)
     return Items([item], answer["vector"][None])
-
-
-def _composed(path: str) -> str:
-    # One name has two forms in Unicode; systems and their playlists disagree about which.
-    return path if path.isascii() else unicodedata.normalize("NFC", path)
 
 
 def _isrc(name: str) -> str:

@@ -313,15 +313,23 @@ class Recommender(Scorer):
         storage.save(self, self.ranker, folder, force=force)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
+    def load(
+        cls, folder: str | os.PathLike[str], *, aliases: Mapping[str, str] | None = None
+    ) -> Self:
         """Read what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        folder : str or path-like
+        aliases : mapping of str to str or None
+            Earlier ids of items, each with today's: :meth:`musicu.Catalog.aliases`.
 
         Raises
         ------
         CatalogError
             There is no recommender, or it was saved by a newer musicu.
         """
-        parameters, ranker, maps, state = storage.load(folder)
+        parameters, ranker, maps, state = storage.load(folder, aliases or {})
         loaded = cls(**parameters)
         loaded.ranker = ranker
         for name, value in state.items():

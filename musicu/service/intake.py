@@ -18,9 +18,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from musicu.locate import lies_under
 from musicu.model import Model
 from musicu.service.problems import Busy
-from musicu.store import Store, lies_under
+from musicu.store import Store
 
 __all__ = ["add_upload", "file_name", "kind_of"]
 
@@ -214,6 +215,7 @@ def _store(
                 info.st_mtime_ns,
                 kind="audio",
                 track=track,
+                problem=answer["problem"],
                 tags=answer["metadata"],
             )
             if not any(lies_under(str(root), known) for known in store.roots()):

@@ -20,9 +20,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from musicu.analysis_run import Progress
 from musicu.catalog import Catalog
 from musicu.errors import MusicuError
-from musicu.ingest import Progress
 from musicu.service.problems import Refusal
 from musicu.service.status import Canceled, Report, Status, Work
 

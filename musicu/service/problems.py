@@ -27,6 +27,10 @@ __all__ = ["Busy", "Late", "Refusal", "handle_problems", "problem", "status_of"]
 # A folder of the server in a text: what stands before a path's last name.
 _FOLDER = re.compile(r"(?<![\w/.:])/(?:[^\s/:'\"]+/)+")
 
+# Failures that are not the file's and that a client can try again after; one that needs too much
+# memory will need it again.
+_PASSING = {"time": 504, "killed": 503, "system": 503}
+
 
 class Refusal(MusicuError):
     """A request that is refused, with the status that says so.
@@ -68,10 +72,21 @@ class Busy(Refusal):
 
 
 class Late(Refusal):
-    """A request took longer than its deadline."""
+    """A request took longer than its deadline.
 
-    def __init__(self, detail: str = "the answer took too long; ask for less") -> None:
+    Parameters
+    ----------
+    detail : str
+        What took so long.
+    begun : bool
+        Whether work on it had begun.
+    """
+
+    def __init__(
+        self, detail: str = "the answer took too long; ask for less", *, begun: bool = False
+    ) -> None:
         super().__init__(504, detail)
+        self.begun = begun
 
 
 def problem(
@@ -107,6 +122,8 @@ def status_of(error: MusicuError) -> int:
     """Return the HTTP status that says what kind of mistake an error is."""
     if isinstance(error, Refusal):
         return error.status
+    if isinstance(error, AudioError) and error.cause in _PASSING:
+        return _PASSING[error.cause]
     for kind, status in (
         (AudioError, 422),
         (ModelMismatchError, 409),
@@ -134,8 +151,9 @@ def _mendable(request: Request, error: Exception) -> Response:
     detail = _without_folders(detail)
     if isinstance(error, Refusal):
         return problem(error.status, detail, error.headers, **error.members)
-    headers = {"Retry-After": "2"} if isinstance(error, Preparing) else None
-    return problem(status_of(error), detail, headers)
+    status = status_of(error)
+    again = isinstance(error, Preparing) or (isinstance(error, AudioError) and status == 503)
+    return problem(status, detail, {"Retry-After": "2"} if again else None)
 
 
 def _locked(request: Request, error: Exception) -> Response:

@@ -166,8 +166,8 @@ class Taste:
             self._over.wait(_INTERVAL)
 
     def _load(self) -> _Loaded:
-        recommender = Recommender.load(self._folder)
         with Catalog(self._catalog, create=False) as catalog:
+            recommender = Recommender.load(self._folder, aliases=catalog.aliases())
             tracks = catalog_items(catalog)
             if new := newcomers(recommender.items, tracks, source=self._catalog.name):
                 recommender.add(new)
