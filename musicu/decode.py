@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 
 from musicu.configuration import configuration
 from musicu.errors import AudioError
-from musicu.headers import ends_early, find_samples, promised_seconds, wave_format
+from musicu.headers import (
+    contradicts_itself,
+    ends_early,
+    find_samples,
+    promised_seconds,
+    wave_format,
+)
 from musicu.links import FLAC, find_links, next_flac
 from musicu.source import Source
 
@@ -61,6 +67,9 @@ _READ = 1 << 16
 _IDENTITY = "musicu-audio-2"
 # A header may promise up to half a second more than there is (encoder padding, rounding).
 _MISSING_SECONDS = 0.5
+# Programs that join or stream these leave the count of the first part; what follows is audio, since
+# each frame says so itself.
+_COUNTED_LATER = ("flac", "mp3", "ogg")
 # A damaged header may state anything. DSD512 decodes at 2.8 MHz; FFmpeg mixes up to 64 channels.
 _RATES = range(1000, 3_000_000)
 MOST_CHANNELS = 64
@@ -203,6 +212,9 @@ class AudioStream:
         promised = max(self._promised, heard * self._stated)
         if promised - heard > _MISSING_SECONDS:
             self._note(f"only {heard:.1f} s of {promised:.1f} s are there")
+        excess = heard - self._promised if self._promised else 0.0
+        if _MISSING_SECONDS < excess < math.inf and self._container not in _COUNTED_LATER:
+            self._note(f"{heard:.1f} s are there, its header says {self._promised:.1f} s")
         for doubt in self._doubts:
             self._note(doubt)
 
@@ -505,6 +517,8 @@ def _demux(
             stream._stated = max(1.0, samples.stated / samples.there)
             if samples.there > samples.stated:
                 stream._doubts.append("the file holds more audio than its header says")
+        if contradicts_itself(source, form):
+            stream._doubts.append("its header contradicts itself")
         if latest and ends_early(source, form, bytes(latest), last=last):
             stream._doubts.append("the end of the file is missing")
 

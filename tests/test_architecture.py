@@ -14,7 +14,7 @@ import musicu
 ROOT = Path(__file__).resolve().parent.parent
 # Each module imports only modules before it; those in a folder by `folder.module`.
 ORDER = (
-    "errors files causes folders locate headers frames links source configuration decode mel "
+    "errors files causes folders locate frames source links headers configuration decode mel "
     "loudness pulse model runtime encoder descriptors names codes metadata tags sheet playlist "
     "analyze worker pool scan store identities vocabulary tagging changes analysis_run ingest "
     "index condition recommend export inventory catalog "
