@@ -247,6 +247,8 @@ class AudioStream:
                     yield from self._mono(iter([np.ascontiguousarray(block.T)]), file.samplerate)
         except soundfile.SoundFileError as error:
             raise AudioError(self.path, str(error)) from None
+        except OSError as error:
+            raise _failed(self.path, error) from None
         # FFmpeg saw no packets here, so the identity is that of the file's bytes.
         self.problem = None
         with _open(self.path) as content:
@@ -416,20 +418,28 @@ def _packets(stream: AudioStream) -> Iterator[Any]:
     """Demultiplex a file's best audio stream; fills all that is told without decoding."""
     identity = _Identity()
     with _open(stream.path) as source:
-        begin, end = source.begin, source.end
-        starts = find_links(source)
-        for start in starts:
-            following = starts[starts.index(start) + 1 :]
-            source.begin, source.end = begin + start, begin + following[0] if following else end
-            try:
-                yield from _demux(stream, source, identity, last=not following)
-            except AudioError as error:
-                if not start or error.cause == "system":
-                    raise
-                stream._note(f"a part of the file is {error.reason}")
-            if stream._goes_on:
-                starts.append(start + next_flac(source))
+        try:
+            yield from _links(stream, source, identity)
+        except OSError as error:
+            raise _failed(stream.path, source.error or error) from None
     stream.digest = identity.hexdigest()
+
+
+def _links(stream: AudioStream, source: Source, identity: _Identity) -> Iterator[Any]:
+    """Demultiplex the streams of a file that follow each other, nearly always one."""
+    begin, end = source.begin, source.end
+    starts = find_links(source)
+    for i, start in enumerate(starts):
+        last = i + 1 == len(starts)
+        source.begin, source.end = begin + start, end if last else begin + starts[i + 1]
+        try:
+            yield from _demux(stream, source, identity, last=last)
+        except AudioError as error:
+            if not start:
+                raise
+            stream._note(f"a part of the file is {error.reason}")
+        if stream._goes_on:
+            starts.append(start + next_flac(source))
 
 
 def _demux(
@@ -453,7 +463,7 @@ def _demux(
         raise
     except (av.FFmpegError, OSError) as error:
         if source.error:
-            raise _failed(stream.path, source.error) from None
+            raise source.error from None
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise AudioError(stream.path, f"not readable as audio ({reason})") from None
     with container:
@@ -508,7 +518,7 @@ def _demux(
                 first = first or packet
             yield packet
         if source.error:
-            raise _failed(stream.path, source.error)
+            raise source.error
         trimmed = _trimmed(first) + (_trimmed(latest) if latest is not first else 0)
         if trimmed > _TRIM_SECONDS * context.sample_rate:
             identity.trim(trimmed)
