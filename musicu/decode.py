@@ -22,8 +22,14 @@ from numpy.typing import NDArray
 
 from musicu.configuration import configuration
 from musicu.errors import AudioError
-from musicu.headers import ends_early, find_samples, promised_seconds, wave_format
-from musicu.links import FLAC, find_links
+from musicu.headers import (
+    contradicts_itself,
+    ends_early,
+    find_samples,
+    promised_seconds,
+    wave_format,
+)
+from musicu.links import FLAC, find_links, next_flac
 from musicu.source import Source
 
 __all__ = [
@@ -55,10 +61,15 @@ _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 
 # Native samples a block: large enough that Python's share is small, small enough to stay in cache.
 _BLOCK = 65536
+# Bytes a read: FFmpeg asks Python for them.
+_READ = 1 << 16
 # Bump when the bytes that enter the hash change: identities of different schemes never collide.
 _IDENTITY = "musicu-audio-2"
 # A header may promise up to half a second more than there is (encoder padding, rounding).
 _MISSING_SECONDS = 0.5
+# Programs that join or stream these leave the count of the first part; what follows is audio, since
+# each frame says so itself.
+_COUNTED_LATER = ("flac", "mp3", "ogg")
 # A damaged header may state anything. DSD512 decodes at 2.8 MHz; FFmpeg mixes up to 64 channels.
 _RATES = range(1000, 3_000_000)
 MOST_CHANNELS = 64
@@ -123,10 +134,11 @@ class AudioStream:
         self.digest = ""
         self.problem: str | None = None
         self._container = ""
-        self._demuxed = 0.0  # seconds of all packets, by their headers
+        self._tick = 0.0  # seconds, unit of the packets' times
         self._promised = 0.0  # seconds, by the file's header
         self._stated = 1.0  # bytes of samples by the header, as a multiple of those that are there
         self._doubts: list[str] = []
+        self._goes_on = False  # another FLAC stream follows
 
     def __iter__(self) -> Iterator[Array]:
         _check_file(self.path)
@@ -200,6 +212,9 @@ class AudioStream:
         promised = max(self._promised, heard * self._stated)
         if promised - heard > _MISSING_SECONDS:
             self._note(f"only {heard:.1f} s of {promised:.1f} s are there")
+        excess = heard - self._promised if self._promised else 0.0
+        if _MISSING_SECONDS < excess < math.inf and self._container not in _COUNTED_LATER:
+            self._note(f"{heard:.1f} s are there, its header says {self._promised:.1f} s")
         for doubt in self._doubts:
             self._note(doubt)
 
@@ -232,6 +247,8 @@ class AudioStream:
                     yield from self._mono(iter([np.ascontiguousarray(block.T)]), file.samplerate)
         except soundfile.SoundFileError as error:
             raise AudioError(self.path, str(error)) from None
+        except OSError as error:
+            raise _failed(self.path, error) from None
         # FFmpeg saw no packets here, so the identity is that of the file's bytes.
         self.problem = None
         with _open(self.path) as content:
@@ -365,27 +382,25 @@ class _Identity:
     def __init__(self) -> None:
         self._hash = hashlib.sha256(_IDENTITY.encode())
         self._zeros = 0
+        self.add = self._hash.update
 
     def begin(self, codec: str, rate: int, channels: int, config: bytes) -> None:
         """Enter a stream's configuration."""
         self._zeros = 0
         self._hash.update(f" {codec} {rate} {channels} {len(config)} ".encode() + config)
 
-    def add(self, packet: Any, *, padded: bool) -> bool:
-        """Enter a packet; return False for one of zeros where the file may end in padding.
+    def add_padded(self, packet: Any) -> bool:
+        """Enter a packet of a stream that may end in zeros; return False if it is nothing else.
 
         A parser leaves zeros behind the last frame in its packet.
         """
         data = memoryview(packet)
-        if not padded or data[-1]:
-            if self._zeros:
-                self._hash.update(bytes(self._zeros))
-                self._zeros = 0
-            self._hash.update(data)
+        if data[-1] and not self._zeros:
+            self.add(data)
             return True
         filled = bytes(data).rstrip(b"\0")
         if filled:
-            self._hash.update(bytes(self._zeros) + filled)
+            self.add(bytes(self._zeros) + filled)
             self._zeros = 0
         self._zeros += len(data) - len(filled)
         return bool(filled)
@@ -403,21 +418,28 @@ def _packets(stream: AudioStream) -> Iterator[Any]:
     """Demultiplex a file's best audio stream; fills all that is told without decoding."""
     identity = _Identity()
     with _open(stream.path) as source:
-        begin, end = source.begin, source.end
-        starts = find_links(source)
-        for start in starts:
-            following = starts[starts.index(start) + 1 :]
-            source.begin, source.end = begin + start, begin + following[0] if following else end
-            source.mark = FLAC if source.at(0, len(FLAC)) == FLAC else b""
-            try:
-                yield from _demux(stream, source, identity, last=not following)
-            except AudioError as error:
-                if not start or error.cause == "system":
-                    raise
-                stream._note(f"a part of the file is {error.reason}")
-            if source.mark and source.end < end:
-                starts.append(source.end - begin)
+        try:
+            yield from _links(stream, source, identity)
+        except OSError as error:
+            raise _failed(stream.path, source.error or error) from None
     stream.digest = identity.hexdigest()
+
+
+def _links(stream: AudioStream, source: Source, identity: _Identity) -> Iterator[Any]:
+    """Demultiplex the streams of a file that follow each other, nearly always one."""
+    begin, end = source.begin, source.end
+    starts = find_links(source)
+    for i, start in enumerate(starts):
+        last = i + 1 == len(starts)
+        source.begin, source.end = begin + start, end if last else begin + starts[i + 1]
+        try:
+            yield from _demux(stream, source, identity, last=last)
+        except AudioError as error:
+            if not start:
+                raise
+            stream._note(f"a part of the file is {error.reason}")
+        if stream._goes_on:
+            starts.append(start + next_flac(source))
 
 
 def _demux(
@@ -436,12 +458,12 @@ def _demux(
     old = int(av.__version__.split(".")[0]) < 19
     lenient: dict[str, Any] = {"metadata_errors": "replace"} if old else {}
     try:
-        container = av.open(source, options=_OPTIONS, **lenient)
+        container = av.open(source, options=_OPTIONS, buffer_size=_READ, **lenient)
     except MemoryError:
         raise
     except (av.FFmpegError, OSError) as error:
         if source.error:
-            raise _failed(stream.path, source.error) from None
+            raise source.error from None
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise AudioError(stream.path, f"not readable as audio ({reason})") from None
     with container:
@@ -456,9 +478,12 @@ def _demux(
         stream.codec, stream._container = stream.codec or context.name, form
         config = configuration(name, context.extradata or b"", wave_format(source, form))
         identity.begin(name, context.sample_rate, context.channels, config)
+        stream._tick = float(audio.time_base)
+        # A FLAC stream ends with its last sample: only reading it tells where that is.
+        total = (audio.duration or 0) if form == "flac" else 0
+        stream._goes_on = False
         padded = not source.delimited and form != "ogg"
-        duration = trimmed = 0
-        latest = None
+        first = latest = None
         gap = False
         demuxer = container.demux(audio)
         while True:
@@ -473,29 +498,46 @@ def _demux(
             if packet is None:
                 break
             if packet.size:
-                if not identity.add(packet, padded=padded):
+                if total and (packet.pts or 0) + (packet.duration or 0) >= total:
+                    content = bytes(packet)
+                    if FLAC in content:
+                        final = av.Packet(content[: content.index(FLAC)])
+                        final.stream, final.time_base = audio, packet.time_base
+                        identity.add(final)
+                        yield final
+                        stream._goes_on = True
+                        break
+                if not padded:
+                    identity.add(packet)
+                elif not identity.add_padded(packet):
                     gap = True
                     continue
-                if gap:
+                elif gap:
                     stream._note("zeros where audio should be")
-                if packet.has_sidedata("skip_samples"):
-                    skip = bytes(packet.get_sidedata("skip_samples"))
-                    trimmed += sum(struct.unpack("<II", skip[:8]))
-                duration += packet.duration or 0
                 latest = packet
+                first = first or packet
             yield packet
         if source.error:
-            raise _failed(stream.path, source.error)
+            raise source.error
+        trimmed = _trimmed(first) + (_trimmed(latest) if latest is not first else 0)
         if trimmed > _TRIM_SECONDS * context.sample_rate:
             identity.trim(trimmed)
-        stream._demuxed += float(duration * audio.time_base) if duration else math.inf
         stream._promised += promised_seconds(source, container, audio)
         if samples and samples.stated and samples.there:
             stream._stated = max(1.0, samples.stated / samples.there)
             if samples.there > samples.stated:
                 stream._doubts.append("the file holds more audio than its header says")
+        if contradicts_itself(source, form):
+            stream._doubts.append("its header contradicts itself")
         if latest and ends_early(source, form, bytes(latest), last=last):
             stream._doubts.append("the end of the file is missing")
+
+
+def _trimmed(packet: Any) -> int:
+    """Return how many samples of a packet and of what follows the file lets a decoder skip."""
+    if packet is None or not packet.has_sidedata("skip_samples"):
+        return 0
+    return sum(struct.unpack("<II", bytes(packet.get_sidedata("skip_samples"))[:8]))
 
 
 def identify(path: str | os.PathLike[str]) -> str:
@@ -544,9 +586,10 @@ def identify_file(path: str | os.PathLike[str]) -> tuple[str, str | None]:
     """
     stream = AudioStream(path, sr=None)
     _check_file(stream.path)
-    for _ in _packets(stream):
-        pass
-    stream._compare(stream._demuxed)
+    seconds = 0.0
+    for packet in _packets(stream):
+        seconds += (packet.duration or 0) * stream._tick
+    stream._compare(seconds or math.inf)
     return stream.digest, stream.problem
 
 

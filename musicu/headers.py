@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from musicu.frames import counted_seconds, frame_length
-from musicu.links import page_is_last, segment_end
+from musicu.links import begins_whole, last_granule, page_is_last, segment_end
 from musicu.source import Source
 
 __all__ = ["Samples", "ends_early", "find_samples", "promised_seconds", "wave_format"]
@@ -22,6 +22,10 @@ _BY_RATE = ("au", "wav", "w64")
 _UNKNOWN_SIZE = 0x7FFFF000
 # Less than this behind the samples (bytes) is padding, or what some program left there.
 _FOREIGN = 1 << 14
+# WAVE's numbers for samples as they are (integers, floats, A-law, mu-law, by a GUID) and for ADPCM
+# (Microsoft, IMA): bytes in a block's head for each channel, and the samples in it.
+_PLAIN = (1, 3, 6, 7, 0xFFFE)
+_ADPCM = {2: (7, 2), 0x11: (4, 1)}
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of every chunk's GUID but the first
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_STREAM = bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365")
@@ -150,7 +154,24 @@ def _are_chunks(source: Source, form: _Form, at: int, end: int) -> bool:
     return bool(form.name) and at >= end and at - end < form.even
 
 
-def wave_format(source: Source, container: str) -> bytes:
+def contradicts_itself(source: Source, container: str) -> bool:
+    """Whether the header of a WAV or W64 file states a size of blocks that cannot be."""
+    if container not in ("wav", "w64"):
+        return False
+    form = wave_format(source, container, 20)
+    if len(form) < 16:
+        return False
+    tag, channels, _, _, align, bits = struct.unpack("<HHIIHH", form[:16])
+    if tag in _PLAIN:
+        return bool(align != channels * (-(-bits // 8)))
+    if tag in _ADPCM and len(form) == 20:  # 4 bits a sample behind a head for each channel
+        head, first = _ADPCM[tag]
+        samples = int.from_bytes(form[18:], "little")
+        return bool(samples != (align - head * channels) * 2 // max(1, channels) + first)
+    return False
+
+
+def wave_format(source: Source, container: str, size: int = 16) -> bytes:
     """Return the WAVEFORMAT structure of a WAV, W64 or ASF file: b"" if there is none.
 
     Some decoders read the same packets in other ways for another block or bit rate.
@@ -159,10 +180,10 @@ def wave_format(source: Source, container: str) -> bytes:
         form = _FORMS.get(source.at(0, 4))
         names = (b"fmt ", b"fmt " + _W64_TAIL)
         found = _chunk(source, form, names) if form else None
-        return source.at(found[1], 16) if found else b""
+        return source.at(found[1], size) if found else b""
     for name, body in _asf_objects(source) if container == "asf" else ():
         if name == _ASF_STREAM and body.startswith(_ASF_AUDIO):
-            return body[54:70]
+            return body[54 : 54 + size]
     return b""
 
 
@@ -207,6 +228,11 @@ def promised_seconds(source: Source, media: Any, audio: Any) -> float:
         return counted_seconds(source.at(0, 256))
     if container == "asf":
         return _asf_seconds(source)
+    if container == "ogg" and len(media.streams) == 1:
+        # FFmpeg leaves out damaged pages, and takes the next one for the first or last.
+        rate = 48000 if audio.codec_context.codec.canonical_name == "opus" else audio.rate
+        start = float((audio.start_time or 0) * audio.time_base) if begins_whole(source) else 0.0
+        return last_granule(source) / rate - start
     if audio.duration:
         return float(audio.duration * audio.time_base)
     # Matroska states one length for all that is in a file.

@@ -11,6 +11,8 @@ import os
 import re
 from typing import Any
 
+from musicu.frames import frame_length
+
 __all__ = ["Source"]
 
 # These formats state where their audio ends, and nothing behind it reaches a decoder: RIFF, IFF,
@@ -29,6 +31,8 @@ _ENDS = re.compile(rb"(?=(APETAGEX|TAG\+|(?<!APE)TAG|3DI|LYRICS200|LYRICSEND))")
 _LONGEST_TAIL = 1 << 23
 # The longest frame of MPEG audio (bytes); no other format ends in that many zeros of its own.
 _LONGEST_FRAME = 1729
+# Two of the longest frames of MPEG audio, AAC or AC-3 are shorter than this.
+_CHAIN = 1 << 14
 _CHUNK = 1 << 16
 
 
@@ -46,8 +50,6 @@ class Source(io.FileIO):
         Where in the file the audio begins and ends.
     delimited : bool
         Whether the format itself states where its audio ends.
-    mark : bytes
-        Where this is read, other than at the beginning, the audio ends before it.
     error : OSError or None
         What the system answered instead of bytes: FFmpeg goes on as if the file ended there.
     """
@@ -55,7 +57,6 @@ class Source(io.FileIO):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.error: OSError | None = None
-        self.mark = b""
         self._patch = (0, b"")
         self.begin, self.end = 0, os.fstat(self.fileno()).st_size
         try:
@@ -82,20 +83,11 @@ class Source(io.FileIO):
         """Read up to ``size`` bytes."""
         position = self.tell()
         left = max(0, self.size - position)
-        size = left if size is None or size < 0 else min(size, left)
-        more = min(len(self.mark), left - size)
         try:
-            data = super().read(size + more) or b""
+            data = super().read(left if size is None or size < 0 else min(size, left)) or b""
         except OSError as error:
             self.error = error
             raise
-        if self.mark:
-            found = data.find(self.mark, not position)
-            if found >= 0:
-                self.end = self.begin + position + found
-                size = found
-            data = data[:size]
-            self.seek(position + len(data))
         offset, patch = self._patch
         if patch and position < offset + len(patch) and offset < position + len(data):
             whole = bytearray(data)
@@ -147,7 +139,7 @@ class Source(io.FileIO):
             if filled == start:
                 return end
             tag = _tag_before(self, filled, end)
-            if tag is None:
+            if tag is None and not _is_whole(self.at(max(start, end - _CHAIN), _CHAIN)):
                 tag = _id3v2_before(self, start, filled, end)
             if tag is None or tag < start:
                 return end
@@ -248,13 +240,32 @@ def _tag_before(source: Source, filled: int, end: int) -> int | None:
     return None
 
 
+def _is_whole(tail: bytes) -> bool:
+    """Whether at least two frames of a raw stream follow each other up to the end of these bytes.
+
+    This spares nearly every such file a search through its last megabytes.
+    """
+    for start in range(len(tail) - 12):
+        if tail[start] in b"\xff\x0b":
+            at = start + frame_length(tail[start : start + 6])
+            while start < at < len(tail) and (length := frame_length(tail[at : at + 6])):
+                at += length
+                if at == len(tail):
+                    return True
+    return False
+
+
 def _id3v2_before(source: Source, start: int, filled: int, end: int) -> int | None:
     """Return where an ID3v2 tag without a footer begins that ends at ``end`` or in its padding."""
     at = max(start, end - _LONGEST_TAIL)
-    # Nearly every file has none: this costs one look at its last bytes.
-    tail = source.at(at, end - at)
-    for tag in _ID3V2.finditer(tail):
-        stop = at + tag.start() + _id3v2_length(tag.group())
-        if filled <= stop <= end:
-            return at + tag.start()
+    while len(data := source.at(at, _CHUNK)) >= 10:  # nearly every file has none
+        found = data.find(b"ID3")
+        while found >= 0:
+            length = _id3v2_length(data[found : found + 10])
+            if length and filled <= at + found + length <= end:
+                return at + found
+            found = data.find(b"ID3", found + 1)
+        at += len(data) - 9
+        if at + 10 > end:
+            break
     return None
