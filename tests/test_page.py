@@ -136,7 +136,7 @@ def test_a_click_on_the_map_plays_what_lies_there(visit: Visit, held: Served) ->
 
 
 def test_what_is_clicked_anywhere_is_the_one_track_that_all_is_about(
-    visit: Visit, held: Served, tmp_path: Path
+    visit: Visit, held: Served
 ) -> None:
     page = visit.page
     tracks = held.ask("GET", "/v1/tracks")["tracks"]

@@ -285,8 +285,25 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     monkeypatch.setattr(
         os, "fdopen", lambda handle, mode: Full(io.FileIO(handle, mode.replace("b", "")))
     )
-    with pytest.raises(Busy, match="No space left"):
+    with pytest.raises(Refusal, match="No space left") as caught:
         _receive(Settings(catalog=catalog), _request([b"x" * 2_000_000]))
+    assert caught.value.status == 507
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full here")
+def test_a_small_upload_that_the_disk_does_not_take_is_not_damaged(
+    catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = os.fdopen
+
+    def full(handle: int, mode: str) -> Any:
+        os.close(handle)
+        return own(os.open("/dev/full", os.O_WRONLY), mode)
+
+    monkeypatch.setattr(os, "fdopen", full)
+    with pytest.raises(Refusal, match="No space left") as caught:
+        _receive(Settings(catalog=catalog), _request([b"x" * 100]))
+    assert caught.value.status == 507
 
 
 # What is kept
