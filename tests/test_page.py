@@ -131,6 +131,8 @@ def test_a_click_on_the_map_plays_what_lies_there(visit: Visit, held: Served) ->
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     until(lambda: seconds_played(page) > 0.2)
     expect(page.locator("#now-title")).to_have_text("Dawn")
+    expect(page.locator("#panel-track h2")).to_have_text("Dawn")
+    expect(page.locator("#panel-similar h2")).to_have_text("Like “Dawn”")
     (track,) = held.ask("GET", "/v1/tracks?q=dawn")["tracks"]
     assert f"track={track['id']}" in page.url
 

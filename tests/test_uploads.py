@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import io
 import json
 import os
@@ -518,8 +519,27 @@ def test_a_commit_that_fails_takes_the_file_back(
 
     before, model = _stored(shelf.db), _model_of(shelf)
     monkeypatch.setattr(Store, "change", change)
-    with pytest.raises(Busy):
+    with pytest.raises(Refusal, match="disk is full") as caught:
         add_upload(shelf.db, folder, str(shelf / "Dora/Night.wav"), _answer(model), None)
+    assert caught.value.status == 507
+    assert list(folder.iterdir()) == []
+    assert _stored(shelf.db) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EROFS, 503)]
+)
+def test_why_a_folder_takes_no_file_is_told(
+    shelf: Library, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    before, model = _stored(shelf.db), _model_of(shelf)
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(Refusal, match=os.strerror(number)) as caught:
+        add_upload(shelf.db, folder, str(shelf / "Dora/Night.wav"), _answer(model), None)
+    assert caught.value.status == status
     assert list(folder.iterdir()) == []
     assert _stored(shelf.db) == before
 

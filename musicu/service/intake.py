@@ -103,7 +103,7 @@ def add_upload(
             finally:
                 draft.unlink(missing_ok=True)
     except sqlite3.Error as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+        if "disk is full" in str(error):
             raise Refusal(507, f"the catalog cannot be written ({error})") from None
         raise Busy(f"the catalog cannot be written now ({error})", 10) from None
     except OSError as error:
