@@ -16,7 +16,7 @@ from musicu.encoder import Encoder
 from musicu.errors import CatalogError, ModelError, ModelMismatchError
 from musicu.export import export
 from musicu.identities import find_alias, list_aliases
-from musicu.index import Index
+from musicu.index import Index, unit_vector
 from musicu.ingest import Progress, Summary, ingest
 from musicu.inventory import CatalogInfo, Problem, find_damage, list_problems, take_stock
 from musicu.locate import absolute
@@ -537,13 +537,11 @@ class Catalog:
         return current
 
     def _unit(self, vector: NDArray[np.float32], model: StoredModel) -> NDArray[np.float32]:
-        vector = np.asarray(vector, dtype=np.float32)
-        norm = float(np.linalg.norm(vector))
-        if vector.shape != (model.dim,) or not 0 < norm < np.inf:
+        if np.shape(vector) != (model.dim,):
             raise ModelMismatchError(
-                f"the vector is {list(vector.shape)}, not a finite [{model.dim}] of {model.name}"
+                f"the vector is {list(np.shape(vector))}, not [{model.dim}] of {model.name}"
             )
-        return vector / np.float32(norm)
+        return unit_vector(vector)
 
     def _query(
         self, query: str, model: StoredModel, index: Index, wanted: PathLike | None
