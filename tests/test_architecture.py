@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Each module imports only modules before it; those in a folder by `folder.module`.
 ORDER = (
     "errors files causes folders locate headers frames links source configuration decode mel "
-    "loudness pulse model runtime encoder descriptors names codes metadata tags sheet playlist "
+    "loudness pulse model runtime encoder descriptors names codes encodings id3 containers metadata tags sheet playlist "
     "analyze worker pool scan store identities vocabulary tagging changes analysis_run ingest "
     "index condition recommend export inventory catalog "
     "items.item items.genres items.blocks items.fields items.fusion items.reasons items.records "

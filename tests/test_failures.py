@@ -104,7 +104,7 @@ def test_a_run_in_which_every_file_fails_says_what_they_share(
         answers.failing(tmp_path / f"m/{name}.flac", "TypeError: open()", "file")
     answers.failing(tmp_path / "m/d.flac", "empty", "file")
     summary = catalog.add_folder(tmp_path / "m")
-    assert summary.fault == "none of 4 files could be used; 3 of them: TypeError: open()"
+    assert summary.fault == "no file could be used: 3 of 4 for this: TypeError: open()"
     answers.sound(tmp_path / "m/e.flac", 1)
     assert catalog.add_folder().fault is None
 
