@@ -282,6 +282,7 @@ class AnalysisRun:
             found.mtime_ns,
             kind="audio",
             track=track,
+            reason=answer["tags_problem"],
             problem=answer["problem"],
             tags=answer["metadata"],
         )

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from musicu.errors import CatalogError, ModelError
 from musicu.locate import absolute, composed, lies_under
-from musicu.model import Model
+from musicu.model import Model, check_name
 
 __all__ = [
     "IDENTITY_VERSION",
@@ -351,12 +351,7 @@ class Store:
             Vectors of other weights are stored under its id and version.
         """
         with self.change():
-            for other in self.models():
-                if other.name == model.name and other.sha256 != model.sha256:
-                    raise ModelError(
-                        f"{model.folder}: {self.path} holds vectors of other weights that are "
-                        f"called {model.name}, too: give these another version in config.json"
-                    )
+            check_name(model, self.models())
             self.db.execute(
                 "INSERT OR IGNORE INTO models (id, version, sha256, dim) VALUES (?, ?, ?, ?)",
                 (model.id, model.version, model.sha256, model.dim),

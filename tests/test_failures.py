@@ -62,6 +62,18 @@ def test_a_known_song_survives_what_passes(
     assert catalog.problems() == []
 
 
+def test_tags_that_cannot_be_read_are_told_and_the_song_is_used(
+    catalog: Catalog, music: Path, answers: Answers
+) -> None:
+    answers.table["2.flac"]["tags_problem"] = "its tags need too much memory"
+    assert catalog.add_folder(music).embedded == 3
+    assert [(p.kind, p.reason) for p in catalog.problems()] == [
+        ("partial", "its tags need too much memory")
+    ]
+    assert (catalog.info().partial, catalog.info().errors) == (0, 0)
+    assert catalog.add_folder().unchanged == 3
+
+
 def test_what_failed_in_passing_comes_last(catalog: Catalog, music: Path, answers: Answers) -> None:
     answers.failing(music / "0.flac", "took longer than 300 s", "time")
     catalog.add_folder(music, jobs=1)
