@@ -7,21 +7,49 @@ the same transaction. A file with another stamp is stale by definition, and is r
 from __future__ import annotations
 
 import glob
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from musicu.errors import CatalogError
+from musicu.errors import CatalogError, MusicuError
+from musicu.files import written_file
 from musicu.store import Store, StoredModel
 
-__all__ = ["Index"]
+__all__ = ["FLOAT32_MAX", "Index", "unit_vector"]
 
 # Vectors read from SQLite at a time while building: 16,384 of 256 floats are 16 MB.
 _CHUNK = 16384
+FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+
+
+def unit_vector(values: ArrayLike) -> NDArray[np.float32]:
+    """Return a vector at unit length.
+
+    Parameters
+    ----------
+    values : array-like [shape=(dim,)]
+        Finite numbers that float32 can hold, not all 0.
+
+    Raises
+    ------
+    MusicuError
+        They are something else.
+    """
+    try:
+        vector = np.asarray(values, dtype=np.float64)
+        good = vector.ndim == 1 and bool((np.abs(vector) <= FLOAT32_MAX).all())
+        length = float(np.linalg.norm(vector)) if good else 0.0
+    except (TypeError, ValueError, OverflowError):
+        length = 0.0
+    if not length > 0:
+        raise MusicuError(
+            f"a vector is a list of numbers from {-FLOAT32_MAX:.4g} to {FLOAT32_MAX:.4g} that are "
+            "not all 0"
+        )
+    return (vector / length).astype(np.float32)
 
 
 class Index(Mapping[int, NDArray[np.float32]]):
@@ -131,20 +159,15 @@ def _build(
     store: Store, model: StoredModel, shape: tuple[int, int], file: Path
 ) -> NDArray[np.float32]:
     """Write the matrix under a temporary name, then move it into place; in memory if we may not."""
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     try:
         # Written, not mapped: a full disk is then an error, where a mapped page would be a crash.
-        with open(temporary, "wb") as out:
+        with written_file(file) as out:
             np.lib.format.write_array_header_1_0(out, header)
             out.writelines(_chunks(store, model))
-        os.replace(temporary, file)
         matrix = _map(file, shape)
     except OSError:
         matrix = None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     if matrix is None:
         matrix = np.frombuffer(b"".join(_chunks(store, model)), dtype="<f4").reshape(shape)
     return matrix

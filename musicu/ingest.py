@@ -111,6 +111,7 @@ def ingest(
             " (SELECT track FROM files WHERE NOT missing)"
         )
         store.prune()
+        store.clear_problems()
     if model.tags:
         store_tags(store, current, TagHead.load(model))
     if sheet is not None:

@@ -14,10 +14,11 @@ import musicu
 ROOT = Path(__file__).resolve().parent.parent
 # Each module imports only modules before it; those in a folder by `folder.module`.
 ORDER = (
-    "errors causes folders locate headers decode mel loudness pulse model encoder descriptors "
-    "names codes encodings metadata guesses id3 containers tags sheet playlist analyze worker pool "
-    "scan store identities vocabulary "
-    "tagging changes analysis_run ingest index recommend export inventory catalog "
+    "errors files causes folders locate frames source links headers configuration decode mel "
+    "loudness pulse model runtime encoder descriptors names codes encodings id3 containers "
+    "metadata guesses tags sheet playlist "
+    "analyze worker pool scan store identities vocabulary tagging changes analysis_run ingest "
+    "index condition recommend export inventory catalog "
     "items.item items.genres items.blocks items.fields items.fusion items.reasons items.records "
     "items.tables items.sources items.vectors items.library items.musicbrainz items.opensubsonic "
     "items.titles items.versions items.findings items.quality "
@@ -130,6 +131,18 @@ def test_training_is_a_world_of_its_own(path: Path) -> None:
         # The one command that trains imports it when it is called.
         used = {name for name in _imports(path) if name.startswith("musicu.training")}
         assert not used or _name(path) == "cli/train.py"
+
+
+def test_onnx_runtime_is_imported_in_one_place() -> None:
+    """There its telemetry is switched off, which only works before its import."""
+    users = {_name(path) for path in [*LIBRARY, *COMMANDS] if "onnxruntime" in _tops(path)}
+    assert users == {"musicu/runtime.py"}
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, *COMMANDS], ids=_name)
+def test_what_compiles_keeps_it_in_our_folder(path: Path) -> None:
+    if _tops(path) & {"librosa", "numba", "umap"}:
+        assert "musicu.runtime.compile_at_home" in _imports(path)
 
 
 @pytest.mark.parametrize("path", [*LIBRARY, *COMMANDS], ids=_name)

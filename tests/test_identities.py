@@ -184,6 +184,20 @@ def test_copies_that_were_told_apart_become_one_and_the_whole_one_stays(
         assert catalog.verify() == []
 
 
+def test_what_was_wrongly_said_to_be_missing_is_no_problem_any_more(
+    tmp_path: Path, answers: Answers
+) -> None:
+    answers.sound(tmp_path / "m/a.mp3", 1, problem="only 60.0 s of 66.0 s are there")
+    answers.sound(tmp_path / "m/b.mp3", 2, problem="3 of 900 packets could not be decoded")
+    with Catalog(tmp_path / "c.db") as catalog:
+        catalog.add_folder(tmp_path / "m")
+        _make_older(catalog)
+        catalog.add_folder()
+        assert [Path(p.path).name for p in catalog.problems()] == ["b.mp3"]
+        problems = catalog._store.db.execute("SELECT problem FROM tracks ORDER BY id").fetchall()
+        assert problems == [(None,), ("3 of 900 packets could not be decoded",)]
+
+
 def test_what_went_for_copies_and_is_not_is_analyzed(tmp_path: Path, answers: Answers) -> None:
     """As when the decoder's configuration was no part of the identity: whose vector was it?"""
     answers.sound(tmp_path / "m/bad.m4a", 1, vector=5)
