@@ -21,7 +21,7 @@ from musicu.decode import open_media
 from musicu.encodings import decode
 from musicu.errors import AudioError
 from musicu.guesses import guess_metadata
-from musicu.id3 import NAMES, Texts, genre_names, read_id3v1, read_id3v2, synchsafe
+from musicu.id3 import NAMES, Texts, genre_names, read_id3v1, read_id3v2, synchsafe, take
 from musicu.metadata import (
     FIELD_NAMES,
     GATHERED,
@@ -115,8 +115,7 @@ def _blocks(file: BinaryIO) -> list[_Block]:
     size = file.seek(0, os.SEEK_END)
     start, before = _head(file, size)
     behind = _tail(file, start, size)
-    file.seek(start)
-    magic = file.read(16)
+    magic = take(file, start, 16)
     own = list(_of_container(file, magic, start, size))
     rank = {"APEv2": 0} if magic.startswith(_APE_FIRST) else {"APEv2": 2}
     rank |= {"ID3v2": 1, "ID3v1": 3}
@@ -131,8 +130,7 @@ def _head(file: BinaryIO, size: int) -> tuple[int, list[_Block]]:
         if length:
             found.append(_Block("ID3v2", texts, version))
         else:
-            file.seek(at)
-            length = _ape_size(file.read(32))
+            length = _ape_size(take(file, at, 32))
             if not length:
                 break
             length += 32
@@ -151,8 +149,8 @@ def _tail(file: BinaryIO, start: int, end: int) -> list[_Block]:
     """Return the blocks behind the audio, from the last one on."""
     found: list[_Block] = []
     for _ in range(_MOST_BLOCKS):
-        file.seek(max(start, end - 128))
-        last = file.read(max(0, end - file.tell()))
+        begin = max(start, end - 128)
+        last = take(file, begin, end - begin)
         if len(last) == 128 and last.startswith(b"TAG"):
             if not found:  # further in, it is what somebody forgot there
                 found.append(_Block("ID3v1", read_id3v1(last)))
