@@ -106,7 +106,7 @@ def take(file: BinaryIO, at: int, size: int) -> bytes:
         return b""
     try:
         file.seek(at)
-    except (OSError, OverflowError):  # farther than the system can go: no file is so long
+    except (OSError, ValueError):  # farther than the system can go: no file is so long
         return b""
     return file.read(size)
 
