@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.condition import filter_tracks, library_columns
-from musicu.errors import CatalogError, ModelError, ModelMismatchError
+from musicu.errors import CatalogError, ModelError, ModelMismatchError, MusicuError
 from musicu.export import export
 from musicu.index import Index, unit_vector
 from musicu.ingest import Progress, Summary, ingest
@@ -516,7 +516,10 @@ class Catalog:
             raise ModelMismatchError(
                 f"the vector is {list(np.shape(vector))}, not [{model.dim}] of {model.name}"
             )
-        return unit_vector(vector)
+        try:
+            return unit_vector(vector)
+        except MusicuError as error:
+            raise ModelMismatchError(f"no vector of {model.name}: {error}") from None
 
     def _query(
         self, query: str, model: StoredModel, index: Index, wanted: PathLike | None
