@@ -145,15 +145,16 @@ def _analyzer(settings: dict[str, Any]) -> Answer:
 
 def _answer(request: dict[str, Any], encoder: Any, longest: float | None) -> dict[str, Any]:
     from musicu.analyze import analyze, tags_of
-    from musicu.decode import identify
+    from musicu.decode import identify_file
 
     path = request["path"]
     if request["identify"]:
+        digest, problem = identify_file(path)
         metadata, tags_problem = tags_of(path)
         return {
-            "id": identify(path),
+            "id": digest,
             "metadata": _within_reason(metadata),
-            "problem": None,
+            "problem": problem,
             "tags_problem": tags_problem,
         }
     result = analyze(path, encoder, describe=request["describe"], longest=longest)
