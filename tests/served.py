@@ -19,7 +19,7 @@ from musicu.service.app import create_app
 from musicu.service.settings import Settings
 from musicu.service.state import Service
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 
 @dataclass(frozen=True)
