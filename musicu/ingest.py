@@ -101,7 +101,7 @@ def ingest(
     with store.change():
         for root in filter(os.path.isdir, roots):
             store.db.execute(
-                "INSERT OR IGNORE INTO roots VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
+                "INSERT OR IGNORE INTO roots (path) VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
             )
         follow_moves(store, run.fresh, roots, plan.renamed)
         # A copy less; but what a sheet said of it is kept for when it comes back.

@@ -168,7 +168,9 @@ def store_tags(store: Store, model: StoredModel, head: TagHead) -> None:
     if known != (head.id,):
         with store.change():
             store.db.execute("DELETE FROM sound_tags WHERE model = ?", (model.row,))
-            store.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, head.id))
+            store.db.execute(
+                "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, head.id)
+            )
     last = -1
     while _untagged(store, model, last, 1):
         with store.change():  # no vector may go between reading it and storing its tags
@@ -180,7 +182,7 @@ def store_tags(store: Store, model: StoredModel, head: TagHead) -> None:
             flat = np.frombuffer(b"".join(vector for _, vector in rows), dtype="<f4")
             probabilities = head.probabilities(flat.reshape(-1, model.dim)).astype(np.float64)
             store.db.executemany(
-                "INSERT INTO sound_tags VALUES (?, ?, ?)",
+                "INSERT INTO sound_tags (model, track, tags) VALUES (?, ?, ?)",
                 [
                     (model.row, track, _to_json(head, row))
                     for (track, _), row in zip(rows, probabilities.round(3), strict=True)

@@ -167,7 +167,9 @@ def test_anything_that_changes_is_seen(make_store: MakeStore) -> None:
         lambda: store.put_vector(model, 9, VECTORS[3]),
         lambda: store.drop_files(["/music/000010.flac"]),
         lambda: store.drop_files([f"/music/{i:06}.flac" for i in range(200, 700)]),
-        lambda: store.db.execute("INSERT INTO sound_tags VALUES (?, 1, '{}')", (model.row,)),
+        lambda: store.db.execute(
+            "INSERT INTO sound_tags (model, track, tags) VALUES (?, 1, '{}')", (model.row,)
+        ),
     ]
     for change in changes:
         before = live.snapshot

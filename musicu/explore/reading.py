@@ -155,7 +155,7 @@ def _state(store: Store, model: StoredModel) -> tuple[str, int, int, int]:
 
 
 def _tagged(store: Store) -> tuple[Any, ...]:
-    heads = store.db.execute("SELECT * FROM meta WHERE key LIKE 'tag head %' ORDER BY key")
+    heads = store.db.execute("SELECT key, value FROM meta WHERE key LIKE 'tag head %' ORDER BY key")
     count = store.db.execute("SELECT count(*) FROM sound_tags").fetchone()[0]
     return (count, *heads.fetchall())
 
