@@ -18,11 +18,13 @@ import numpy as np
 __all__ = [
     "SEALED",
     "add_functions",
+    "as_bytes",
     "checksum",
     "is_sound",
     "key_columns",
     "parsed",
     "row_checksum",
+    "row_value",
     "seal",
     "sealing",
 ]
@@ -57,8 +59,11 @@ def is_sound(vector: Any, stored: int | None, dim: int) -> bool:
     dim : int
         Of its model.
     """
-    whole = isinstance(vector, bytes) and len(vector) == 4 * dim and checksum(vector) == stored
-    return whole and abs(float(np.linalg.norm(np.frombuffer(vector, "<f4"))) - 1.0) < 1e-3
+    if not isinstance(vector, bytes) or len(vector) != 4 * dim or checksum(vector) != stored:
+        return False
+    # In doubles, for these may be any numbers.
+    numbers = np.frombuffer(vector, "<f4").astype(np.float64)
+    return bool(np.isfinite(numbers).all()) and abs(float(np.linalg.norm(numbers)) - 1.0) < 1e-3
 
 
 def parsed(text: Any) -> dict[str, Any]:
@@ -73,9 +78,12 @@ def parsed(text: Any) -> dict[str, Any]:
 def add_functions(db: sqlite3.Connection) -> None:
     """Let SQL compute checksums."""
     db.create_function("checksum", 1, checksum, deterministic=True)
-    db.create_function(
-        "row_checksum", -1, lambda *row: zlib.crc32(repr(row).encode()), deterministic=True
-    )
+    db.create_function("row_checksum", -1, row_value, deterministic=True)
+
+
+def row_value(kinds: str, *values: int | float | bytes | None) -> int:
+    """Return the CRC-32 of a row: of the names of its types and its values, texts as bytes."""
+    return zlib.crc32(repr((kinds, *values)).encode())
 
 
 def key_columns(table: str) -> tuple[str, ...]:
@@ -88,9 +96,12 @@ def row_checksum(table: str) -> str:
     """Return the SQL expression of a row's checksum: of its values and their types."""
     columns = SEALED[table].split(", ")
     kinds = " || ".join(f"typeof({column})" for column in columns)
-    # As bytes, for a text need not be UTF-8.
-    values = (f"iif(typeof({c}) = 'text', CAST({c} AS BLOB), {c})" for c in columns)
-    return f"row_checksum({kinds}, {', '.join(values)})"
+    return f"row_checksum({kinds}, {', '.join(as_bytes(table))})"
+
+
+def as_bytes(table: str) -> list[str]:
+    """Return SQL expressions of a row's values, with texts as bytes: they need not be UTF-8."""
+    return [f"iif(typeof({c}) = 'text', CAST({c} AS BLOB), {c})" for c in SEALED[table].split(", ")]
 
 
 def sealing() -> Iterator[str]:

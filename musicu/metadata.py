@@ -3,6 +3,7 @@
 A missing value stays missing (None or an empty tuple): nothing is guessed or filled in.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ __all__ = [
     "field_of",
     "parse_field",
     "squeeze",
+    "stored_metadata",
 ]
 
 
@@ -160,6 +162,14 @@ FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
     "description": ("DESCRIPTION",),
 }
 GATHERED = frozenset({"tags"})
+
+
+def stored_metadata(text: str) -> Metadata:
+    """Return the metadata that a catalog has as JSON; of a text that is damaged, none."""
+    try:
+        return Metadata.from_dict(json.loads(text))
+    except (AttributeError, TypeError, ValueError, MetadataError):
+        return Metadata()
 
 
 def squeeze(name: str) -> str:
