@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
     "errors folders locate headers decode mel loudness pulse model encoder descriptors names codes "
     "metadata tags sheet playlist analyze worker pool scan checksums readonly store identities "
-    "vocabulary tagging changes analysis_run ingest index recommend export inventory damage repair catalog "
+    "vocabulary tagging changes analysis_run ingest index recommend export inventory damage "
+    "repair catalog "
     "items.item items.genres items.blocks items.fields items.fusion items.reasons items.records "
     "items.tables items.sources items.vectors items.library items.musicbrainz items.opensubsonic "
     "items.titles items.versions items.findings items.quality "

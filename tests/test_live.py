@@ -93,6 +93,7 @@ def test_what_does_not_change_is_not_read_again(make_store: MakeStore) -> None:
         "next_model": None,
         "stale": False,
         "problem": None,
+        "damaged": 0,
     }
 
 
