@@ -14,7 +14,10 @@ __all__ = ["is_writable", "open_read_only"]
 def is_writable(path: Path) -> bool:
     """Whether a catalog can be changed: SQLite writes a journal beside the file, too."""
     target = path.resolve()
-    return os.access(target, os.W_OK) and os.access(target.parent, os.W_OK)
+    effective = os.access in os.supports_effective_ids
+    return all(
+        os.access(place, os.W_OK, effective_ids=effective) for place in (target, target.parent)
+    )
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:

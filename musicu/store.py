@@ -265,7 +265,7 @@ class Store:
                 raise CatalogError(f"no catalog at {path}: 'musicu embed FOLDER' makes one")
             self.path.parent.mkdir(parents=True, exist_ok=True)
         elif self.path.is_dir():
-            raise CatalogError(f"{path}: a folder, not a catalog's file")
+            raise CatalogError(f"{path}: cannot be opened as a catalog: it is a folder")
         self.read_only = not self._made and not is_writable(self.path)
         try:
             self.db = open_read_only(self.path) if self.read_only else _connect(self.path)
