@@ -198,18 +198,23 @@ def features(
 ) -> None:
     """Describe audio files: tempo, key, loudness, brightness and more."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    from musicu.errors import AudioError
     from musicu.pool import WorkerSettings, analyze_isolated
 
     settings = WorkerSettings(model=None, describe=True)
-    rows = [
-        {"path": str(file), **analyze_isolated(str(file), settings)["descriptors"]}
-        for file in files
-    ]
-    emit(
-        rows,
-        form,
-        table=["tempo", "key", "loudness", "brightness", "onset_rate", "regularity", "path"],
-    )
+    rows = []
+    for file in files:
+        try:
+            heard = analyze_isolated(str(file), settings)
+        except AudioError as error:
+            say(f"error: {error}")
+        else:
+            rows.append({"path": str(file), **heard["descriptors"]})
+    if rows:
+        table = "tempo key loudness brightness onset_rate regularity path"
+        emit(rows, form, table=table.split())
+    if len(rows) < len(files):
+        raise typer.Exit(1)
 
 
 _register()

@@ -175,7 +175,10 @@ def encoder(
     else:
         emit(evaluation.rows(), form)
     if figure is not None:
-        figure.write_text(evaluation.figure(), encoding="utf-8")
+        from musicu.files import written_file
+
+        with written_file(figure, encoding="utf-8") as file:
+            file.write(evaluation.figure())
     say(f"{evaluation.clips:,} clips by {evaluation.artists:,} artists", quiet=quiet)
     for note in evaluation.notes:
         say(note, quiet=quiet)

@@ -137,9 +137,11 @@ def salt(salt_file: Path | None) -> str | None:
     if salt_file is None:
         return os.environ.get("MUSICU_SALT")
     from musicu.errors import MusicuError
+    from musicu.files import open_file
 
     try:
-        return salt_file.read_text(encoding="utf-8").strip()
+        with open_file(salt_file, encoding="utf-8") as file:
+            return str(file.read()).strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise MusicuError(f"{salt_file}: {reason}") from None

@@ -20,13 +20,15 @@ _AFTER = re.compile(r".*(confuse|fail|limit).*", re.IGNORECASE)
 def list_models(json: Json = False, nl: Nl = False, csv: Csv = False, tsv: Tsv = False) -> None:
     """List the models that can be used by name."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    from musicu.model import broken_models
     from musicu.model import list_models as installed
 
-    emit(
-        (model.to_dict() for model in installed()),
-        form,
-        table=["id", "version", "dim", "megabytes", "license", "description"],
-    )
+    rows: list[dict[str, Any]] = [{**model.to_dict(), "fault": None} for model in installed()]
+    for broken in broken_models():
+        told = {"folder": str(broken.folder), "fault": str(broken.fault)}
+        rows.append(dict.fromkeys(rows[0]) | {"id": broken.folder.name} | told)
+    columns = ["id", "version", "dim", "megabytes", "license", "description"]
+    emit(rows, form, table=[*columns, *(["fault"] if rows[-1]["fault"] else [])])
 
 
 @app.command()

@@ -13,7 +13,8 @@ import typer
 
 __all__ = ["Catalog", "Csv", "Format", "Json", "Nl", "Quiet", "Tsv", "chosen", "emit", "say"]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Also bytes that are not UTF-8, as Python holds them.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 Catalog = Annotated[
     Path | None,
@@ -110,4 +111,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_cell, value))
     # Line breaks in a name must not break the table, nor escapes in a tag color the terminal.
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(value))
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1].replace("udc", "x", 1), str(value))

@@ -57,6 +57,7 @@ def serve(
     The address is written to stderr. Ctrl-C ends it.
     """
     from musicu.errors import MissingExtraError, MusicuError
+    from musicu.files import open_file
     from musicu.store import catalog_path
 
     try:
@@ -70,9 +71,11 @@ def serve(
     token = os.environ.get("MUSICU_TOKEN") or None
     if token_file is not None:
         try:
-            token = token_file.read_text(encoding="utf-8").strip()
+            with open_file(token_file, encoding="utf-8") as file:
+                token = str(file.read()).strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise MusicuError(f"{token_file}: the token cannot be read ({error})") from None
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            raise MusicuError(f"{token_file}: the token cannot be read ({reason})") from None
     settings = Settings(
         catalog=catalog_path(catalog),
         recommender=recommender,

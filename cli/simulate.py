@@ -1,8 +1,6 @@
 """``musicu simulate``: made-up listening, to try things out before there are listeners."""
 
 import csv as csv_module
-import os
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -57,11 +55,11 @@ def simulate(
 def _write(out: Path, log: "Interactions") -> None:
     """Write a log, oldest play first: whole, or not at all."""
     from musicu.errors import MusicuError
+    from musicu.files import written_file
 
     assert log.time is not None
-    draft = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with open(draft, "x", encoding="utf-8", newline="") as file:
+        with written_file(out, encoding="utf-8", newline="") as file:
             writer = csv_module.writer(file, lineterminator="\n")
             writer.writerow(HEADER)
             for at in log.time.argsort(kind="stable"):
@@ -75,8 +73,5 @@ def _write(out: Path, log: "Interactions") -> None:
                         "simulated",
                     ]
                 )
-        os.replace(draft, out)
     except OSError as error:
         raise MusicuError(f"{out}: {error.strerror or 'cannot be written'}") from error
-    finally:
-        draft.unlink(missing_ok=True)

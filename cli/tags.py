@@ -1,20 +1,25 @@
 """``musicu tags`` and ``musicu find``: music in words."""
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicu.cli.options import Catalog, Csv, Json, Nl, Quiet, Tsv, chosen, emit, say
+from musicu.cli.options import Catalog, Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
+
+if TYPE_CHECKING:
+    from musicu.model import Tag
 
 
 def tags(
-    query: Annotated[
-        str, typer.Argument(help="A file, or a stored track's path or id.", metavar="FILE")
+    files: Annotated[
+        list[str], typer.Argument(help="Files, or stored tracks' paths or ids.", metavar="FILE...")
     ],
     catalog: Catalog = None,
     n: Annotated[
-        int | None, typer.Option("-n", min=0, help="At most so many; else 10, with --all all.")
+        int | None,
+        typer.Option("-n", min=0, help="At most so many of each; else 10, with --all all."),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Also the tags below their thresholds.")
@@ -28,30 +33,64 @@ def tags(
     csv: Csv = False,
     tsv: Tsv = False,
 ) -> None:
-    """Say in words what is heard: genre, mood, instruments, voice, era."""
+    """Say in words what is heard: genre, mood, instruments, voice, era.
+
+    The most probable tag comes first, and is shown even where it is below its threshold.
+    """
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.catalog import Catalog as Opened
+    from musicu.errors import AudioError, CatalogError, ModelMismatchError
     from musicu.model import find_model
     from musicu.store import catalog_path
     from musicu.tagging import tag_file
 
-    if catalog is not None or catalog_path().exists():
-        with Opened(catalog, create=False) as opened:
-            used = opened.tagging_model(model)
-            heard = opened.tags(query, model=used.folder)
-    else:
-        used = find_model(model)
-        heard = tag_file(query, model=used.folder)
-    known = {tag.name: tag for tag in used.tags}
-    rows = [
-        {"tag": name, "kind": known[name].kind, "probability": p, "auc": known[name].auc}
-        for name, p in heard.items()
-        if everything or p >= known[name].threshold
-    ]
-    limit = len(rows) if everything else 10
-    emit(rows[: limit if n is None else n], form, table=["tag", "kind", "probability"])
-    if not rows:
-        say("no tag is probable enough to be said: --all shows all", quiet=quiet)
+    with ExitStack() as stack:
+        opened = None
+        if catalog is not None or catalog_path().exists():
+            opened = stack.enter_context(Opened(catalog, create=False))
+        used = find_model(model) if opened is None else opened.tagging_model(model)
+        known = {tag.name: tag for tag in used.tags}
+        rows: list[dict[str, Any]] = []
+        failed = False
+        for file in files:
+            try:
+                heard = (
+                    tag_file(file, model=used.folder)
+                    if opened is None
+                    else opened.tags(file, model=used.folder)
+                )
+            except (AudioError, CatalogError, ModelMismatchError) as error:
+                failed = True
+                say(f"error: {error}")
+                continue
+            found = [_row(file, known[name], p) for name, p in heard.items()]
+            shown = found if everything else found[:1] + [row for row in found[1:] if row["said"]]
+            rows += shown[: n if n is not None or everything else 10]
+            if not any(row["said"] for row in found):
+                say(f"{file}: no tag passes its threshold; --all shows all", quiet=quiet)
+    columns = ["tag", "kind", "probability"]
+    if not all(row["said"] for row in rows):
+        columns.append("said")
+    if len(files) > 1:
+        columns.append("path")
+    if form is Format.TABLE:
+        for row in rows:
+            row["said"] = "" if row["said"] else "below its threshold"
+    if rows:
+        emit(rows, form, table=columns)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _row(path: str, tag: "Tag", probability: float) -> dict[str, Any]:
+    return {
+        "path": path,
+        "tag": tag.name,
+        "kind": tag.kind,
+        "probability": probability,
+        "auc": tag.auc,
+        "said": probability >= tag.threshold,
+    }
 
 
 def find(

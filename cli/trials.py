@@ -292,7 +292,9 @@ def _pairs(texts: Sequence[str] | None, option: str, form: str) -> Iterator[tupl
 
 def _simulated(log: Path) -> bool:
     """Whether a log is one that 'musicu simulate' wrote."""
-    with open(log, "rb") as file:
+    from musicu.files import open_file
+
+    with open_file(log) as file:
         return b"simulated" in file.readline().rstrip().split(b",")
 
 
@@ -311,14 +313,12 @@ def _check(report: Path | None) -> None:
 
 
 def _write(report: Path | None, page: Callable[[], str]) -> None:
-    from musicu.errors import MusicuError
-
     if report is None:
         return
-    try:
-        report.write_text(page(), encoding="utf-8")
-    except OSError as error:
-        raise MusicuError(f"{report}: {error.strerror or 'cannot be written'}") from None
+    from musicu.files import written_file
+
+    with written_file(report, encoding="utf-8") as file:
+        file.write(page())
 
 
 @contextmanager

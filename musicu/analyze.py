@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.causes import cause_of
 from musicu.decode import AudioStream
 from musicu.encoder import SILENCE, Embedder, Encoder
 from musicu.errors import AudioError
 from musicu.metadata import Metadata
 from musicu.tags import read_tags
 
-__all__ = ["Analysis", "analyze"]
+__all__ = ["Analysis", "analyze", "tags_of"]
 
 _DESCRIBE_SR = 16000
 
@@ -38,6 +39,8 @@ class Analysis:
         What could not be read of a file that was read in part.
     metadata : Metadata
         The file's tags.
+    tags_problem : str or None
+        Why the tags could not be read, where they could not.
     vector : np.ndarray [shape=(dim,), float32] or None
         The embedding, if an encoder was given.
     descriptors : dict or None
@@ -51,6 +54,7 @@ class Analysis:
     channels: int
     problem: str | None
     metadata: Metadata
+    tags_problem: str | None = None
     vector: NDArray[np.float32] | None = None
     descriptors: dict[str, Any] | None = None
 
@@ -110,6 +114,7 @@ def analyze(
         raise AudioError(stream.path, "silence: nothing to embed")
     if embedder:
         embedder.finish()
+    metadata, tags_problem = tags_of(stream.path)
     return Analysis(
         id=stream.digest,
         seconds=round(stream.seconds, 3),
@@ -117,9 +122,41 @@ def analyze(
         sr=stream.native_sr,
         channels=stream.channels,
         problem=stream.problem,
-        metadata=read_tags(stream.path),
+        metadata=metadata,
+        tags_problem=tags_problem,
         vector=embedder.track() if embedder else None,
         descriptors=(
             describer.finish(meter.result() if meter else None).to_dict() if describer else None
         ),
     )
+
+
+def tags_of(path: str | os.PathLike[str]) -> tuple[Metadata, str | None]:
+    """Read a file's tags, which may be worse than its audio and never stand in its way.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    metadata : Metadata
+        What they say; nothing, if they cannot be read.
+    problem : str or None
+        Why they cannot be read.
+
+    Raises
+    ------
+    AudioError, OSError, ImportError
+        The file, or what reads its tags, cannot be opened now.
+    """
+    try:
+        return read_tags(path), None
+    except Exception as error:
+        cause = cause_of(error)
+        if cause == "system":  # no fault of the tags: they can be read another time
+            raise
+        if cause == "memory":
+            return Metadata(), "its tags need too much memory"
+        return Metadata(), f"its tags cannot be read ({type(error).__name__}: {error})"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import AudioError, MusicuError
+from musicu.runtime import compile_at_home
 
 __all__ = ["BASELINES", "baseline_distance", "baseline_features", "baseline_vectors"]
 
@@ -54,6 +55,7 @@ def baseline_features(
         There is no such baseline, or ``bliss_audio`` is not installed.
     """
     if name == "mfcc":
+        compile_at_home()
         import librosa
         import soxr
 

@@ -14,18 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.checksums import is_sound
+from musicu.condition import filter_tracks, library_columns
 from musicu.damage import find_damage, list_damage
+from musicu.encoder import Encoder
 from musicu.errors import CatalogError, ModelError, ModelMismatchError
 from musicu.export import export
 from musicu.identities import find_alias, list_aliases
-from musicu.index import Index
+from musicu.index import Index, unit_vector
 from musicu.ingest import Progress, Summary, ingest
 from musicu.inventory import CatalogInfo, Problem, list_problems, take_stock
 from musicu.locate import absolute
 from musicu.metadata import Metadata, stored_metadata
-from musicu.model import DEFAULT_MODEL, Model, find_model, list_models, model_with, user_models
+from musicu.model import (
+    DEFAULT_MODEL,
+    Model,
+    check_name,
+    find_model,
+    list_models,
+    model_with,
+    user_models,
+)
 from musicu.pool import WorkerSettings, analyze_isolated
-from musicu.recommend import Findings, Match, filter_tracks, library_columns, rank, rank_by_tags
+from musicu.recommend import Findings, Match, rank, rank_by_tags
 from musicu.repair import Repair, repair, salvage
 from musicu.sheet import load_sheet
 from musicu.store import LIST_COLUMNS, Store, StoredModel, catalog_path
@@ -179,7 +189,7 @@ class Catalog:
         CatalogError
             A folder does not exist, or none is given and none was before.
         ModelError
-            There is no such model.
+            There is no such model, it gives no vectors, or other weights go by its id and version.
         MetadataError
             The sheet cannot be understood.
         """
@@ -268,7 +278,7 @@ class Catalog:
             index,
             vector,
             n,
-            where=where,
+            among=self._among(where),
             exclude_ids=() if id is None else (id,),
             not_artists_of=about if exclude_same_artist else None,
             not_album_of=about if exclude_same_album else None,
@@ -306,7 +316,7 @@ class Catalog:
         wish = Vocabulary([tag.name for tag in head.tags]).parse(text)
         self._refresh_tags(where)
         index = self._index(current)
-        matches = rank_by_tags(self._store, index, head, wish.terms, n, where=where)
+        matches = rank_by_tags(self._store, index, head, wish.terms, n, among=self._among(where))
         return Findings(tuple(matches), wish.terms, wish.unused)
 
     def tags(self, query: PathLike, *, model: PathLike | None = None) -> dict[str, float]:
@@ -382,7 +392,8 @@ class Catalog:
         self._refresh_tags(where, shown=True)
         names = library_columns(self._store)
         parsed = {*LIST_COLUMNS, "sound_tags"}
-        chosen = None if where is None else set(filter_tracks(self._store, where).tolist())
+        among = self._among(where)
+        chosen = None if among is None else set(among.tolist())
         rows = self._store.db.execute(
             f"SELECT track, {', '.join(names)} FROM library ORDER BY path"
         )
@@ -542,9 +553,13 @@ class Catalog:
     def _model_to_embed(self, name: PathLike | None) -> Model:
         """Choose the model asked for, else the catalog's own, else the default."""
         current = self._store.current_model()
-        if name is not None or current is None:
-            return find_model(name)
-        return self._installed(current)
+        if name is None and current is not None:
+            return self._installed(current)
+        model = find_model(name)
+        check_name(model, [*list_models(), *self._store.models()])
+        if self._store.find_model(model) is None:
+            Encoder(model)  # proves, before anything is stored, that it gives vectors
+        return model
 
     def _look_up(self, stored: StoredModel) -> Model | None:
         return model_with(stored.sha256)
@@ -571,13 +586,22 @@ class Catalog:
             f"{self._store.path}: embedded with {stored.name}, which has no tag head; {way}"
         )
 
+    def _among(self, where: str | None) -> NDArray[np.int64] | None:
+        """Tracks that fulfil a condition; None without one."""
+        return None if where is None else filter_tracks(self._store, where)
+
     def _refresh_tags(self, where: str | None, *, shown: bool = False) -> None:
         """Tag what has no tags yet, if they are to be shown or a filter names them."""
         current = self._store.current_model()
         named = where is not None and "sound_tags" in where.casefold()
         if current is None or not (named or shown):
             return
-        model = self._look_up(current)
+        try:
+            model = self._look_up(current)
+        except ModelError:
+            if named:
+                raise
+            return  # a broken model hinders nobody who only looks at what is stored
         if model and model.tags:
             store_tags(self._store, current, TagHead.load(model))
         elif named and not self._one(
@@ -602,13 +626,11 @@ class Catalog:
         return current
 
     def _unit(self, vector: NDArray[np.float32], model: StoredModel) -> NDArray[np.float32]:
-        vector = np.asarray(vector, dtype=np.float32)
-        norm = float(np.linalg.norm(vector))
-        if vector.shape != (model.dim,) or not 0 < norm < np.inf:
+        if np.shape(vector) != (model.dim,):
             raise ModelMismatchError(
-                f"the vector is {list(vector.shape)}, not a finite [{model.dim}] of {model.name}"
+                f"the vector is {list(np.shape(vector))}, not [{model.dim}] of {model.name}"
             )
-        return vector / np.float32(norm)
+        return unit_vector(vector)
 
     def _query(
         self, query: str, model: StoredModel, index: Index, wanted: PathLike | None

@@ -201,7 +201,7 @@ def follow_moves(
     fresh : sequence of Found
         Files that were not known before this run.
     roots : sequence of str
-        What this run looked at.
+        What this run could look at.
     renamed : sequence of (str, str)
         Files whose rows have followed already: from where, to where.
     """

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MetadataError
+from musicu.files import open_file
 
 __all__ = ["Collection", "Table", "read_tables", "select"]
 
@@ -255,7 +256,7 @@ def _labels(cell: str) -> frozenset[str]:
 
 def _read(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open_file(path, encoding="utf-8-sig", newline="") as file:
             header, *lines = [cells for cells in csv.reader(file, strict=True) if cells] or [[]]
     except OSError as error:
         raise MetadataError(f"{path}: {error.strerror or 'cannot be read'}") from None

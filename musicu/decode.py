@@ -1,7 +1,8 @@
 """Audio files in, mono float32 blocks out: streamed, counted, hashed, and honest about damage.
 
 FFmpeg (through PyAV) reads every format in one pass that decodes, averages the channels and hashes
-the packets. libsndfile (through soundfile) is the second opinion on files FFmpeg cannot open. Both
+the packets. It is given the bytes between a file's tag blocks, one link of a chained Ogg file at a
+time. libsndfile (through soundfile) is the second opinion on files FFmpeg cannot open. Both
 feed one resampler, soxr.
 """
 
@@ -9,18 +10,38 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
+import stat
+import struct
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.configuration import configuration
 from musicu.errors import AudioError
-from musicu.headers import ends_early, promised_seconds
+from musicu.headers import (
+    contradicts_itself,
+    ends_early,
+    find_samples,
+    promised_seconds,
+    wave_format,
+)
+from musicu.links import FLAC, find_links, next_flac
+from musicu.source import Source
 
-__all__ = ["AUDIO_SUFFIXES", "LARGEST", "MOST_CHANNELS", "AudioStream", "identify", "load"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "LARGEST",
+    "MOST_CHANNELS",
+    "AudioStream",
+    "identify",
+    "identify_file",
+    "load",
+    "open_media",
+]
 
 Array = NDArray[np.float32]
 Tap = Callable[[Array, int], None]
@@ -41,16 +62,27 @@ _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 
 # Native samples a block: large enough that Python's share is small, small enough to stay in cache.
 _BLOCK = 65536
+# Bytes a read: FFmpeg asks Python for them.
+_READ = 1 << 16
 # Bump when the bytes that enter the hash change: identities of different schemes never collide.
-_IDENTITY = "musicu-audio-1"
+_IDENTITY = "musicu-audio-2"
 # A header may promise up to half a second more than there is (encoder padding, rounding).
 _MISSING_SECONDS = 0.5
+# Programs that join or stream these leave the count of the first part; what follows is audio, since
+# each frame says so itself.
+_COUNTED_LATER = ("flac", "mp3", "ogg")
 # A damaged header may state anything. DSD512 decodes at 2.8 MHz; FFmpeg mixes up to 64 channels.
 _RATES = range(1000, 3_000_000)
 MOST_CHANNELS = 64
 # 32-bit integers stored as floats without scaling reach this; damaged floats go up to 1e38, and
 # their power is no number any more.
 LARGEST = 2.0**31 + 1
+# Codecs that keep floats as they are. All others write full scale as 1: what a lossy one adds to
+# loud music stays below 2, and a source that was louder below this.
+_FLOAT_CODECS = ("pcm_f", "wavpack")
+_LOUDEST = 4.0
+# What a file may trim off its packets (encoder delay, padding) without being another piece.
+_TRIM_SECONDS = 0.5
 
 
 class AudioStream:
@@ -103,7 +135,11 @@ class AudioStream:
         self.digest = ""
         self.problem: str | None = None
         self._container = ""
-        self._promised = 0.0
+        self._tick = 0.0  # seconds, unit of the packets' times
+        self._promised = 0.0  # seconds, by the file's header
+        self._stated = 1.0  # bytes of samples by the header, as a multiple of those that are there
+        self._doubts: list[str] = []
+        self._goes_on = False  # another FLAC stream follows
 
     def __iter__(self) -> Iterator[Array]:
         _check_file(self.path)
@@ -127,7 +163,7 @@ class AudioStream:
                 read = True
                 yield item
         except AudioError as error:
-            if read:
+            if read or error.cause == "system":
                 raise
             try:
                 yield from self._sndfile()
@@ -142,6 +178,8 @@ class AudioStream:
         for packet in _packets(self):
             try:
                 frames = packet.decode()
+            except MemoryError:
+                raise
             except av.FFmpegError:
                 bad += 1
                 continue
@@ -164,10 +202,22 @@ class AudioStream:
         if mixer is None:
             raise AudioError(self.path, self.problem or "no audio samples")
         yield from self._mono(mixer.finish(), mixer.rate)
-        if self._promised - self.seconds > _MISSING_SECONDS:
-            self._note(f"only {self.seconds:.1f} s of {self._promised:.1f} s are there")
+        self._compare(self.seconds)
         if bad:
             self._note(f"{bad} of {bad + good} packets could not be decoded")
+        if self.peak > _LOUDEST and not self.codec.startswith(_FLOAT_CODECS):
+            self._note(f"decodes to {self.peak:.0f} times full scale")
+
+    def _compare(self, heard: float) -> None:
+        """Note what the header promised and what else is doubtful once all has been read."""
+        promised = max(self._promised, heard * self._stated)
+        if promised - heard > _MISSING_SECONDS:
+            self._note(f"only {heard:.1f} s of {promised:.1f} s are there")
+        excess = heard - self._promised if self._promised else 0.0
+        if _MISSING_SECONDS < excess < math.inf and self._container not in _COUNTED_LATER:
+            self._note(f"{heard:.1f} s are there, its header says {self._promised:.1f} s")
+        for doubt in self._doubts:
+            self._note(doubt)
 
     def _mono(self, blocks: Iterator[Array], rate: int) -> Iterator[tuple[Array, int]]:
         for block in blocks:
@@ -198,9 +248,11 @@ class AudioStream:
                     yield from self._mono(iter([np.ascontiguousarray(block.T)]), file.samplerate)
         except soundfile.SoundFileError as error:
             raise AudioError(self.path, str(error)) from None
+        except OSError as error:
+            raise _failed(self.path, error) from None
         # FFmpeg saw no packets here, so the identity is that of the file's bytes.
         self.problem = None
-        with open(self.path, "rb") as content:
+        with _open(self.path) as content:
             self.digest = hashlib.file_digest(content, "sha256").hexdigest()[:32]
 
     def _check(self, rate: int, channels: int) -> None:
@@ -302,62 +354,216 @@ def _peak(block: Array) -> float:
 
 def _check_file(path: str) -> None:
     try:
-        size = os.stat(path).st_size
+        status = os.stat(path)
     except OSError as error:
-        raise AudioError(path, (error.strerror or str(error)).lower()) from None
-    if os.path.isdir(path):
+        raise _failed(path, error) from None
+    if stat.S_ISDIR(status.st_mode):
         raise AudioError(path, "a folder, not an audio file")
-    if size == 0:
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError(path, "not a regular file")
+    if status.st_size == 0:
         raise AudioError(path, "empty file (0 bytes)")
 
 
-def _packets(stream: AudioStream) -> Iterator[Any]:
-    """Demultiplex a file's best audio stream; fills ``digest``, ``codec`` and ``problem``."""
+def _open(path: str) -> Source:
+    try:
+        return Source(path)
+    except OSError as error:
+        raise _failed(path, error) from None
+
+
+def _failed(path: str, error: OSError) -> AudioError:
+    """Return the error for a file that the system does not let us read."""
+    return AudioError(path, (error.strerror or str(error)).lower(), cause="system")
+
+
+class _Identity:
+    """A hash over what decodes to the audio of a file: configurations and packets."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256(_IDENTITY.encode())
+        self._zeros = 0
+        self.add = self._hash.update
+
+    def begin(self, codec: str, rate: int, channels: int, config: bytes) -> None:
+        """Enter a stream's configuration."""
+        self._zeros = 0
+        self._hash.update(f" {codec} {rate} {channels} {len(config)} ".encode() + config)
+
+    def add_padded(self, packet: Any) -> bool:
+        """Enter a packet of a stream that may end in zeros; return False if it is nothing else.
+
+        A parser leaves zeros behind the last frame in its packet.
+        """
+        data = memoryview(packet)
+        if data[-1] and not self._zeros:
+            self.add(data)
+            return True
+        filled = bytes(data).rstrip(b"\0")
+        if filled:
+            self.add(bytes(self._zeros) + filled)
+            self._zeros = 0
+        self._zeros += len(data) - len(filled)
+        return bool(filled)
+
+    def trim(self, samples: int) -> None:
+        """Enter how much the file lets a decoder throw away."""
+        self._hash.update(f" trim {samples} ".encode())
+
+    def hexdigest(self) -> str:
+        """Return the first 32 hex digits."""
+        return self._hash.hexdigest()[:32]
+
+
+def open_media(source: Any, **options: Any) -> Any:
+    """Open a file with FFmpeg, as one of the formats that are read here and without leaving it.
+
+    Parameters
+    ----------
+    source : str or binary file
+        An address such as ``"file:/music/a.flac"``, or what is open already.
+    **options
+        Of :func:`av.open`.
+
+    Returns
+    -------
+    av.container.InputContainer
+        Bytes of its metadata that are not UTF-8 are lone surrogates (``surrogateescape``).
+
+    Raises
+    ------
+    av.FFmpegError
+        It is none of these formats, or damaged.
+    """
     import av
 
-    path = os.path.abspath(stream.path)
-    try:
-        path.encode("utf-8")
-        source: Any = f"file:{path}"
-    except UnicodeEncodeError:  # a name that is not valid UTF-8: FFmpeg reads through Python
-        source = open(path, "rb")  # noqa: SIM115 - closed below, with the container
     # Tags that are not UTF-8 must not keep the audio from being read; PyAV 19 bears them unasked.
     old = int(av.__version__.split(".")[0]) < 19
-    lenient: dict[str, Any] = {"metadata_errors": "replace"} if old else {}
+    lenient: dict[str, Any] = {"metadata_errors": "surrogateescape"} if old else {}
+    return av.open(source, options=_OPTIONS, **lenient, **options)
+
+
+def _packets(stream: AudioStream) -> Iterator[Any]:
+    """Demultiplex a file's best audio stream; fills all that is told without decoding."""
+    identity = _Identity()
+    with _open(stream.path) as source:
+        try:
+            yield from _links(stream, source, identity)
+        except OSError as error:
+            raise _failed(stream.path, source.error or error) from None
+    stream.digest = identity.hexdigest()
+
+
+def _links(stream: AudioStream, source: Source, identity: _Identity) -> Iterator[Any]:
+    """Demultiplex the streams of a file that follow each other, nearly always one."""
+    begin, end = source.begin, source.end
+    starts = find_links(source)
+    for i, start in enumerate(starts):
+        last = i + 1 == len(starts)
+        source.begin, source.end = begin + start, end if last else begin + starts[i + 1]
+        try:
+            yield from _demux(stream, source, identity, last=last)
+        except AudioError as error:
+            if not start:
+                raise
+            stream._note(f"a part of the file is {error.reason}")
+        if stream._goes_on:
+            starts.append(start + next_flac(source))
+
+
+def _demux(
+    stream: AudioStream, source: Source, identity: _Identity, *, last: bool
+) -> Iterator[Any]:
+    """Demultiplex one link of a file, or all of it where it has no links."""
+    import av
+
+    samples = find_samples(source)
+    if samples and samples.there > samples.stated:
+        source.replace(samples.field, samples.right)
+    if samples and source.at(0, 4) == b".snd":  # FFmpeg reads all that follows
+        source.end = source.begin + samples.stop
+    source.seek(0)
     try:
-        container = av.open(source, options=_OPTIONS, **lenient)
+        container = open_media(source, buffer_size=_READ)
+    except MemoryError:
+        raise
     except (av.FFmpegError, OSError) as error:
-        if not isinstance(source, str):
-            source.close()
+        if source.error:
+            raise source.error from None
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise AudioError(stream.path, f"not readable as audio ({reason})") from None
-    with container, closing(source) if not isinstance(source, str) else container:
+    with container:
         if not container.streams.audio:
             raise AudioError(stream.path, "no audio stream in the file")
         audio = container.streams.best("audio")
         if audio is None or audio.codec_context is None:
             raise AudioError(stream.path, "no decoder for its audio stream")
-        audio.codec_context.thread_count = 1
-        stream.codec = audio.codec_context.name
-        rate, channels = audio.codec_context.sample_rate, audio.codec_context.channels
-        identity = hashlib.sha256(f"{_IDENTITY} {stream.codec} {rate} {channels} ".encode())
+        context: Any = audio.codec_context
+        context.thread_count = 1
+        name, form = context.codec.canonical_name, container.format.name
+        stream.codec, stream._container = stream.codec or context.name, form
+        config = configuration(name, context.extradata or b"", wave_format(source, form))
+        identity.begin(name, context.sample_rate, context.channels, config)
+        stream._tick = float(audio.time_base)
+        # A FLAC stream ends with its last sample: only reading it tells where that is.
+        total = (audio.duration or 0) if form == "flac" else 0
+        stream._goes_on = False
+        padded = not source.delimited and form != "ogg"
+        first = latest = None
+        gap = False
         demuxer = container.demux(audio)
         while True:
             try:
                 packet = next(demuxer, None)
-            except av.FFmpegError as error:
-                stream._note(f"reading stopped ({(error.strerror or str(error)).lower()})")
+            except MemoryError:
+                raise
+            except (av.FFmpegError, OSError) as error:
+                if source.error is None:
+                    stream._note(f"reading stopped ({(error.strerror or str(error)).lower()})")
                 break
             if packet is None:
                 break
             if packet.size:
-                identity.update(packet)
+                if total and (packet.pts or 0) + (packet.duration or 0) >= total:
+                    content = bytes(packet)
+                    if FLAC in content:
+                        final = av.Packet(content[: content.index(FLAC)])
+                        final.stream, final.time_base = audio, packet.time_base
+                        identity.add(final)
+                        yield final
+                        stream._goes_on = True
+                        break
+                if not padded:
+                    identity.add(packet)
+                elif not identity.add_padded(packet):
+                    gap = True
+                    continue
+                elif gap:
+                    stream._note("zeros where audio should be")
+                latest = packet
+                first = first or packet
             yield packet
-        stream.digest = identity.hexdigest()[:32]
-        stream._container = container.format.name
-        stream._promised = promised_seconds(stream.path, stream._container, audio)
-        if ends_early(stream.path, stream._container):
-            stream._note("the end of the file is missing")
+        if source.error:
+            raise source.error
+        trimmed = _trimmed(first) + (_trimmed(latest) if latest is not first else 0)
+        if trimmed > _TRIM_SECONDS * context.sample_rate:
+            identity.trim(trimmed)
+        stream._promised += promised_seconds(source, container, audio)
+        if samples and samples.stated and samples.there:
+            stream._stated = max(1.0, samples.stated / samples.there)
+            if samples.there > samples.stated:
+                stream._doubts.append("the file holds more audio than its header says")
+        if contradicts_itself(source, form):
+            stream._doubts.append("its header contradicts itself")
+        if latest and ends_early(source, form, bytes(latest), last=last):
+            stream._doubts.append("the end of the file is missing")
+
+
+def _trimmed(packet: Any) -> int:
+    """Return how many samples of a packet and of what follows the file lets a decoder skip."""
+    if packet is None or not packet.has_sidedata("skip_samples"):
+        return 0
+    return sum(struct.unpack("<II", bytes(packet.get_sidedata("skip_samples"))[:8]))
 
 
 def identify(path: str | os.PathLike[str]) -> str:
@@ -373,7 +579,31 @@ def identify(path: str | os.PathLike[str]) -> str:
     Returns
     -------
     str
-        First 32 hex digits of SHA-256 over the codec's name, rate, channels and packets.
+        First 32 hex digits of SHA-256 over the codec's name, rate, channels, configuration and
+        packets.
+
+    Raises
+    ------
+    AudioError
+        The file cannot be opened as audio by FFmpeg.
+    """
+    return identify_file(path)[0]
+
+
+def identify_file(path: str | os.PathLike[str]) -> tuple[str, str | None]:
+    """Identity of a file's audio, and what can be told of its damage without decoding it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    digest : str
+        See :func:`identify`.
+    problem : str or None
+        What is missing, by the file's own headers.
 
     Raises
     ------
@@ -382,9 +612,11 @@ def identify(path: str | os.PathLike[str]) -> str:
     """
     stream = AudioStream(path, sr=None)
     _check_file(stream.path)
-    for _ in _packets(stream):
-        pass
-    return stream.digest
+    seconds = 0.0
+    for packet in _packets(stream):
+        seconds += (packet.duration or 0) * stream._tick
+    stream._compare(seconds or math.inf)
+    return stream.digest, stream.problem
 
 
 def load(path: str | os.PathLike[str], *, sr: int | None = None) -> tuple[Array, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from musicu.decode import LARGEST, MOST_CHANNELS
 from musicu.errors import AudioError, ModelError
 from musicu.mel import MelStream, Windower, compress
 from musicu.model import Model, find_model
+from musicu.runtime import open_session
 
 __all__ = ["SILENCE", "Embedder", "Encoder", "Network"]
 
@@ -21,6 +23,8 @@ Array = NDArray[np.float32]
 SILENCE = 1e-5
 # Windows a call: enough to amortize the call, few enough to stay in cache.
 _BATCH = 8
+# Two unit vectors nearer than this are one: single precision leaves a tenth of it.
+_CONSTANT = 1e-5
 
 
 class Network:
@@ -47,23 +51,11 @@ class Network:
     """
 
     def __init__(self, model: Model) -> None:
-        # Half the start-up time of a process that embeds; one that only searches goes without.
-        import onnxruntime
-
         self.model = model
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(model.weights), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's errors have no common root
-            first = str(error).splitlines()[0]
-            raise ModelError(
-                f"{model.weights}: not an ONNX model that runs here ({first})"
-            ) from None
+            self._session = open_session(model.graph())
+        except ModelError as error:
+            raise ModelError(f"{model.weights}: {error}") from None
         self.inputs = {i.name: i.shape for i in self._session.get_inputs()}
         self.outputs = [o.name for o in self._session.get_outputs()]
         self.input = model.input or next(iter(self.inputs))
@@ -79,7 +71,7 @@ class Network:
         return results
 
     def run_noise(self, outputs: Sequence[str]) -> list[Array]:
-        """Run on two windows of noise.
+        """Run on two windows of noise: bright and dull.
 
         Raises
         ------
@@ -88,6 +80,7 @@ class Network:
         """
         fe = self.model.front_end
         noise = np.random.default_rng(0).random((2, fe.window, fe.n_mels), dtype=np.float32)
+        noise[1, :, fe.n_mels // 2 :] *= 0.01
         try:
             return self.run(compress(noise, fe), outputs)
         except Exception as error:  # ONNX Runtime's errors have no common root
@@ -104,6 +97,11 @@ class Encoder:
     ----------
     model : Model
         Which one.
+
+    Raises
+    ------
+    ModelError
+        It does not run here, or gives no vectors (see :meth:`check`).
 
     Examples
     --------
@@ -122,6 +120,7 @@ class Encoder:
                 f"{model.weights}: has inputs {', '.join(network.inputs)} and outputs "
                 f"{', '.join(network.outputs)}, not {network.input!r} and {self._output!r}"
             )
+        self.check()
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike[str] | None = None) -> Encoder:
@@ -158,6 +157,8 @@ class Encoder:
         ------
         AudioError
             The signal is empty, silent, or not made of numbers.
+        ModelError
+            The model gives no vector for it.
         """
         return self._embedder(y, sr).track()
 
@@ -172,19 +173,17 @@ class Encoder:
         Returns
         -------
         vectors : np.ndarray [shape=(n, dim), float32]
-            Unit vectors.
+            Unit vectors; a window of which the network says nothing but zeros stays zero.
         times : np.ndarray [shape=(n,), float64]
             Start of each window (s).
 
         Raises
         ------
-        AudioError
+        AudioError, ModelError
             As for :meth:`embed`.
         """
         embedder = self._embedder(y, sr)
-        vectors = embedder.windows
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / np.maximum(norms, 1e-12), np.array(embedder.times)
+        return _units(embedder.windows), np.array(embedder.times)
 
     def _embedder(self, y: Array, sr: int) -> Embedder:
         y = np.atleast_2d(y)
@@ -205,23 +204,42 @@ class Encoder:
         return embedder
 
     def run(self, windows: Array) -> Array:
-        """Run the network on compressed windows [n, window, n_mels]; return [n, dim] as is."""
-        return self._network.run(windows, [self._output])[0]
-
-    def check(self) -> None:
-        """Prove that the network takes the front end's windows and returns finite [n, dim].
+        """Run the network on compressed windows [n, window, n_mels]; return [n, dim] as is.
 
         Raises
         ------
         ModelError
-            It does not.
+            What comes is no finite [n, dim].
+        """
+        (result,) = self._network.run(windows, [self._output])
+        self._check_result(result, len(windows))
+        return result
+
+    def check(self) -> None:
+        """Prove that the network takes the front end's windows, and tells them apart.
+
+        Raises
+        ------
+        ModelError
+            It does not run on them, returns no finite [n, dim], zeros, or the same whatever it
+            hears.
         """
         (result,) = self._network.run_noise([self._output])
-        if result.shape != (2, self.dim) or not np.isfinite(result).all():
+        self._check_result(result, 2)
+        vectors = _units(result)
+        if not vectors.any(axis=1).all():
+            raise ModelError(f"{self.model.weights}: returns zeros: that is no vector")
+        if np.linalg.norm(vectors[0] - vectors[1]) < _CONSTANT:
+            raise ModelError(f"{self.model.weights}: returns the same vector whatever it hears")
+
+    def _check_result(self, result: Array, n: int) -> None:
+        if result.shape != (n, self.dim):
             raise ModelError(
-                f"{self.model.weights}: returns {list(result.shape)} for 2 windows, "
-                f"not finite [2, {self.dim}]"
+                f"{self.model.weights}: returns {list(result.shape)} for {n} windows, "
+                f"not finite [{n}, {self.dim}]"
             )
+        if not np.isfinite(result).all():
+            raise ModelError(f"{self.model.weights}: returns numbers that are not finite")
 
 
 class Embedder:
@@ -267,6 +285,11 @@ class Embedder:
 
         A window far below the loudest one (``gate_db``: a fade, a pause, a noisy lead-in) says
         little about the music and is left out. The gate is relative, so a gain changes nothing.
+
+        Raises
+        ------
+        ModelError
+            The windows' mean is zero: no direction, and no fault of the track's.
         """
         vectors = self.windows
         if self._encoder.model.gate_db is not None:
@@ -274,8 +297,9 @@ class Embedder:
             power = self._encoder.model.front_end.power
             gate = levels.max() * 10 ** (-self._encoder.model.gate_db / (20 / power))
             vectors = vectors[levels >= gate]
-        mean = vectors.mean(axis=0, dtype=np.float64)
-        unit: Array = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+        unit: Array = _units(vectors.mean(axis=0, dtype=np.float64, keepdims=True))[0]
+        if not unit.any():
+            raise ModelError(f"{self._encoder.model.weights}: returns zeros: that is no vector")
         return unit
 
     def _take(self, windows: Iterable[tuple[float, Array]]) -> None:
@@ -293,3 +317,12 @@ class Embedder:
                 self._encoder.run(compress(windows, self._encoder.model.front_end))
             )
             self._waiting.clear()
+
+
+def _units(vectors: NDArray[np.floating[Any]]) -> Array:
+    """Scale rows [n, dim] to length 1; rows of zeros stay."""
+    # In double precision no square of a number of single precision is lost, nor too large.
+    exact = vectors.astype(np.float64)
+    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
+    units: Array = (exact / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
+    return units

@@ -79,6 +79,8 @@ class MissingExtraError(MusicuError):
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"`{package}` is required here: pip install 'musicu[{extra}]'")
+        super().__init__(
+            f"`{package}` is required here: pip install '.[{extra}]' in musicu's checkout"
+        )
         self.package = package
         self.extra = extra

@@ -12,9 +12,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.condition import library_columns
 from musicu.errors import CatalogError, MissingExtraError
+from musicu.files import written_file
 from musicu.index import Index
-from musicu.recommend import library_columns
 from musicu.store import LIST_COLUMNS, Store, StoredModel
 
 __all__ = ["export"]
@@ -28,7 +29,7 @@ def export(store: Store, model: StoredModel, target: str | os.PathLike[str]) -> 
     - ``.csv``: as parquet, the vector as a JSON list.
 
     In each, every row names the model's id, version and the SHA-256 of its weights. The file is
-    written under another name and moved into place when it is whole.
+    written whole or not at all.
 
     Parameters
     ----------
@@ -66,15 +67,11 @@ def export(store: Store, model: StoredModel, target: str | os.PathLike[str]) -> 
     table["model_id"] = [model.id] * len(kept)
     table["model_version"] = [model.version] * len(kept)
     table["model_sha256"] = [model.sha256] * len(kept)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with written_file(target) as file:
             write(file, table, np.asarray(index.matrix[kept]))
-        os.replace(temporary, target)
     except OSError as error:
         raise CatalogError(f"{target}: cannot be written ({error.strerror or error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return len(kept)
 
 
@@ -110,16 +107,23 @@ def _parquet(file: IO[bytes], table: dict[str, list[Any]], vectors: NDArray[np.f
         import pyarrow.parquet
     except ImportError:
         raise MissingExtraError("pyarrow", "parquet") from None
+    # Parquet's texts are UTF-8: a name that is not keeps its bytes as \xNN.
+    table = {name: [_escaped(value) for value in values] for name, values in table.items()}
     columns = {
         name: [json.loads(v) if v else [] for v in values] if name in LIST_COLUMNS else values
         for name, values in table.items()
     }
-    # Parquet's texts are UTF-8: a name that is not keeps its bytes as \xNN.
-    columns["path"] = [os.fsencode(p).decode("utf-8", "backslashreplace") for p in columns["path"]]
     arrays = {name: pyarrow.array(values) for name, values in columns.items()}
     flat = pyarrow.array(vectors.reshape(-1))
     arrays["vector"] = pyarrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     pyarrow.parquet.write_table(pyarrow.table(arrays), file)
+
+
+def _escaped(value: Any) -> Any:
+    """Write bytes that are not UTF-8 as their numbers."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 _WRITERS: dict[str, Callable[[IO[bytes], dict[str, list[Any]], NDArray[np.float32]], None]] = {

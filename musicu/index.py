@@ -13,19 +13,20 @@ from __future__ import annotations
 
 import glob
 import io
-import os
 from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from musicu.checksums import is_sound
+from musicu.errors import MusicuError
+from musicu.files import written_file
 from musicu.store import Store, StoredModel
 
-__all__ = ["Index", "matrix_is_sound", "sound_copies"]
+__all__ = ["FLOAT32_MAX", "Index", "matrix_is_sound", "sound_copies", "unit_vector"]
 
 # The end of a matrix file: how many rows, and the sum of all numbers.
 _END = np.dtype([("count", "<u8"), ("sum", "<u8")])
@@ -34,6 +35,34 @@ Rows = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 # Vectors read from SQLite at a time while building: 16,384 of 256 floats are 16 MB.
 _CHUNK = 16384
+FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+
+
+def unit_vector(values: ArrayLike) -> NDArray[np.float32]:
+    """Return a vector at unit length.
+
+    Parameters
+    ----------
+    values : array-like [shape=(dim,)]
+        Finite numbers that float32 can hold, not all 0.
+
+    Raises
+    ------
+    MusicuError
+        They are something else.
+    """
+    try:
+        vector = np.asarray(values, dtype=np.float64)
+        good = vector.ndim == 1 and bool((np.abs(vector) <= FLOAT32_MAX).all())
+        length = float(np.linalg.norm(vector)) if good else 0.0
+    except (TypeError, ValueError, OverflowError):
+        length = 0.0
+    if not length > 0:
+        raise MusicuError(
+            f"a vector is a list of numbers from {-FLOAT32_MAX:.4g} to {FLOAT32_MAX:.4g} that are "
+            "not all 0"
+        )
+    return (vector / length).astype(np.float32)
 
 
 class Index(Mapping[int, NDArray[np.float32]]):
@@ -241,11 +270,10 @@ def _build(store: Store, model: StoredModel, file: Path) -> Rows:
         dtype=np.int64,
     ).reshape(-1)
     tracks = tracks[~np.isin(tracks, list(lost))]
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     found = None
     try:
         # Written, not mapped: a full disk is then an error, where a mapped page would be a crash.
-        with open(temporary, "wb") as out:
+        with written_file(file) as out:
             out.write(_header((len(tracks), model.dim)))
             total = _sum(tracks)
             for chunk in _chunks(store, model, copies, lost):
@@ -253,13 +281,9 @@ def _build(store: Store, model: StoredModel, file: Path) -> Rows:
                 out.write(chunk)
             out.write(tracks.astype("<i8").tobytes())
             out.write(np.array((len(tracks), total % 2**64), _END).tobytes())
-        os.replace(temporary, file)
         found = _map(file, model.dim)
     except OSError:
         pass
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     if found is None:
         flat = np.frombuffer(b"".join(_chunks(store, model, copies, lost)), dtype="<f4")
         found = tracks, flat.reshape(-1, model.dim)

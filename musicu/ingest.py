@@ -103,13 +103,15 @@ def ingest(
             store.db.execute(
                 "INSERT OR IGNORE INTO roots (path) VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
             )
-        follow_moves(store, run.fresh, roots, plan.renamed)
+        in_sight = [root for root in roots if root not in plan.away]
+        follow_moves(store, run.fresh, in_sight, plan.renamed)
         # A copy less; but what a sheet said of it is kept for when it comes back.
         store.db.execute(
             "DELETE FROM files WHERE missing AND sheet = '{}' AND track IN"
             " (SELECT track FROM files WHERE NOT missing)"
         )
         store.prune()
+        store.clear_problems()
     if model.tags:
         store_tags(store, current, TagHead.load(model))
     if sheet is not None:

@@ -105,7 +105,9 @@ def list_problems(store: Store, kinds: tuple[str, ...]) -> list[Problem]:
     """List files that could not be used, or only in part, or were passed over, with reasons."""
     rows = store.db.execute(
         "SELECT path, CASE WHEN kind != 'audio' THEN kind WHEN cause IS NOT NULL THEN 'error'"
-        " ELSE 'partial' END AS what, coalesce(reason, problem) FROM files"
-        " WHERE kind != 'audio' OR cause IS NOT NULL OR problem IS NOT NULL ORDER BY what, path"
+        # A reason without a cause is that of tags that could not be read.
+        " ELSE 'partial' END AS what, CASE WHEN cause IS NULL THEN coalesce(problem, reason)"
+        " ELSE reason END FROM files"
+        " WHERE kind != 'audio' OR reason IS NOT NULL OR problem IS NOT NULL ORDER BY what, path"
     )
     return [Problem(*row) for row in rows if row[1] in kinds]

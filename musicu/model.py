@@ -8,25 +8,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import ModelError
+from musicu.files import open_file
 from musicu.folders import written_whole
 from musicu.mel import FrontEnd
 
 __all__ = [
     "DEFAULT_MODEL",
     "TAG_KINDS",
+    "BrokenModel",
     "Model",
     "Tag",
+    "broken_models",
+    "check_name",
     "find_model",
     "install_model",
     "list_models",
@@ -39,7 +46,17 @@ DEFAULT_MODEL = "musicu-2"
 # Beside the package in a wheel, beside its folder in a checkout.
 _HERE = Path(__file__).resolve().parent
 _BUILT_IN = _HERE / "models" if (_HERE / "models").is_dir() else _HERE.parent / "models"
-_FILES = ("config.json", "encoder.onnx", "README.md")
+# Bytes that a model's files may have: far above any that is known; protobuf ends at 2 GiB anyway.
+_LARGEST = {
+    "config.json": 16 << 20,
+    "encoder.onnx": 2 << 30,
+    "README.md": 16 << 20,
+    "tags.npz": 256 << 20,
+}
+_MOST_NUMBERS = 1 << 26  # in a window, a filter bank or a vector
+_LONGEST_ID = 100  # as it becomes a folder's name
+# How protobuf writes the key under which a tensor says in which other file its numbers are.
+_ELSEWHERE = b"\x0a\x08location"
 TAG_KINDS = ("genre", "mood", "instrument", "voice", "era")
 
 
@@ -158,7 +175,23 @@ class Model:
     def card(self) -> str:
         """Text of ``README.md``; empty if it is not there."""
         file = self.folder / "README.md"
-        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+        return _read(file).decode("utf-8", "replace") if file.exists() else ""
+
+    def graph(self) -> bytes:
+        """Read the network: the content of ``encoder.onnx``.
+
+        Raises
+        ------
+        ModelError
+            It cannot be read, or has numbers in other files, of which the hash says nothing.
+        """
+        graph = _read(self.weights)
+        if _ELSEWHERE in graph:
+            raise ModelError(
+                f"{self.weights}: has numbers in other files: save it as one file, "
+                "without external data"
+            )
+        return graph
 
     def tag_head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Read the tag head.
@@ -175,10 +208,14 @@ class Model:
         """
         file = self.folder / "tags.npz"
         try:
-            with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                weights, bias = (
-                    np.asarray(arrays[name], dtype=np.float32) for name in ("weights", "bias")
-                )
+            with open_file(file) as stream:
+                with zipfile.ZipFile(stream) as packed:
+                    if sum(entry.file_size for entry in packed.infolist()) > _LARGEST[file.name]:
+                        raise ValueError("larger when unpacked")
+                with np.load(stream, allow_pickle=False) as arrays:
+                    weights, bias = (
+                        np.asarray(arrays[name], dtype=np.float32) for name in ("weights", "bias")
+                    )
         except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
             raise ModelError(f"{file}: does not hold the arrays weights and bias") from None
         n = len(self.tags)
@@ -205,8 +242,8 @@ class Model:
         digest = _checked(folder / "encoder.onnx", config, "sha256")
         try:
             model = cls(
-                id=_text(config, "id"),
-                version=str(config.get("version", "1")),
+                id=_printable("id", _text(config, "id")),
+                version=_printable("version", str(config.get("version", "1"))),
                 sha256=digest,
                 dim=int(config["dim"]),
                 front_end=FrontEnd.from_dict(config["front_end"]),
@@ -228,13 +265,18 @@ class Model:
             )
         except KeyError as error:
             raise ModelError(f"{folder}/config.json: the entry {error} is missing") from None
-        except (TypeError, ValueError) as error:
+        except (AttributeError, ArithmeticError, TypeError, ValueError) as error:
             raise ModelError(f"{folder}/config.json: {error}") from None
         if model.tags:
             model.tag_head()
         return model
 
     def __post_init__(self) -> None:
+        fe = self.front_end
+        if max(self.dim, max(fe.window, fe.n_fft) * fe.n_mels) > _MOST_NUMBERS:
+            raise ModelError(f"{self.folder}/config.json: windows or vectors beyond any memory")
+        if self.gate_db is not None and not math.isfinite(self.gate_db):
+            raise ModelError(f"{self.folder}/config.json: gate_db must be a finite number")
         if self.dim < 1 or self.layout not in ("time-mel", "mel-time"):
             raise ModelError(
                 f"{self.folder}/config.json: dim must be >= 1 and layout 'time-mel' or 'mel-time'"
@@ -271,19 +313,104 @@ def user_models() -> Path:
     return user_data_path("musicu") / "models"
 
 
+@dataclass(frozen=True, kw_only=True)
+class BrokenModel:
+    """A folder among the models that cannot be used.
+
+    Attributes
+    ----------
+    folder : Path
+    fault : ModelError
+        What is wrong with it.
+    """
+
+    folder: Path
+    fault: ModelError
+
+
+class _Named(Protocol):
+    """A model, or what a catalog remembers of one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+
+
 def list_models() -> list[Model]:
     """All models that can be used by name: the default, others shipped, then the user's."""
-    folders = [
+    return [model for model in _look_through() if isinstance(model, Model)]
+
+
+def broken_models() -> list[BrokenModel]:
+    """Return the folders among the models that cannot be used, each with its fault."""
+    return [model for model in _look_through() if isinstance(model, BrokenModel)]
+
+
+def model_with(sha256: str) -> Model | None:
+    """Return the model at hand whose weights have this hash, if there is one.
+
+    Only folders that may be it are read whole: an installed model's config names its hash.
+
+    Raises
+    ------
+    ModelError
+        A config names this hash, but the model is broken, and no other folder has it.
+    """
+    fault = None
+    for folder in _folders():
+        named = None
+        try:
+            named = _read_config(folder).get("sha256")
+            if named in (None, sha256) and (model := Model.load(folder)).sha256 == sha256:
+                return model
+        except ModelError as error:
+            fault = error if named == sha256 else fault
+    if fault is not None:
+        raise fault
+    return None
+
+
+def check_name(model: _Named, others: Iterable[_Named]) -> None:
+    """Make sure that no other weights go by a model's id and version.
+
+    Raises
+    ------
+    ModelError
+        Those of one of the others do.
+    """
+    for other in others:
+        if (other.id, other.version) == (model.id, model.version) and other.sha256 != model.sha256:
+            where = f" ({other.folder})" if isinstance(other, Model) else ""
+            raise ModelError(
+                f"{model.id}@{model.version}: other weights go by this id and version{where}: "
+                "give these another version in config.json, or use another model"
+            )
+
+
+def _folders() -> list[Path]:
+    found = [
         config.parent
         for root in (_BUILT_IN, user_models())
         for config in sorted(root.glob("*/config.json"))
     ]
-    return [Model.load(folder) for folder in sorted(folders, key=lambda f: f.name != DEFAULT_MODEL)]
+    return sorted(found, key=lambda folder: folder.name != DEFAULT_MODEL)
 
 
-def model_with(sha256: str) -> Model | None:
-    """Return the model at hand whose weights have this hash, if there is one."""
-    return next((model for model in list_models() if model.sha256 == sha256), None)
+def _look_through() -> Iterator[Model | BrokenModel]:
+    """Load every model; what is wrong with one is no other's fault."""
+    sound: list[Model] = []
+    for folder in _folders():
+        try:
+            model = Model.load(folder)
+            check_name(model, sound)
+        except ModelError as error:
+            yield BrokenModel(folder=folder, fault=error)
+        else:
+            sound.append(model)
+            yield model
 
 
 def find_model(name: str | os.PathLike[str] | None = None) -> Model:
@@ -317,6 +444,7 @@ def install_model(folder: str | os.PathLike[str]) -> Model:
     folder : str or path-like
         ``config.json`` (entries ``id``, ``dim``, ``front_end`` and those of :class:`Model`),
         ``encoder.onnx`` and ``README.md``, the card; ``tags.npz`` if the config has ``tags``.
+        All of them files, none a link: whoever made the folder must not choose what is copied.
 
     Returns
     -------
@@ -326,20 +454,27 @@ def install_model(folder: str | os.PathLike[str]) -> Model:
     Raises
     ------
     ModelError
-        Something is missing, the graph does not take the front end's windows or does not return
-        [batch, dim] finite numbers, or another model has this id.
+        Something is missing, too large, or a link; the graph does not give vectors of the front
+        end's windows (see :meth:`Encoder.check`); another model has this id; or the model cannot
+        be written.
     """
     from musicu.encoder import Encoder
 
+    for name in _LARGEST:
+        if (file := Path(folder) / name).is_symlink():
+            raise ModelError(f"{file}: a link: put the file itself there (cp -L copies it)")
     model = Model.load(folder)
     if not (model.folder / "README.md").exists():
         raise ModelError(f"{model.folder}: README.md, the model's card, is missing")
-    if Path(model.id).name != model.id or model.id.startswith("."):
+    if Path(model.id).name != model.id or model.id.startswith(".") or len(model.id) > _LONGEST_ID:
         raise ModelError(f"{model.folder}/config.json: {model.id!r} cannot be a model's id")
-    Encoder(model).check()
+    Encoder(model)
     for other in list_models():
         if other.id == model.id and other.sha256 != model.sha256:
-            raise ModelError(f"another model is called {model.id!r} ({other.folder})")
+            raise ModelError(
+                f"another model is called {model.id!r} ({other.folder}): "
+                "give the new one another id in config.json"
+            )
     target = user_models() / model.id
     if target.resolve() == model.folder.resolve():
         return model
@@ -347,24 +482,59 @@ def install_model(folder: str | os.PathLike[str]) -> Model:
     config = {**_read_config(model.folder), "sha256": model.sha256}
     if model.tags:
         config["tags_sha256"] = model.tags_sha256
-    with written_whole(target) as fresh:
-        for file in (*_FILES, *(["tags.npz"] if model.tags else ())):
-            shutil.copyfile(model.folder / file, fresh / file)
-        (fresh / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    try:
+        with written_whole(target) as fresh:
+            for name in ("encoder.onnx", "README.md", *(["tags.npz"] if model.tags else ())):
+                with _opened(model.folder / name, follow=False) as source:
+                    with open(fresh / name, "xb") as copy:
+                        shutil.copyfileobj(source, copy, 1 << 20)
+            (fresh / "config.json").write_text(
+                json.dumps(config, indent=2) + "\n", encoding="utf-8"
+            )
+            Model.load(fresh)  # what was copied is what was looked at
+    except OSError as error:
+        raise ModelError(f"{target}: cannot be written ({error.strerror or error})") from None
     return Model.load(target)
+
+
+def _opened(file: Path, *, follow: bool = True) -> BufferedReader:
+    """Open a model's file, which must be a regular one of bounded size."""
+    try:
+        opened = open_file(file, follow=follow)
+    except OSError as error:
+        raise ModelError(f"{file}: {error.strerror or error}") from None
+    if (size := os.fstat(opened.fileno()).st_size) > _LARGEST[file.name]:
+        opened.close()
+        raise ModelError(f"{file}: {size >> 20:,} MB, too large for a model")
+    return opened
+
+
+def _read(file: Path) -> bytes:
+    with _opened(file) as opened:
+        try:
+            return opened.read()
+        except OSError as error:
+            raise ModelError(f"{file}: {error.strerror or error}") from None
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
+    if not os.path.lexists(file):
+        raise ModelError(f"{folder}: not a model folder, config.json is missing")
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{folder}: not a model folder, config.json is missing") from None
-    except (OSError, ValueError) as error:
+        config = json.loads(_read(file).decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{file}: cannot be read ({error})") from None
     if not isinstance(config, dict):
         raise ModelError(f"{file}: must hold one JSON object")
     return config
+
+
+def _printable(key: str, text: str) -> str:
+    """Refuse a name that cannot be shown, stored or made a folder's."""
+    if not text.isprintable():
+        raise ValueError(f"{key} {text!r} has characters that cannot be printed")
+    return text
 
 
 def _text(config: dict[str, Any], key: str) -> str:
@@ -388,8 +558,8 @@ def _checked(file: Path, config: dict[str, Any], key: str) -> str:
 
 
 def _sha256(file: Path) -> str:
-    try:
-        with open(file, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelError(f"{file}: {error.strerror or error}") from None
+    with _opened(file) as opened:
+        try:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+        except OSError as error:
+            raise ModelError(f"{file}: {error.strerror or error}") from None

@@ -3,11 +3,11 @@
 import math
 import os
 import re
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from musicu.errors import MusicuError
+from musicu.files import open_file, written_file
 
 __all__ = ["PlaylistEntry", "read_m3u8", "render_m3u8", "write_m3u8"]
 
@@ -101,18 +101,11 @@ def write_m3u8(
     name = os.fspath(target)
     folder = os.path.dirname(os.path.abspath(name))
     text, unfit = render_m3u8(entries, folder)
-    # Beside the target, since only within one file system is replacing a single step; not by
-    # tempfile, whose files nobody else may read.
-    draft = os.path.join(folder, f".{uuid.uuid4().hex}.tmp")
     try:
-        with open(draft, "xb") as file:
+        with written_file(name) as file:
             file.write(text)
-        os.replace(draft, name)
     except OSError as error:
         raise MusicuError(f"{name}: {error.strerror or 'cannot be written'}") from error
-    finally:
-        if os.path.lexists(draft):
-            os.unlink(draft)
     return unfit
 
 
@@ -126,7 +119,7 @@ def read_m3u8(path: str | os.PathLike[str]) -> list[str]:
     """
     name = os.fspath(path)
     try:
-        with open(name, "rb") as file:
+        with open_file(name) as file:
             data = file.read().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
         raise MusicuError(f"{name}: {error.strerror or 'cannot be read'}") from error

@@ -24,6 +24,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from musicu.causes import cause_of_words
 from musicu.errors import AudioError, MusicuError
 
 __all__ = ["Pool", "Worker", "WorkerSettings", "analyze_isolated"]
@@ -31,8 +32,14 @@ __all__ = ["Pool", "Worker", "WorkerSettings", "analyze_isolated"]
 T = TypeVar("T")
 R = TypeVar("R")
 
+# Seconds a process may take until it is ready, the first time and when it is tried again: slow
+# disks take long over its libraries, but not twice.
+_STARTS = (30.0, 60.0, 120.0)
 # Seconds between the last byte a process writes and its end.
 _LAST_WORDS = 5.0
+_LAST_BYTES = 1 << 14  # of what it wrote to stderr
+# Signals that a process raises by what it does itself.
+_OWN_SIGNALS = {"SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL"}
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -50,7 +57,7 @@ class WorkerSettings:
         Seconds of audio a file may hold; one that turns out longer while it is decoded is refused,
         whatever its header says. None is no limit.
     timeout : float > 0
-        Seconds a file may take.
+        Seconds a file may take; the start of a worker does not count.
     memory : int
         Bytes of data a worker may hold (where the system can limit it).
     nice : int
@@ -74,6 +81,11 @@ class Worker:
         What it is told.
     command : list of str, optional
         How to start it, for tests.
+
+    Raises
+    ------
+    MusicuError
+        There is no place for what its processes say.
     """
 
     def __init__(self, settings: WorkerSettings, command: list[str] | None = None) -> None:
@@ -81,9 +93,15 @@ class Worker:
         # -P: a file called queue.py where the user happens to be must not become a module.
         self._command = command or [sys.executable, "-P", "-m", "musicu.worker"]
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._over = False
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
+        self._late = False  # the process did not answer in time
+        try:
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
+        except OSError as error:
+            raise MusicuError(f"a worker process cannot start: {error}") from None
 
     @property
     def running(self) -> bool:
@@ -113,7 +131,13 @@ class Worker:
         Returns
         -------
         dict
-            The fields of :class:`musicu.analyze.Analysis`, or ``error``: why not.
+            The fields of :class:`musicu.analyze.Analysis`; or ``error``, why not, and ``cause``,
+            what is at fault (see :class:`musicu.errors.AudioError`).
+
+        Raises
+        ------
+        MusicuError
+            No process can be started, or the worker was closed.
         """
         wanted = self.settings.describe if describe is None else describe
         answer = self._call({"path": path, "identify": False, "describe": wanted})
@@ -122,7 +146,23 @@ class Worker:
         return answer
 
     def identify(self, path: str) -> dict[str, Any]:
-        """Return a file's ``id`` and ``metadata`` without decoding it, or ``error``: why not."""
+        """Tell what can be told of a file without decoding it.
+
+        Parameters
+        ----------
+        path : str
+            The file.
+
+        Returns
+        -------
+        dict
+            ``id``, ``metadata``, ``tags_problem`` and ``problem``; or ``error`` and ``cause``.
+
+        Raises
+        ------
+        MusicuError
+            No process can be started, or the worker was closed.
+        """
         return self._call({"path": path, "identify": True})
 
     def kill(self) -> None:
@@ -139,31 +179,42 @@ class Worker:
         self._stderr.close()
 
     def _call(self, request: dict[str, Any]) -> dict[str, Any]:
+        answer = self._ask(request)
+        # Who ends a process from outside need not have meant this file.
+        if answer.get("cause") == "killed" and not self._over:
+            answer = self._ask(request)
+        return answer
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         process = self._running_process()
-        assert process.stdin and process.stdout
-        late = threading.Event()
-
-        def give_up() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(self.settings.timeout, give_up)
-        timer.start()
-        try:
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        finally:
-            timer.cancel()
+        said = os.fstat(self._stderr.fileno()).st_size
+        line = self._exchange(process, request, self.settings.timeout)
         if line.endswith("\n"):
             answer: dict[str, Any] = json.loads(line)
             return answer
-        cause = self._bury()
-        if late.is_set():
-            return {"error": f"took longer than {self.settings.timeout:g} s", "cause": "time"}
-        return {"error": f"the decoder crashed ({cause})", "cause": "file"}
+        cause, words = self._bury(said)
+        if cause == "time":
+            words = f"took longer than {self.settings.timeout:g} s"
+        elif cause == "file":
+            words = f"the decoder crashed ({words})"
+        elif cause == "killed":
+            words = f"its process was ended from outside ({words})"
+        return {"error": words, "cause": cause}
+
+    def _exchange(
+        self, process: subprocess.Popen[str], request: dict[str, Any], seconds: float
+    ) -> str:
+        """Say a line and return the next one; what is no whole line tells that there is none."""
+        assert process.stdin
+        with suppress(OSError):  # it has ended; the answer that is missing tells
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+        try:
+            return self._lines.get(timeout=seconds)
+        except queue.Empty:
+            self._late = True
+            process.kill()
+            return ""
 
     def _running_process(self) -> subprocess.Popen[str]:
         # One that ended while it had nothing to do is not the next file's fault.
@@ -172,6 +223,21 @@ class Worker:
         return self._process or self._start()
 
     def _start(self) -> subprocess.Popen[str]:
+        """Start a process; a worker that cannot even start must not be blamed on a file."""
+        words = ""
+        for seconds in _STARTS:
+            process = self._spawn()
+            line = self._exchange(process, asdict(self.settings), seconds)
+            if line == "ready\n":
+                return process
+            cause, words = self._bury()
+            if cause == "time":
+                words = f"not ready after {seconds:g} s"
+            elif cause != "killed":
+                break  # its own fault, the next time too
+        raise MusicuError(f"a worker process cannot start: {words}")
+
+    def _spawn(self) -> subprocess.Popen[str]:
         self._stderr.seek(0)
         self._stderr.truncate()
         with self._lock:
@@ -184,34 +250,65 @@ class Worker:
                     stdout=subprocess.PIPE,
                     stderr=self._stderr,
                     encoding="ascii",
+                    errors="replace",
                     env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1")},
                 )
             except OSError as error:
                 raise MusicuError(f"a worker process cannot start: {error}") from None
-        assert process.stdin and process.stdout
-        with suppress(BrokenPipeError):  # it ended at once; the answer that is missing tells
-            process.stdin.write(json.dumps(asdict(self.settings)) + "\n")
-            process.stdin.flush()
-        # A worker that cannot even start is no file's fault, and must not be blamed on one.
-        if process.stdout.readline() != "ready\n":
-            raise MusicuError(f"a worker process cannot start: {self._bury()}")
+        self._late = False
+        # A read of a pipe has no time limit, and a process that waits for a dead drive cannot even
+        # be killed: another thread reads, which can be left to it.
+        self._lines = queue.SimpleQueue()
+        self._reader = threading.Thread(target=_read, args=(process, self._lines), daemon=True)
+        self._reader.start()
         return process
 
-    def _bury(self) -> str:
-        """Take leave of the process; name what ended it: its signal, or the last line it wrote."""
+    def _bury(self, said: int = 0) -> tuple[str, str]:
+        """Take leave of the process; return what is at fault, and its last words.
+
+        Those are its signal, or the last line that it wrote to stderr after the byte `said`.
+        """
         process, self._process = self._process, None
         if process is None:
-            return "it was not running"
+            return "killed", "it was not running"
         with suppress(subprocess.TimeoutExpired):  # its own end says more than a blow of ours
             process.wait(timeout=_LAST_WORDS)
-        process.kill()
-        process.communicate()
-        code = process.returncode
+        if stuck := process.poll() is None:
+            process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_LAST_WORDS)
+        assert process.stdin and self._reader
+        with suppress(OSError):
+            process.stdin.close()
+        self._reader.join(timeout=_LAST_WORDS)
+        if self._late:
+            return "time", ""
+        if stuck:
+            return "file", "it neither answered nor ended"
+        self._stderr.seek(max(said, os.fstat(self._stderr.fileno()).st_size - _LAST_BYTES))
+        words = self._stderr.read().decode(errors="replace").strip()
+        cause, code = cause_of_words(words), process.returncode
+        if cause == "memory":
+            return cause, f"needs more than {self.settings.memory >> 20} MB of memory"
         if code < 0:
-            return signal.Signals(-code).name
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"exit status {code}"
+            name = _name(-code)
+            return "file" if name in _OWN_SIGNALS else "killed", name
+        return cause, words.rpartition("\n")[2] or f"exit status {code}"
+
+
+def _read(process: subprocess.Popen[str], lines: queue.SimpleQueue[str]) -> None:
+    assert process.stdout
+    with process.stdout as answers:
+        for line in answers:
+            lines.put(line)
+    lines.put("")
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def analyze_isolated(path: str, settings: WorkerSettings) -> dict[str, Any]:

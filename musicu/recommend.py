@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.errors import MetadataError
 from musicu.index import Index
 from musicu.metadata import Metadata, stored_metadata
 from musicu.names import normalize_name
@@ -23,8 +20,6 @@ __all__ = [
     "Findings",
     "Match",
     "TaggedMatch",
-    "filter_tracks",
-    "library_columns",
     "rank",
     "rank_by_tags",
 ]
@@ -104,7 +99,7 @@ def rank(
     vector: NDArray[np.float32],
     n: int,
     *,
-    where: str | None = None,
+    among: NDArray[np.int64] | None = None,
     exclude_ids: Collection[str] = (),
     not_artists_of: Metadata | None = None,
     not_album_of: Metadata | None = None,
@@ -121,19 +116,13 @@ def rank(
         Unit vector.
     n : int >= 0
         How many.
-    where : str or None
-        SQL condition on the columns of the catalog's ``library`` view.
+    among : np.ndarray [shape=(m,), int64] or None
+        Row numbers of the tracks that may be found; None for all of them.
     exclude_ids : collection of str
         Identities that are left out: the query itself.
     not_artists_of, not_album_of : Metadata or None
         Leave out tracks that share an artist, or the album, with this one.
-
-    Raises
-    ------
-    MetadataError
-        The condition cannot be understood.
     """
-    among = filter_tracks(store, where) if where is not None else None
     artists = _artists(not_artists_of) if not_artists_of else frozenset()
     album = _album(not_album_of) if not_album_of else None
     ranked = (
@@ -150,7 +139,7 @@ def rank_by_tags(
     terms: Collection[Term],
     n: int,
     *,
-    where: str | None = None,
+    among: NDArray[np.int64] | None = None,
 ) -> list[TaggedMatch]:
     """Return the ``n`` tracks that fit a wish best.
 
@@ -168,13 +157,8 @@ def rank_by_tags(
         What is wanted, and what is not.
     n : int >= 0
         How many.
-    where : str or None
-        SQL condition on the columns of the catalog's ``library`` view.
-
-    Raises
-    ------
-    MetadataError
-        The condition cannot be understood.
+    among : np.ndarray [shape=(m,), int64] or None
+        Row numbers of the tracks that may be found; None for all of them.
     """
     used = head.only({name for term in terms for name in term.tags})
     logits = used.logits(index.matrix).astype(np.float64)
@@ -186,8 +170,8 @@ def rank_by_tags(
         best = z[:, [column[name] for name in term.tags]].max(axis=1)
         scores += -best if term.negated else best
     order = np.lexsort((index.tracks, -scores.round(6)))
-    if where is not None:
-        order = order[np.isin(index.tracks[order], filter_tracks(store, where))]
+    if among is not None:
+        order = order[np.isin(index.tracks[order], among)]
     ranked = ((int(index.tracks[i]), float(scores[i])) for i in order)
     return [
         TaggedMatch(**asdict(match), tags=used.say(index[track]))
@@ -229,48 +213,6 @@ def _matches(
                 row[3],
             ),
         )
-
-
-def filter_tracks(store: Store, where: str) -> NDArray[np.int64]:
-    """Row numbers of the tracks that fulfil a SQL condition on the ``library`` view.
-
-    ``has(genres, 'Jazz')`` tests a list for a value, ``heard(sound_tags, 'piano') > 0.5`` what the
-    catalog's model hears; a tag below 0.05 counts as 0. The condition can read the catalog and
-    nothing else, and change nothing.
-
-    Raises
-    ------
-    MetadataError
-        The condition cannot be understood.
-    """
-    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
-    allowed.add(sqlite3.SQLITE_RECURSIVE)
-
-    def authorize(action: int, *_: Any) -> int:
-        return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
-
-    store.db.set_authorizer(authorize)
-    problem: Exception
-    try:
-        rows = store.db.execute(f"SELECT track FROM library WHERE ({where}\n)").fetchall()
-        return np.array(rows, dtype=np.int64).reshape(-1)
-    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        problem = error
-    finally:
-        store.db.set_authorizer(None)
-    why = " ".join(str(problem).split())
-    if why == "interrupted":  # by who asked, after some time
-        raise MetadataError(f"the filter {where!r} takes too long")
-    raise MetadataError(
-        f"the filter {where!r} cannot be understood ({why}); texts go in single quotes, lists "
-        f"are asked with has(genres, 'Jazz'), columns are {', '.join(library_columns(store))}"
-    )
-
-
-def library_columns(store: Store) -> list[str]:
-    """Columns that a filter may name."""
-    rows = store.db.execute("SELECT name FROM pragma_table_info('library')")
-    return [name for (name,) in rows if name != "track"]
 
 
 def _artists(metadata: Metadata) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from musicu.decode import AUDIO_SUFFIXES
 
@@ -21,6 +21,7 @@ _COMPANIONS = frozenset(
     ".srt .svg .tif .tiff .tmp .toc .torrent .tsv .txt .url .webp .xls .xlsx .xml .xspf .yaml .yml "
     ".zip".split()
 )
+_NO_FILE = "not a regular file"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ def scan(root: str) -> Iterator[Found]:
         Absolute path.
     """
     if not os.path.isdir(root):
-        yield _found(root, os.path.basename(root))
+        found = _found(root, os.path.basename(root))
+        # What was named was meant, a FIFO too.
+        yield replace(found, failed=found.failed or found.skip == _NO_FILE)
         return
     entered: set[tuple[int, int]] = set()
     waiting = [root]
@@ -92,7 +95,7 @@ def _found(path: str, name: str) -> Found:
     suffix = os.path.splitext(name)[1].lower()
     skip = None
     if not stat.S_ISREG(info.st_mode):
-        skip = "not a regular file"
+        skip = _NO_FILE
     elif name.startswith("._"):
         skip = "macOS resource fork, not the song itself"
     elif name.startswith("."):

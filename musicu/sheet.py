@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from musicu.errors import MetadataError
+from musicu.files import open_file
 from musicu.metadata import GATHERED, Metadata, complete_metadata, field_of, parse_field
 
 __all__ = ["Sheet", "load_sheet"]
@@ -218,7 +219,7 @@ def _column_field(title: str) -> str | None:
 
 def _read_text(path: str) -> str:
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             data = file.read().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
         raise MetadataError(f"{path}: {error.strerror or 'cannot be read'}") from error

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from musicu.checksums import add_functions, checksum, seal, sealing
 from musicu.errors import CatalogError, ModelError
 from musicu.locate import absolute, composed, lies_under
-from musicu.model import Model
+from musicu.model import Model, check_name
 from musicu.readonly import is_writable, open_read_only
 
 __all__ = [
@@ -141,6 +141,9 @@ FROM tracks t JOIN files f ON f.file =
 )
 
 _MODEL = "m.model, m.id, m.version, m.sha256, m.dim"
+
+# Problems that are told without decoding.
+_OF_LENGTH = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
 
 # What formats 1 to 3 lacked. A failure's cause is told from the words that were stored.
 _COLUMNS_4 = {
@@ -414,12 +417,7 @@ class Store:
             Vectors of other weights are stored under its id and version.
         """
         with self.change():
-            for other in self.models():
-                if other.name == model.name and other.sha256 != model.sha256:
-                    raise ModelError(
-                        f"{model.folder}: {self.path} holds vectors of other weights that are "
-                        f"called {model.name}, too: give these another version in config.json"
-                    )
+            check_name(model, self.models())
             self.db.execute(
                 "INSERT OR IGNORE INTO models (id, version, sha256, dim) VALUES (?, ?, ?, ?)",
                 (model.id, model.version, model.sha256, model.dim),
@@ -532,11 +530,15 @@ class Store:
         )
 
     def put_identity(self, path: str, track: int, problem: str | None) -> None:
-        """Note that a file was identified anew, of which track it is, and what is wrong with it."""
+        """Note that a file was identified anew, of which track it is, and what is wrong with it.
+
+        What was said of its length is told anew without decoding; what decoding found, stays.
+        """
         self.db.execute(
-            "UPDATE files SET track = ?, problem = coalesce(?, problem), cause = NULL,"
+            f"UPDATE files SET track = ?, problem = CASE WHEN {_OF_LENGTH} THEN ?"
+            " ELSE coalesce(?, problem) END, cause = NULL,"
             " reason = NULL, identity = ?, missing = 0 WHERE path = CAST(? AS TEXT)",
-            (track, problem, IDENTITY_VERSION, os.fsencode(path)),
+            (track, problem, problem, IDENTITY_VERSION, os.fsencode(path)),
         )
 
     def put_failure(self, path: str, reason: str, cause: str) -> bool:
@@ -567,6 +569,13 @@ class Store:
             "DELETE FROM files WHERE path = CAST(? AS TEXT)", [(os.fsencode(p),) for p in paths]
         )
         self.prune()
+
+    def clear_problems(self) -> None:
+        """Drop what was said of the length of tracks where no file's row says it any more."""
+        self.db.execute(
+            f"UPDATE tracks SET problem = NULL WHERE {_OF_LENGTH} AND NOT EXISTS"
+            " (SELECT 1 FROM files f WHERE f.track = tracks.track AND f.problem IS NOT NULL)"
+        )
 
     def prune(self) -> None:
         """Delete tracks that no file speaks of, with their vectors."""

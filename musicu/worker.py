@@ -11,12 +11,17 @@ import base64
 import json
 import os
 import queue
+import random
 import signal
 import sys
+import tempfile
 import threading
+import wave
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from musicu.causes import cause_of
 from musicu.errors import AudioError
 from musicu.metadata import Metadata
 
@@ -27,6 +32,9 @@ Answer = Callable[[dict[str, Any]], dict[str, Any]]
 # A tag may hold as much as its file. What is longer than this is no title and no list of artists,
 # and would be carried through every answer.
 _LONGEST_TEXT, _LONGEST_VALUE, _MOST_VALUES = 10_000, 1_000, 100
+# More than FFmpeg reads before it says that there is no audio.
+_PROBED = 64 << 20
+_SAMPLE_RATE, _SAMPLE_SECONDS = 44100, 4
 
 
 def main() -> None:
@@ -36,6 +44,9 @@ def main() -> None:
 
 def serve(begin: Callable[[dict[str, Any]], Answer]) -> None:
     """Serve requests until the input ends.
+
+    A request that raises is answered by ``error``, why, and ``cause``, what is at fault (see
+    :class:`musicu.errors.AudioError`).
 
     Parameters
     ----------
@@ -48,16 +59,59 @@ def serve(begin: Callable[[dict[str, Any]], Answer]) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
     settings = json.loads(sys.stdin.readline())
-    _limit(settings)
+    memory = _limit(settings)
 
     answer = begin(settings)
+    _warm(answer, describe=settings["describe"])
     answers.write("ready\n")
     answers.flush()
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     while True:
-        answers.write(json.dumps(answer(json.loads(requests.get()))) + "\n")
+        answers.write(_reply(answer, json.loads(requests.get()), memory) + "\n")
         answers.flush()
+
+
+def _warm(answer: Answer, *, describe: bool) -> None:
+    """Hear a few seconds of noise: what loads only now is not on the first file's time."""
+    with suppress(OSError), tempfile.TemporaryDirectory(prefix="musicu-") as folder:
+        path = os.path.join(folder, "sample.wav")
+        with wave.open(path, "wb") as file:
+            file.setparams((2, 2, _SAMPLE_RATE, 0, "NONE", ""))
+            file.writeframes(random.Random(0).randbytes(4 * _SAMPLE_RATE * _SAMPLE_SECONDS))
+        with suppress(AudioError):  # longer than the settings allow
+            answer({"path": path, "identify": False, "describe": describe})
+
+
+def _reply(answer: Answer, request: dict[str, Any], memory: int) -> str:
+    """Answer a request with a line of JSON, whatever comes of it."""
+    path = request["path"]
+    try:
+        reply = answer(request)
+        if reply.get("problem"):
+            _read_through(path)
+        return json.dumps(reply)
+    except Exception as error:  # a fault of ours or of a decoder costs one file, and is told
+        reason = (
+            error.reason if isinstance(error, AudioError) else f"{type(error).__name__}: {error}"
+        )
+        cause = cause_of(error)
+        if cause == "memory":
+            reason = f"needs more than {memory >> 20} MB of memory"
+        elif cause == "file":
+            try:
+                _read_through(path, _PROBED)
+            except OSError as fault:
+                cause, reason = "system", (fault.strerror or str(fault)).lower()
+        return json.dumps({"error": reason, "cause": cause})
+
+
+def _read_through(path: str, most: int | None = None) -> None:
+    """Read a file, to tell damage from a disk or a server that fails: these raise OSError."""
+    if os.path.isfile(path):  # one that is gone was told by who wanted to read it
+        with open(path, "rb") as file:
+            while file.read(1 << 20) and (most is None or file.tell() < most):
+                pass
 
 
 def _listen(requests: queue.SimpleQueue[str]) -> None:
@@ -66,44 +120,44 @@ def _listen(requests: queue.SimpleQueue[str]) -> None:
     os._exit(0)  # nobody is left to answer to
 
 
-def _limit(settings: dict[str, Any]) -> None:
+def _limit(settings: dict[str, Any]) -> int:
+    """Set the limits; return the bytes of memory that there may be."""
     if settings["nice"] and hasattr(os, "nice"):
         os.nice(settings["nice"])
+    memory: int = settings["memory"]
     try:
         import resource
     except ImportError:  # Windows has no such limits
-        return
+        return memory
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = settings["memory"]
-    if hard == resource.RLIM_INFINITY or limit <= hard:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    if hard == resource.RLIM_INFINITY or memory <= hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, hard))
+    set_by_others = (hard, resource.getrlimit(resource.RLIMIT_AS)[0])
+    return min([memory, *(n for n in set_by_others if n != resource.RLIM_INFINITY)])
 
 
 def _analyzer(settings: dict[str, Any]) -> Answer:
     from musicu.encoder import Encoder
 
     encoder = Encoder.from_pretrained(settings["model"]) if settings["model"] else None
-    return lambda request: _answer(request, encoder, settings)
+    return lambda request: _answer(request, encoder, settings["longest"])
 
 
-def _answer(request: dict[str, Any], encoder: Any, settings: dict[str, Any]) -> dict[str, Any]:
-    from musicu.analyze import analyze
-    from musicu.decode import identify
-    from musicu.tags import read_tags
+def _answer(request: dict[str, Any], encoder: Any, longest: float | None) -> dict[str, Any]:
+    from musicu.analyze import analyze, tags_of
+    from musicu.decode import identify_file
 
     path = request["path"]
-    try:
-        if request["identify"]:
-            metadata = _within_reason(read_tags(path))
-            return {"id": identify(path), "metadata": metadata, "problem": None}
-        result = analyze(path, encoder, describe=request["describe"], longest=settings["longest"])
-    except AudioError as error:
-        return {"error": error.reason, "cause": error.cause}
-    except MemoryError:
-        reason = f"needs more than {settings['memory'] >> 20} MB of memory"
-        return {"error": reason, "cause": "memory"}
-    except Exception as error:  # a fault of ours or of a decoder costs one file, and is told
-        return {"error": f"{type(error).__name__}: {error}", "cause": "file"}
+    if request["identify"]:
+        metadata, tags_problem = tags_of(path)
+        id, problem = identify_file(path)
+        return {
+            "id": id,
+            "metadata": _within_reason(metadata),
+            "problem": problem,
+            "tags_problem": tags_problem,
+        }
+    result = analyze(path, encoder, describe=request["describe"], longest=longest)
     return {
         "id": result.id,
         "seconds": result.seconds,
@@ -112,6 +166,7 @@ def _answer(request: dict[str, Any], encoder: Any, settings: dict[str, Any]) -> 
         "channels": result.channels,
         "problem": result.problem,
         "metadata": _within_reason(result.metadata),
+        "tags_problem": result.tags_problem,
         "descriptors": result.descriptors,
         "vector": (
             None if result.vector is None else base64.b64encode(result.vector.tobytes()).decode()

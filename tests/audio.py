@@ -25,6 +25,7 @@ class Format:
     codec: str
     lossy: bool = False
     rates: tuple[int, ...] = (8000, 22050, 44100, 48000, 96000)
+    repeatable: bool = False  # the same bytes every time, where the container would draw numbers
 
 
 _MPEG_RATES = (8000, 22050, 44100, 48000)
@@ -81,10 +82,16 @@ def notes(sr: int, seconds: float, *, seed: int = 0) -> Array:
 
 
 def write(
-    path: Name, y: Array, sr: int, fmt: str = "wav", *, bit_rate: int = 192_000, **tags: str
+    path: Name,
+    y: Array,
+    sr: int,
+    fmt: str | Format = "wav",
+    *,
+    bit_rate: int = 192_000,
+    **tags: str,
 ) -> None:
-    """Write samples [channels, n] in one of :data:`FORMATS`."""
-    form = FORMATS[fmt]
+    """Write samples [channels, n] in one of :data:`FORMATS`, or in another one."""
+    form = FORMATS[fmt] if isinstance(fmt, str) else fmt
     if form.codec == "vorbis":  # PyAV's wheels come without libvorbis
         with soundfile.SoundFile(path, "w", sr, len(y), "VORBIS", format="OGG") as ogg:
             for tag, text in tags.items():
@@ -95,12 +102,16 @@ def write(
         return
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[len(y)]
     # A Python file takes any name; FFmpeg itself takes only UTF-8 ones.
-    with open(path, "wb") as file, av.open(file, "w", format=form.container) as container:
+    options = {"fflags": "+bitexact"} if form.repeatable else {}
+    with (
+        open(path, "wb") as file,
+        av.open(file, "w", format=form.container, container_options=options) as container,
+    ):
         container.metadata.update(tags)
         stream: Any = container.add_stream(form.codec, rate=sr, layout=layout)
         if form.lossy:
             stream.bit_rate = min(bit_rate, 8 * sr * len(y))
-        if fmt in ("wav-u8", "wav", "aiff", "flac", "alac", "wav-32", "wav-24"):
+        if not form.lossy and not form.codec.startswith("pcm_f"):
             scaled = np.round(np.clip(y.astype(np.float64), -1, 1) * (2**31 - 1)).astype(np.int32)
             # FFmpeg's rounding to fewer bits is exact for values that fit them.
             frames = scaled.T.reshape(1, -1), "s32"

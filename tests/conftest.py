@@ -14,6 +14,7 @@ import mutagen
 import numpy as np
 import pytest
 from audio import notes, write
+from made_answers import Answers
 from numpy.typing import NDArray
 
 from musicu.catalog import Catalog
@@ -77,12 +78,16 @@ class Shelf:
 
 
 @pytest.fixture(autouse=True)
-def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def isolated(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Keep every test out of the user's own folders."""
     for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     monkeypatch.setenv("MUSICU_CATALOG", str(tmp_path / "music.db"))
     monkeypatch.setenv("MUSICU_MODELS", str(tmp_path / "models"))
+    # One for all tests: what Numba compiles for the map takes longer than most of them.
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "numba"))
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +124,12 @@ def shelf(original: Shelf, tmp_path: Path) -> Shelf:
             )
     db.close()
     return copy
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """Workers that answer from a table."""
+    return Answers(monkeypatch)
 
 
 @pytest.fixture(scope="session")

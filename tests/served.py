@@ -16,6 +16,7 @@ import httpx
 import uvicorn
 
 from musicu.service.app import create_app
+from musicu.service.server import _Connection
 from musicu.service.settings import Settings
 from musicu.service.state import Service
 
@@ -48,7 +49,9 @@ def serving(catalog: Path, **options: Any) -> Iterator[Served]:
     """Serve a catalog for a while; options are those of the settings."""
     settings = Settings(catalog=catalog, **options)
     app = create_app(settings)
-    config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app, http=_Connection, ws="none", log_level="critical", timeout_graceful_shutdown=2
+    )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

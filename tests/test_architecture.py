@@ -14,10 +14,11 @@ import musicu
 ROOT = Path(__file__).resolve().parent.parent
 # Each module imports only modules before it; those in a folder by `folder.module`.
 ORDER = (
-    "errors folders locate headers decode mel loudness pulse model encoder descriptors names codes "
-    "metadata tags sheet playlist analyze worker pool scan checksums readonly store identities "
-    "vocabulary tagging changes analysis_run ingest index recommend export inventory damage "
-    "repair catalog "
+    "errors files causes folders locate frames source links headers configuration decode mel "
+    "loudness pulse model runtime encoder descriptors names codes encodings id3 containers "
+    "metadata guesses tags sheet playlist "
+    "analyze worker pool scan checksums readonly store identities vocabulary tagging changes "
+    "analysis_run ingest index condition recommend export inventory damage repair catalog "
     "items.item items.genres items.blocks items.fields items.fusion items.reasons items.records "
     "items.tables items.sources items.vectors items.library items.musicbrainz items.opensubsonic "
     "items.titles items.versions items.findings items.quality "
@@ -54,7 +55,7 @@ ORDER = (
 BACKWARD = {("model", "encoder")}
 # Where an exception of any kind ends, and its reason is kept: a worker answers with it, a pool
 # hands it to the caller.
-CATCH_ALL = {("worker", "_answer"), ("pool", "serve")}
+CATCH_ALL = {("worker", "_reply"), ("pool", "serve")}
 
 LIBRARY = sorted(p for p in (ROOT / "musicu").rglob("*.py"))
 ROOMS = [p for p in LIBRARY if p.parent.name != "training" and p.stem != "__init__"]
@@ -130,6 +131,18 @@ def test_training_is_a_world_of_its_own(path: Path) -> None:
         # The one command that trains imports it when it is called.
         used = {name for name in _imports(path) if name.startswith("musicu.training")}
         assert not used or _name(path) == "cli/train.py"
+
+
+def test_onnx_runtime_is_imported_in_one_place() -> None:
+    """There its telemetry is switched off, which only works before its import."""
+    users = {_name(path) for path in [*LIBRARY, *COMMANDS] if "onnxruntime" in _tops(path)}
+    assert users == {"musicu/runtime.py"}
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, *COMMANDS], ids=_name)
+def test_what_compiles_keeps_it_in_our_folder(path: Path) -> None:
+    if _tops(path) & {"librosa", "numba", "umap"}:
+        assert "musicu.runtime.compile_at_home" in _imports(path)
 
 
 @pytest.mark.parametrize("path", [*LIBRARY, *COMMANDS], ids=_name)

@@ -119,7 +119,7 @@ def test_of_very_many_some_are_laid_out_and_the_others_placed(
 
 def test_without_umap_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "umap", None)
-    with pytest.raises(MissingExtraError, match=r"umap-learn.*musicu\[serve\]"):
+    with pytest.raises(MissingExtraError, match=r"umap-learn.*\.\[serve\]"):
         project(_groups(17)[0])
     assert len(project(_groups(16)[0])) == 16
 

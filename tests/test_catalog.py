@@ -669,7 +669,8 @@ def test_unusual_names_go_through_everything(
         )
     table = run_cli("catalog", "list").stdout
     assert len(table.splitlines()) == 6
-    assert all(name.replace("\n", "\\n") in table for name in _NAMES)
+    shown = [name.replace("\n", "\\n").replace("\udce9", "\\xe9") for name in _NAMES]
+    assert all(name in table for name in shown)
     for name in _NAMES:
         done = run_cli("similar", unusual / name, "--json", "--m3u8", tmp_path / "list.m3u8")
         assert done.returncode == 0, done.stderr
@@ -793,7 +794,7 @@ def test_vectors_of_two_models_are_never_compared(shelf: Shelf, other_model: Pat
         assert catalog.info().outdated == 6
         with pytest.raises(ModelMismatchError, match="to embed again what is left: musicu embed"):
             catalog.similar(late)
-        with pytest.raises(ModelMismatchError, match="not a finite"):
+        with pytest.raises(ModelMismatchError, match="the vector is"):
             catalog.similar(np.ones(256, dtype=np.float32))
 
         # The rest, without another word: the catalog remembers.

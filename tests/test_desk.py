@@ -227,6 +227,49 @@ def test_an_answer_does_not_wait_for_what_is_tidied_after_it(gate: threading.Eve
     asyncio.run(main())
 
 
+def test_what_is_prepared_is_not_on_the_time_of_the_work(gate: threading.Event) -> None:
+    async def main() -> None:
+        line = Line("test", 1, 0, 0.2)
+        late = asyncio.create_task(
+            line.run(lambda place: "done", prepare=lambda place: time.sleep(1.0))
+        )
+        assert await late == "done"
+        given_up: list[int] = []
+        with pytest.raises(Late) as caught:
+            await line.run(
+                lambda place: gate.wait(), prepare=lambda place: None, give_up=given_up.append
+            )
+        assert caught.value.begun and given_up == [0]
+        gate.set()
+        await _until(lambda: line.busy == 0)
+        with pytest.raises(ZeroDivisionError):
+            await line.run(lambda place: "never", prepare=lambda place: 1 // place)
+        await _until(lambda: line.busy == 0)
+        await line.close()
+
+    asyncio.run(main())
+
+
+def test_who_leaves_while_something_is_prepared_is_not_waited_for(gate: threading.Event) -> None:
+    async def main() -> None:
+        line = Line("test", 1, 0, _PATIENCE)
+        task = asyncio.create_task(
+            line.run(
+                lambda place: None,
+                prepare=lambda place: gate.wait() and None,
+                give_up=lambda place: gate.set(),
+            )
+        )
+        await _until(lambda: line.busy == 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await _until(lambda: line.busy == 0)
+        await line.close()
+
+    asyncio.run(main())
+
+
 # The desk
 
 
@@ -296,6 +339,24 @@ def test_a_file_beyond_the_deadline_ends_its_worker_and_the_next_gets_another(
 
     settings = Settings(catalog=catalog, decode_seconds=_PATIENCE, deadline=_PATIENCE)
     _with_desk(settings, lambda: model, command, use)
+
+
+def test_a_cold_start_is_on_nobodys_time(catalog: Path, model: Model, tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text("import time\ntime.sleep(4)\n" + _SCRIPT)
+    other = replace(model, sha256="b" * 64)
+    current = model
+
+    async def use(desk: Desk) -> None:
+        nonlocal current
+        # Several who come at once to workers that are not ready, and one who finds another model.
+        answers = await asyncio.gather(*(desk.analyze("x") for _ in range(3)))
+        current = other
+        answers.append(await desk.analyze("x"))
+        assert [answer["metadata"]["title"] for answer in answers] == ["x"] * 4
+
+    settings = Settings(catalog=catalog, decode_seconds=3.0, deadline=3.0)
+    _with_desk(settings, lambda: current, [sys.executable, str(script)], use)
 
 
 def test_another_model_replaces_the_workers_and_no_request_is_lost(

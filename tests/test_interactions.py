@@ -405,5 +405,5 @@ class TestParquet:
     ) -> None:
         path = self.write(tmp_path / "log.parquet", user=["u"], item=["i"])
         monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-        with pytest.raises(MissingExtraError, match=re.escape("musicu[parquet]")):
+        with pytest.raises(MissingExtraError, match=re.escape("pip install '.[parquet]'")):
             read_interactions(path)

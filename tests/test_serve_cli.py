@@ -6,9 +6,11 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -109,6 +111,59 @@ def test_it_ends_while_requests_wait(start: Start, catalog: Path, number: signal
         assert waiting.recv(65536).startswith(b"HTTP/1.1 503")
     assert process.returncode == 0
     assert err == ""
+
+
+_STUCK = """
+import sys, time
+from musicu.explore.explorer import Explorer
+from musicu.service import jobs
+Explorer.search = lambda *_, **__: time.sleep(10**6)
+jobs._scan = lambda *_: time.sleep(10**6)
+from musicu.cli import main
+sys.argv = ["musicu", "serve", "--port", "0", "--catalog", sys.argv[1]]
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_whatever_its_threads_and_workers_are_doing(
+    original: Shelf, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _STUCK, original.db],
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    try:
+        assert process.stderr
+        found = re.search(r"http://\S+", process.stderr.readline())
+        assert found
+        url = httpx.URL(found[0])
+        assert url.port
+        late = time.monotonic() + PATIENCE
+        while not (workers := children(process)):
+            assert time.monotonic() < late
+            time.sleep(0.05)
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        assert httpx.post(f"{url}v1/jobs", json={"kind": "scan"}).status_code == 202
+        with ExitStack() as stack:
+            for head in (b"GET /v1/tracks?q=a", b"GET /v1/tracks?q=b", b"POST /v1/embed"):
+                asking = socket.create_connection(("127.0.0.1", url.port), timeout=PATIENCE)
+                stack.enter_context(asking)
+                asking.sendall(head + b" HTTP/1.1\r\nHost: localhost\r\n")
+                asking.sendall(b"Content-Type: audio/mpeg\r\nContent-Length: 9\r\n\r\nx")
+            httpx.get(f"{url}healthz", timeout=PATIENCE)
+            process.send_signal(number)
+            _, err = process.communicate(timeout=PATIENCE)  # its own patience is 8 s
+        assert process.returncode == 0
+        assert err == "some work did not end in time and was cut off\n"
+        assert not [pid for pid in workers if alive(pid)]
+        assert not list(tmp_path.glob("musicu-*"))
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_the_token_comes_from_a_file_or_the_environment(

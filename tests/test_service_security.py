@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from conftest import MakeStore, unit
@@ -264,21 +263,92 @@ def test_the_policy_lets_nothing_run_that_is_not_ours() -> None:
 # How much
 
 
-def test_a_body_that_is_too_large_is_refused_however_it_comes(open_service: Served) -> None:
-    kind = {"Content-Type": "application/json"}
-    for path in ("/v1/similar", "/v1/session", "/v1/jobs"):
-        whole = open_service.http.post(path, content=b" " * (JSON_BYTES + 1), headers=kind)
-        assert whole.status_code == 413, path
+BIG = 10 << 20
 
-        def chunks() -> Iterator[bytes]:
-            for _ in range(JSON_BYTES // 65536 + 2):
-                yield b" " * 65536
 
-        try:
-            found = open_service.http.post(path, content=chunks(), headers=kind)
-        except httpx.WriteError:  # it hung up before all was sent
-            continue
-        assert found.status_code == 413, path
+def _chunks(size: int) -> Iterator[bytes]:
+    for _ in range(size >> 16):
+        yield b" " * 65536
+
+
+@pytest.mark.parametrize("closing", [False, True])
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", ["/v1/similar", "/v1/session", "/v1/jobs", "/v1/embed"])
+def test_a_body_that_is_too_large_is_refused_in_words_however_it_comes(
+    catalog: Path, path: str, chunked: bool, closing: bool
+) -> None:
+    kind = "audio/mpeg" if path == "/v1/embed" else "application/json"
+    headers = {"Content-Type": kind, **({"Connection": "close"} if closing else {})}
+    with serving(catalog, upload_bytes=JSON_BYTES) as held:
+        for _ in range(3):
+            body = _chunks(BIG) if chunked else b" " * BIG
+            found = held.http.post(path, content=body, headers=headers)
+            assert found.status_code == found.json()["status"] == 413
+
+
+def test_who_sends_all_before_he_reads_can_read_the_answer(locked: Served) -> None:
+    head = b"POST /v1/similar HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    token = f"Authorization: Bearer {TOKEN}\r\n".encode()
+    chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
+    for closing in (b"", b"Connection: close\r\n"):
+        for body in (
+            b"Content-Length: %d\r\n\r\n" % BIG + b" " * BIG,
+            b"Transfer-Encoding: chunked\r\n\r\n" + chunk * (BIG >> 16) + b"0\r\n\r\n",
+        ):
+            for shown, status in ((token, b"413"), (b"", b"401")):
+                with socket.create_connection(("127.0.0.1", locked.port), PATIENCE) as asking:
+                    asking.sendall(head + shown + closing + body)
+                    assert asking.recv(65536)[9:12] == status
+
+
+def test_the_rest_of_a_refused_body_is_not_waited_for_for_ever(
+    open_service: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = b"POST /v1/similar HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n"
+    monkeypatch.setattr("musicu.service.server._REST_SECONDS", 0.2)
+    got = raw(open_service, head + b"Content-Type: text/plain\r\n\r\nnothing more")
+    assert got.startswith(b"HTTP/1.1 415")
+    monkeypatch.setattr("musicu.service.server._REST_BYTES", 1 << 20)
+    with socket.create_connection(("127.0.0.1", open_service.port), PATIENCE) as flood:
+        flood.sendall(head + b"Content-Type: text/plain\r\n\r\n")
+        flood.recv(65536)
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            for _ in range(90):
+                flood.sendall(b" " * (1 << 20))
+
+
+def test_a_connection_goes_on_after_a_body_that_was_refused(open_service: Served) -> None:
+    with socket.create_connection(("127.0.0.1", open_service.port), PATIENCE) as asking:
+        for _ in range(2):
+            asking.sendall(b"POST /v1/similar HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n")
+            asking.sendall(b"Content-Type: text/plain\r\n\r\n")
+            assert asking.recv(65536).startswith(b"HTTP/1.1 415")
+            asking.sendall(b"123456789GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert asking.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "has(genres, printf('%.*c', 900000000 + track, 'x'))",
+        "length(hex(zeroblob(400000000))) > 0",
+        f"title LIKE '{'%_' * 500}'",
+        "(SELECT max(length(a || a)) FROM (SELECT hex(randomblob(900000000)) AS a)) > 0",
+        "(SELECT count(*) FROM library a, library b, library c, library d, files, files x) > 0",
+    ],
+)
+def test_no_condition_holds_the_service(
+    open_service: Served, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr("musicu.explore.filters._SECONDS", 0.2)
+    for ask in (
+        lambda: open_service.http.get("/v1/tracks", params={"where": where}),
+        lambda: open_service.http.post("/v1/similar", json={"id": f"{1:032x}", "where": where}),
+    ):
+        found = ask()
+        assert found.status_code == found.json()["status"] == 400
+        words = ("functions are abs", "too complex", "takes too long")
+        assert any(word in found.json()["detail"] for word in words)
 
 
 def test_what_calls_itself_audio_is_not_exempt_elsewhere(open_service: Served) -> None:

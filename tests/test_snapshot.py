@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicu.catalog import Catalog
+from musicu.condition import filter_tracks
 from musicu.errors import CatalogError, MetadataError, ModelError
 from musicu.explore.columns import build_columns
 from musicu.explore.live import Live
@@ -18,7 +19,7 @@ from musicu.explore.reading import read_all
 from musicu.explore.snapshot import Snapshot
 from musicu.index import Index
 from musicu.metadata import Metadata
-from musicu.recommend import _album, _artists, filter_tracks
+from musicu.recommend import _album, _artists
 from musicu.store import Store
 
 RNG = np.random.default_rng(0)
@@ -220,9 +221,9 @@ def test_filters_are_asked_once_and_only_so_many_are_kept(
     asked = []
     own = filter_tracks
 
-    def counted(store: Store, where: str) -> Any:
+    def counted(store: Store, where: str, **limits: float) -> Any:
         asked.append(where)
-        return own(store, where)
+        return own(store, where, **limits)
 
     monkeypatch.setattr("musicu.explore.filters.filter_tracks", counted)
     for _ in range(3):
@@ -248,8 +249,6 @@ def test_a_filter_that_never_ends_is_ended(
     )
     with pytest.raises(MetadataError, match="takes too long"):
         _snapshot(store).filter(f"year > {endless}")
-    with pytest.raises(MetadataError, match="too big"):
-        _snapshot(store).filter("length(hex(zeroblob(100000000))) > 0")
 
 
 def test_any_thread_may_filter(make_store: MakeStore) -> None:

@@ -93,7 +93,9 @@ def test_what_is_missing_is_one_line_with_the_way_out(
         check=False,
     )
     assert without.returncode == 1
-    assert without.stderr == "error: `torch` is required here: pip install 'musicu[train]'\n"
+    assert without.stderr == (
+        "error: `torch` is required here: pip install '.[train]' in musicu's checkout\n"
+    )
     nobody = run_cli(*words(folder, tmp_path / "nobody", tmp_path / "own"))
     assert nobody.returncode == 1
     assert nobody.stderr.startswith("error: no model ")

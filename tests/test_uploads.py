@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import io
 import json
 import os
@@ -32,7 +33,7 @@ from musicu.service import shelf as shelf_module
 from musicu.service.app import create_app
 from musicu.service.intake import add_upload, file_name, kind_of
 from musicu.service.memo import Memo
-from musicu.service.problems import Busy, Refusal
+from musicu.service.problems import Busy, Late, Refusal
 from musicu.service.settings import Settings
 from musicu.service.shelf import Shelf
 
@@ -285,8 +286,25 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     monkeypatch.setattr(
         os, "fdopen", lambda handle, mode: Full(io.FileIO(handle, mode.replace("b", "")))
     )
-    with pytest.raises(Busy, match="No space left"):
+    with pytest.raises(Refusal, match="No space left") as caught:
         _receive(Settings(catalog=catalog), _request([b"x" * 2_000_000]))
+    assert caught.value.status == 507
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full here")
+def test_a_small_upload_that_the_disk_does_not_take_is_not_damaged(
+    catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = os.fdopen
+
+    def full(handle: int, mode: str) -> Any:
+        os.close(handle)
+        return own(os.open("/dev/full", os.O_WRONLY), mode)
+
+    monkeypatch.setattr(os, "fdopen", full)
+    with pytest.raises(Refusal, match="No space left") as caught:
+        _receive(Settings(catalog=catalog), _request([b"x" * 100]))
+    assert caught.value.status == 507
 
 
 # What is kept
@@ -501,8 +519,27 @@ def test_a_commit_that_fails_takes_the_file_back(
 
     before, model = _stored(shelf.db), _model_of(shelf)
     monkeypatch.setattr(Store, "change", change)
-    with pytest.raises(Busy):
+    with pytest.raises(Refusal, match="disk is full") as caught:
         add_upload(shelf.db, folder, str(shelf / "Dora/Night.wav"), _answer(model), None)
+    assert caught.value.status == 507
+    assert list(folder.iterdir()) == []
+    assert _stored(shelf.db) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EROFS, 503)]
+)
+def test_why_a_folder_takes_no_file_is_told(
+    shelf: Library, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    before, model = _stored(shelf.db), _model_of(shelf)
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(Refusal, match=os.strerror(number)) as caught:
+        add_upload(shelf.db, folder, str(shelf / "Dora/Night.wav"), _answer(model), None)
+    assert caught.value.status == status
     assert list(folder.iterdir()) == []
     assert _stored(shelf.db) == before
 
@@ -905,3 +942,97 @@ def test_what_failed_is_counted_by_its_reason(served: Served) -> None:
     served.post("/v1/embed", b"\0" * 100)
     failures = json.dumps(served.service.meters.summary()["failures"])
     assert "empty file" in failures and "not readable as audio" in failures
+
+
+# Out of time
+
+
+def _first(desk: Any, monkeypatch: pytest.MonkeyPatch, *failures: Any) -> list[str]:
+    """Have the desk fail at first; return where it lists the files it was asked for."""
+    analyze, left, asked = desk.analyze, list(failures), []
+
+    async def fail(path: str, *, describe: bool = False) -> Any:
+        asked.append(path)
+        if not left:
+            return await analyze(path, describe=describe)
+        failure = left.pop(0)
+        if isinstance(failure, Exception):
+            raise failure
+        return failure
+
+    monkeypatch.setattr(desk, "analyze", fail)
+    return asked
+
+
+_OUT_OF_TIME = {"error": "took longer than 20 s", "cause": "time"}
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (_OUT_OF_TIME, "took longer than 20 s"),
+        (Late(begun=True), "took longer than the deadline"),
+    ],
+)
+def test_an_upload_that_ran_out_of_time_is_heard_once_more_and_says_so(
+    served: Served,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: Any,
+    told: str,
+) -> None:
+    content = _song(tmp_path, 81)
+    ways: list[tuple[str, Callable[[Any], Any]]] = [
+        ("/v1/embed", lambda answer: answer),
+        ("/v1/similar", lambda answer: answer["upload"]),
+        ("/v1/tracks", lambda answer: answer),
+    ]
+    for path, part in ways:
+        with monkeypatch.context() as patched:
+            asked = _first(served.service.desk, patched, failure)
+            answer = served.post(path, content)
+        assert answer.is_success, answer.text
+        assert part(answer.json())["retried"] == told
+        assert len(asked) == 2
+        assert f"{told}, and is heard a second time" in caplog.text
+    assert "retried" not in served.post("/v1/embed", content).json()
+
+
+@pytest.mark.parametrize(
+    ("failures", "status", "tries"),
+    [
+        ([_OUT_OF_TIME, _OUT_OF_TIME], 504, 2),
+        ([_OUT_OF_TIME, Late(begun=True)], 504, 2),
+        ([Late()], 504, 1),  # it never had its turn
+        ([{"error": "its process was ended from outside (SIGKILL)", "cause": "killed"}], 503, 1),
+        ([{"error": "no space left on device", "cause": "system"}], 503, 1),
+        ([{"error": "needs more than 1024 MB of memory", "cause": "memory"}], 422, 1),
+        ([{"error": "no audio stream in the file", "cause": "file"}], 422, 1),
+        ([_OUT_OF_TIME, {"error": "empty", "cause": "file"}], 422, 2),
+    ],
+)
+def test_what_is_not_the_files_fault_is_not_blamed_on_it(
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    failures: list[Any],
+    status: int,
+    tries: int,
+) -> None:
+    asked = _first(served.service.desk, monkeypatch, *failures)
+    answer = served.post("/v1/embed", b"anything")
+    assert (answer.status_code, len(asked)) == (status, tries), answer.text
+    assert ("retry-after" in answer.headers) == (status == 503)
+
+
+def test_tags_that_could_not_be_read_are_told(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = _song(tmp_path, 82)
+    heard = served.service.desk.analyze
+
+    async def analyze(path: str, *, describe: bool = False) -> Any:
+        return {**await heard(path, describe=describe), "tags_problem": "its tags are odd"}
+
+    monkeypatch.setattr(served.service.desk, "analyze", analyze)
+    assert served.post("/v1/embed", content).json()["problem"] == "its tags are odd"

@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from musicu.errors import CatalogError, MusicuError
 from musicu.explore.columns import Coded
 from musicu.explore.layout import NEIGHBORS, Told, project, settle
 from musicu.explore.snapshot import Snapshot
+from musicu.files import open_file, written_file
 from musicu.index import Index
 from musicu.store import Store, StoredModel
 
@@ -71,7 +71,7 @@ class Atlas:
     def load(cls, catalog: str | os.PathLike[str], model: StoredModel) -> Atlas | None:
         """Load the map of a catalog's model; None if there is none, or it is damaged."""
         try:
-            with open(atlas_path(catalog, model), "rb") as file:
+            with open_file(atlas_path(catalog, model)) as file:
                 stored = np.load(file, allow_pickle=False)
                 ids, positions = stored["ids"], stored["positions"]
         except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile):
@@ -89,16 +89,11 @@ class Atlas:
             It cannot be written.
         """
         file = atlas_path(catalog, model)
-        temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
         try:
-            with open(temporary, "wb") as out:
+            with written_file(file) as out:
                 np.savez(out, ids=self._ids, positions=self._drawn)
-            os.replace(temporary, file)
         except OSError as error:
             raise CatalogError(f"{file}: the map cannot be written ({error.strerror})") from None
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
         return file
 
     def stale(self, snapshot: Snapshot) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.errors import CatalogError, MusicuError
+from musicu.errors import CatalogError, ModelError, MusicuError
 from musicu.explore.choose import choose
 from musicu.explore.heard import Heard, find_heard
 from musicu.explore.journey import travel
@@ -328,7 +328,10 @@ class Explorer:
         sha256, head = self._head
         if sha256 != snapshot.model.sha256:
             sha256 = snapshot.model.sha256
-            own = model_with(sha256)
+            try:
+                own = model_with(sha256)
+            except ModelError:  # what a broken model would hear is left out, as without it
+                own = None
             head = TagHead.load(own) if own is not None and own.tags else None
             self._head = sha256, head
         return head

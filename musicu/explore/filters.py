@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.condition import filter_tracks
 from musicu.errors import ModelError
 from musicu.explore.reading import opened
 from musicu.model import model_with
-from musicu.recommend import filter_tracks
 from musicu.store import Store
 from musicu.tagging import TagHead, store_tags
 
-__all__ = ["Filters", "bounded"]
+__all__ = ["Filters"]
 
 # A mask of 100,000 tracks is 100 kB.
 _KEPT = 32
-# What a condition may cost: seconds, bytes of a text it makes. Strangers may ask, and SQL can ask
-# for something endless.
-_SECONDS, _BYTES = 5.0, 16 << 20
-_STEPS = 100_000  # of SQLite's machine between two looks at the clock: a millisecond
+_SECONDS = 5.0  # that a condition may take: strangers may ask
 
 
 class Filters:
@@ -57,33 +50,13 @@ class Filters:
         with opened(self._path) as store:
             if "sound_tags" in where.casefold():
                 _refresh_tags(store)
-            with bounded(store):
-                mask = np.isin(self._tracks, filter_tracks(store, where))
+            mask = np.isin(self._tracks, filter_tracks(store, where, seconds=_SECONDS))
         mask.setflags(write=False)
         with self._lock:
             self._masks[where] = mask
             while len(self._masks) > _KEPT:
                 self._masks.popitem(last=False)
         return mask
-
-
-@contextmanager
-def bounded(store: Store) -> Iterator[None]:
-    """Bound what a condition may cost; one that takes longer is interrupted.
-
-    Parameters
-    ----------
-    store : Store
-        Where it is asked.
-    """
-    end = time.monotonic() + _SECONDS
-    before = store.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _BYTES)
-    store.db.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
-    try:
-        yield
-    finally:
-        store.db.set_progress_handler(None, 0)
-        store.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
 
 
 def _refresh_tags(store: Store) -> None:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from musicu.errors import ModelError
-from musicu.explore.filters import bounded
 from musicu.explore.snapshot import Snapshot
 from musicu.index import Index
 from musicu.recommend import rank_by_tags
@@ -60,16 +59,14 @@ def find_heard(
             "search by artist, title and album"
         )
     wish = Vocabulary([tag.name for tag in head.tags]).parse(text)
-    if where is not None:
-        snapshot.filter(where)  # hears the tags that it names, if they were not heard before
+    among = None if where is None else snapshot.tracks[snapshot.filter(where)]
     matrix = snapshot.nearest.matrix
     if len(snapshot.tail):
         matrix = np.concatenate([matrix, snapshot.tail.matrix])
     store = Store(snapshot.path, create=False)
     try:
         index = Index(snapshot.tracks, matrix)
-        with bounded(store):
-            matches = rank_by_tags(store, index, head, wish.terms, n, where=where)
+        matches = rank_by_tags(store, index, head, wish.terms, n, among=among)
     finally:
         store.close()
     positions = [snapshot.position(match.id) for match in matches]

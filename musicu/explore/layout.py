@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MissingExtraError
+from musicu.runtime import compile_at_home
 
 __all__ = ["NEIGHBORS", "Told", "fit_square", "project", "settle"]
 
@@ -191,6 +192,7 @@ def _umap(matrix: Array, seed: int, told: Told) -> Array:
         # It says that it comes without TensorFlow, and that such neighbors serve no new vectors.
         warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
         warnings.filterwarnings("ignore", r"precomputed_knn\[2\]", UserWarning)
+        compile_at_home()
         try:
             import umap
         except ImportError:

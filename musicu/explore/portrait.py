@@ -197,7 +197,7 @@ def draw(
             return painter.draw(path)
     answer = worker.analyze(os.fspath(path))
     if "error" in answer:
-        raise AudioError(os.fspath(path), answer["error"])
+        raise AudioError(os.fspath(path), answer["error"], cause=answer["cause"])
     bands, mel = (
         np.frombuffer(base64.b64decode(answer[name]), dtype=np.uint8) for name in ("bands", "mel")
     )
@@ -272,16 +272,11 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _painter(settings: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    return lambda request: _answer(request["path"], settings)
+    return lambda request: _answer(request["path"])
 
 
-def _answer(path: str, settings: dict[str, Any]) -> dict[str, Any]:
-    try:
-        portrait = look(path)
-    except AudioError as error:
-        return {"error": error.reason}
-    except MemoryError:
-        return {"error": f"needs more than {settings['memory'] >> 20} MB of memory"}
+def _answer(path: str) -> dict[str, Any]:
+    portrait = look(path)
     return {
         "seconds": portrait.seconds,
         "peaks": portrait.peaks,

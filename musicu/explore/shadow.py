@@ -7,10 +7,12 @@ fourth of the memory that float32 takes. The graph has three nodes and is writte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from musicu.runtime import open_session
 
 __all__ = ["Products", "Shadow", "product_graph"]
 
@@ -61,7 +63,8 @@ class Shadow:
         self._kept = []  # where the processor needs no other layout, the runtime reads from there
         for start in range(0, n, rows):
             reduced, scales = self._reduce(matrix[start : start + rows])
-            self._sessions.append(_open(reduced, scales))
+            graph = product_graph(scales, len(reduced))
+            self._sessions.append(open_session(graph, {"reduced": reduced}))
             self._kept.append(reduced)
         # What rounding adds in float32 products, at worst (Higham 2002, section 3.1), the ones
         # here and those that are compared with them.
@@ -101,19 +104,6 @@ class Shadow:
 
 def _longest(rows: Array) -> float:
     return float(np.sqrt(np.einsum("ij,ij->i", rows, rows).max()))
-
-
-def _open(reduced: NDArray[np.int8], scales: Array) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    value = onnxruntime.OrtValue.ortvalue_from_numpy(reduced)
-    options.add_external_initializers(["reduced"], [value])
-    graph = product_graph(scales, len(reduced))
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def product_graph(scales: Array, dim: int) -> bytes:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from musicu.errors import CatalogError, MetadataError
+from musicu.files import open_file, written_file
 from musicu.items.blocks import Block
 from musicu.items.fields import DEFAULT_WEIGHTS, FIELDS, new_blocks
 from musicu.items.item import Items
@@ -294,7 +295,7 @@ class Fusion:
         about = {"musicu_fusion": _FORMAT, "weights": weights, "fields": fields}
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
         try:
-            with open(path, "wb") as file:
+            with written_file(path) as file:
                 np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         except OSError as error:
             raise CatalogError(f"{path}: cannot be written ({error.strerror or error})") from None
@@ -310,7 +311,7 @@ class Fusion:
         """
         try:
             # Opened here: np.load() leaves a file open that it cannot read.
-            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            with open_file(path) as stream, np.load(stream, allow_pickle=False) as file:
                 about = json.loads(file["about"].tobytes())
                 version = int(about["musicu_fusion"])
                 if version > _FORMAT:

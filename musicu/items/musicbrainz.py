@@ -14,10 +14,12 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from musicu.errors import MetadataError
+from musicu.files import open_file
 from musicu.items.item import Item, Items
 from musicu.items.records import metadata_that_fits
 
@@ -85,7 +87,13 @@ def iter_musicbrainz(path: str | os.PathLike[str]) -> Iterator[Item]:
                 try:
                     record = json.loads(line)
                     items = musicbrainz_items(record)
-                except (ValueError, AttributeError, TypeError, KeyError) as error:
+                except (
+                    ValueError,
+                    AttributeError,
+                    TypeError,
+                    KeyError,
+                    RecursionError,
+                ) as error:
                     raise MetadataError(
                         f"{name}: line {number} is no release, recording or release group of "
                         f"MusicBrainz ({type(error).__name__}: {error})"
@@ -259,9 +267,10 @@ def _joined(one: Item, other: Item) -> Item:
     return Item(one.id, metadata, {**late.descriptors, **early.descriptors}, weights)
 
 
-def _open(path: str) -> IO[bytes]:
+@contextmanager
+def _open(path: str) -> Iterator[IO[bytes]]:
     if re.search(r"\.tar(\.\w+)?$|\.tgz$", path, re.IGNORECASE):
         raise MetadataError(f"{path}: a tar file: unpack it, and name mbdump/release")
-    openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-    opened: IO[bytes] = openers.get(Path(path).suffix.lower(), open)(path, "rb")
-    return opened
+    unpacked: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+    with open_file(path) as file:
+        yield unpacked.get(Path(path).suffix.lower(), lambda file: file)(file)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from musicu.errors import MetadataError, MissingExtraError
+from musicu.files import open_file
 
 __all__ = ["Table"]
 
@@ -99,11 +100,13 @@ _Opened = tuple[Sequence[str], Callable[[Sequence[str]], Iterator[tuple[int, lis
 
 def _read_text(path: str) -> str:
     try:
-        with gzip.open(path, "rb") if path.lower().endswith(".gz") else open(path, "rb") as file:
-            data = file.read().removeprefix(b"\xef\xbb\xbf")
+        with open_file(path) as file:
+            packed = path.lower().endswith(".gz")
+            data = (gzip.GzipFile(fileobj=file) if packed else file).read()
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error) or "cannot be read"
         raise MetadataError(f"{path}: {reason}") from None
+    data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
         raise MetadataError(f"{path}: the file is empty")
     try:
@@ -163,7 +166,7 @@ def _open_lines(path: str) -> _Opened:
             continue
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise MetadataError(f"{path}: line {number} is not JSON: {error}") from None
         if not isinstance(record, dict):
             raise MetadataError(f"{path}: line {number} is no JSON object: one {{...}} a line")
@@ -185,6 +188,7 @@ def _open_parquet(path: str) -> _Opened:
     except ImportError:
         raise MissingExtraError("pyarrow", "parquet") from None
     try:
+        open_file(path).close()  # pyarrow would wait for a FIFO
         file = pyarrow.parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowException) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]

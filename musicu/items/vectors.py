@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MetadataError
+from musicu.files import open_file
 from musicu.items.item import Items
 from musicu.items.tables import Table
 
@@ -97,7 +98,8 @@ def _first(ids: Sequence[str]) -> str:
 
 def _read_npz(path: str) -> tuple[tuple[str, ...], Floats]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: np.load() leaves a file open that it cannot read.
+        with open_file(path) as stream, np.load(stream, allow_pickle=False) as file:
             return tuple(file["ids"].astype(str).tolist()), file["vectors"].astype(np.float32)
     except KeyError as error:
         raise MetadataError(f"{path}: {error.args[0]}: it needs 'ids' and 'vectors'") from None

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MetadataError, MissingExtraError
+from musicu.files import open_file
 from musicu.listening.columns import (
     FIELDS,
     WAY_OUT,
@@ -56,7 +57,7 @@ def read_log(path: str) -> Log:
         Parquet without pyarrow.
     """
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             magic = file.peek(4)[:4]
             if not magic:
                 raise MetadataError(f"{path}: empty file (0 bytes): write a header and rows")

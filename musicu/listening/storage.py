@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import CatalogError, MusicuError
+from musicu.files import open_file
 from musicu.folders import written_whole
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
@@ -95,10 +96,11 @@ def load(
     if not (path / "recommender.json").is_file():
         raise CatalogError(f"no recommender in {os.fspath(folder)}: 'musicu fit' makes one")
     try:
-        about = json.loads((path / "recommender.json").read_text(encoding="utf-8"))
+        with open_file(path / "recommender.json", encoding="utf-8") as file:
+            about = json.load(file)
         if about["musicu_recommender"] > _FORMAT:
             raise CatalogError(f"{folder}: saved by a newer musicu; upgrade musicu to load it")
-        with open(path / "items.jsonl", encoding="utf-8", errors="surrogateescape") as lines:
+        with open_file(path / "items.jsonl", encoding="utf-8", errors="surrogateescape") as lines:
             rows = [json.loads(line) for line in lines]
         # Of two items that are one by now, the second keeps its old id.
         ids = {row["id"] for row in rows}
@@ -109,10 +111,10 @@ def load(
                 row["id"] = now
         # Opened here: np.load() leaves a file open that it cannot read.
         with (
-            open(path / "arrays.npz", "rb") as stream,
-            np.load(stream, allow_pickle=False) as file,
+            open_file(path / "arrays.npz") as stream,
+            np.load(stream, allow_pickle=False) as stored,
         ):
-            arrays = {name: file[name] for name in file.files}
+            arrays = {name: stored[name] for name in stored.files}
         items = Items(
             (
                 Item(
@@ -146,5 +148,14 @@ def load(
         return about["parameters"], ranker, maps, state
     except CatalogError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, MusicuError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+        zipfile.BadZipFile,
+        MusicuError,
+    ) as error:
         raise CatalogError(f"{folder}: no recommender that can be read ({error})") from None

@@ -167,12 +167,7 @@ def _hearer(settings: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, An
 
 
 def _answer(path: str, encoder: Encoder) -> dict[str, Any]:
-    try:
-        heard = hear_windows(path, encoder)
-    except AudioError as error:
-        return {"error": error.reason}
-    except MemoryError:
-        return {"error": "needs more memory than a worker may hold"}
+    heard = hear_windows(path, encoder)
     # One field of bytes, which Worker.analyze() turns into numbers: windows, times, levels.
     parts = (heard.vectors, heard.times.astype(np.float32), heard.levels)
     flat = np.concatenate([part.ravel() for part in parts])

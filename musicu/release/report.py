@@ -133,7 +133,9 @@ def release_report(
         if "error" not in answers[path]
     ]
     if not drafts:
-        raise AudioError(skipped[0].path, f"{skipped[0].reason}; no file could be used")
+        first = skipped[0]
+        cause = answers.get(first.path, {}).get("cause", "file")
+        raise AudioError(first.path, f"{first.reason}; no file could be used", cause=cause)
     if sheet is not None:
         skipped += [Skipped(key, "row of the sheet: fits no file") for key in sheet.unused()]
     ready = []

@@ -45,7 +45,7 @@ class Line:
     limit : int >= 0
         How much may wait.
     deadline : float > 0
-        Seconds from coming to having an answer.
+        Seconds from coming to having an answer; what is prepared on the way does not count.
 
     Attributes
     ----------
@@ -93,6 +93,7 @@ class Line:
         self,
         work: Callable[[int], T],
         *,
+        prepare: Callable[[int], None] | None = None,
         give_up: Callable[[int], None] | None = None,
         after: Callable[[int], None] | None = None,
     ) -> T:
@@ -102,6 +103,9 @@ class Line:
         ----------
         work : callable
             Called with the number of its place, in [0, places).
+        prepare : callable or None
+            Called with the place, on its thread, before the work. It has all the time it takes;
+            what it raises is raised.
         give_up : callable or None
             Called with the place, on the event loop, when the work is no longer wanted: the
             deadline has passed, or the request was canceled. It should make the work end.
@@ -114,7 +118,7 @@ class Line:
         Busy
             As many as may wait are waiting.
         Late
-            There was no answer before the deadline.
+            There was no answer before the deadline; ``begun`` if the work had begun.
         """
         self.check()
         loop = asyncio.get_running_loop()
@@ -132,7 +136,17 @@ class Line:
             raise Busy("the service is closing")
         self.busy += 1
         began = loop.time()
-        task = loop.run_in_executor(self._threads, work, place)
+        ready = asyncio.Event()
+
+        def handle() -> T:
+            try:
+                if prepare is not None:
+                    prepare(place)
+            finally:
+                loop.call_soon_threadsafe(ready.set)
+            return work(place)
+
+        task = loop.run_in_executor(self._threads, handle)
 
         def leave(_: object) -> None:
             self.busy -= 1
@@ -148,15 +162,17 @@ class Line:
                 loop.run_in_executor(self._threads, after, place).add_done_callback(leave)
 
         task.add_done_callback(ended)
-        patience = asyncio.timeout_at(end)
+        patience = asyncio.timeout(None)
         try:
+            await ready.wait()
             async with patience:
+                patience.reschedule(end + loop.time() - began)
                 return await asyncio.shield(task)
         except BaseException:
             if not task.done() and give_up is not None:
                 give_up(place)
             if patience.expired():
-                raise Late from None
+                raise Late(begun=True) from None
             raise
 
     async def close(self) -> None:
@@ -197,6 +213,7 @@ class Desk:
         self.model_of = model_of
         limits = WorkerSettings(
             model=None,
+            describe=True,
             longest=settings.upload_seconds,
             timeout=settings.decode_seconds,
             memory=_MEMORY,
@@ -225,9 +242,11 @@ class Desk:
         return self.line.rejected
 
     async def start(self) -> None:
-        """Begin to start the workers; who comes before they are ready waits in line."""
+        """Begin to start the workers; who comes before they are ready waits for that first."""
         self._warming = [
-            asyncio.create_task(self.line.run(lambda place: self._seats[place].warm()))
+            asyncio.create_task(
+                self.line.run(lambda _: None, prepare=lambda place: self._seats[place].warm())
+            )
             for _ in self._seats
         ]
 
@@ -242,7 +261,7 @@ class Desk:
         await asyncio.gather(*self._warming, return_exceptions=True)
 
     async def analyze(self, path: str, *, describe: bool = False) -> dict[str, Any]:
-        """Analyze a file that may be anything.
+        """Analyze a file that may be anything; the start of a worker is not on its time.
 
         Parameters
         ----------
@@ -254,8 +273,8 @@ class Desk:
         Returns
         -------
         dict
-            The fields of :class:`musicu.analyze.Analysis`, or ``error``: why the file cannot be
-            used; and ``model``: the :class:`musicu.model.Model` that the vector is of.
+            The fields of :class:`musicu.analyze.Analysis`, or ``error``, why not, and ``cause``,
+            what is at fault; and ``model``: the :class:`musicu.model.Model` that the vector is of.
 
         Raises
         ------
@@ -266,8 +285,11 @@ class Desk:
         MusicuError
             No worker can be started.
         """
+        if self._warming:
+            await asyncio.wait(self._warming)
         return await self.line.run(
             lambda place: self._seats[place].analyze(path, describe=describe),
+            prepare=lambda place: self._seats[place].prepare(),
             give_up=lambda place: self._seats[place].kill(),
             after=lambda place: self._seats[place].mend(),
         )

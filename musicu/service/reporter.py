@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +26,7 @@ from musicu.release.results import ReleaseReport
 __all__ = ["MENDABLE", "NO_AUDIO", "main", "without_paths"]
 
 NO_AUDIO, MENDABLE = 3, 4  # exit status: the file cannot be used; something else can be mended
+_NOTHING = "; no file could be used"
 _NICE = 10  # requests come first
 
 Found = TypeVar("Found", Neighbor, Double)
@@ -67,7 +70,8 @@ def main() -> None:
         os.nice(_NICE)
     try:
         with Catalog(catalog, create=False) as opened:
-            report = release_report(
+            make = partial(
+                release_report,
                 opened,
                 [path],
                 n=int(n),
@@ -75,14 +79,27 @@ def main() -> None:
                 jobs=1,
                 timeout=float(seconds),
             )
+            report = _made(make)
     except AudioError as error:
-        sys.stderr.write(f"{error.reason.removesuffix('; no file could be used')}\n")
-        sys.exit(NO_AUDIO)
+        sys.stderr.write(f"{error.reason.removesuffix(_NOTHING)}\n")
+        sys.exit(NO_AUDIO if error.cause in ("file", "memory") else MENDABLE)
     except MusicuError as error:
         sys.stderr.write(f"{str(error).replace(str(Path(catalog).parent) + os.sep, '')}\n")
         sys.exit(MENDABLE)
     told = without_paths(report, name)
     json.dump({"report": told.to_dict(), "page": render_page(told)}, sys.stdout)
+
+
+def _made(make: Callable[[], ReleaseReport]) -> ReleaseReport:
+    """Make a report; once more if the file ran out of time, which others may have taken from it."""
+    try:
+        return make()
+    except AudioError as error:
+        if error.cause != "time":
+            raise
+        note = f"The file {error.reason.removesuffix(_NOTHING)} at first; it was heard again."
+    report = make()
+    return replace(report, notes=(*report.notes, note))
 
 
 if __name__ == "__main__":

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
-import wave
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from musicu.errors import MusicuError
 from musicu.model import Model
 from musicu.pool import Worker, WorkerSettings
 
 __all__ = ["Seat"]
-
-_SAMPLE_RATE, _SAMPLE_SECONDS = 44100, 4
 
 
 class Seat:
@@ -44,7 +37,6 @@ class Seat:
         self._worker: Worker | None = None
         self._model: Model | None = None
         self._lost = False  # the worker was ended, and another one has to come
-        self._heard = False  # it has analyzed something, and has all its libraries loaded
         self._closed = False
         self._lock = threading.Lock()
 
@@ -53,15 +45,21 @@ class Seat:
         worker, model = self._staffed()
         return {**worker.analyze(path, describe=describe), "model": model}
 
+    def prepare(self) -> None:
+        """Have a worker that is ready.
+
+        Raises
+        ------
+        MusicuError
+            It cannot start, or the service is closing.
+        """
+        worker, _ = self._staffed()
+        worker.warm()
+
     def warm(self) -> None:
         """Have a worker that is ready; one that cannot start is the next request's to tell."""
         with suppress(MusicuError):
-            worker, _ = self._staffed()
-            if worker.running and self._heard:
-                return
-            worker.warm()
-            with tempfile.TemporaryDirectory(prefix="musicu-") as folder:
-                self._heard = "error" not in worker.analyze(_sample(folder), describe=True)
+            self.prepare()
 
     def mend(self) -> None:
         """Replace a worker that was lost, before somebody waits for it."""
@@ -92,21 +90,7 @@ class Seat:
                 raise MusicuError("the service is closing")
             settings = replace(self._limits, model=str(model.folder))
             self._worker = fresh = Worker(settings, self._command)
-            self._model, self._lost, self._heard = model, False, False
+            self._model, self._lost = model, False
         if old:
             old.close()
         return fresh, model
-
-
-def _sample(folder: str) -> str:
-    """Write a few seconds of noise: hearing them loads all that hearing needs."""
-    path = os.path.join(folder, "sample.wav")
-    noise = np.random.default_rng(0).integers(
-        -3000, 3000, 2 * _SAMPLE_RATE * _SAMPLE_SECONDS, dtype=np.int16
-    )
-    with wave.open(path, "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(_SAMPLE_RATE)
-        file.writeframes(noise.astype("<i2").tobytes())
-    return path

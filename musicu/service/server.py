@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import shutil
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from threadpoolctl import threadpool_limits
@@ -27,10 +32,17 @@ __all__ = ["serve"]
 
 _REST = 75  # seconds a connection may rest: longer than the pools of clients and proxies keep one
 _GRACE = 2  # seconds that answers in hand have to be finished in
+# Seconds after which whatever has not ended is cut off: fewer than the 10 that others would wait
+# before they do it, and clean up after nobody.
+_END = 8.0
 _HEAD_SECONDS, _HEAD_BYTES = 10, 64 << 10
+# What may still come of a body that was answered before it was there.
+_REST_SECONDS, _REST_BYTES = 30, 256 << 20
 _SWITCH = 0.0005
 _TIDY = 2.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, tell: Callable[[str], None]) -> None:
@@ -73,7 +85,11 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
             lifespan="on",
         )
         address = _address(settings.host, listener)
-        _Server(config, app.state.service, lambda: tell(address)).run([listener])
+        server = _Server(config, app.state.service, lambda: tell(address))
+        try:
+            server.run([listener])
+        finally:
+            server.ended()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -95,10 +111,15 @@ class _Connection(HttpToolsProtocol):
     """A connection whose client has to send the head of a request within 10 s and 64 kB.
 
     Else it would cost a client nothing to hold as many connections as there can be.
+
+    A request may be answered before its body is there, because that is too large or nobody may
+    send it. What still comes is then read and dropped for a while: to hang up on a client that is
+    still sending would take the answer away from it.
     """
 
     _timer: asyncio.TimerHandle | None = None
     _size = 0
+    _sending = False  # the client has not sent all of a request's body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -113,12 +134,34 @@ class _Connection(HttpToolsProtocol):
             self._expect()  # the next one
         self._size += len(data)
         super().data_received(data)
-        if self._timer is not None and self._size > _HEAD_BYTES:
+        if self._timer is not None and self._size > (_REST_BYTES if self._sending else _HEAD_BYTES):
             self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._met()
+        self._sending = True
         super().on_headers_complete()
+        self.cycle.transport = _Door(self)  # type: ignore[assignment]
+
+    def on_message_complete(self) -> None:
+        self._sending = False
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._met()
+            if not self.cycle.keep_alive:
+                self.transport.close()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._sending and self.cycle.response_complete and not self.transport.is_closing():
+            self._expect(_REST_SECONDS)
+
+    def leave(self) -> None:
+        """Hang up after an answer: at once, or when all that the client is sending is here."""
+        if not self._sending or self.transport.is_closing():
+            self.transport.close()
+        elif self.transport.can_write_eof():
+            self.transport.write_eof()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, with the headers that every answer has."""
@@ -127,14 +170,25 @@ class _Connection(HttpToolsProtocol):
         self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
         self.transport.close()
 
-    def _expect(self) -> None:
+    def _expect(self, seconds: float | None = None) -> None:
         self._size = 0
-        self._timer = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+        self._timer = self.loop.call_later(seconds or _HEAD_SECONDS, self.transport.close)
 
     def _met(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class _Door:
+    """The transport as an answer sees it, which leaves by the connection's way."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self.close = connection.leave
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection.transport, name)
 
 
 async def _tidy(service: Service) -> None:
@@ -163,6 +217,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._service = service
         self._listening = listening
+        self._patience: threading.Timer | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -181,6 +236,10 @@ class _Server(uvicorn.Server):
 
         def leave(number: int, frame: FrameType | None) -> None:
             self.handle_exit(number, frame)
+            if self._patience is None:
+                self._patience = threading.Timer(_END, _cut_off, [self._service])
+                self._patience.daemon = True
+                self._patience.start()
 
         before = {number: signal.signal(number, leave) for number in _SIGNALS}
         try:
@@ -188,3 +247,29 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def ended(self) -> None:
+        """Have nothing cut off any more, unless nothing was waited for: Ctrl-C came twice."""
+        if self._patience is not None:
+            self._patience.cancel()
+        if self.force_exit:
+            _cut_off(self._service)
+
+
+def _cut_off(service: Service) -> None:
+    """End this process, whatever its threads are doing."""
+    cleaning = threading.Thread(target=_clean_up, args=[service], daemon=True)
+    cleaning.start()
+    cleaning.join(1.0)
+    os._exit(0)
+
+
+def _clean_up(service: Service) -> None:
+    """Say so, and leave neither processes nor files behind."""
+    _log.warning("some work did not end in time and was cut off")
+    for children in Path("/proc/self/task").glob("*/children"):  # elsewhere they see us go
+        for child in children.read_text().split():
+            with suppress(OSError):
+                os.kill(int(child), signal.SIGKILL)
+    if shelf := getattr(service, "shelf", None):  # there is none before it has started
+        shutil.rmtree(shelf.folder, ignore_errors=True)

@@ -355,7 +355,7 @@ def train_encoder(
     drawn = curves(history, title=f"Training of {config['id']}", figure=objective.figure)
     (out / "curves.svg").write_text(drawn, encoding="utf-8")
     model = Model.load(out)
-    Encoder(model).check()
+    Encoder(model)
     return Trained(
         model=model,
         work=work,

@@ -56,7 +56,7 @@ class Teacher:
         self.model = find_model(name)
         self.outputs = tuple((outputs or self.model.output).split("+"))
         if len(self.outputs) == 1 and not outputs:
-            Encoder(self.model).check()
+            Encoder(self.model)
         self._network = Network(self.model)
         there = self._network.outputs
         self.outputs = tuple(output or there[0] for output in self.outputs)

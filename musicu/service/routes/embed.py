@@ -6,6 +6,7 @@ process, and forgotten half an hour later, unless it was added.
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -21,13 +22,15 @@ from musicu.items.item import Item
 from musicu.metadata import Metadata
 from musicu.model import Model
 from musicu.service.intake import add_upload
-from musicu.service.problems import Busy, Refusal
+from musicu.service.problems import Busy, Late, Refusal
 from musicu.service.schemas import SimilarBody, json_response, words_of
 from musicu.service.shelf import Upload
 from musicu.service.state import Service, service_of
 from musicu.tagging import TagHead
 
 __all__ = ["router", "similar_to_upload"]
+
+_log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["uploads"])
 
@@ -39,7 +42,8 @@ Name = Annotated[
 
 # What is heard with less is not worth telling.
 _HEARD = 0.05
-# How often a file is heard again when the catalog's model changes meanwhile.
+_AGAIN = "at the second try, too; the machine may be busy: try again later"
+# How often a file is heard when the catalog's model changes meanwhile.
 _TRIES = 3
 _FILE: dict[str, Any] = {
     "requestBody": {
@@ -69,6 +73,10 @@ _HEARD_ANSWER = json_response(
         "channels": {"type": "integer"},
         "problem": {"type": ["string", "null"]},
         "metadata": {"type": "object"},
+        "retried?": {
+            "type": "string",
+            "description": "Why it was heard a second time: what the first one ran out of.",
+        },
         "model": {"type": "string"},
         "known": {"type": "boolean"},
         "descriptors?": {"type": "object"},
@@ -79,7 +87,7 @@ _HEARD_ANSWER = json_response(
 )
 _ADDED = json_response(
     "The track as lists show it; 201 if it was added, 200 if its audio was there.",
-    {"id": {"type": "string"}, "seconds": {"type": "number"}},
+    {"id": {"type": "string"}, "seconds": {"type": "number"}, "retried?": {"type": "string"}},
     {"id": _EXAMPLE["id"], "title": "Dawn", "artist": "Alba", "seconds": 241.3},
 )
 
@@ -169,6 +177,8 @@ async def add(request: Request, service: Here, name: Name = None) -> Response:
         await asyncio.to_thread(service.live.refresh)
     id = answer["id"]
     card = await service.work(_card, service, answer)
+    if answer["retried"]:
+        card = b'%s,"retried":%s}' % (card[:-1], json.dumps(answer["retried"]).encode())
     return Response(card, 201 if new else 200, {"Location": f"/v1/tracks/{id}"}, "application/json")
 
 
@@ -190,12 +200,23 @@ async def _heard(
 
 
 async def _hear(service: Service, path: str, *, describe: bool) -> dict[str, Any]:
+    """Hear a file; once more if it ran out of time, which others may have taken from it."""
+    retried = None
     for _ in range(_TRIES):
-        answer = await service.desk.analyze(path, describe=describe)
-        if "error" in answer:
-            raise AudioError("upload", answer["error"])
-        if answer["model"].sha256 == service.live.snapshot.model.sha256:
-            return answer
+        try:
+            answer = await service.desk.analyze(path, describe=describe)
+        except Late as late:
+            if retried or not late.begun:
+                raise
+            answer = {"error": "took longer than the deadline", "cause": "time"}
+        if answer.get("cause") == "time" and not retried:
+            retried = answer["error"]
+            _log.warning("an upload %s, and is heard a second time", retried)
+        elif "error" in answer:
+            reason = f"{answer['error']}, {_AGAIN}" if retried else answer["error"]
+            raise AudioError("upload", reason, cause=answer["cause"])
+        elif answer["model"].sha256 == service.live.snapshot.model.sha256:
+            return {**answer, "retried": retried}
     raise Busy("the catalog is changing its model", 2)
 
 
@@ -222,8 +243,11 @@ def _tell(service: Service, answer: dict[str, Any], tags: bool) -> dict[str, Any
         name: answer[name]
         for name in ("id", "seconds", "codec", "sr", "channels", "problem", "metadata")
     }
+    told["problem"] = told["problem"] or answer["tags_problem"]
     if answer["descriptors"] is not None:
         told["descriptors"] = answer["descriptors"]
+    if answer["retried"]:
+        told["retried"] = answer["retried"]
     if tags:
         said = _tag_head(answer["model"]).say(answer["vector"]) if answer["model"].tags else {}
         told["tags"] = {tag: p for tag, p in said.items() if p >= _HEARD}

@@ -1,0 +1,196 @@
+"""Folders that move, drives that are away, and names in two Unicode forms."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from pathlib import Path
+
+import pytest
+from conftest import RunCli
+from made_answers import Answers
+
+from musicu.analysis_run import Summary
+from musicu.catalog import Catalog
+from musicu.errors import CatalogError
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return Catalog(tmp_path / "c.db")
+
+
+def _songs(answers: Answers, folder: Path, *numbers: int) -> Path:
+    for number in numbers:
+        answers.sound(folder / f"{number}.flac", number)
+    return folder
+
+
+def _paths(catalog: Catalog) -> set[str]:
+    return {str(track["path"]) for track in catalog.tracks()}
+
+
+def _sheets(catalog: Catalog) -> dict[str, str]:
+    rows = catalog._store.db.execute("SELECT path, json_extract(sheet, '$.title') FROM files")
+    return {Path(path).name: title for path, title in rows if title}
+
+
+def _told(summary: Summary) -> tuple[int, int, int, int]:
+    return summary.embedded, summary.recognized, summary.unchanged, summary.missing
+
+
+def test_a_moved_root_is_followed(catalog: Catalog, tmp_path: Path, answers: Answers) -> None:
+    music = _songs(answers, tmp_path / "music", 1, 2, 3)
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("path,title\nmusic/2.flac,Two\n")
+    catalog.add_folder(music, metadata=sheet)
+    os.rename(music, tmp_path / "nas")
+    assert _told(catalog.add_folder(tmp_path / "nas")) == (0, 3, 0, 0)
+    assert _paths(catalog) == {str(tmp_path / "nas" / f"{n}.flac") for n in (1, 2, 3)}
+    info = catalog.info()
+    assert (info.copies, info.missing, info.folders) == (0, 0, (str(tmp_path / "nas"),))
+    assert _sheets(catalog) == {"2.flac": "Two"}
+    assert _told(catalog.add_folder()) == (0, 0, 3, 0)
+
+
+def test_a_folder_that_moves_between_roots_is_followed(
+    catalog: Catalog, tmp_path: Path, answers: Answers
+) -> None:
+    """Only the new root is looked at, and the old one has other songs."""
+    one = _songs(answers, tmp_path / "one", 1, 2)
+    two = _songs(answers, tmp_path / "two", 3)
+    catalog.add_folder(one, two)
+    os.rename(one / "2.flac", two / "2.flac")
+    catalog.add_folder(two)
+    assert catalog.info().copies == 0
+    assert catalog.info().folders == (str(one), str(two))
+    assert str(two / "2.flac") in _paths(catalog)
+
+
+def test_a_copy_is_no_move(catalog: Catalog, tmp_path: Path, answers: Answers) -> None:
+    music = _songs(answers, tmp_path / "music", 1, 2)
+    catalog.add_folder(music)
+    shutil.copytree(music, tmp_path / "backup")
+    catalog.add_folder(tmp_path / "backup")
+    assert (catalog.info().copies, len(catalog.info().folders)) == (2, 2)
+
+
+@pytest.mark.parametrize("mount_point", [False, True])
+def test_a_drive_that_is_away_loses_nothing(
+    catalog: Catalog, tmp_path: Path, answers: Answers, *, mount_point: bool
+) -> None:
+    disk, usb = _songs(answers, tmp_path / "disk", 1), _songs(answers, tmp_path / "usb", 2, 3)
+    answers.sound(disk / "copy of 3.flac", 3)
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("path,title\nusb/2.flac,Two\nusb/3.flac,Three\n")
+    catalog.add_folder(disk, usb, metadata=sheet)
+    os.rename(usb, tmp_path / "elsewhere")
+    if mount_point:
+        usb.mkdir()
+    _songs(answers, disk, 4)
+    summary = catalog.add_folder()
+    assert _told(summary) == (1, 0, 2, 0)
+    assert summary.away == (str(usb),)
+    if mount_point:
+        usb.rmdir()
+    os.rename(tmp_path / "elsewhere", usb)
+    summary = catalog.add_folder()
+    assert (_told(summary), summary.away) == ((0, 0, 5, 0), ())
+    assert _sheets(catalog) == {"2.flac": "Two", "3.flac": "Three"}
+
+
+def test_a_new_copy_of_what_is_away_takes_nothing_from_it(
+    catalog: Catalog, tmp_path: Path, answers: Answers
+) -> None:
+    disk, usb = _songs(answers, tmp_path / "disk", 1), _songs(answers, tmp_path / "usb", 2)
+    catalog.add_folder(disk, usb)
+    os.rename(usb, tmp_path / "elsewhere")
+    answers.sound(disk / "2.flac", 2)
+    os.utime(disk / "2.flac", ns=(1, 1))
+    assert catalog.add_folder().recognized == 1
+    os.rename(tmp_path / "elsewhere", usb)
+    assert _told(catalog.add_folder()) == (0, 0, 3, 0)
+
+
+def test_all_folders_away_is_an_error(catalog: Catalog, tmp_path: Path, answers: Answers) -> None:
+    music = _songs(answers, tmp_path / "music", 1)
+    catalog.add_folder(music)
+    os.rename(music, tmp_path / "nas")
+    with pytest.raises(CatalogError, match=r"music: no such file or folder; nothing .*new place"):
+        catalog.add_folder()
+    with pytest.raises(CatalogError, match="typo: no such file or folder$"):
+        catalog.add_folder(tmp_path / "nas", tmp_path / "typo")
+    assert len(catalog) == 1
+
+
+def test_a_folder_that_cannot_be_read_loses_nothing(
+    catalog: Catalog, tmp_path: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    music = tmp_path / "music"
+    _songs(answers, music / "near", 1)
+    _songs(answers, music / "far", 2)
+    catalog.add_folder(music)
+    scandir = os.scandir
+
+    def broken(path: str) -> object:
+        if str(path).endswith("far"):
+            raise OSError(5, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    summary = catalog.add_folder()
+    assert (summary.missing, summary.failed) == (0, 1)
+    monkeypatch.undo()
+    answers.__init__(monkeypatch)  # type: ignore[misc]
+    summary = catalog.add_folder()
+    assert (summary.unchanged, summary.failed, catalog.problems()) == (2, 0, [])
+
+
+def test_a_deleted_copy_comes_back_with_its_sheet(
+    catalog: Catalog, tmp_path: Path, answers: Answers
+) -> None:
+    music = tmp_path / "music"
+    song = answers.sound(music / "a.flac", 1)
+    answers.sound(music / "b.flac", 1)
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("path,title\nmusic/a.flac,A\n")
+    catalog.add_folder(music, metadata=sheet)
+    os.rename(song, tmp_path / "a.flac")
+    catalog.add_folder()
+    assert _sheets(catalog) == {"a.flac": "A"}
+    os.rename(tmp_path / "a.flac", song)
+    assert catalog.add_folder().unchanged == 2
+    assert _sheets(catalog) == {"a.flac": "A"}
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_are_found_in_either_unicode_form(
+    catalog: Catalog, tmp_path: Path, answers: Answers, form: str
+) -> None:
+    stored = unicodedata.normalize(form, "Café/Señorita.flac")
+    other = unicodedata.normalize("NFD" if form == "NFC" else "NFC", "Café/Señorita.flac")
+    answers.sound(tmp_path / "music" / stored, 1)
+    _songs(answers, tmp_path / "music", 2)
+    catalog.add_folder(tmp_path / "music" / Path(other).parent, tmp_path / "music")
+    assert len(catalog.info().folders) == 2
+    assert [m.path for m in catalog.similar(tmp_path / "music" / other)] == [
+        str(tmp_path / "music/2.flac")
+    ]
+    # On disk it may be gone meanwhile; the catalog knows it still.
+    os.rename(tmp_path / "music" / stored, tmp_path / "aside.flac")
+    assert len(catalog.similar(tmp_path / "music" / other)) == 1
+    os.rename(tmp_path / "aside.flac", tmp_path / "music" / stored)
+    assert catalog.forget(tmp_path / "music" / other) == 1
+
+
+def test_the_catalogs_own_files_are_no_music(
+    tmp_path: Path, answers: Answers, run_cli: RunCli
+) -> None:
+    music = _songs(answers, tmp_path / "music", 1, 2)
+    with Catalog(music / "c.db") as catalog:
+        for _ in range(2):
+            summary = catalog.add_folder(music)
+            assert (summary.found, summary.failed, summary.skipped) == (2, 0, 0)
+            catalog.similar(music / "1.flac")  # writes the matrix beside it
+        assert catalog.problems() == []
