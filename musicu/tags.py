@@ -32,6 +32,7 @@ from musicu.metadata import (
     squeeze,
 )
 from musicu.names import split_joined
+from musicu.source import Source
 
 __all__ = ["read_tags"]
 
@@ -102,7 +103,7 @@ def read_tags(path: str | os.PathLike[str]) -> Metadata:
         with open(name, "rb") as file:
             found = _merged(map(_fields, _blocks(file)))
             if not (found.get("title") and found.get("artist")):
-                found = _merged([found, _fields(_of_ffmpeg(file))])
+                found = _merged([found, _fields(_of_ffmpeg(name))])
     except OSError as error:
         cause = "file" if isinstance(error, FileNotFoundError) else "system"
         reason = error.strerror or "cannot be read"
@@ -187,20 +188,19 @@ def _of_container(file: BinaryIO, magic: bytes, at: int, size: int) -> Iterator[
         yield _Block("chunks", texts)
 
 
-def _of_ffmpeg(file: BinaryIO) -> _Block:
+def _of_ffmpeg(path: str) -> _Block:
     """Return what FFmpeg knows of the container and of its audio."""
     import av
 
-    file.seek(0)
     texts: Texts = []
     try:
-        with open_media(file) as container:
+        with Source(path) as source, open_media(source) as container:
             known = dict(container.metadata)
             audio = container.streams.best("audio") if container.streams.audio else None
             # The language of a stream is often set by no one.
             of_stream = dict(audio.metadata if audio else {})
             known = {k: v for k, v in of_stream.items() if k.lower() != "language"} | known
-    except (av.FFmpegError, OSError):  # damage makes FFmpeg seek before the start, too
+    except av.FFmpegError:
         known = {}
     for name, text in known.items():
         scope, _, inner = name.rpartition("/")  # of what Matroska's tag speaks: "ALBUM/TITLE"
