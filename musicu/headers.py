@@ -15,8 +15,9 @@ __all__ = ["Samples", "ends_early", "find_samples", "promised_seconds", "wave_fo
 
 # Raw streams state no length, and FFmpeg guesses one from the size of the file.
 _RAW = ("aac", "ac3", "amr", "eac3")
-# FFmpeg takes the length of these from rates that nothing else depends on, and that may be wrong.
-_BY_RATE = ("au", "wav", "w64")
+# FFmpeg takes the length of these from a rate or a count that nothing else depends on and that may
+# be wrong: their bytes are counted.
+_BY_RATE = ("au", "caf", "wav", "w64")
 # Programs that write a WAV into a pipe cannot know its size: sox leaves 0x7FFFF000 and a little
 # more, FFmpeg 0xFFFFFFFF.
 _UNKNOWN_SIZE = 0x7FFFF000

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 
 from musicu.source import Source
 
-__all__ = ["FLAC", "begins_whole", "find_links", "last_granule", "next_flac", "page_is_last", "segment_end"]
+__all__ = [
+    "FLAC",
+    "begins_whole",
+    "find_links",
+    "last_granule",
+    "next_flac",
+    "page_is_last",
+    "segment_end",
+]
 
 # How a FLAC stream begins: its name and a STREAMINFO of 34 bytes.
 FLAC = b"fLaC\0\0\0\x22"
