@@ -457,7 +457,7 @@ def _demux(
     samples = find_samples(source)
     if samples and samples.there > samples.stated:
         source.replace(samples.field, samples.right)
-    if samples and source.at(0, 4) == b".snd":  # FFmpeg reads all that follows
+    if samples and samples.last:
         source.end = source.begin + samples.stop
     source.seek(0)
     # Tags that are not UTF-8 must not keep the audio from being read; PyAV 19 bears them unasked.

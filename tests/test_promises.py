@@ -221,7 +221,7 @@ def test_an_error_of_the_system_is_not_damage(
 def test_want_of_memory_is_not_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = file_of(tmp_path, "flac", 1.0)
 
-    def failing(self: Source, size: int | None = -1) -> bytes:
+    def failing(self: Source, offset: int, size: int) -> bytes:
         raise MemoryError
 
     monkeypatch.setattr(Source, "at", failing)
