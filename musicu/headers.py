@@ -218,7 +218,7 @@ def _asf_seconds(source: Source) -> float:
     for name, body in _asf_objects(source):
         if name == _ASF_FILE and len(body) == 80 and not body[64] & 1:  # no live stream
             length, _, preroll = struct.unpack("<QQQ", body[40:64])
-            return max(0.0, length / 1e7 - preroll / 1e3)
+            return max(0.0, float(length) / 1e7 - float(preroll) / 1e3)
     return 0.0
 
 
