@@ -1,6 +1,12 @@
 # make demo   installs, synthesizes a small catalog, embeds it, asks for tracks like a new release,
 #             and writes a report on it: demo/report/report.html; says how to look around in it
 # make test   installs everything the tests need, runs all checks
+# make test-versions
+#             the main job and the quick tests with the lowest versions that pyproject.toml declares
+#             (on python3.11), and with the newest there are (on python3.13)
+# make privacy   what commands, library and service ask of the system: no network, no file elsewhere
+# make licenses  writes docs/licenses.md anew; make sbom  writes sbom.json (CycloneDX): all that is
+#             installed with musicu, and under which licence
 # make evaluate MUSICU_DATA=... TEACHERS=... MODELS='work/fold{fold} musicu-2 musicu-2-free musicu-1'
 #             how good encoders are, see recipes/README.md
 # make coldstart MUSICU_DATA=...
@@ -12,13 +18,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test bench evaluate coldstart torture page clean
+.PHONY: demo test test-versions privacy licenses sbom bench evaluate coldstart torture page clean
+
+# $(call job,VENV,FOLDER): what musicu is for, from the first file to a report.
+define job
+	$(1)/bin/python fixtures/make_demo.py $(2)
+	$(1)/bin/musicu embed $(2)/music --describe --catalog $(2)/catalog.db
+	$(1)/bin/musicu similar $(2)/new_release.flac -n 8 --catalog $(2)/catalog.db
+	$(1)/bin/musicu release $(2)/new_release.flac --catalog $(2)/catalog.db --out $(2)/report
+endef
 
 demo: .venv/core
-	$(BIN)/python fixtures/make_demo.py $(DEMO)
-	$(BIN)/musicu embed $(DEMO)/music --describe --catalog $(DEMO)/catalog.db
-	$(BIN)/musicu similar $(DEMO)/new_release.flac -n 8 --catalog $(DEMO)/catalog.db
-	$(BIN)/musicu release $(DEMO)/new_release.flac --catalog $(DEMO)/catalog.db --out $(DEMO)/report
+	$(call job,.venv,$(DEMO))
 	@echo
 	@echo "To look around and listen: $(BIN)/musicu serve --catalog $(DEMO)/catalog.db"
 
@@ -27,6 +38,33 @@ test: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+QUICK := $(patsubst %,tests/test_%.py,decode encoder index catalog cli service)
+LOWEST ?= python3.11
+NEWEST ?= python3.13
+test-versions:
+	@for one in lowest=$(LOWEST) newest=$(NEWEST); do \
+	    if $${one#*=} -c '' 2>/dev/null; then \
+	        $(MAKE) --no-print-directory .venv-$${one%=*}/tested VERSION=$${one#*=} || exit 1; \
+	    else echo "no $${one#*=} here: the $${one%=*} versions are not tried"; fi; done
+
+# Deprecations are for the versions of `make test`; here, what is declared has to work.
+.venv-%/tested: pyproject.toml .ci/lowest.py
+	$(VERSION) -m venv --clear .venv-$*
+	$(VERSION) .ci/lowest.py > .venv-$*/lowest.txt
+	.venv-$*/bin/pip install --quiet $(if $(filter lowest,$*),--constraint .venv-$*/lowest.txt) \
+	    --editable '.[parquet,serve]' hypothesis httpx mutagen onnx pytest
+	$(call job,.venv-$*,.venv-$*/demo)
+	.venv-$*/bin/pytest -m 'not slow' -o filterwarnings=default -p no:cacheprovider $(QUICK)
+
+privacy: .venv/dev
+	$(BIN)/pytest -v tests/test_privacy.py
+
+licenses: .venv/dev
+	$(BIN)/python .ci/closure.py licenses > docs/licenses.md
+
+sbom: .venv/dev
+	$(BIN)/python .ci/closure.py sbom > sbom.json
 
 bench: .venv/dev
 	$(BIN)/python bench/speed.py
@@ -71,7 +109,7 @@ page:
 	cd page && npm ci --silent && npm run --silent build
 
 clean:
-	rm -rf .venv build dist page/node_modules *.egg-info $(DEMO) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist page/node_modules *.egg-info $(DEMO) .mypy_cache .pytest_cache .ruff_cache
 
 # musicu needs Python 3.11 or later; PYTHON=python3.12 names another one than the default.
 .venv/bin/python:

@@ -74,7 +74,8 @@ def serve(
             with open_file(token_file, encoding="utf-8") as file:
                 token = str(file.read()).strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise MusicuError(f"{token_file}: the token cannot be read ({error})") from None
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            raise MusicuError(f"{token_file}: the token cannot be read ({reason})") from None
     settings = Settings(
         catalog=catalog_path(catalog),
         recommender=recommender,

@@ -68,12 +68,16 @@ def tags(
             rows += shown[: n if n is not None or everything else 10]
             if not any(row["said"] for row in found):
                 say(f"{file}: no tag passes its threshold; --all shows all", quiet=quiet)
+    columns = ["tag", "kind", "probability"]
+    if not all(row["said"] for row in rows):
+        columns.append("said")
+    if len(files) > 1:
+        columns.append("path")
     if form is Format.TABLE:
         for row in rows:
             row["said"] = "" if row["said"] else "below its threshold"
     if rows:
-        columns = ["tag", "kind", "probability", "said"]
-        emit(rows, form, table=columns if len(files) == 1 else [*columns, "path"])
+        emit(rows, form, table=columns)
     if failed:
         raise typer.Exit(1)
 

@@ -221,7 +221,7 @@ class AnalysisRun:
             )
         if telling and (count == failed or not self._summary.unchanged):
             self._summary.fault = (
-                f"none of {failed:,} files could be used; {count:,} of them: {reason}"
+                f"no file could be used: {count:,} of {failed:,} for this: {reason}"
             )
 
     def _step(self, found: Found) -> None:
@@ -282,6 +282,7 @@ class AnalysisRun:
             found.mtime_ns,
             kind="audio",
             track=track,
+            reason=answer["tags_problem"],
             problem=answer["problem"],
             tags=answer["metadata"],
         )

@@ -7,7 +7,7 @@ import builtins
 import errno
 import re
 
-from musicu.errors import AudioError
+from musicu.errors import AudioError, ModelError
 
 __all__ = ["cause_of", "cause_of_words"]
 
@@ -42,7 +42,7 @@ def cause_of(error: BaseException) -> str:
         if isinstance(one, MemoryError) or _NO_MEMORY.search(_said(one)):
             return "memory"
         # FFmpeg says "input/output error" of files that end early.
-        if isinstance(one, ImportError) or (
+        if isinstance(one, ImportError | ModelError) or (
             isinstance(one, OSError)
             and not isinstance(one, FFmpegError)
             and one.errno not in _ODD_OFFSETS

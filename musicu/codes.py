@@ -69,8 +69,11 @@ def country_code(text: str) -> str:
 def language_code(text: str) -> str:
     """Return the ISO 639 code, lower case, two letters where there are two; else the text.
 
-    ``"eng"``, ``"English"`` and ``"en-GB"`` are ``"en"``; ``"zxx"`` is nothing sung.
+    ``"eng"``, ``"English"`` and ``"en-GB"`` are ``"en"``; ``"zxx"`` is nothing sung. Of several
+    (``"eng/fra"``) it is the first.
     """
+    first = re.split(r"[/;,|]", text)[0].strip()
+    text = first or text
     known = _LANGUAGE_CODES.get(_plain(text))
     if known is None and (code := re.fullmatch(r"([A-Za-z]{2,3})([-_].+)?", text)):
         plain = code.group(1).lower()

@@ -14,7 +14,15 @@ from typing import BinaryIO, Literal
 
 from musicu.id3 import GENRES, LONGEST, Texts
 
-__all__ = ["read_ape", "read_asf", "read_chunks", "read_flac", "read_mp4", "read_ogg"]
+__all__ = [
+    "ASF_HEADER",
+    "read_ape",
+    "read_asf",
+    "read_chunks",
+    "read_flac",
+    "read_mp4",
+    "read_ogg",
+]
 
 _MOST = 10_000  # entries of one block
 _LONGEST_NAME = 256
@@ -94,8 +102,10 @@ def _comments(file: BinaryIO, at: int, end: int) -> Texts:
     vendor = _take(file, at, 4)
     if len(vendor) < 4:
         return found
-    at += 8 + int.from_bytes(vendor, "little")  # the count is not needed
-    for _ in range(_MOST):
+    at += 4 + int.from_bytes(vendor, "little")
+    count = int.from_bytes(_take(file, at, 4), "little")
+    at += 4
+    for _ in range(min(count, _MOST)):
         size = _take(file, at, min(4, end - at))
         if len(size) < 4:
             break
@@ -224,7 +234,7 @@ def _mp4_value(atom: bytes, data: bytes) -> str | bytes:
     return _utf8(value)
 
 
-_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_CONTENT = bytes.fromhex("3326b2758e66cf11a6d900aa0062ce6c")
 _ASF_EXTENDED = bytes.fromhex("40a4d0d207e3d21197f000a0c95ea850")
 _ASF_EXTENSION = bytes.fromhex("b503bf5f2ea9cf118ee300c00c205365")
@@ -242,11 +252,11 @@ def read_asf(file: BinaryIO, at: int, size: int) -> Texts:
             for inner, *place in _asf_objects(file, start + 22, end):
                 places.setdefault(inner, (place[0], place[1]))
     found: Texts = []
-    if place := places.get(_ASF_CONTENT):
-        found += _asf_content(file, *place)
+    if _ASF_CONTENT in places:
+        found += _asf_content(file, *places[_ASF_CONTENT])
     for guid in (_ASF_EXTENDED, _ASF_METADATA, _ASF_LIBRARY):
-        if place := places.get(guid):
-            found += _asf_attributes(file, *place, short=guid == _ASF_EXTENDED)
+        if guid in places:
+            found += _asf_attributes(file, *places[guid], short=guid == _ASF_EXTENDED)
     return [(name.removeprefix("WM/"), value) for name, value in found if name != "Description"]
 
 

@@ -40,6 +40,7 @@ __all__ = [
     "identify",
     "identify_file",
     "load",
+    "open_media",
 ]
 
 Array = NDArray[np.float32]
@@ -420,6 +421,34 @@ class _Identity:
         return self._hash.hexdigest()[:32]
 
 
+def open_media(source: Any, **options: Any) -> Any:
+    """Open a file with FFmpeg, as one of the formats that are read here and without leaving it.
+
+    Parameters
+    ----------
+    source : str or binary file
+        An address such as ``"file:/music/a.flac"``, or what is open already.
+    **options
+        Of :func:`av.open`.
+
+    Returns
+    -------
+    av.container.InputContainer
+        Bytes of its metadata that are not UTF-8 are lone surrogates (``surrogateescape``).
+
+    Raises
+    ------
+    av.FFmpegError
+        It is none of these formats, or damaged.
+    """
+    import av
+
+    # Tags that are not UTF-8 must not keep the audio from being read; PyAV 19 bears them unasked.
+    old = int(av.__version__.split(".")[0]) < 19
+    lenient: dict[str, Any] = {"metadata_errors": "surrogateescape"} if old else {}
+    return av.open(source, options=_OPTIONS, **lenient, **options)
+
+
 def _packets(stream: AudioStream) -> Iterator[Any]:
     """Demultiplex a file's best audio stream; fills all that is told without decoding."""
     identity = _Identity()
@@ -460,11 +489,8 @@ def _demux(
     if samples and samples.last:
         source.end = source.begin + samples.stop
     source.seek(0)
-    # Tags that are not UTF-8 must not keep the audio from being read; PyAV 19 bears them unasked.
-    old = int(av.__version__.split(".")[0]) < 19
-    lenient: dict[str, Any] = {"metadata_errors": "replace"} if old else {}
     try:
-        container = av.open(source, options=_OPTIONS, buffer_size=_READ, **lenient)
+        container = open_media(source, buffer_size=_READ)
     except MemoryError:
         raise
     except (av.FFmpegError, OSError) as error:

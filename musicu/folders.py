@@ -32,8 +32,9 @@ def written_whole(folder: str | os.PathLike[str]) -> Iterator[Path]:
         A folder cannot be made or moved.
     """
     target = Path(os.path.abspath(folder))
-    mark = uuid.uuid4().hex[:8]
-    draft, before = (target.with_name(f".{target.name}.{mark}.{end}") for end in ("tmp", "old"))
+    # Not by the target's name, which may be as long as names can be.
+    mark = uuid.uuid4().hex
+    draft, before = (target.with_name(f".{mark}.{end}") for end in ("tmp", "old"))
     try:
         draft.mkdir(parents=True)
         yield draft

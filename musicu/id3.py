@@ -12,7 +12,16 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-__all__ = ["GENRES", "LONGEST", "Texts", "genre_names", "read_id3v1", "read_id3v2"]
+__all__ = [
+    "GENRES",
+    "LONGEST",
+    "NAMES",
+    "Texts",
+    "genre_names",
+    "read_id3v1",
+    "read_id3v2",
+    "synchsafe",
+]
 
 # Names and values in the order found; bytes where the encoding is not known for certain.
 Texts = list[tuple[str, str | bytes]]
@@ -21,7 +30,8 @@ LONGEST = 40_000  # bytes of one value; what is longer is no title
 _MOST_FRAMES = 10_000
 _MOST_UNSYNCHRONIZED = 1 << 24  # bytes; such tags can only be read as a whole
 
-_NAMES = {
+# The fields that frames hold; those that hold several things are read on their own.
+NAMES = {
     "TIT2": "TITLE",
     "TPE1": "ARTIST",
     "TPE2": "ALBUMARTIST",
@@ -40,7 +50,7 @@ _NAMES = {
     "TLAN": "LANGUAGE",
     "TMOO": "MOOD",
 }
-_WANTED = frozenset({*_NAMES, "TYER", "TDAT", "TIME", "TXXX", "UFID"})
+_WANTED = frozenset({*NAMES, "TYER", "TDAT", "TIME", "TXXX", "UFID"})
 # Version 2.2 has three letters.
 _OLD = {
     "TT2": "TIT2",
@@ -138,7 +148,7 @@ def read_id3v2(file: BinaryIO, at: int) -> tuple[Texts, int, int]:
         return [], 0, 0
     if any(byte > 127 for byte in header[6:]):
         return [], 0, 0
-    version, flags, size = header[3], header[5], _synchsafe(header[6:])
+    version, flags, size = header[3], header[5], synchsafe(header[6:])
     length = 10 + size + (10 if version == 4 and flags & 0x10 else 0)
     source, start, end = file, at + 10, at + 10 + size
     if flags & 0x80 and version < 4:
@@ -170,7 +180,7 @@ def _named(frames: Iterator[tuple[str, bytes]]) -> Texts:
             for text in texts[:1]:
                 parts[frame] = text if isinstance(text, str) else text.decode("latin-1")
         else:
-            found += [(_NAMES[frame], text) for text in texts]
+            found += [(NAMES[frame], text) for text in texts]
     if "TYER" in parts:
         found.append(("DATE", _date(**{name.lower(): text for name, text in parts.items()})))
     return found
@@ -190,7 +200,7 @@ def _extended(source: BinaryIO, at: int, version: int) -> int:
     head = source.read(4)
     if len(head) < 4 or re.fullmatch(rb"[A-Z][A-Z0-9]{3}", head):
         return 0
-    return _synchsafe(head) if version == 4 else 4 + int.from_bytes(head, "big")
+    return synchsafe(head) if version == 4 else 4 + int.from_bytes(head, "big")
 
 
 def _frames(
@@ -222,7 +232,7 @@ def _frames(
 
 def _size_of_4(source: BinaryIO, at: int, end: int, data: bytes) -> int:
     """Return a frame's size in version 2.4; older programs wrote it as in version 2.3."""
-    plain, size = int.from_bytes(data, "big"), _synchsafe(data)
+    plain, size = int.from_bytes(data, "big"), synchsafe(data)
     if any(byte > 127 for byte in data):
         return plain
     if plain == size or _is_frame(source, at + 10 + size, end):
@@ -296,7 +306,7 @@ def _wide(body: bytes, *, big: bool) -> Iterator[str]:
             value.append(unit)
 
 
-def _synchsafe(data: bytes) -> int:
+def synchsafe(data: bytes) -> int:
     """Read a number of seven bits a byte."""
     value = 0
     for byte in data:

@@ -1,8 +1,9 @@
 """What is known about a track besides its audio: the fields, and how each is read from text.
 
-A missing value stays missing (None or an empty tuple): nothing is guessed or filled in.
+A missing value stays missing (None or an empty tuple), and what is not certain is marked.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,8 +20,10 @@ __all__ = [
     "Metadata",
     "complete_metadata",
     "field_of",
+    "is_placeholder",
     "parse_field",
     "squeeze",
+    "stored_metadata",
 ]
 
 
@@ -58,6 +61,10 @@ class Metadata:
         Free tags: moods, themes, instruments, keywords.
     description : str or None
         A text about it.
+    guessed : tuple of str
+        Names of the fields above that no tag holds: they are told by the file's path.
+    doubtful : tuple of str
+        Names of the fields whose letters are not certain, as their encoding is not stated.
     """
 
     title: str | None = None
@@ -82,6 +89,8 @@ class Metadata:
     language: str | None = None
     tags: tuple[str, ...] = ()
     description: str | None = None
+    guessed: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that are present, as JSON types (tuples become lists)."""
@@ -121,6 +130,9 @@ class Metadata:
         for pair in ({"artist", "artists"}, {"year", "date"}):
             if pair & above.keys():
                 below = {name: value for name, value in below.items() if name not in pair}
+        for note in ("guessed", "doubtful"):
+            kept = [name for name in getattr(self, note) if name in below and name not in above]
+            above[note] = tuple(unique([*kept, *getattr(over, note)]))
         return Metadata(**(below | above))
 
     def _present(self) -> dict[str, Any]:
@@ -162,6 +174,14 @@ FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
 GATHERED = frozenset({"tags"})
 
 
+def stored_metadata(text: str) -> Metadata:
+    """Return the metadata that a catalog has as JSON; of a text that is damaged, none."""
+    try:
+        return Metadata.from_dict(json.loads(text))
+    except (AttributeError, TypeError, ValueError, MetadataError):
+        return Metadata()
+
+
 def squeeze(name: str) -> str:
     """Bring the spellings of a field's name together: ``"Album Artist"``, ``"album_artist"``."""
     return re.sub(r"[^A-Z0-9]", "", name.upper())
@@ -197,10 +217,11 @@ def _date(text: str) -> str:
 
 
 def _isrc(text: str) -> str:
-    code = squeeze(text).removeprefix("ISRC")
-    if not _ISRC.fullmatch(code):
-        raise ValueError("an ISRC such as GB-AYE-06-01498")
-    return code
+    for piece in re.split(r"[/;,|]", text):
+        code = squeeze(piece).removeprefix("ISRC")
+        if _ISRC.fullmatch(code):
+            return code
+    raise ValueError("an ISRC such as GB-AYE-06-01498")
 
 
 def _uuids(values: Sequence[str]) -> tuple[str, ...]:
@@ -237,7 +258,7 @@ def _keywords(values: Sequence[str]) -> tuple[str, ...]:
 
 
 _PARSE_ALL: Mapping[str, Callable[[Sequence[str]], Any]] = {
-    "artist": "; ".join,
+    "artist": lambda values: "; ".join(unique(values)),
     "artists": split_artists,
     "genres": _several,
     "mb_artists": _uuids,
@@ -298,6 +319,41 @@ def parse_field(name: str, values: Iterable[str]) -> Any:
         except ValueError:
             continue
     return parse(texts[-1])
+
+
+_UNKNOWN = frozenset(
+    "unknown undefined unbekannt unbekannte unbekannter unbekanntes inconnu inconnue "
+    "desconocido desconocida sconosciuto desconhecido onbekend onbekende okänd ukjent "
+    "ukendt tuntematon neznámý nieznany neznámé nieznana неизвестно неизвестный "
+    "неизвестен неизв 未知 未知艺术家 未知專輯 未知专辑 未知演出者 不明 "
+    "不明なアーティスト 不明なアルバム".split()
+)
+_KINDS = frozenset(
+    "artist artists album title track genre performer label künstler interpret titel artiste titre "
+    "piste genero artista título titolo traccia faixa artiest nummer låt исполнитель альбом "
+    "название wykonawca umělec".split()
+)
+_NUMBERED = re.compile(
+    r"(?:audio\s*)?(?:track|titel|piste|pista|traccia|faixa|spår|spor|raita|stopa|utwór|ścieżka|"
+    r"трек|дорожка|トラック|曲目|音轨|音軌)\s*(?:no\.?|nr\.?|[#_-])?\s*\d{1,3}",
+    re.IGNORECASE,
+)
+
+
+def is_placeholder(field: str, text: str) -> bool:
+    """Tell whether a text stands for a missing value, as programs that must write one do.
+
+    ``"(None)"``, ``"<Unknown>"``, ``"Unknown Artist"``; as a title, ``"Track 01"``.
+    """
+    text = text.strip("\0 \t")
+    if field == "title" and _NUMBERED.fullmatch(text):
+        return True
+    # Some add the time: "Unknown Album (3/12/2004 5:43:01 PM)".
+    bare = re.sub(r"\s*\(\d[\d/.: APMapm-]*\)$", "", text).strip("<>()[]{} ").casefold()
+    if bare in ("none", "null", "no artist", "no album", "no title", "n/a"):
+        return bare != text.casefold() or field != "title"
+    words = set(bare.split())
+    return bool(words & _UNKNOWN) and words <= _UNKNOWN | _KINDS
 
 
 def complete_metadata(found: Mapping[str, Any]) -> Metadata:

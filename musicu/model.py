@@ -386,7 +386,7 @@ def check_name(model: _Named, others: Iterable[_Named]) -> None:
             where = f" ({other.folder})" if isinstance(other, Model) else ""
             raise ModelError(
                 f"{model.id}@{model.version}: other weights go by this id and version{where}: "
-                "give the new ones another version in config.json"
+                "give these another version in config.json, or use another model"
             )
 
 
@@ -455,9 +455,8 @@ def install_model(folder: str | os.PathLike[str]) -> Model:
     ------
     ModelError
         Something is missing, too large, or a link; the graph does not give vectors of the front
-        end's windows (see :meth:`Encoder.check`); or another model has this id.
-    OSError
-        It cannot be written.
+        end's windows (see :meth:`Encoder.check`); another model has this id; or the model cannot
+        be written.
     """
     from musicu.encoder import Encoder
 
@@ -483,13 +482,18 @@ def install_model(folder: str | os.PathLike[str]) -> Model:
     config = {**_read_config(model.folder), "sha256": model.sha256}
     if model.tags:
         config["tags_sha256"] = model.tags_sha256
-    with written_whole(target) as fresh:
-        for name in ("encoder.onnx", "README.md", *(["tags.npz"] if model.tags else ())):
-            with _opened(model.folder / name, follow=False) as source:
-                with open(fresh / name, "xb") as copy:
-                    shutil.copyfileobj(source, copy, 1 << 20)
-        (fresh / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        Model.load(fresh)  # what was copied is what was looked at
+    try:
+        with written_whole(target) as fresh:
+            for name in ("encoder.onnx", "README.md", *(["tags.npz"] if model.tags else ())):
+                with _opened(model.folder / name, follow=False) as source:
+                    with open(fresh / name, "xb") as copy:
+                        shutil.copyfileobj(source, copy, 1 << 20)
+            (fresh / "config.json").write_text(
+                json.dumps(config, indent=2) + "\n", encoding="utf-8"
+            )
+            Model.load(fresh)  # what was copied is what was looked at
+    except OSError as error:
+        raise ModelError(f"{target}: cannot be written ({error.strerror or error})") from None
     return Model.load(target)
 
 

@@ -1,15 +1,18 @@
 """Names of artists: split a credit into them, and compare two spellings."""
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["featured_in", "normalize_name", "split_artists", "unique"]
+__all__ = ["featured_in", "normalize_name", "split_artists", "split_joined", "unique"]
 
 # "feat" without its dot counts in lower case only: "Little Feat & Bonnie Raitt" is not one.
 _FEATURED = r"(?:feat\.\s*|ft\.\s*|featuring\s+|(?-i:feat)\s+)"
 _BRACKETED = re.compile(rf"[(\[]\s*{_FEATURED}([^()\[\]]+)[)\]]", re.IGNORECASE)
 _JOINT = re.compile(rf"\s+(?:{_FEATURED}|vs\.?\s+|/\s+)|[;|]", re.IGNORECASE)
+
+_MOST_JOINED = 10  # more than these are too many to try in all ways
 
 
 def unique(names: Iterable[str]) -> tuple[str, ...]:
@@ -53,6 +56,37 @@ def split_artists(text: str | Sequence[str]) -> tuple[str, ...]:
     """
     values = [text] if isinstance(text, str) else list(text)
     return unique(_cut(values[0]) if len(values) == 1 else values)
+
+
+def split_joined(text: str, count: int, credit: str) -> list[str]:
+    """Split names that a program joined with ``/``, which may be part of a name too (AC/DC).
+
+    Parameters
+    ----------
+    text : str
+        The names.
+    count : int
+        How many there are; 0 is unknown.
+    credit : str
+        Another text that has each of them, such as ``"AC/DC feat. Somebody"``.
+
+    Returns
+    -------
+    list of str
+        The text alone where nothing tells the names in it apart.
+    """
+    pieces = [piece.strip() for piece in text.split("/")]
+    if len(pieces) == count:
+        return pieces
+    if count == 1 or len(pieces) > _MOST_JOINED or text.casefold() in credit.casefold():
+        return [text]
+    for names in [count] if count else range(2, len(pieces) + 1):
+        for cuts in itertools.combinations(range(1, len(pieces)), names - 1):
+            ends = [*cuts, len(pieces)]
+            found = ["/".join(pieces[a:b]) for a, b in zip([0, *cuts], ends, strict=True)]
+            if all(name.casefold() in credit.casefold() for name in found):
+                return found
+    return [text]
 
 
 def normalize_name(name: str) -> str:

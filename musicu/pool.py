@@ -206,7 +206,7 @@ class Worker:
     ) -> str:
         """Say a line and return the next one; what is no whole line tells that there is none."""
         assert process.stdin
-        with suppress(BrokenPipeError):  # it has ended; the answer that is missing tells
+        with suppress(OSError):  # it has ended; the answer that is missing tells
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
         try:

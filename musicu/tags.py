@@ -1,75 +1,86 @@
-"""Read the metadata that a file's own tags hold."""
+"""Read the metadata that a file's own tags hold: all of them, field by field from the best."""
+
+from __future__ import annotations
 
 import os
-import re
-import struct
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
+from musicu.containers import (
+    ASF_HEADER,
+    read_ape,
+    read_asf,
+    read_chunks,
+    read_flac,
+    read_mp4,
+    read_ogg,
+)
+from musicu.decode import open_media
+from musicu.encodings import decode
 from musicu.errors import AudioError
+from musicu.guesses import guess_metadata
+from musicu.id3 import NAMES, Texts, genre_names, read_id3v1, read_id3v2, synchsafe
 from musicu.metadata import (
     FIELD_NAMES,
     GATHERED,
     Metadata,
     complete_metadata,
+    is_placeholder,
     parse_field,
     squeeze,
 )
+from musicu.names import split_joined
 
 __all__ = ["read_tags"]
 
-_ID3_NAMES = {
-    "TIT2": "TITLE",
-    "TPE1": "ARTIST",
-    "TPE2": "ALBUMARTIST",
-    "TALB": "ALBUM",
-    "TDRC": "DATE",
-    "TDRL": "RELEASEDATE",
-    "TDOR": "ORIGINALDATE",
-    "TCON": "GENRE",
-    "TPUB": "LABEL",
-    "TSRC": "ISRC",
-    "TBPM": "BPM",
-    "TKEY": "KEY",
-    "TRCK": "TRACK",
-    "TPOS": "DISC",
-    "TLAN": "LANGUAGE",
-    "TMOO": "MOOD",
+_WANTED = frozenset(name for names in FIELD_NAMES.values() for name in names)
+# ID3v1 cuts at 30 bytes; what was copied from it is as long, or a little less without its spaces.
+_CUT = range(28, 31)
+_NAMES_CUT = ("title", "artist", "album", "album_artist")
+# Names in Matroska that are its own; "ALBUM/TITLE" is a title of the album.
+_MATROSKA_NAMES = {
+    "ALBUMTITLE": "ALBUM",
+    "ALBUMARTIST": "ALBUMARTIST",
+    "DATE_RELEASED": "DATE",
+    "DATE_RECORDED": "DATE",
+    "PART_NUMBER": "TRACK",
+    "ALBUMPART_NUMBER": "DISC",
 }
-_MP4_NAMES = {
-    "\xa9nam": "TITLE",
-    "\xa9ART": "ARTIST",
-    "aART": "ALBUMARTIST",
-    "\xa9alb": "ALBUM",
-    "\xa9day": "DATE",
-    "\xa9gen": "GENRE",
-    "tmpo": "BPM",
-    "trkn": "TRACK",
-    "disk": "DISC",
-    "desc": "DESCRIPTION",
-    "ldes": "DESCRIPTION",
-}
+_MOST_BLOCKS = 16  # at each end of a file
+# Formats whose own tags are APEv2: WavPack, Monkey's Audio, Musepack 7 and 8, OptimFROG.
+_APE_FIRST = (b"wvpk", b"MAC ", b"MP+", b"MPCK", b"OFR ")
+_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
+_CHUNKED = (b"RIFF", b"RF64", b"BW64", b"FORM", b"FRM8", b"DSD ")
 
-# What mutagen lets through besides its own MutagenError when the headers of real files are damaged
-# byte by byte (1.48; found by mutating files of every container). Each means that these tags
-# cannot be read.
-_MUTAGEN_LEAKS = (
-    ValueError,  # negative sizes (ASF, APEv2), offsets over 64 bits (MP4), bad UTF-16 (ASF)
-    IndexError,  # counts and table entries out of range (Ogg, WavPack)
-    KeyError,  # unknown attribute type (ASF)
-    struct.error,  # header cut short (Opus)
-    RecursionError,  # boxes or frames nested thousands deep (MP4, ID3)
-)
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Texts that stand together in a file; what kind of tag, and the version of ID3v2."""
+
+    kind: str
+    texts: Texts
+    version: int = 0
 
 
 def read_tags(path: str | os.PathLike[str]) -> Metadata:
-    """Read the tags of an audio file.
+    """Read the tags of an audio file, and what its path says where they say nothing.
 
-    ID3 (mp3, aiff, wav), Vorbis comments (flac, ogg, opus), MP4, ASF (wma) and APEv2. The names
-    of the fields are those of MusicBrainz Picard's tag mapping and its common variants. Tags that
-    are damaged give what could be read of them, which may be nothing; a file that holds no tags
-    or is of a kind without tags gives an empty :class:`Metadata`. A value that does not fit its
-    field (year "abc", bpm 0) is missing.
+    All blocks of tags are read: ID3v2 (at both ends, inside WAV, AIFF and DSF), APEv2, ID3v1,
+    Vorbis comments, MP4, ASF, the chunks of RIFF and AIFF; and whatever FFmpeg knows where these
+    have no title or no artist. Each field is taken from the best block that has it: the format's
+    own before those that may stand beside it, ID3v1 last; a text that ID3v1 has cut gives way to
+    the whole one. The names of the fields are those of MusicBrainz Picard's tag mapping and its
+    common variants.
+
+    Text whose encoding is not stated is read as what it most likely is (see
+    :func:`musicu.encodings.decode`); where that is not clear, the field is in ``doubtful``. A
+    value that does not fit its field (year "abc", bpm 0), and one that stands for none ("Unknown
+    Artist", "Track 01"), is missing. What is missing may be told by the path: see
+    :func:`musicu.guesses.guess_metadata`; those fields are in ``guessed``.
+
+    Tags that are damaged give what could be read of them, which may be nothing.
 
     Parameters
     ----------
@@ -82,125 +93,223 @@ def read_tags(path: str | os.PathLike[str]) -> Metadata:
     Raises
     ------
     AudioError
-        The file cannot be opened.
+        The file cannot be opened or read.
     """
-    # Imported here because start-up should not pay for it.
-    from mutagen import File, MutagenError
-    from mutagen.aiff import AIFF
-    from mutagen.apev2 import APEv2
-    from mutagen.asf import ASF
-    from mutagen.dsdiff import DSDIFF
-    from mutagen.dsf import DSF
-    from mutagen.flac import FLAC
-    from mutagen.id3 import ID3
-    from mutagen.mp4 import MP4
-    from mutagen.oggflac import OggFLAC
-    from mutagen.oggopus import OggOpus
-    from mutagen.oggspeex import OggSpeex
-    from mutagen.oggvorbis import OggVorbis
-    from mutagen.wave import WAVE
-
-    # Only containers whose tags need their parser. ID3 and APEv2 (mp3, WavPack, Monkey's Audio,
-    # Musepack) are found without looking at the audio, which may be damaged: mutagen 1.48 never
-    # returns from an empty Musepack packet.
-    containers = [AIFF, ASF, DSDIFF, DSF, FLAC, MP4, OggFLAC, OggOpus, OggSpeex, OggVorbis, WAVE]
-    loaders: tuple[Callable[[Any], Any], ...] = (
-        lambda file: getattr(File(file, options=containers), "tags", None),
-        ID3,
-        APEv2,
-    )
+    name = os.fspath(path)
     try:
-        stream = open(path, "rb")
+        if not stat.S_ISREG(os.stat(name).st_mode):
+            raise AudioError(name, "a folder or device, not a file")
+        with open(name, "rb") as file:
+            found = _merged(map(_fields, _blocks(file)))
+            if not (found.get("title") and found.get("artist")):
+                found = _merged([found, _fields(_of_ffmpeg(file))])
     except OSError as error:
-        raise AudioError(os.fspath(path), error.strerror or "cannot be opened") from error
-    with stream:
-        for load in loaders:
-            stream.seek(0)
-            try:
-                found = _parse_tags(load(stream))
-            except (MutagenError, *_MUTAGEN_LEAKS):
-                continue
-            if found:
-                return complete_metadata(found)
-    return Metadata()
+        cause = "file" if isinstance(error, FileNotFoundError) else "system"
+        reason = error.strerror or "cannot be read"
+        raise AudioError(name, reason.lower(), cause=cause) from error
+    return guess_metadata(name, complete_metadata(found))
 
 
-def _parse_tags(tags: Any) -> dict[str, Any]:
-    """Parse the fields of any kind of mutagen tags."""
-    wanted = {name for names in FIELD_NAMES.values() for name in names}
-    values: dict[str, list[str]] = {}
-    for spelling, items in _tag_values(tags):
-        name = squeeze(spelling)
-        if name in wanted:  # others, such as pictures, may be large and no text
-            values.setdefault(name, []).extend(_text(item) for item in items)
+def _blocks(file: BinaryIO) -> list[_Block]:
+    """Return all blocks of tags, the best first."""
+    size = file.seek(0, os.SEEK_END)
+    start, before = _head(file, size)
+    behind = _tail(file, start, size)
+    file.seek(start)
+    magic = file.read(16)
+    own = list(_of_container(file, magic, start, size))
+    rank = {"APEv2": 0} if magic.startswith(_APE_FIRST) else {"APEv2": 2}
+    rank |= {"ID3v2": 1, "ID3v1": 3}
+    return [*own, *sorted([*before, *behind], key=lambda block: rank[block.kind])]
+
+
+def _head(file: BinaryIO, size: int) -> tuple[int, list[_Block]]:
+    """Return where the audio begins, and the blocks before it."""
+    at, found = 0, list[_Block]()
+    for _ in range(_MOST_BLOCKS):
+        texts, length, version = read_id3v2(file, at)
+        if length:
+            found.append(_Block("ID3v2", texts, version))
+        else:
+            file.seek(at)
+            length = _ape_size(file.read(32))
+            if not length:
+                break
+            length += 32
+            found.append(_Block("APEv2", read_ape(file, at + 32, at + length)))
+        at += length
+    return min(at, size), found
+
+
+def _ape_size(head: bytes) -> int:
+    """Return the bytes from an APE tag's first item to its end, by its header or footer; or 0."""
+    found = len(head) == 32 and head.startswith(b"APETAGEX")
+    return int.from_bytes(head[12:16], "little") if found else 0
+
+
+def _tail(file: BinaryIO, start: int, end: int) -> list[_Block]:
+    """Return the blocks behind the audio, from the last one on."""
+    found: list[_Block] = []
+    for _ in range(_MOST_BLOCKS):
+        file.seek(max(start, end - 128))
+        last = file.read(max(0, end - file.tell()))
+        if len(last) == 128 and last.startswith(b"TAG"):
+            if not found:  # further in, it is what somebody forgot there
+                found.append(_Block("ID3v1", read_id3v1(last)))
+            end -= 128
+        elif last[-9:] == b"LYRICS200" and last[-15:-9].isdigit():
+            end -= int(last[-15:-9]) + 15
+        elif size := _ape_size(last[-32:]):
+            found.append(_Block("APEv2", read_ape(file, max(0, end - size), end - 32)))
+            end -= size + (32 if last[-9] & 0x80 else 0)
+        elif last[-10:-7] == b"3DI":
+            size = 20 + synchsafe(last[-4:])
+            texts, _, version = read_id3v2(file, max(0, end - size))
+            found.append(_Block("ID3v2", texts, version))
+            end -= size
+        else:
+            break
+    return found
+
+
+def _of_container(file: BinaryIO, magic: bytes, at: int, size: int) -> Iterator[_Block]:
+    if magic.startswith(b"fLaC"):
+        yield _Block("Vorbis", read_flac(file, at, size))
+    elif magic.startswith(b"OggS"):
+        yield _Block("Vorbis", read_ogg(file, at, size))
+    elif magic == ASF_HEADER:
+        yield _Block("ASF", read_asf(file, at, size))
+    elif magic[4:8] in _MP4_BOXES:
+        yield _Block("MP4", read_mp4(file, at, size))
+    elif magic.startswith(_CHUNKED):
+        texts, places = read_chunks(file, at, size)
+        for place in places:
+            inner, _, version = read_id3v2(file, place)
+            yield _Block("ID3v2", inner, version)
+        yield _Block("chunks", texts)
+
+
+def _of_ffmpeg(file: BinaryIO) -> _Block:
+    """Return what FFmpeg knows of the container and of its audio."""
+    import av
+
+    file.seek(0)
+    texts: Texts = []
+    try:
+        with open_media(file) as container:
+            known = dict(container.metadata)
+            audio = container.streams.best("audio") if container.streams.audio else None
+            # The language of a stream is often set by no one.
+            of_stream = dict(audio.metadata if audio else {})
+            known = {k: v for k, v in of_stream.items() if k.lower() != "language"} | known
+    except (av.FFmpegError, OSError):  # damage makes FFmpeg seek before the start, too
+        known = {}
+    for name, text in known.items():
+        scope, _, inner = name.rpartition("/")  # of what Matroska's tag speaks: "ALBUM/TITLE"
+        name = inner if scope.upper() in ("", "TRACK") else f"{scope}{inner}"
+        name = _MATROSKA_NAMES.get(name.upper(), NAMES.get(name, name))
+        value = text.encode("utf-8", "surrogateescape")
+        texts.append((name, text if text.isprintable() else value))
+    return _Block("FFmpeg", texts)
+
+
+def _fields(block: _Block) -> dict[str, Any]:
+    """Parse the fields that a block holds, and which of them are doubtful."""
+    values, unsure = _read_texts(block)
+    if block.kind == "ID3v2" and block.version < 4:
+        _unjoin(values)
     found: dict[str, Any] = {}
+    doubtful = []
     for field, names in FIELD_NAMES.items():
-        each = [values.get(name, []) for name in names]
-        for texts in [sum(each, [])] if field in GATHERED else each:
+        each = [([name], values.get(name, [])) for name in names]
+        gathered = [(list(names), sum((texts for _, texts in each), []))]
+        for origin, texts in gathered if field in GATHERED else each:
             try:
-                value = parse_field(field, texts)
+                value = parse_field(field, [t for t in texts if not is_placeholder(field, t)])
             except ValueError:
                 continue  # not what this field holds: missing, or under the next name
             if value:
                 found[field] = value
+                if unsure.intersection(origin):
+                    doubtful.append(field)
                 break
-    return found
+    return found | ({"doubtful": tuple(doubtful)} if doubtful else {})
 
 
-def _tag_values(tags: Any) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Yield name and values of each tag, in any kind of mutagen tags."""
-    from mutagen.apev2 import APEv2
-    from mutagen.asf import ASFTags
-    from mutagen.id3 import ID3Tags
-    from mutagen.mp4 import MP4Tags
+def _read_texts(block: _Block) -> tuple[dict[str, list[str]], set[str]]:
+    """Return the wanted texts of each name, and the names whose letters are not certain.
 
-    kind = type(tags)
-    if issubclass(kind, ID3Tags):
-        for frame in tags.values():
-            yield from _frame_values(frame)
-    elif issubclass(kind, MP4Tags):
-        for atom, items in tags.items():
-            yield _MP4_NAMES.get(atom) or atom.rpartition(":")[2], items
-    elif issubclass(kind, ASFTags):
-        for name, item in tags:
-            if name != "Description":  # which is a comment here
-                yield name.removeprefix("WM/"), [item.value]
-    elif issubclass(kind, APEv2):
-        for name, item in tags.items():
-            yield name, [item.value]
-    elif tags is not None:
-        for name, text in tags:
-            yield name, [text]
-
-
-def _frame_values(frame: Any) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Yield name and values of an ID3 frame that may be wanted (ID3v2.4, section 4)."""
-    if frame.FrameID == "UFID" and frame.owner == "http://musicbrainz.org":
-        yield "MUSICBRAINZTRACKID", [frame.data]
-    elif frame.FrameID == "TCON":
-        # mutagen turns "(17)" and "17" into names, and numbers that have none into "Unknown".
-        yield "GENRE", [_repaired(name, frame) for name in frame.genres if name != "Unknown"]
-    elif frame.FrameID in _ID3_NAMES or frame.FrameID == "TXXX":
-        name = frame.desc if frame.FrameID == "TXXX" else _ID3_NAMES[frame.FrameID]
-        yield name, [_repaired(str(text), frame) for text in frame.text]
-
-
-def _repaired(text: str, frame: Any) -> str:
-    """Undo the commonest mislabeling of ID3 text: UTF-8 or Windows-1252 marked as Latin-1.
-
-    Latin-1 text is hardly ever valid UTF-8 by chance, and has no use for the codes 0x80 to 0x9f.
+    What is of unknown encoding in one block was written by one program: it is judged together.
     """
-    if frame.encoding != 0 or text.isascii():
-        return text
+    # Other names, such as those of pictures, may be large and no text.
+    wanted = [(squeeze(name), text) for name, text in block.texts]
+    wanted = [(name, text) for name, text in wanted if name in _WANTED]
+    raw = [text for _, text in wanted if isinstance(text, bytes)]
+    texts, sure = decode(raw, stated=block.kind == "ID3v2") if raw else ([], True)
+    decoded = iter(texts)
+    values: dict[str, list[str]] = {}
+    unsure = set()
+    for name, text in wanted:
+        if isinstance(text, bytes):
+            if not sure and not text.isascii():
+                unsure.add(name)
+            text = next(decoded)
+        several = [text]
+        if block.kind in ("ID3v2", "FFmpeg") and name == "GENRE":
+            several = genre_names(text)
+        values.setdefault(name, []).extend(several)
+    return values, unsure
+
+
+def _unjoin(values: dict[str, list[str]]) -> None:
+    """Part what programs join with "/" in versions of ID3 that hold one value a frame.
+
+    A slash may belong to a name (AC/DC). Several MusicBrainz identifiers tell how many artists
+    there are, and that the program joins; so do artists that the credit names one by one.
+    """
     try:
-        return text.encode("latin-1").decode("utf-8")
-    except UnicodeDecodeError:
-        has_codes = re.search("[\x80-\x9f]", text)
-        return text.encode("latin-1").decode("cp1252", "replace") if has_codes else text
+        ids = len(parse_field("mb_artists", values.get("MUSICBRAINZARTISTID", [])) or ())
+    except ValueError:
+        ids = 0
+    credit = "; ".join(values.get("ARTIST", []))
+    joins = ids > 1
+    for name in ("ARTISTS", "ARTIST"):
+        if len(values.get(name, [])) == 1:
+            values[name] = split_joined(values[name][0], ids, credit)
+            joins |= len(values[name]) > 1
+    for name in ("GENRE", *FIELD_NAMES["tags"]) if joins else ():
+        if name in values:
+            values[name] = [part for text in values[name] for part in text.split("/")]
 
 
-def _text(value: Any) -> str:
-    """Return the text of a tag's value: text, UTF-8 bytes, a number, or (number, total)."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(value[0] if isinstance(value, tuple) else value)
+def _merged(blocks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Take each field from the first block that has it, or a later one that has more of the same.
+
+    Two fields that say one thing are taken together.
+    """
+    found: dict[str, Any] = {}
+    doubtful: set[str] = set()
+    for block in blocks:
+        wanted = [
+            field
+            for field, value in block.items()
+            if field in FIELD_NAMES
+            and (field not in found or _is_whole(field, value, found[field]))
+        ]
+        if {"artist", "artists"} & found.keys():
+            whole = "artist" in wanted and "artist" in found
+            wanted = [field for field in wanted if field not in ("artist", "artists")]
+            wanted += ["artist", "artists"] if whole else []
+        if "year" in found and not str(block.get("date", "")).startswith(str(found["year"])):
+            wanted = [field for field in wanted if field != "date"]
+        found |= {field: block[field] for field in wanted}
+        doubtful -= set(wanted)
+        doubtful |= set(wanted) & set(block.get("doubtful", ()))
+    return found | ({"doubtful": tuple(sorted(doubtful))} if doubtful else {})
+
+
+def _is_whole(field: str, value: Any, known: Any) -> bool:
+    """Tell whether a text is the whole of what is known: of a cut name, or of a year."""
+    if not isinstance(value, str) or len(value) <= len(known) or not value.startswith(known):
+        return False
+    return field == "date" or (field in _NAMES_CUT and len(known) in _CUT)

@@ -32,7 +32,9 @@ class Answers:
             answer = self.table[os.path.basename(path)]
             if "error" in answer:
                 return dict(answer)
-            return {"id": answer["id"], "metadata": answer["metadata"], "problem": None}
+            return {name: answer[name] for name in ("id", "metadata", "tags_problem")} | {
+                "problem": None
+            }
 
         monkeypatch.setattr(Worker, "analyze", analyze)
         monkeypatch.setattr(Worker, "identify", identify)
@@ -52,6 +54,7 @@ class Answers:
             "channels": 2,
             "problem": problem,
             "metadata": {},
+            "tags_problem": None,
             "descriptors": None,
             "vector": axis(number if vector is None else vector),
         }

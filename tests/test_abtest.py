@@ -450,7 +450,7 @@ def test_a_covariate_that_changes_in_the_trial_is_refused() -> None:
 
 def test_without_tea_tasting_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tea_tasting", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'musicu\[ab\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[ab\]'"):
         analyze_ab(_log(), ["plays"])
 
 

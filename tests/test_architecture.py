@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
     "errors files causes folders locate frames source links headers configuration decode mel "
     "loudness pulse model runtime encoder descriptors names codes encodings id3 containers "
-    "metadata tags sheet playlist "
-    "analyze worker pool scan store identities vocabulary tagging changes analysis_run ingest "
-    "index condition recommend export inventory catalog "
+    "metadata guesses tags sheet playlist "
+    "analyze worker pool scan checksums readonly store identities vocabulary tagging changes "
+    "analysis_run ingest index condition recommend export inventory damage repair catalog "
     "items.item items.genres items.blocks items.fields items.fusion items.reasons items.records "
     "items.tables items.sources items.vectors items.library items.musicbrainz items.opensubsonic "
     "items.titles items.versions items.findings items.quality "

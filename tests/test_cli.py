@@ -144,7 +144,8 @@ def test_a_usage_error_is_2(words: list[str], tmp_path: Path) -> None:
         ["similar", "SONG", "--m3u8", "/nowhere/list.m3u8"],
         ["similar", "two\nlines"],
         ["features", "/nowhere.mp3"],
-        ["features", "SONG", "EMPTY"],
+        ["features", "EMPTY"],
+        ["tags", "EMPTY"],
         ["catalog", "list", "--where", "1); DROP TABLE tracks; --"],
         ["catalog", "forget", "/nowhere"],
         ["catalog", "export", "out.xyz"],
@@ -329,7 +330,13 @@ def test_forget_verify_and_export(shelf: Shelf, run_cli: RunCli, tmp_path: Path)
     done = run_cli("catalog", "verify")
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 6
-    assert run_cli("catalog", "export", tmp_path / "out.npz").returncode == 1
+    # The matrix still has them as they were.
+    assert run_cli("catalog", "export", tmp_path / "out.npz").returncode == 0
+    for matrix in shelf.db.parent.glob("*.npy"):
+        matrix.unlink()
+    done = run_cli("catalog", "export", tmp_path / "out.npz")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"0 tracks in {tmp_path / 'out.npz'}\nleft out: ")
 
 
 def test_retry_says_what_became_of_the_failures(tmp_path: Path, run_cli: RunCli) -> None:
@@ -337,7 +344,11 @@ def test_retry_says_what_became_of_the_failures(tmp_path: Path, run_cli: RunCli)
     (tmp_path / "songs/a.mp3").touch()
     run_cli("embed", tmp_path / "songs")
     done = run_cli("catalog", "retry")
-    assert done.stderr == "1 files: 1 failed\nreasons: musicu catalog errors\n"
+    assert done.stderr == (
+        "1 files: 1 failed\nreasons: musicu catalog errors\n"
+        "error: no file could be used: 1 of 1 for this: empty file (0 bytes)\n"
+    )
+    assert done.returncode == 1
 
 
 def test_a_models_folder_becomes_a_name(run_cli: RunCli, tmp_path: Path) -> None:

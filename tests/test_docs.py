@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from musicu.errors import MissingExtraError
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
@@ -32,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(script: str, folder: Path, shell: list[str]) -> None:
     env = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder), "MUSICU_CATALOG": "music.db"}
     result = subprocess.run(
-        [*shell, script], cwd=folder, env=env, capture_output=True, text=True, timeout=300
+        [*shell, script], cwd=folder, env=env, capture_output=True, text=True, timeout=1200
     )
     assert result.returncode == 0, f"{script}\n{result.stderr}"
 
@@ -87,3 +89,15 @@ def test_examples_in_docstrings_run(
     result = doctest.testmod(loaded, extraglobs=names)
     assert result.attempted
     assert not result.failed
+
+
+def test_an_extra_is_installed_from_the_checkout() -> None:
+    """No registry has musicu: its name there is nobody's, or somebody else's."""
+    wrong = "pip install 'musicu" + "["
+    folders = ("musicu", "cli", "docs", "tests", "bench", "recipes", "demo")
+    files = [
+        *ROOT.glob("*.md"),
+        *(f for name in folders for f in (ROOT / name).rglob("*.[pm][yd]")),
+    ]
+    assert [str(f) for f in files if wrong in f.read_text(encoding="utf-8")] == []
+    assert "pip install '.[serve]'" in str(MissingExtraError("fastapi", "serve"))

@@ -62,6 +62,18 @@ def test_a_known_song_survives_what_passes(
     assert catalog.problems() == []
 
 
+def test_tags_that_cannot_be_read_are_told_and_the_song_is_used(
+    catalog: Catalog, music: Path, answers: Answers
+) -> None:
+    answers.table["2.flac"]["tags_problem"] = "its tags need too much memory"
+    assert catalog.add_folder(music).embedded == 3
+    assert [(p.kind, p.reason) for p in catalog.problems()] == [
+        ("partial", "its tags need too much memory")
+    ]
+    assert (catalog.info().partial, catalog.info().errors) == (0, 0)
+    assert catalog.add_folder().unchanged == 3
+
+
 def test_what_failed_in_passing_comes_last(catalog: Catalog, music: Path, answers: Answers) -> None:
     answers.failing(music / "0.flac", "took longer than 300 s", "time")
     catalog.add_folder(music, jobs=1)
@@ -104,7 +116,7 @@ def test_a_run_in_which_every_file_fails_says_what_they_share(
         answers.failing(tmp_path / f"m/{name}.flac", "TypeError: open()", "file")
     answers.failing(tmp_path / "m/d.flac", "empty", "file")
     summary = catalog.add_folder(tmp_path / "m")
-    assert summary.fault == "none of 4 files could be used; 3 of them: TypeError: open()"
+    assert summary.fault == "no file could be used: 3 of 4 for this: TypeError: open()"
     answers.sound(tmp_path / "m/e.flac", 1)
     assert catalog.add_folder().fault is None
 

@@ -8,13 +8,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from audio import noise, notes
+from audio import noise, notes, sine, write
+from conftest import RunCli
 from networks import mean_network, model_folder
 
 from musicu.encoder import Encoder
 from musicu.errors import ModelError
 from musicu.mel import FrontEnd
-from musicu.model import DEFAULT_MODEL, Model, find_model, install_model, list_models, user_models
+from musicu.model import (
+    DEFAULT_MODEL,
+    Model,
+    broken_models,
+    check_name,
+    find_model,
+    install_model,
+    list_models,
+    model_with,
+    user_models,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -241,3 +252,161 @@ def test_unknown_name_says_how_to_list(name: str) -> None:
 def test_folder_that_is_no_model_says_so(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not a model folder, config.json is missing"):
         find_model(tmp_path)
+
+
+# ------------------------------------------------------------------------- vectors that are none
+
+
+NO_VECTORS = {
+    "returns numbers that are not finite": [("Mul", 0.0), ("Add", float("nan"))],
+    "returns zeros: that is no vector": [("Mul", 0.0)],
+    "returns the same vector whatever it hears": [("Mul", 0.0), ("Add", 1.0)],
+}
+
+
+@pytest.mark.parametrize(("says", "then"), NO_VECTORS.items(), ids=NO_VECTORS)
+def test_model_that_gives_no_vectors_is_refused_before_anything_is_stored(
+    says: str, then: list[tuple[str, float]], tmp_path: Path, run_cli: RunCli
+) -> None:
+    source = model_folder(tmp_path)
+    mean_network(source / "encoder.onnx", then=then)
+    assert says in refused(source)
+    with pytest.raises(ModelError, match=says):
+        Encoder.from_pretrained(source)
+    write(tmp_path / "song.wav", noise(16000, 2.0), 16000)
+    done = run_cli("embed", tmp_path / "song.wav", "--model", source)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {source / 'encoder.onnx'}: {says}\n"
+    assert not (tmp_path / "music.db").exists()
+
+
+def test_vector_that_is_none_for_some_music_only_is_the_models_fault(tmp_path: Path) -> None:
+    source = model_folder(tmp_path)
+    mean_network(source / "encoder.onnx", then=[("Sub", 1.0), ("Pow", 0.5)])
+    encoder = Encoder.from_pretrained(source)
+    with pytest.raises(ModelError, match="not finite"):
+        encoder.embed(sine(16000, 4.0, hz=100.0), 16000)
+
+
+def test_vectors_however_short_or_long_come_out_as_units(tmp_path: Path) -> None:
+    for factor in (1e-30, 1e30):
+        source = model_folder(tmp_path / str(factor))
+        mean_network(source / "encoder.onnx", then=[("Mul", factor)])
+        encoder = Encoder.from_pretrained(source)
+        vectors, _ = encoder.embed_windows(noise(16000, 4.0)[0], 16000)
+        lengths = np.linalg.norm([encoder.embed(noise(16000, 4.0)[0], 16000), *vectors], axis=1)
+        np.testing.assert_allclose(lengths, 1.0, atol=1e-6)
+
+
+# -------------------------------------------------------------------- one bad folder, one bad file
+
+
+def test_broken_folder_is_its_own_fault(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli
+) -> None:
+    sound = install_model(model_folder(tmp_path))
+    shipped = [model.id for model in list_models()]
+    for name, config in {"empty": "{}", "deep": "[" * 100_000, "huge": '{"dim": 1e999}'}.items():
+        (models / name).mkdir()
+        (models / name / "config.json").write_text(config, encoding="utf-8")
+    (models / "pipe").mkdir()
+    os.mkfifo(models / "pipe" / "config.json")
+    assert [model.id for model in list_models()] == shipped
+    assert {broken.folder.name for broken in broken_models()} == {"deep", "empty", "huge", "pipe"}
+    assert model_with(sound.sha256) == sound
+    assert model_with("0" * 64) is None
+    done = run_cli("models", "list", "--json")
+    rows = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert {row["id"] for row in rows if row["fault"]} == {"deep", "empty", "huge", "pipe"}
+    assert len({tuple(row) for row in rows}) == 1
+
+
+def test_broken_model_that_is_needed_is_named(tmp_path: Path) -> None:
+    sound = install_model(model_folder(tmp_path))
+    with open(sound.weights, "ab") as file:
+        file.write(b"\0")
+    with pytest.raises(ModelError, match="mean: encoder.onnx is not the file config.json names"):
+        model_with(sound.sha256)
+
+
+def test_model_is_looked_up_without_reading_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = install_model(model_folder(tmp_path))
+    read: list[str] = []
+    load = Model.load
+    monkeypatch.setattr(Model, "load", lambda folder: (read.append(folder.name), load(folder))[1])
+    assert model_with(sound.sha256) == sound
+    assert read == ["mean"]
+
+
+@pytest.mark.parametrize("file", ["config.json", "encoder.onnx", "README.md", "tags.npz"])
+def test_link_is_not_followed(file: str, tmp_path: Path) -> None:
+    source = model_folder(tmp_path)
+    secret = tmp_path / "secret"
+    secret.write_bytes((source / file).read_bytes() if file != "tags.npz" else b"")
+    (source / file).unlink(missing_ok=True)
+    (source / file).symlink_to(secret)
+    assert f"{file}: a link" in refused(source)
+
+
+@pytest.mark.parametrize("file", ["config.json", "encoder.onnx", "README.md"])
+def test_fifo_is_no_file_of_a_model(file: str, tmp_path: Path) -> None:
+    source = model_folder(tmp_path)
+    (source / file).unlink()
+    os.mkfifo(source / file)
+    assert f"{file}: not a regular file" in refused(source)
+
+
+@pytest.mark.parametrize("file", ["config.json", "README.md"])
+def test_file_that_is_too_large_is_not_read(file: str, tmp_path: Path) -> None:
+    source = model_folder(tmp_path)
+    os.truncate(source / file, 1 << 30)  # a hole: takes no room
+    assert f"{file}: 1,024 MB, too large" in refused(source)
+
+
+def test_numbers_in_other_files_are_refused(tmp_path: Path) -> None:
+    """The hash of the weights would not speak of them."""
+    onnx = pytest.importorskip("onnx")
+    source = model_folder(tmp_path)
+    mean_network(source / "encoder.onnx", then=[("Mul", 2.0)])
+    graph = onnx.load(source / "encoder.onnx")
+    onnx.save(
+        graph,
+        source / "encoder.onnx",
+        save_as_external_data=True,
+        location="numbers.bin",
+        size_threshold=0,
+    )
+    assert (source / "numbers.bin").exists()
+    assert "has numbers in other files" in refused(source)
+    with pytest.raises(ModelError, match="has numbers in other files"):
+        Encoder.from_pretrained(source)
+
+
+@pytest.mark.parametrize("entry", ["id", "version"])
+@pytest.mark.parametrize("text", ["a\0b", "a\nb", "\udcff", "\x1b[31m"])
+def test_name_that_cannot_be_shown_is_refused(entry: str, text: str, tmp_path: Path) -> None:
+    source = change(model_folder(tmp_path), **{entry: text})
+    assert f"{entry} {text!r} has characters" in refused(source)
+
+
+def test_id_and_version_never_name_two_weights(tmp_path: Path, run_cli: RunCli) -> None:
+    first = install_model(model_folder(tmp_path / "first"))
+    other = model_folder(tmp_path / "second")
+    mean_network(other / "encoder.onnx", then=[("Mul", 2.0)])
+    with pytest.raises(ModelError, match="mean@1: other weights go by this id and version"):
+        check_name(Model.load(other), [first])
+    check_name(first, [first])
+    check_name(Model.load(change(other, version="2")), [first])
+    change(other, version="1")
+    write(tmp_path / "song.wav", noise(16000, 2.0), 16000)
+    done = run_cli("embed", tmp_path / "song.wav", "--model", other)
+    assert done.returncode == 1 and done.stderr.startswith("error: mean@1: other weights go by")
+    assert not (tmp_path / "music.db").exists()
+    # Nor where only the catalog knows the first.
+    assert run_cli("embed", tmp_path / "song.wav", "--model", "mean").returncode == 0
+    shutil.rmtree(first.folder)
+    done = run_cli("embed", tmp_path / "song.wav", "--model", other)
+    assert done.returncode == 1 and done.stderr.startswith("error: mean@1: other weights go by")

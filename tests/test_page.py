@@ -18,14 +18,15 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
 ]
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright  # noqa: E402
 
 # WebGL without a graphics card, and sound without a click before.
 _FLAGS = (
     "--no-sandbox --enable-unsafe-swiftshader --use-gl=angle --use-angle=swiftshader "
     "--autoplay-policy=no-user-gesture-required"
 ).split()
-_WAIT = 30_000  # ms
+_WAIT = 120_000  # ms
+expect.set_options(timeout=_WAIT)
 # Heard by the page itself: what a content security policy has stopped.
 _VIOLATIONS = (
     "window.violations = []; document.addEventListener('securitypolicyviolation',"
@@ -131,8 +132,101 @@ def test_a_click_on_the_map_plays_what_lies_there(visit: Visit, held: Served) ->
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     until(lambda: seconds_played(page) > 0.2)
     expect(page.locator("#now-title")).to_have_text("Dawn")
+    expect(page.locator("#panel-track h2")).to_have_text("Dawn")
+    expect(page.locator("#panel-similar h2")).to_have_text("Like “Dawn”")
     (track,) = held.ask("GET", "/v1/tracks?q=dawn")["tracks"]
     assert f"track={track['id']}" in page.url
+
+
+def test_what_is_clicked_anywhere_is_the_one_track_that_all_is_about(
+    visit: Visit, held: Served
+) -> None:
+    page = visit.page
+    tracks = held.ask("GET", "/v1/tracks")["tracks"]
+    # As lists name them: one of them has no title.
+    ids = {track["title"] or Path(track["file"]).stem: track["id"] for track in tracks}
+
+    def check(title: str) -> None:
+        """The player, Track, Similar, the lists, the map and the address name it."""
+        expect(page.locator("#now-title")).to_have_text(title)
+        expect(page.locator("#panel-track h2")).to_have_text(title)
+        expect(page.locator("#panel-similar h2")).to_have_text(f"Like “{title}”")
+        expect(page.locator("#map-labels .chosen")).to_have_text(title)
+        assert f"track={ids[title]}" in page.url
+        current = page.locator("[role=tabpanel]:visible .row[aria-current]")
+        assert {row.get_attribute("data-id") for row in current.all()} <= {ids[title]}
+        drawn = "document.getElementById('map').deck.props.layers.at(-1)"
+        assert page.evaluate(f"{drawn}.id") == "chosen"
+        assert len(page.evaluate(f"{drawn}.props.data")) == 1
+
+    def click(row: Locator) -> str:
+        title = row.locator(".row-name b").inner_text()
+        row.locator(".row-play").click()
+        return title
+
+    # No track ends, and the next begins by itself, while all this is looked at.
+    slow = "document.getElementById('audio').defaultPlaybackRate = 0.07"
+    page.evaluate(slow)
+    page.locator("#tab-track").click()
+    expect(page.locator("#panel-track")).to_contain_text("No track chosen")
+    page.locator("#q").fill("alba")
+    rows = page.locator("#panel-search .row")
+    expect(rows).to_have_count(2)
+    for at in (1, 0):
+        check(click(rows.nth(at)))
+        expect(rows.nth(at)).to_have_attribute("aria-current", "true")
+        until(lambda: seconds_played(page) > 0)
+        expect(page.locator("#panel-search")).to_be_visible()  # the list stays where it is
+
+    page.locator("#next").click()  # of the list that was clicked in
+    check(rows.nth(1).locator(".row-name b").inner_text())
+
+    page.locator("#tab-similar").click()
+    rows = page.locator("#panel-similar .row")
+    expect(rows).to_have_count(7)
+    check(click(rows.nth(2)))
+    expect(rows).to_have_count(7)
+
+    choose(page, "dawn")
+    page.get_by_role("button", name="More of this").first.click()
+    page.locator("#tab-playlist").click()
+    rows = page.locator("#playlist-result .row")
+    expect(rows.first).to_be_visible()
+    check(click(rows.nth(1)))
+    page.locator("#playlist-play").click()
+    check(rows.first.locator(".row-name b").inner_text())
+
+    page.goto(f"{held.url}/#journey={ids['Dawn']},{ids['Granite']}")
+    page.reload()
+    page.evaluate(slow)
+    rows = page.locator("#journey-result .row")
+    expect(rows.first).to_be_visible()
+    expect(page.locator("#legend")).to_be_visible()
+    check(click(rows.first))
+    check(click(rows.nth(1)))
+
+    page.locator("#tab-search").click()
+    page.locator("#surprise").click()  # chooses as a point of the map does
+    check(page.locator("#now-title").inner_text())
+
+
+def test_a_track_that_begins_by_itself_takes_nobody_from_another(visit: Visit) -> None:
+    page = visit.page
+    end = "document.getElementById('audio').dispatchEvent(new Event('ended'))"
+    page.locator("#q").fill("alba")
+    rows = page.locator("#panel-search .row")
+    expect(rows).to_have_count(2)
+    names = rows.locator(".row-name b").all_inner_texts()
+    rows.first.locator(".row-play").click()
+    expect(page.locator("#panel-track h2")).to_have_text(names[0])
+    page.evaluate(end)
+    expect(page.locator("#now-title")).to_have_text(names[1])
+    expect(page.locator("#panel-track h2")).to_have_text(names[1])
+    rows.first.locator(".row-play").click()
+    choose(page, "granite")
+    page.evaluate(end)
+    expect(page.locator("#now-title")).to_have_text(names[1])
+    expect(page.locator("#panel-track h2")).to_have_text("Granite")
 
 
 def test_a_track_has_neighbors_with_reasons(visit: Visit) -> None:
@@ -197,7 +291,7 @@ def test_the_list_of_failed_files_and_a_scan_are_there(visit: Visit) -> None:
     page = visit.page
     page.locator("#tab-library").click()
     page.locator("#scan").click()
-    expect(page.locator("#panel-library")).to_contain_text("8", timeout=60_000)
+    expect(page.locator("#panel-library")).to_contain_text("8", timeout=_WAIT)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

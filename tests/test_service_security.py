@@ -327,6 +327,30 @@ def test_a_connection_goes_on_after_a_body_that_was_refused(open_service: Served
             assert asking.recv(65536).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        "has(genres, printf('%.*c', 900000000 + track, 'x'))",
+        "length(hex(zeroblob(400000000))) > 0",
+        f"title LIKE '{'%_' * 500}'",
+        "(SELECT max(length(a || a)) FROM (SELECT hex(randomblob(900000000)) AS a)) > 0",
+        "(SELECT count(*) FROM library a, library b, library c, library d, files, files x) > 0",
+    ],
+)
+def test_no_condition_holds_the_service(
+    open_service: Served, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr("musicu.explore.filters._SECONDS", 0.2)
+    for ask in (
+        lambda: open_service.http.get("/v1/tracks", params={"where": where}),
+        lambda: open_service.http.post("/v1/similar", json={"id": f"{1:032x}", "where": where}),
+    ):
+        found = ask()
+        assert found.status_code == found.json()["status"] == 400
+        words = ("functions are abs", "too complex", "takes too long")
+        assert any(word in found.json()["detail"] for word in words)
+
+
 def test_what_calls_itself_audio_is_not_exempt_elsewhere(open_service: Served) -> None:
     kind = {"Content-Type": "audio/mpeg"}
     body = b" " * (JSON_BYTES + 1)

@@ -12,7 +12,7 @@ from torture import damage, structure, tagblocks
 from torture.campaign import Campaign, Kind
 from torture.kinds import KINDS
 from torture.lab import Contents, Lab, Outcome, Run
-from torture.report import TEST, refresh, table
+from torture.report import TEST, failures, refresh, table
 from torture.sounds import make_sounds
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +31,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 def test_what_is_promised_holds(kind: Kind, lab: Lab) -> None:
     campaign = Campaign(lab, [kind], seed=13, log=False)
     campaign.round(kind, 0, size=SIZES[kind.name])
-    assert not campaign.failures
+    assert not campaign.failures, failures(campaign)
     assert sum(tally.tried for tally in campaign.tallies.values()) > SIZES[kind.name] / 2
 
 

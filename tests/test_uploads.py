@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import io
 import json
 import os
@@ -37,7 +38,7 @@ from musicu.service.settings import Settings
 from musicu.service.shelf import Shelf
 
 OCTETS = {"content-type": "application/octet-stream"}
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 ID = "0123456789abcdef" * 2
 
 
@@ -285,8 +286,25 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     monkeypatch.setattr(
         os, "fdopen", lambda handle, mode: Full(io.FileIO(handle, mode.replace("b", "")))
     )
-    with pytest.raises(Busy, match="No space left"):
+    with pytest.raises(Refusal, match="No space left") as caught:
         _receive(Settings(catalog=catalog), _request([b"x" * 2_000_000]))
+    assert caught.value.status == 507
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full here")
+def test_a_small_upload_that_the_disk_does_not_take_is_not_damaged(
+    catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = os.fdopen
+
+    def full(handle: int, mode: str) -> Any:
+        os.close(handle)
+        return own(os.open("/dev/full", os.O_WRONLY), mode)
+
+    monkeypatch.setattr(os, "fdopen", full)
+    with pytest.raises(Refusal, match="No space left") as caught:
+        _receive(Settings(catalog=catalog), _request([b"x" * 100]))
+    assert caught.value.status == 507
 
 
 # What is kept
@@ -501,8 +519,27 @@ def test_a_commit_that_fails_takes_the_file_back(
 
     before, model = _stored(shelf.db), _model_of(shelf)
     monkeypatch.setattr(Store, "change", change)
-    with pytest.raises(Busy):
+    with pytest.raises(Refusal, match="disk is full") as caught:
         add_upload(shelf.db, folder, str(shelf / "Dora/Night.wav"), _answer(model), None)
+    assert caught.value.status == 507
+    assert list(folder.iterdir()) == []
+    assert _stored(shelf.db) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EROFS, 503)]
+)
+def test_why_a_folder_takes_no_file_is_told(
+    shelf: Library, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    before, model = _stored(shelf.db), _model_of(shelf)
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(Refusal, match=os.strerror(number)) as caught:
+        add_upload(shelf.db, folder, str(shelf / "Dora/Night.wav"), _answer(model), None)
+    assert caught.value.status == status
     assert list(folder.iterdir()) == []
     assert _stored(shelf.db) == before
 

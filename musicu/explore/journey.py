@@ -20,8 +20,8 @@ to the nearest track that is nearer to the end         1.00          0.21
 the nearest track to each point of the circle          1.15          0.24
 =====================================================  ============  ==========
 
-``MUSICU_DATA=... pytest -m data tests/test_journey.py`` compares them anew. On all 1,687 clips of the
-research audio: 0.86, 1.08 and 1.27; 0.21, 0.29 and 0.34. There, fourth powers in place of the
+``MUSICU_DATA=... pytest -m data tests/test_journey.py`` compares them anew. On all 1,687 clips of
+the research audio: 0.86, 1.08 and 1.27; 0.21, 0.29 and 0.34. There, fourth powers in place of the
 eighth make the largest step 5 % longer and the mean step 6 % shorter; squares, 24 % and 14 %.
 """
 

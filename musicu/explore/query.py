@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MusicuError
+from musicu.index import unit_vector
 from musicu.items.item import Item
 
 __all__ = ["MOST_SEEDS", "MOST_TRACKS", "Answer", "Cards", "Hit", "Preparing", "Query", "Seed"]
@@ -61,13 +61,8 @@ class Seed:
             raise MusicuError(
                 f"a seed's weight is {self.weight}: it goes from -1 to 1 and is not 0"
             )
-        if self.vector is None:
-            return
-        vector = np.asarray(self.vector, dtype=np.float32)
-        length = float(np.linalg.norm(vector))
-        if vector.ndim != 1 or not 0 < length < math.inf:
-            raise MusicuError("a seed's vector is a list of finite numbers that are not all 0")
-        object.__setattr__(self, "vector", vector / np.float32(length))
+        if self.vector is not None:
+            object.__setattr__(self, "vector", unit_vector(self.vector))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Seed) and self._said() == other._said()

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from musicu.service import subsonic
 from musicu.service.meters import Measure
-from musicu.service.problems import handle_problems, problem
+from musicu.service.problems import failed_io, handle_problems, problem
 from musicu.service.routes import (
     embed,
     jobs,
@@ -99,6 +99,9 @@ async def _index() -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     # Answered outside of all middleware, which the error has left; the server then hangs up.
     headers = {**HEADERS, "connection": "close"}
+    if isinstance(error, OSError):
+        refusal = failed_io(error, "the service's machine would not do it")
+        return problem(refusal.status, str(refusal), {**headers, **refusal.headers})
     return problem(500, "this is a fault of the service; its log says more", headers)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from musicu.locate import lies_under
 from musicu.model import Model
-from musicu.service.problems import Busy
+from musicu.service.problems import Busy, Refusal, failed_io
 from musicu.store import Store
 
 __all__ = ["add_upload", "file_name", "kind_of"]
@@ -90,6 +90,8 @@ def add_upload(
     ------
     Busy
         The catalog is being embedded with another model, or it or the folder cannot be written.
+    Refusal
+        507: their disk is full.
     """
     try:
         with _turn, closing(Store(catalog, create=False)) as store:
@@ -102,9 +104,11 @@ def add_upload(
             finally:
                 draft.unlink(missing_ok=True)
     except sqlite3.Error as error:
+        if "disk is full" in str(error):
+            raise Refusal(507, f"the catalog cannot be written ({error})") from None
         raise Busy(f"the catalog cannot be written now ({error})", 10) from None
     except OSError as error:
-        raise Busy(f"the folder for uploads cannot be written ({error.strerror})", 60) from None
+        raise failed_io(error, "the folder for uploads cannot be written") from None
 
 
 def file_name(answer: Mapping[str, Any], name: str | None, suffix: str) -> str:
@@ -219,7 +223,9 @@ def _store(
                 tags=answer["metadata"],
             )
             if not any(lies_under(str(root), known) for known in store.roots()):
-                store.db.execute("INSERT INTO roots VALUES (CAST(? AS TEXT))", (os.fsencode(root),))
+                store.db.execute(
+                    "INSERT INTO roots (path) VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
+                )
     except BaseException:
         if placed is not None:
             with suppress(OSError):

@@ -1,5 +1,6 @@
 """Errors as a client sees them: RFC 9457 problem details, one line each, no paths of the server."""
 
+import errno
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from musicu.errors import (
 )
 from musicu.explore.query import Preparing
 
-__all__ = ["Busy", "Late", "Refusal", "handle_problems", "problem", "status_of"]
+__all__ = ["Busy", "Late", "Refusal", "failed_io", "handle_problems", "problem", "status_of"]
 
 # A folder of the server in a text: what stands before a path's last name.
 _FOLDER = re.compile(r"(?<![\w/.:])/(?:[^\s/:'\"]+/)+")
@@ -89,6 +90,27 @@ class Late(Refusal):
         self.begun = begun
 
 
+def failed_io(error: OSError, what: str) -> Refusal:
+    """Return the refusal for what the service's own disk or system would not do.
+
+    Parameters
+    ----------
+    error : OSError
+        What it said.
+    what : str
+        What cannot be done: ``"the upload cannot be received"``.
+
+    Returns
+    -------
+    Refusal
+        507 where a disk is full; else 503, for somebody may mend it.
+    """
+    detail = f"{what} ({error.strerror or type(error).__name__})"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Refusal(507, detail, {"Retry-After": "60"})
+    return Busy(detail, 60)
+
+
 def problem(
     status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any
 ) -> Response:
@@ -140,7 +162,7 @@ def status_of(error: MusicuError) -> int:
 def handle_problems(app: FastAPI) -> None:
     """Have an app answer every error that somebody can mend with a problem."""
     app.add_exception_handler(MusicuError, _mendable)
-    app.add_exception_handler(sqlite3.OperationalError, _locked)
+    app.add_exception_handler(sqlite3.DatabaseError, _unreadable)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
 
@@ -156,8 +178,9 @@ def _mendable(request: Request, error: Exception) -> Response:
     return problem(status, detail, {"Retry-After": "2"} if again else None)
 
 
-def _locked(request: Request, error: Exception) -> Response:
-    return problem(503, "the catalog cannot be read now; try again", {"Retry-After": "2"})
+def _unreadable(request: Request, error: Exception) -> Response:
+    detail = f"the catalog cannot be used now ({error}); try again"
+    return problem(503, detail, {"Retry-After": "2"})
 
 
 def _invalid(request: Request, error: Exception) -> Response:

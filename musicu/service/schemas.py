@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from musicu.explore.query import MOST_SEEDS, MOST_TRACKS, Query, Seed
+from musicu.index import FLOAT32_MAX, unit_vector
 from musicu.service.problems import Refusal
 
 __all__ = [
@@ -45,6 +45,9 @@ TrackId = Annotated[
 ]
 
 
+_Number = Annotated[float, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -53,7 +56,7 @@ class SeedBody(_Strict):
     """A track to start from: a stored one by its id, or a new one by its vector."""
 
     id: TrackId | None = None
-    vector: Annotated[list[float], Field(min_length=1, max_length=4096)] | None = None
+    vector: Annotated[list[_Number], Field(min_length=1, max_length=4096)] | None = None
     weight: float = Field(1.0, ge=-1, le=1, description="Below 0: less of it. Not 0.")
 
 
@@ -122,7 +125,7 @@ class SimilarBody(_Strict):
 
 
 def _seed(body: SeedBody) -> Seed:
-    vector = None if body.vector is None else np.array(body.vector, dtype=np.float32)
+    vector = None if body.vector is None else unit_vector(body.vector)
     return Seed(id=body.id, vector=vector, weight=body.weight)
 
 

@@ -265,10 +265,11 @@ def _cut_off(service: Service) -> None:
 
 
 def _clean_up(service: Service) -> None:
-    """Leave neither processes nor files behind."""
+    """Say so, and leave neither processes nor files behind."""
+    _log.warning("some work did not end in time and was cut off")
     for children in Path("/proc/self/task").glob("*/children"):  # elsewhere they see us go
         for child in children.read_text().split():
             with suppress(OSError):
                 os.kill(int(child), signal.SIGKILL)
-    shutil.rmtree(service.shelf.folder, ignore_errors=True)
-    _log.warning("some work did not end in time and was cut off")
+    if shelf := getattr(service, "shelf", None):  # there is none before it has started
+        shutil.rmtree(shelf.folder, ignore_errors=True)

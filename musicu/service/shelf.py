@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from musicu.errors import AudioError
 from musicu.service.memo import Memo
-from musicu.service.problems import Busy, Refusal
+from musicu.service.problems import Busy, Refusal, failed_io
 from musicu.service.settings import Settings
 
 __all__ = ["Kept", "Shelf", "Upload"]
@@ -28,6 +28,7 @@ _SILENT = 10.0
 _SLOWEST = 16 << 10
 _BYTES, _FILES, _SECONDS = 1 << 30, 32, 1800.0
 _SWEEP = 30.0
+_NO_ROOM = "the upload cannot be received now"
 _PORTRAITS, _PASSAGES = 256 << 20, 1 << 20
 
 
@@ -139,20 +140,25 @@ class Shelf:
         ------
         Refusal
             415: it is not sent as a file's bytes; 413: too large; 408: too slow; 400: the client
-            left.
+            left; 507: the disk is full.
         Busy
             As many as may be are on their way in.
         AudioError
             The body is empty.
         """
         self._admit(request)
-        handle, path = tempfile.mkstemp(prefix="upload-", dir=self.folder)
+        try:
+            handle, path = tempfile.mkstemp(prefix="upload-", dir=self.folder)
+        except OSError as error:
+            raise failed_io(error, _NO_ROOM) from None
         upload = Upload(path, request.query_params.get("name"), 0)
         self.receiving += 1
         try:
             try:
                 with os.fdopen(handle, "wb") as file:
                     await self._write(request, upload, file)
+            except OSError as error:  # also of what is written last, when it is closed
+                raise failed_io(error, _NO_ROOM) from None
             finally:
                 self.receiving -= 1
             if not upload.size:
@@ -225,8 +231,6 @@ class Shelf:
             ) from None
         except ClientDisconnect:
             raise Refusal(400, "the client left before the end of the upload") from None
-        except OSError as error:
-            raise Busy(f"there is no room for uploads now ({error.strerror})", 60) from None
 
     def _too_large(self) -> Refusal:
         most = self._settings.upload_bytes / (1 << 20)

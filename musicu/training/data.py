@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from torch import Tensor
 from musicu.decode import LARGEST, load
 from musicu.encoder import SILENCE
 from musicu.errors import AudioError, ModelError
+from musicu.files import written_file
 from musicu.mel import FrontEnd, mel_spectrogram
 from musicu.training.augment import alter, mix, transpose
 from musicu.training.teachers import Teacher
@@ -168,10 +168,8 @@ def _samples(path: Path) -> tuple[NDArray[np.float32], int]:
 
 def _save(file: Path, array: NDArray[Any]) -> None:
     """Write all or nothing: what is there can be trusted after any interruption."""
-    temporary = file.with_suffix(".tmp")
-    with open(temporary, "wb") as stream:
+    with written_file(file) as stream:
         np.save(stream, array)
-    os.replace(temporary, file)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ import { state } from "./state.js";
 /** Play the row after or before the one that plays, in the list that is open. */
 function along(by) {
   const rows = [...document.querySelectorAll(`#panel-${state.tab} .row[data-id]`)];
-  if (!rows.length) return step(by);
   const at = rows.findIndex(({ dataset }) => dataset.id === state.playing);
+  // Neighbors are always those of the track that plays: the list it came from goes on.
+  const left = state.tab === "similar" && at < 0 && state.playing === state.chosen;
+  if (!rows.length || left) return step(by);
   const row = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : at + by];
   if (!row) return;
   row.scrollIntoView({ block: "nearest" });

@@ -19,15 +19,20 @@ import { initTabs, raiseSheet, showTab } from "./tabs.js";
 import { initTheme } from "./theme.js";
 import { showTrackPage } from "./track.js";
 
-/** Open a track's page, with what is like it. */
-function choose(id, { tab, step = true } = {}) {
+/** Choose a track: its page, what is like it and the map are about it from now on. */
+function select(id, step = true) {
   const changed = state.chosen !== id;
   state.chosen = id;
   if (changed) keepAddress(step);
   emit("chosen", id);
   showTrackPage();
+  showSimilar();
+}
+
+/** Choose a track and open a view of it. */
+function choose(id, { tab, step = true } = {}) {
+  select(id, step);
   if (tab) showTab(tab);
-  else showSimilar();
   raiseSheet();
 }
 
@@ -61,6 +66,11 @@ async function start() {
   initPlayer();
   initKeys();
   initDrop();
+  on("select", ({ id, step }) => {
+    if (id === state.chosen) return;
+    select(id, step);
+    if (step) reveal(id);
+  });
   on("pick", (id) => {
     choose(id, { tab: viewFor() });
     if (state.playing !== id) play(id);

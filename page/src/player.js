@@ -22,8 +22,14 @@ const urlOf = (id) =>
 
 // ---------------------------------------------------------------- what plays
 
-/** Play a track; `ids` is the list it came from, which goes on after it. */
-export async function play(id, { ids = [id], from = 0, keepParts = false } = {}) {
+/**
+ * Play a track; `ids` is the list it came from, which goes on after it. What plays is also chosen,
+ * unless `chosen` is false.
+ */
+export async function play(
+  id,
+  { ids = [id], from = 0, keepParts = false, chosen = true, byHand = true } = {},
+) {
   if (!keepParts) parts = null;
   queue = { ids: [...ids], at: Math.max(0, ids.indexOf(id)) };
   if (state.playing !== id) {
@@ -36,6 +42,7 @@ export async function play(id, { ids = [id], from = 0, keepParts = false } = {})
   }
   if (from || audio.currentTime > 0.5) audio.currentTime = from;
   showPart();
+  if (chosen) emit("select", { id, step: byHand });
   try {
     await audio.play();
   } catch (error) {
@@ -59,14 +66,16 @@ export function toggle() {
   else audio.pause();
 }
 
-export function step(by) {
+export function step(by, { byHand = true } = {}) {
   if (parts) return playPart(parts.at + by);
   if (by < 0 && audio.currentTime > 4) {
     audio.currentTime = 0;
     return;
   }
   const at = queue.at + by;
-  if (at >= 0 && at < queue.ids.length) play(queue.ids[at], { ids: queue.ids });
+  // Whoever looks at another track meanwhile goes on doing so when the next one begins by itself.
+  const chosen = byHand || state.chosen === state.playing;
+  if (at >= 0 && at < queue.ids.length) play(queue.ids[at], { ids: queue.ids, chosen, byHand });
 }
 
 /** Play the two passages that match best, one after the other. */
@@ -94,7 +103,7 @@ function playPart(at) {
   }
   parts.at = at;
   const { id, from } = parts.list[at];
-  play(id, { from, keepParts: true });
+  play(id, { from, keepParts: true, chosen: false });
 }
 
 // ---------------------------------------------------------------- what is seen
@@ -287,7 +296,7 @@ export function initPlayer() {
   for (const name of ["timeupdate", "durationchange", "seeked"])
     audio.addEventListener(name, showTime);
   audio.addEventListener("durationchange", showPart);
-  audio.addEventListener("ended", () => (parts ? playPart(parts.at + 1) : step(1)));
+  audio.addEventListener("ended", () => step(1, { byHand: false }));
   audio.addEventListener("error", () => audio.getAttribute("src") && toast(FAILED, "error"));
   on("theme", () => surfer?.setOptions(surferColors()));
   $("mel").onerror = () => {

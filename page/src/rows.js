@@ -21,7 +21,11 @@ export function trackList(cards, options = {}) {
 }
 
 function row(card, i, ids, { numbered = false, score, anchor, edit }) {
-  const start = () => (state.playing === card.id ? toggle() : play(card.id, { ids }));
+  const start = () => {
+    if (state.playing !== card.id) return play(card.id, { ids });
+    toggle();
+    emit("select", { id: card.id, step: true });
+  };
   const more = el("div", { class: "row-more", hidden: true });
   const toggleMore = iconButton(`More about ${titleOf(card)}`, "more", () => {
     more.hidden = !more.hidden;
@@ -44,6 +48,7 @@ function row(card, i, ids, { numbered = false, score, anchor, edit }) {
     {
       class: `row${state.playing === card.id ? " on" : ""}${edit ? " edited" : ""}`,
       data: { id: card.id },
+      "aria-current": state.chosen === card.id ? "true" : null,
       onpointerenter: () => emit("hint", card.id),
       onpointerleave: () => emit("hint", null),
     },
@@ -113,4 +118,10 @@ export function seedButtons(id) {
 on("playing", (id) => {
   for (const node of document.querySelectorAll(".row[data-id]"))
     node.classList.toggle("on", node.dataset.id === id);
+});
+
+on("chosen", (id) => {
+  for (const node of document.querySelectorAll(".row[data-id]"))
+    if (node.dataset.id === id) node.setAttribute("aria-current", "true");
+    else node.removeAttribute("aria-current");
 });

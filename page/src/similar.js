@@ -139,7 +139,8 @@ function head(id) {
 }
 
 function show(id, answer) {
-  const focus = document.activeElement?.closest("#panel-similar input");
+  const within = document.activeElement?.closest("#panel-similar *");
+  const focus = within?.closest("input");
   const at = focus && (focus.id || focus.value);
   fill(
     $("panel-similar"),
@@ -159,6 +160,7 @@ function show(id, answer) {
       $("panel-similar").querySelector(`#${CSS.escape(at)}`) ??
       $("panel-similar").querySelector(`[value="${CSS.escape(at)}"]`)
     )?.focus();
+  else if (within) $("panel-similar").querySelector(".row-play")?.focus();
   say(`${count(answer.matches.length, "track")} like ${titleOf(known(id))}`);
 }
 

@@ -135,7 +135,7 @@ def try_job(lab: Lab, rng: random.Random, job: Job, victim: str) -> tuple[str, s
     tuple of str and str or None, or None
         When it was killed, and what is wrong; None if it ended before.
     """
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+    with tempfile.TemporaryFile("a+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
             lab.command(*job.args),
             stdin=subprocess.DEVNULL,

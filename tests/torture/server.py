@@ -83,7 +83,7 @@ class Server:
         """Ask it to end; say what is wrong with how it does."""
         if self.process.poll() is not None:
             return f"it had ended by itself: {self.process.returncode}: {self.said()[-300:]}"
-        workers = children(self.process.pid)
+        before, workers = len(self.said()), children(self.process.pid)
         self.process.send_signal(signal.SIGTERM)
         try:
             status = self.process.wait(timeout=GRACE)
@@ -91,8 +91,8 @@ class Server:
             return f"it does not end within {GRACE:g} s of SIGTERM"
         if status not in (0, -signal.SIGTERM):
             return f"it ended with {status}: {self.said()[-300:]}"
-        if "Traceback" in self.said():
-            return f"a traceback: {self.said().strip().splitlines()[-1]}"
+        if "Traceback" in self.said()[before:]:
+            return f"a traceback at its end: {self.said().strip().splitlines()[-1]}"
         left = survivors(workers)
         return f"{len(left)} workers outlive it" if left else None
 
@@ -100,7 +100,7 @@ class Server:
 @contextmanager
 def serving(lab: Lab, *args: Argument) -> Iterator[Server]:
     """Serve for a while; whatever is left of it is killed at the end."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+    with tempfile.TemporaryFile("a+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
             lab.command("serve", "--port", "0", *args),
             stdin=subprocess.DEVNULL,

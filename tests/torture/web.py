@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
@@ -83,11 +84,14 @@ def _send(rng: random.Random, server: Server, ids: list[str]) -> tuple[str, str 
     ways = (_json, _json, _filter, _filter, _query, _raw, _head, _large, _upload, _slow)
     way = rng.choice(ways)
     told = way.__name__.strip("_")
+    before = server.said().count("Traceback")
     try:
         more, status = way(rng, server, ids)
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         return told, f"no answer: {error!r}"
     wrong = None
+    if server.said().count("Traceback") > before:
+        wrong = f"a traceback: {server.said().strip().splitlines()[-1]}"
     # 503: busy. A refusal to speak such HTTP may also be to close the connection.
     if status is not None and status >= 500 and status not in (501, 503, 505):
         wrong = f"answered {status}"

@@ -21,6 +21,7 @@ __all__ = ["PlayedBody", "RecommendBody", "router"]
 router = APIRouter(tags=["recommendations"])
 _MOST = 1000
 _HISTORY = 10_000
+_LATEST = 1e12
 _ID = "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b"
 
 
@@ -63,7 +64,9 @@ class PlayedBody(_Strict):
 
     id: TrackId
     weight: float = Field(1.0, gt=0, le=1e6, description="How much: plays, minutes, a rating.")
-    time: float | None = Field(None, description="When: seconds since 1970, UTC.")
+    time: float | None = Field(
+        None, ge=-_LATEST, le=_LATEST, description="When: seconds since 1970, UTC."
+    )
 
 
 class RecommendBody(_Strict):
