@@ -237,3 +237,10 @@ def test_many_channels_are_tapped_as_they_are(tmp_path: Path) -> None:
     for _ in AudioStream(path, sr=None, tap=lambda block, sr: seen.append(block.copy())):
         pass
     np.testing.assert_array_equal(np.concatenate(seen, axis=1), y)
+
+
+def test_a_name_makes_no_audio_of_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "noise.raw"
+    path.write_bytes(np.random.default_rng(0).bytes(30_000))
+    with pytest.raises(AudioError):
+        hear(path)
