@@ -17,7 +17,7 @@ from musicu.checksums import is_sound
 from musicu.condition import filter_tracks, library_columns
 from musicu.damage import find_damage, list_damage
 from musicu.encoder import Encoder
-from musicu.errors import CatalogError, ModelError, ModelMismatchError
+from musicu.errors import CatalogError, ModelError, ModelMismatchError, MusicuError
 from musicu.export import export
 from musicu.identities import find_alias, list_aliases
 from musicu.index import Index, unit_vector
@@ -630,7 +630,10 @@ class Catalog:
             raise ModelMismatchError(
                 f"the vector is {list(np.shape(vector))}, not [{model.dim}] of {model.name}"
             )
-        return unit_vector(vector)
+        try:
+            return unit_vector(vector)
+        except MusicuError as error:
+            raise ModelMismatchError(f"no vector of {model.name}: {error}") from None
 
     def _query(
         self, query: str, model: StoredModel, index: Index, wanted: PathLike | None

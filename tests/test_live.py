@@ -49,7 +49,7 @@ def follow() -> Iterator[Callable[[Path], Live]]:
         live.close()
 
 
-def _until(true: Callable[[], Any], seconds: float = 20.0) -> None:
+def _until(true: Callable[[], Any], seconds: float = 300.0) -> None:
     """Wait for something that another thread or process brings about."""
     end = time.monotonic() + seconds
     while not true():
