@@ -176,7 +176,6 @@ def similar(
     from musicu.cli.matches import show
 
     with Opened(catalog, create=False) as opened:
-        notice = opened.notice
         matches = opened.similar(
             query,
             n,
@@ -185,6 +184,7 @@ def similar(
             exclude_same_album=exclude_same_album,
             model=model,
         )
+        notice = opened.notice
     show(matches, n, form, m3u8=m3u8, notice=notice, quiet=quiet)
 
 

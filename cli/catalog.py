@@ -116,12 +116,27 @@ def forget(
 
 
 @app.command()
-def verify(catalog: Catalog = None, quiet: Quiet = False) -> None:
-    """Check the catalog's file, every vector and the matrix beside it; exit 1 if any is wrong."""
+def verify(
+    catalog: Catalog = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what is damaged, and only that.")
+    ] = False,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Workers.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Check all that is stored, and the matrix beside it; exit 1 if any is wrong."""
     from musicu.catalog import Catalog as Opened
+    from musicu.cli.progress import progress_bar
 
     with Opened(catalog, create=False) as opened:
-        wrong = opened.verify()
+        if repair:
+            with progress_bar(quiet=quiet) as advance:
+                done = opened.repair(jobs=jobs, progress=advance)
+            for line in done.mended:
+                say(f"mended: {line}", quiet=quiet)
+            wrong = done.left
+        else:
+            wrong = opened.verify()
     for line in wrong:
         typer.echo(line)
     say(f"{len(wrong):,} problems" if wrong else "all is well", quiet=quiet)
@@ -140,4 +155,9 @@ def export(
 
     with Opened(catalog, create=False) as opened:
         count = opened.export(target)
+        damaged = opened.damaged()
     say(f"{count:,} tracks in {target}", quiet=quiet)
+    for line in damaged:
+        say(f"left out: {line}")
+    if damaged:
+        raise typer.Exit(1)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.checksums import is_sound
 from musicu.condition import filter_tracks, library_columns
+from musicu.damage import find_damage, list_damage
 from musicu.encoder import Encoder
-from musicu.errors import CatalogError, ModelError, ModelMismatchError
+from musicu.errors import CatalogError, ModelError, ModelMismatchError, MusicuError
 from musicu.export import export
 from musicu.identities import find_alias, list_aliases
 from musicu.index import Index, unit_vector
 from musicu.ingest import Progress, Summary, ingest
-from musicu.inventory import CatalogInfo, Problem, find_damage, list_problems, take_stock
+from musicu.inventory import CatalogInfo, Problem, list_problems, take_stock
 from musicu.locate import absolute
-from musicu.metadata import Metadata
+from musicu.metadata import Metadata, stored_metadata
 from musicu.model import (
     DEFAULT_MODEL,
     Model,
@@ -32,6 +36,7 @@ from musicu.model import (
 )
 from musicu.pool import WorkerSettings, analyze_isolated
 from musicu.recommend import Findings, Match, rank, rank_by_tags
+from musicu.repair import Repair, repair, salvage
 from musicu.sheet import load_sheet
 from musicu.store import LIST_COLUMNS, Store, StoredModel, catalog_path
 from musicu.tagging import TagHead, store_tags, tag_file
@@ -66,6 +71,7 @@ class Catalog:
 
     def __init__(self, path: PathLike | None = None, *, create: bool = True) -> None:
         self._store = Store(catalog_path(path), create=create)
+        self._damaged = 0  # vectors that the last question left out
 
     def __enter__(self) -> Self:
         return self
@@ -95,12 +101,18 @@ class Catalog:
 
         The catalog keeps to the model it was made with, so that an upgrade of musicu computes
         nothing again unasked. It is told when musicu's default has changed since, and when some
-        tracks have no vector of the current model yet and so are not found.
+        tracks have no vector of the current model yet and so are not found. So are
+        tracks whose vectors are damaged, once a question has left them out.
         """
         current = self._store.current_model()
         if current is None:
             return None
         path = self._store.path
+        if self._damaged:
+            return (
+                f"{self._damaged:,} tracks are left out, for their vectors are damaged: "
+                f"'musicu catalog verify --repair --catalog {path}' mends them"
+            )
         left = (
             self._one(
                 "SELECT count(*) FROM library l WHERE NOT EXISTS"
@@ -256,7 +268,7 @@ class Catalog:
         """
         current = self._current_model(model)
         self._refresh_tags(where)
-        index = Index.open(self._store, current)
+        index = self._index(current)
         if isinstance(query, np.ndarray):
             vector, id, about = self._unit(query, current), None, Metadata()
         else:
@@ -303,7 +315,7 @@ class Catalog:
         head = self._tag_head(current)
         wish = Vocabulary([tag.name for tag in head.tags]).parse(text)
         self._refresh_tags(where)
-        index = Index.open(self._store, current)
+        index = self._index(current)
         matches = rank_by_tags(self._store, index, head, wish.terms, n, among=self._among(where))
         return Findings(tuple(matches), wish.terms, wish.unused)
 
@@ -342,13 +354,16 @@ class Catalog:
         if row is None and not os.path.exists(path):
             row = self._find_id(query)
         stored = self._store.db.execute(
-            "SELECT vector FROM vectors JOIN models USING (model) WHERE track = ? AND sha256 = ?",
+            "SELECT vector, v.checksum FROM vectors v JOIN models USING (model)"
+            " WHERE track = ? AND sha256 = ?",
             (row and row[0], chosen.sha256),
         ).fetchone()
-        if stored:
+        if stored and is_sound(stored[0], stored[1], chosen.dim):
             return head.say(np.frombuffer(stored[0], dtype="<f4"))
         if os.path.exists(path):
             return tag_file(path, model=chosen.folder)
+        if stored:
+            raise self._is_damaged(query)
         raise ModelMismatchError(
             f"{query}: its vector is not of {chosen.name}; to embed everything again: "
             f"musicu embed --model {chosen.id} --catalog {self._store.path}"
@@ -439,11 +454,69 @@ class Catalog:
         return len(known)
 
     def verify(self) -> list[str]:
-        """Check the file, every vector, and the matrix beside it; return what is wrong."""
+        """Check all that is stored, and the matrix beside it.
+
+        Returns
+        -------
+        list of str
+            A line for each thing that is not what was stored: which it is, and what mends it.
+        """
         return find_damage(self._store)
+
+    def damaged(self) -> list[str]:
+        """Name the tracks that the last question left out, each with what mends it."""
+        return find_damage(self._store) if self._damaged else []
+
+    def repair(
+        self, *, jobs: int | None = None, progress: Callable[[Progress], None] | None = None
+    ) -> Repair:
+        """Mend what :meth:`verify` finds, and nothing else.
+
+        A vector is taken from the matrix beside the catalog if it is sound there. Else the files
+        in question are analyzed again. Of a file of SQLite's that is damaged itself, all rows that
+        can be read go to a new one; the old one is kept, as ``NAME.damaged``.
+
+        Parameters
+        ----------
+        jobs : int or None
+            Worker processes; None is one for each core.
+        progress : callable or None
+            Called after each file that is analyzed again.
+
+        Returns
+        -------
+        Repair
+            What was mended and what was not, with reasons.
+
+        Raises
+        ------
+        CatalogError
+            The catalog can only be read, or nothing of it can.
+        """
+        with self._store.change():
+            pass  # says so if nothing may be written
+        kept = None
+        if self._is_torn():
+            with suppress(sqlite3.DatabaseError):
+                self._store.db.execute("REINDEX")  # all that most damage needs
+        if self._is_torn():
+            path = self._store.path
+            self._store.close()
+            kept = salvage(path)
+            self._store = Store(path, create=False)
+        done = repair(self._store, jobs=jobs or os.cpu_count() or 1, progress=progress)
+        if kept is not None:
+            done.mended.insert(
+                0,
+                f"{self._store.path}: all rows that can be read are in a new file; the damaged one"
+                f" is {kept}; 'musicu embed' finds again what is missing",
+            )
+        return done
 
     def export(self, target: PathLike) -> int:
         """Write all vectors to a ``.npz``, ``.parquet`` or ``.csv`` file; return the rows written.
+
+        Damaged ones are left out, and :attr:`notice` says so.
 
         Raises
         ------
@@ -454,9 +527,25 @@ class Catalog:
         """
         current = self._current_model(None)
         self._refresh_tags(None, shown=True)
+        self._index(current)
         return export(self._store, current, target)
 
     # Inside
+
+    def _index(self, model: StoredModel) -> Index:
+        index = Index.open(self._store, model)
+        self._damaged = index.damaged
+        return index
+
+    def _is_damaged(self, query: str) -> CatalogError:
+        return CatalogError(
+            f"{query}: its vector is damaged: 'musicu catalog verify --repair --catalog"
+            f" {self._store.path}' mends it"
+        )
+
+    def _is_torn(self) -> bool:
+        """Whether the file itself is damaged, not only what is stored in it."""
+        return any(one.table == "file" for one in list_damage(self._store))
 
     def _one(self, statement: str, *values: Any) -> Any:
         return self._store.db.execute(statement, values).fetchone()[0]
@@ -541,7 +630,10 @@ class Catalog:
             raise ModelMismatchError(
                 f"the vector is {list(np.shape(vector))}, not [{model.dim}] of {model.name}"
             )
-        return unit_vector(vector)
+        try:
+            return unit_vector(vector)
+        except MusicuError as error:
+            raise ModelMismatchError(f"no vector of {model.name}: {error}") from None
 
     def _query(
         self, query: str, model: StoredModel, index: Index, wanted: PathLike | None
@@ -555,11 +647,15 @@ class Catalog:
             row = self._find_id(query)
         track, id, metadata = row
         if track not in index:
+            if self._one(
+                "SELECT count(*) FROM vectors WHERE model = ? AND track = ?", model.row, track
+            ):
+                raise self._is_damaged(query)
             raise ModelMismatchError(
                 f"{query}: its vector is not of {model.name}; to embed again what is left: "
                 f"musicu embed --catalog {self._store.path}"
             )
-        return index[track], id, Metadata.from_dict(json.loads(metadata))
+        return index[track], id, stored_metadata(metadata)
 
     def _find_id(self, query: str) -> tuple[int, str, str]:
         wanted = query.lower()

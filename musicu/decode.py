@@ -285,7 +285,10 @@ class _Mixer:
             channels=self.channels,
             time_base=frame.time_base,
         )
-        nodes = [source, self._graph.add("aformat", "sample_fmts=fltp")]
+        # PyAV reads beyond the planes of more than 8 channels; interleaved there is one plane.
+        self._interleaved = keep_channels and self.channels > 8
+        sample_format = "flt" if self._interleaved else "fltp"
+        nodes = [source, self._graph.add("aformat", f"sample_fmts={sample_format}")]
         if self.channels > 1 and not keep_channels:
             share = 1.0 / self.channels
             mean = "+".join(f"{share:.9f}*c{i}" for i in range(self.channels))
@@ -315,9 +318,12 @@ class _Mixer:
 
         while True:
             try:
-                yield self._graph.pull().to_ndarray().astype(np.float32, copy=False)
+                block = self._graph.pull().to_ndarray().astype(np.float32, copy=False)
             except (av.BlockingIOError, av.EOFError):
                 return
+            if self._interleaved:
+                block = np.ascontiguousarray(block.reshape(-1, self.channels).T)
+            yield block
 
 
 class _SndFile(io.FileIO):

@@ -153,9 +153,8 @@ def _guess(path: str, known: Metadata) -> dict[str, str | int | None]:
     named = name.track or found.get("artist") or found["album"] or _is_titled(name.title)
     if named and _is_title(name.title):
         found["title"] = name.title
-    if not found.get("title") and not known.title:  # a number alone tells nothing
-        return {}
-    return found
+    told = found.get("title") or found.get("artist") or known.title
+    return found if told else {}  # a number alone tells nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +194,8 @@ def _folder(name: str, above: str) -> _Folder:
 def _file(stem: str, above: Sequence[str], *, ordered: bool) -> _Name:
     """Read ``01 Title``, ``1-01 Title``, ``01 - Artist - Title``, ``Artist - 01 - Title``."""
     disc = track = None
+    if re.fullmatch(r"\d{1,2}", stem) and ordered:
+        return _Name("", track=int(stem) or None)
     if match := _NUMBER.match(stem):
         number, marked = match.group(2), bool(match["mark"].strip())
         spaced = match["mark"].endswith(" ")
@@ -240,8 +241,9 @@ def _depth(folders: Sequence[str]) -> int:
 
 
 def _spaced(name: str) -> str:
-    """Write underscores that stand for spaces as spaces."""
-    return " ".join((name if " " in name else name.replace("_", " ")).split())
+    """Write underscores that stand for spaces as spaces; those of an identifier stay."""
+    stand_in = " " not in name and (name[:1].isdigit() or name != name.lower() or "_-_" in name)
+    return " ".join((name.replace("_", " ") if stand_in else name).split())
 
 
 def _plain(name: str) -> str:
@@ -265,16 +267,11 @@ def _is_name(name: str) -> bool:
 
 
 def _is_title(name: str) -> bool:
-    return (
-        len(name) > 1
-        and not _MADE_UP.fullmatch(name)
-        and _plain(name) not in _NO_TITLE
-        and not is_placeholder("title", name)
-    )
+    """Tell whether a name may be a title, where something else says that it is a song's."""
+    return not _MADE_UP.fullmatch(name) and not is_placeholder("title", name)
 
 
 def _is_titled(name: str) -> bool:
     """Tell whether a name is written as people write names: with a capital or spaces."""
-    return _is_title(name) and (
-        " " in name or name[0].isupper() or not name.isascii() or name[0].isdigit()
-    )
+    written = " " in name or name[:1].isupper() or not name.isascii()
+    return written and len(name) > 1 and _is_title(name) and _plain(name) not in _NO_TITLE

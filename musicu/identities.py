@@ -75,11 +75,11 @@ def adopt_identity(store: Store, track: int, id: str) -> int | None:
         return int(row[0]) if row else None
     if row is None:
         db.execute("UPDATE tracks SET id = ? WHERE track = ?", (id, track))
-        db.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?)", (old, track))
+        db.execute("INSERT OR REPLACE INTO aliases (id, track) VALUES (?, ?)", (old, track))
         return track
     same = int(row[0])
     db.execute("UPDATE aliases SET track = ? WHERE track = ?", (same, track))
-    db.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?)", (old, same))
+    db.execute("INSERT OR REPLACE INTO aliases (id, track) VALUES (?, ?)", (old, same))
     _keep_better(store, same, track)
     return same
 

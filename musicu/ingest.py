@@ -101,7 +101,7 @@ def ingest(
     with store.change():
         for root in filter(os.path.isdir, roots):
             store.db.execute(
-                "INSERT OR IGNORE INTO roots VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
+                "INSERT OR IGNORE INTO roots (path) VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
             )
         in_sight = [root for root in roots if root not in plan.away]
         follow_moves(store, run.fresh, in_sight, plan.renamed)

@@ -1,17 +1,13 @@
-"""What a catalog holds, what it could not use, and whether all of it is whole."""
+"""What a catalog holds, and what it could not use."""
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from musicu.index import Index
 from musicu.store import Store
 
-__all__ = ["CatalogInfo", "Problem", "find_damage", "list_problems", "take_stock"]
+__all__ = ["CatalogInfo", "Problem", "list_problems", "take_stock"]
 
 
 # Files whose track is known from before, but which could not be analyzed when last looked at.
@@ -115,49 +111,3 @@ def list_problems(store: Store, kinds: tuple[str, ...]) -> list[Problem]:
         " WHERE kind != 'audio' OR reason IS NOT NULL OR problem IS NOT NULL ORDER BY what, path"
     )
     return [Problem(*row) for row in rows if row[1] in kinds]
-
-
-def find_damage(store: Store) -> list[str]:
-    """Check the file, every vector, and the matrix beside it; return what is wrong."""
-    try:
-        return _damage(store)
-    except sqlite3.DatabaseError as error:  # so damaged that it cannot even be read
-        return [f"SQLite: {error}"]
-
-
-def _damage(store: Store) -> list[str]:
-    db = store.db
-    wrong = [
-        f"SQLite: {message}"
-        for (message,) in db.execute("PRAGMA integrity_check")
-        if message != "ok"
-    ]
-    wrong += [
-        f"SQLite: broken reference in {row[0]}" for row in db.execute("PRAGMA foreign_key_check")
-    ]
-    for model in store.models():
-        stored = db.execute(
-            "SELECT t.id, v.vector FROM vectors v JOIN tracks t ON t.track = v.track"
-            " WHERE v.model = ? ORDER BY v.track",
-            (model.row,),
-        ).fetchall()
-        bad = [id for id, blob in stored if not _is_unit(blob, model.dim)]
-        wrong += [f"{id}: not a unit vector of {model.name}" for id in bad]
-        if not bad:
-            index = Index.open(store, model)
-            wrong += [
-                f"{id}: the matrix beside the catalog differs; delete *.npy there"
-                for at, (id, blob) in enumerate(stored)
-                if index.matrix[at].tobytes() != blob
-            ]
-    without = db.execute(
-        "SELECT count(*) FROM tracks WHERE track NOT IN (SELECT track FROM vectors)"
-    ).fetchone()[0]
-    if without:
-        wrong.append(f"{without} tracks have no vector: run 'musicu embed'")
-    return wrong
-
-
-def _is_unit(blob: bytes, dim: int) -> bool:
-    vector = np.frombuffer(blob, dtype="<f4") if len(blob) == 4 * dim else np.zeros(1)
-    return bool(abs(np.linalg.norm(vector) - 1.0) < 1e-3)

@@ -3,6 +3,7 @@
 A missing value stays missing (None or an empty tuple), and what is not certain is marked.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ __all__ = [
     "is_placeholder",
     "parse_field",
     "squeeze",
+    "stored_metadata",
 ]
 
 
@@ -170,6 +172,14 @@ FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
     "description": ("DESCRIPTION",),
 }
 GATHERED = frozenset({"tags"})
+
+
+def stored_metadata(text: str) -> Metadata:
+    """Return the metadata that a catalog has as JSON; of a text that is damaged, none."""
+    try:
+        return Metadata.from_dict(json.loads(text))
+    except (AttributeError, TypeError, ValueError, MetadataError):
+        return Metadata()
 
 
 def squeeze(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.index import Index
-from musicu.metadata import Metadata
+from musicu.metadata import Metadata, stored_metadata
 from musicu.names import normalize_name
 from musicu.store import Store
 from musicu.tagging import TagHead
@@ -197,7 +196,7 @@ def _matches(
         ).fetchone()
         if row is None or row[0] in exclude_ids:  # no row: its files are gone for now
             continue
-        metadata = Metadata.from_dict(json.loads(row[2]))
+        metadata = stored_metadata(row[2])
         if artists & _artists(metadata) or (album and album == _album(metadata)):
             continue
         place += 1

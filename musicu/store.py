@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,9 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.checksums import add_functions, checksum, seal, sealing
 from musicu.errors import CatalogError, ModelError
 from musicu.locate import absolute, composed, lies_under
 from musicu.model import Model, check_name
+from musicu.readonly import is_writable, open_read_only
 
 __all__ = [
     "IDENTITY_VERSION",
@@ -32,7 +33,6 @@ __all__ = [
     "Store",
     "StoredModel",
     "catalog_path",
-    "checksum",
 ]
 
 _APPLICATION = 0x6D757369  # "musi", in the file's header
@@ -45,17 +45,17 @@ IDENTITY_VERSION = 2
 # Columns of the view `library` that hold a JSON list.
 LIST_COLUMNS = ("artists", "genres", "mb_artists", "tags")
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value, checksum INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS models (
     model INTEGER PRIMARY KEY, id TEXT NOT NULL, version TEXT NOT NULL,
-    sha256 TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL
+    sha256 TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL, checksum INTEGER
 );
 CREATE TABLE IF NOT EXISTS tracks (
     track INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seconds REAL NOT NULL,
     codec TEXT NOT NULL, sr INTEGER NOT NULL, channels INTEGER NOT NULL,
     problem TEXT,  -- of the copy that was analyzed; what is wrong with a file stands in its row
-    descriptors TEXT
+    descriptors TEXT, checksum INTEGER
 );
 CREATE TABLE IF NOT EXISTS files (
     file INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL,
@@ -64,7 +64,7 @@ CREATE TABLE IF NOT EXISTS files (
     missing INTEGER NOT NULL DEFAULT 0,
     tags TEXT NOT NULL DEFAULT '{}', sheet TEXT NOT NULL DEFAULT '{}',
     metadata TEXT GENERATED ALWAYS AS (json_patch(tags, sheet)) STORED,
-    problem TEXT, cause TEXT, identity INTEGER NOT NULL DEFAULT 1
+    problem TEXT, cause TEXT, identity INTEGER NOT NULL DEFAULT 1, checksum INTEGER
 );
 CREATE INDEX IF NOT EXISTS files_track ON files (track);
 CREATE TABLE IF NOT EXISTS vectors (
@@ -75,70 +75,87 @@ CREATE TABLE IF NOT EXISTS vectors (
 -- Without it, deleting a track looks through all vectors.
 CREATE INDEX IF NOT EXISTS vectors_track ON vectors (track);
 CREATE TABLE IF NOT EXISTS aliases (
-    id TEXT PRIMARY KEY, track INTEGER NOT NULL REFERENCES tracks ON DELETE CASCADE
+    id TEXT PRIMARY KEY, track INTEGER NOT NULL REFERENCES tracks ON DELETE CASCADE,
+    checksum INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS aliases_track ON aliases (track);
 -- What a model's tag head heard in a vector; gone with it, also when another one takes its place.
 CREATE TABLE IF NOT EXISTS sound_tags (
-    model INTEGER NOT NULL, track INTEGER NOT NULL, tags TEXT NOT NULL,
+    model INTEGER NOT NULL, track INTEGER NOT NULL, tags TEXT NOT NULL, checksum INTEGER,
     PRIMARY KEY (model, track),
     FOREIGN KEY (model, track) REFERENCES vectors (model, track) ON DELETE CASCADE
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS roots (path TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS roots (path TEXT PRIMARY KEY, checksum INTEGER) WITHOUT ROWID;
 -- Any change of the vectors changes the stamp that a matrix file carries in its name.
-INSERT OR IGNORE INTO meta VALUES ('vectors', hex(randomblob(8)));
+INSERT OR IGNORE INTO meta (key, value) VALUES ('vectors', hex(randomblob(8)));
 CREATE TRIGGER IF NOT EXISTS vectors_insert AFTER INSERT ON vectors BEGIN
     UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
 CREATE TRIGGER IF NOT EXISTS vectors_update AFTER UPDATE ON vectors BEGIN
     UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
 CREATE TRIGGER IF NOT EXISTS vectors_delete AFTER DELETE ON vectors BEGIN
     UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
+"""
+# What is not JSON, as in a row that is damaged, says nothing: one row must not stop the others.
+_VIEW = """
 -- One row a track that lies somewhere, with the metadata of its first sound file: what users
 -- filter on.
 CREATE VIEW IF NOT EXISTS library AS SELECT
     t.track, t.id, f.path,
-    json_extract(f.metadata, '$.title') AS title, json_extract(f.metadata, '$.artist') AS artist,
-    json_extract(f.metadata, '$.artists') AS artists, json_extract(f.metadata, '$.album') AS album,
-    json_extract(f.metadata, '$.album_artist') AS album_artist,
-    json_extract(f.metadata, '$.year') AS year,
-    json_extract(f.metadata, '$.date') AS date, json_extract(f.metadata, '$.genres') AS genres,
-    json_extract(f.metadata, '$.label') AS label, json_extract(f.metadata, '$.isrc') AS isrc,
-    json_extract(f.metadata, '$.mb_track') AS mb_track,
-    json_extract(f.metadata, '$.mb_recording') AS mb_recording,
-    json_extract(f.metadata, '$.mb_artists') AS mb_artists,
-    json_extract(f.metadata, '$.mb_album') AS mb_album,
-    json_extract(f.metadata, '$.bpm') AS bpm, json_extract(f.metadata, '$.key') AS key,
-    json_extract(f.metadata, '$.track') AS track_number, json_extract(f.metadata, '$.disc') AS disc,
-    json_extract(f.metadata, '$.country') AS country,
-    json_extract(f.metadata, '$.language') AS language,
-    json_extract(f.metadata, '$.tags') AS tags,
-    json_extract(f.metadata, '$.description') AS description,
+    json_extract({metadata}, '$.title') AS title, json_extract({metadata}, '$.artist') AS artist,
+    json_extract({metadata}, '$.artists') AS artists, json_extract({metadata}, '$.album') AS album,
+    json_extract({metadata}, '$.album_artist') AS album_artist,
+    json_extract({metadata}, '$.year') AS year,
+    json_extract({metadata}, '$.date') AS date, json_extract({metadata}, '$.genres') AS genres,
+    json_extract({metadata}, '$.label') AS label, json_extract({metadata}, '$.isrc') AS isrc,
+    json_extract({metadata}, '$.mb_track') AS mb_track,
+    json_extract({metadata}, '$.mb_recording') AS mb_recording,
+    json_extract({metadata}, '$.mb_artists') AS mb_artists,
+    json_extract({metadata}, '$.mb_album') AS mb_album,
+    json_extract({metadata}, '$.bpm') AS bpm, json_extract({metadata}, '$.key') AS key,
+    json_extract({metadata}, '$.track') AS track_number, json_extract({metadata}, '$.disc') AS disc,
+    json_extract({metadata}, '$.country') AS country,
+    json_extract({metadata}, '$.language') AS language,
+    json_extract({metadata}, '$.tags') AS tags,
+    json_extract({metadata}, '$.description') AS description,
     t.seconds, t.codec, t.sr, t.channels, f.problem,
-    json_extract(t.descriptors, '$.tempo') AS tempo,
-    json_extract(t.descriptors, '$.tempo_confidence') AS tempo_confidence,
-    json_extract(t.descriptors, '$.key') AS detected_key,
-    json_extract(t.descriptors, '$.key_confidence') AS key_confidence,
-    json_extract(t.descriptors, '$.loudness') AS loudness,
-    json_extract(t.descriptors, '$.loudness_range') AS loudness_range,
-    json_extract(t.descriptors, '$.peak') AS peak,
-    json_extract(t.descriptors, '$.brightness') AS brightness,
-    json_extract(t.descriptors, '$.onset_rate') AS onset_rate,
-    json_extract(t.descriptors, '$.dynamic_complexity') AS dynamic_complexity,
-    json_extract(t.descriptors, '$.regularity') AS regularity,
-    (SELECT s.tags FROM sound_tags s JOIN meta ON meta.key = 'model' AND meta.value = s.model
+    json_extract({descriptors}, '$.tempo') AS tempo,
+    json_extract({descriptors}, '$.tempo_confidence') AS tempo_confidence,
+    json_extract({descriptors}, '$.key') AS detected_key,
+    json_extract({descriptors}, '$.key_confidence') AS key_confidence,
+    json_extract({descriptors}, '$.loudness') AS loudness,
+    json_extract({descriptors}, '$.loudness_range') AS loudness_range,
+    json_extract({descriptors}, '$.peak') AS peak,
+    json_extract({descriptors}, '$.brightness') AS brightness,
+    json_extract({descriptors}, '$.onset_rate') AS onset_rate,
+    json_extract({descriptors}, '$.dynamic_complexity') AS dynamic_complexity,
+    json_extract({descriptors}, '$.regularity') AS regularity,
+    (SELECT iif(json_valid(s.tags), s.tags, NULL) FROM sound_tags s
+        JOIN meta ON meta.key = 'model' AND meta.value = s.model
         WHERE s.track = t.track) AS sound_tags
 FROM tracks t JOIN files f ON f.file =
     (SELECT g.file FROM files g WHERE g.track = t.track AND NOT g.missing
         ORDER BY g.problem IS NOT NULL, g.path LIMIT 1);
-"""
+""".format(
+    metadata="iif(json_valid(f.metadata), f.metadata, '{}')",
+    descriptors="iif(json_valid(t.descriptors), t.descriptors, '{}')",
+)
+
+_MODEL = "m.model, m.id, m.version, m.sha256, m.dim"
 
 # Problems that are told without decoding.
 _OF_LENGTH = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
 
 # What formats 1 to 3 lacked. A failure's cause is told from the words that were stored.
 _COLUMNS_4 = {
-    "files": ("problem TEXT", "cause TEXT", "identity INTEGER NOT NULL DEFAULT 1"),
-    "vectors": ("checksum INTEGER",),
+    "files": (
+        "problem TEXT",
+        "cause TEXT",
+        "identity INTEGER NOT NULL DEFAULT 1",
+        "checksum INTEGER",
+    ),
+    **dict.fromkeys(
+        ("vectors", "meta", "models", "tracks", "sound_tags", "roots"), ("checksum INTEGER",)
+    ),
 }
 _FROM_3 = """
 DROP TRIGGER IF EXISTS vectors_update;
@@ -214,11 +231,6 @@ def catalog_path(path: str | os.PathLike[str] | None = None) -> Path:
     return user_data_path("musicu") / "catalog.db"
 
 
-def checksum(vector: bytes) -> int:
-    """Return the CRC-32 of a stored vector's bytes."""
-    return zlib.crc32(vector)
-
-
 def _text(value: bytes) -> str:
     # Names that are not UTF-8 are stored as the bytes they are, and come back as Python's own
     # escapes, which open() understands.
@@ -239,7 +251,14 @@ class Store:
     ------
     CatalogError
         The file is missing, not a catalog, or of a newer musicu.
+
+    Attributes
+    ----------
+    read_only : bool
+        Whether the file, or its folder, can only be read.
     """
+
+    _in_memory = False
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool) -> None:
         self.path = Path(path).absolute()
@@ -248,21 +267,21 @@ class Store:
             if not create:
                 raise CatalogError(f"no catalog at {path}: 'musicu embed FOLDER' makes one")
             self.path.parent.mkdir(parents=True, exist_ok=True)
+        elif self.path.is_dir():
+            raise CatalogError(f"{path}: cannot be opened as a catalog: it is a folder")
+        self.read_only = not self._made and not is_writable(self.path)
         try:
-            self.db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
-        except sqlite3.Error as error:
+            self.db = open_read_only(self.path) if self.read_only else _connect(self.path)
+        except (sqlite3.Error, OSError) as error:
             raise CatalogError(f"{path}: cannot be opened ({error})") from None
         try:
             self._prepare()
         except sqlite3.Error as error:
             self.db.close()
-            raise CatalogError(f"{path}: not a catalog that can be opened ({error})") from None
+            raise CatalogError(f"{path}: {_why_not(error)}") from None
         except CatalogError:
             self.db.close()
             raise
-        self.db.text_factory = _text
-        self.db.create_function("has", 2, _has, deterministic=True)
-        self.db.create_function("heard", 2, _heard, deterministic=True)
 
     def _prepare(self) -> None:
         db = self.db
@@ -275,30 +294,53 @@ class Store:
         if version > _FORMAT:
             raise CatalogError(f"{self.path}: made by a newer musicu; upgrade musicu to open it")
         if version < _FORMAT:
+            if self.read_only:
+                self._copy_to_memory()
             self._upgrade()
-        # Readers and a writer side by side. Kept in the file: a process that meets another one at
-        # work on it need not wait to say so again.
-        with suppress(sqlite3.OperationalError):
-            db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA foreign_keys = ON")
-        # With WAL this loses at most the last moments to a power cut, and never the file.
-        db.execute("PRAGMA synchronous = NORMAL")
+        if not self.read_only:
+            # Readers and a writer side by side. Kept in the file: a process that meets another
+            # one at work on it need not wait to say so again.
+            with suppress(sqlite3.OperationalError):
+                db.execute("PRAGMA journal_mode = WAL")
+            # With WAL this loses at most the last moments to a power cut, and never the file.
+            db.execute("PRAGMA synchronous = NORMAL")
+        self._furnish()
+
+    def _furnish(self) -> None:
+        """Set up what belongs to a connection, not to the file."""
+        add_functions(self.db)
+        self.db.text_factory = _text
+        self.db.create_function("has", 2, _has, deterministic=True)
+        self.db.create_function("heard", 2, _heard, deterministic=True)
+        self.db.execute("PRAGMA foreign_keys = ON")
+
+    def _copy_to_memory(self) -> None:
+        """Go on with a copy in memory: what is derived can be written there."""
+        memory = sqlite3.connect(":memory:", isolation_level=None)
+        self.db.backup(memory)
+        self.db.close()
+        self.db = memory
+        self._in_memory = True
 
     def _upgrade(self) -> None:
         """Make the tables of a new file, or add what those of an older musicu lack."""
-        db = self.db
-        db.create_function("checksum", 1, checksum, deterministic=True)
-        with self.change():
+        add_functions(self.db)
+        with self.change(derived=True):
+            db = self.db
             # Looked up inside: another process may have done it meanwhile.
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version == _FORMAT:
                 return
             db.execute("DROP VIEW IF EXISTS library")
-            for table, columns in _COLUMNS_4.items() if version else ():
-                for column in columns:
-                    db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+            for table, columns in _COLUMNS_4.items():
+                known = {name for _, name, *_ in db.execute(f"PRAGMA table_info({table})")}
+                for column in columns if known else ():
+                    if column.split()[0] not in known:
+                        db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
             _run(db, _FROM_3 if version else "")
-            _run(db, _SCHEMA)
+            _run(db, _TABLES + _VIEW)
+            for statement in sealing():
+                db.execute(statement)
             db.execute(f"PRAGMA application_id = {_APPLICATION}")
             db.execute(f"PRAGMA user_version = {_FORMAT}")
 
@@ -311,13 +353,34 @@ class Store:
             self.path.unlink(missing_ok=True)
 
     @contextmanager
-    def change(self) -> Iterator[None]:
-        """Do everything inside, or nothing."""
+    def change(self, *, derived: bool = False) -> Iterator[None]:
+        """Do everything inside, or nothing.
+
+        Parameters
+        ----------
+        derived : bool
+            Whether it only follows from what is stored: of a catalog that can only be read, it is
+            kept in memory, until this object is closed.
+
+        Raises
+        ------
+        CatalogError
+            The catalog can only be read.
+        """
+        if self.read_only and not derived:
+            raise CatalogError(
+                f"{self.path}: can only be read; ask for the right to write it and its folder"
+            )
+        if self.read_only and not self._in_memory:
+            self._copy_to_memory()
+            self._furnish()
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            seal(self.db)
         except BaseException:
-            self.db.execute("ROLLBACK")
+            if self.db.in_transaction:  # a full disk, for one, has ended it already
+                self.db.execute("ROLLBACK")
             raise
         self.db.execute("COMMIT")
 
@@ -326,20 +389,23 @@ class Store:
     def models(self) -> list[StoredModel]:
         """Models that have vectors here."""
         rows = self.db.execute(
-            "SELECT * FROM models m WHERE EXISTS (SELECT 1 FROM vectors v WHERE v.model = m.model)"
+            f"SELECT {_MODEL} FROM models m"
+            " WHERE EXISTS (SELECT 1 FROM vectors v WHERE v.model = m.model)"
         )
         return [StoredModel(*row) for row in rows]
 
     def current_model(self) -> StoredModel | None:
         """Return the model that queries use: the one last embedded with."""
         row = self.db.execute(
-            "SELECT m.* FROM models m JOIN meta ON key = 'model' AND value = m.model"
+            f"SELECT {_MODEL} FROM models m JOIN meta ON key = 'model' AND value = m.model"
         ).fetchone()
         return StoredModel(*row) if row else None
 
     def find_model(self, model: Model) -> StoredModel | None:
         """Look up a model by the hash of its weights."""
-        row = self.db.execute("SELECT * FROM models WHERE sha256 = ?", (model.sha256,)).fetchone()
+        row = self.db.execute(
+            f"SELECT {_MODEL} FROM models m WHERE sha256 = ?", (model.sha256,)
+        ).fetchone()
         return StoredModel(*row) if row else None
 
     def use_model(self, model: Model) -> StoredModel:
@@ -358,7 +424,9 @@ class Store:
             )
             stored = self.find_model(model)
             assert stored is not None
-            self.db.execute("INSERT OR REPLACE INTO meta VALUES ('model', ?)", (stored.row,))
+            self.db.execute(
+                "INSERT OR REPLACE INTO meta (key, value) VALUES ('model', ?)", (stored.row,)
+            )
         return stored
 
     # Files
@@ -448,11 +516,11 @@ class Store:
         tags : dict or None
             Its own tags, see :meth:`musicu.metadata.Metadata.to_dict`.
         """
-        texts = [None if text is None else os.fsencode(text) for text in (reason, problem)]
+        texts = [_readable(text) for text in (reason, problem)]
         self.db.execute(
             "INSERT INTO files (path, size, mtime_ns, track, kind, reason, problem, cause, tags,"
             " identity) VALUES"
-            " (CAST(? AS TEXT), ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)"
+            " (CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,"
             " track = excluded.track, kind = excluded.kind, reason = excluded.reason,"
             " problem = excluded.problem, cause = excluded.cause, tags = excluded.tags,"
@@ -482,9 +550,9 @@ class Store:
             Whether the catalog knows a track in this file; nothing is noted if not.
         """
         changed = self.db.execute(
-            "UPDATE files SET reason = CAST(? AS TEXT), cause = ?"
+            "UPDATE files SET reason = ?, cause = ?"
             " WHERE path = CAST(? AS TEXT) AND track IS NOT NULL",
-            (os.fsencode(reason), cause, os.fsencode(path)),
+            (_readable(reason), cause, os.fsencode(path)),
         )
         return changed.rowcount > 0
 
@@ -567,6 +635,18 @@ class Store:
         return dict(rows.fetchall())
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=30.0, isolation_level=None)
+
+
+def _why_not(error: sqlite3.Error) -> str:
+    """Say why a catalog cannot be opened."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the lowest byte is the kind
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return f"not a catalog that can be opened ({error}); restore it from a backup"
+    return f"cannot be opened now ({error})"
+
+
 def _run(db: sqlite3.Connection, script: str) -> None:
     """Run several statements in the transaction that is open; ``executescript`` would end it."""
     statement = ""
@@ -575,6 +655,11 @@ def _run(db: sqlite3.Connection, script: str) -> None:
         if sqlite3.complete_statement(statement):
             db.execute(statement)
             statement = ""
+
+
+def _readable(text: str | None) -> str | None:
+    """Write what is no character, such as bytes of a file's name, as its number."""
+    return text and text.encode("utf-8", "backslashreplace").decode()
 
 
 def _has(values: str | None, wanted: Any) -> bool:

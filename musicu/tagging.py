@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.checksums import is_sound
 from musicu.encoder import Encoder
-from musicu.errors import CatalogError, ModelError
+from musicu.errors import ModelError
 from musicu.model import Model, Tag, find_model, list_models
 from musicu.pool import WorkerSettings, analyze_isolated
 from musicu.store import Store, StoredModel
@@ -158,41 +159,45 @@ def tag_file(
 def store_tags(store: Store, model: StoredModel, head: TagHead) -> None:
     """Tag the vectors of a model that have no tags yet; all of them if the head is a new one.
 
-    Raises
-    ------
-    CatalogError
-        A stored vector is damaged.
+    Vectors that are no longer what was stored get none. Of a catalog that can only be read, the
+    tags are kept in memory.
     """
     key = f"tag head {model.row}"
     known = store.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     if known != (head.id,):
-        with store.change():
+        with store.change(derived=True):
             store.db.execute("DELETE FROM sound_tags WHERE model = ?", (model.row,))
-            store.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, head.id))
+            store.db.execute(
+                "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, head.id)
+            )
     last = -1
     while _untagged(store, model, last, 1):
-        with store.change():  # no vector may go between reading it and storing its tags
+        # No vector may go between reading it and storing its tags.
+        with store.change(derived=True):
             rows = _untagged(store, model, last, _CHUNK)
-            if any(len(vector) != 4 * model.dim for _, vector in rows):
-                raise CatalogError(
-                    f"{store.path}: damaged vectors; 'musicu catalog verify' names them"
-                )
-            flat = np.frombuffer(b"".join(vector for _, vector in rows), dtype="<f4")
+            last = rows[-1][0] if rows else last
+            # In what is no longer what was stored, nothing is heard.
+            rows = [row for row in rows if is_sound(*row[1:], model.dim)]
+            if not rows:
+                continue
+            flat = np.frombuffer(b"".join(vector for _, vector, _ in rows), dtype="<f4")
             probabilities = head.probabilities(flat.reshape(-1, model.dim)).astype(np.float64)
             store.db.executemany(
-                "INSERT INTO sound_tags VALUES (?, ?, ?)",
+                "INSERT INTO sound_tags (model, track, tags) VALUES (?, ?, ?)",
                 [
                     (model.row, track, _to_json(head, row))
-                    for (track, _), row in zip(rows, probabilities.round(3), strict=True)
+                    for (track, *_), row in zip(rows, probabilities.round(3), strict=True)
                 ],
             )
-        last = rows[-1][0] if rows else last
 
 
-def _untagged(store: Store, model: StoredModel, last: int, limit: int) -> list[tuple[int, bytes]]:
-    """Tracks after ``last`` whose vectors have no tags, with the vectors."""
+def _untagged(
+    store: Store, model: StoredModel, last: int, limit: int
+) -> list[tuple[int, bytes, int | None]]:
+    """Tracks after ``last`` whose vectors have no tags, with the vectors and their checksums."""
     return store.db.execute(
-        "SELECT v.track, v.vector FROM vectors v WHERE v.model = ? AND v.track > ? AND NOT EXISTS"
+        "SELECT v.track, v.vector, v.checksum FROM vectors v"
+        " WHERE v.model = ? AND v.track > ? AND NOT EXISTS"
         " (SELECT 1 FROM sound_tags s WHERE s.model = v.model AND s.track = v.track)"
         " ORDER BY v.track LIMIT ?",
         (model.row, last, limit),

@@ -8,7 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from musicu import containers
+from musicu.containers import (
+    ASF_HEADER,
+    read_ape,
+    read_asf,
+    read_chunks,
+    read_flac,
+    read_mp4,
+    read_ogg,
+)
 from musicu.decode import open_media
 from musicu.encodings import decode
 from musicu.errors import AudioError
@@ -128,7 +136,7 @@ def _head(file: BinaryIO, size: int) -> tuple[int, list[_Block]]:
             if not length:
                 break
             length += 32
-            found.append(_Block("APEv2", containers.read_ape(file, at + 32, at + length)))
+            found.append(_Block("APEv2", read_ape(file, at + 32, at + length)))
         at += length
     return min(at, size), found
 
@@ -152,7 +160,7 @@ def _tail(file: BinaryIO, start: int, end: int) -> list[_Block]:
         elif last[-9:] == b"LYRICS200" and last[-15:-9].isdigit():
             end -= int(last[-15:-9]) + 15
         elif size := _ape_size(last[-32:]):
-            found.append(_Block("APEv2", containers.read_ape(file, max(0, end - size), end - 32)))
+            found.append(_Block("APEv2", read_ape(file, max(0, end - size), end - 32)))
             end -= size + (32 if last[-9] & 0x80 else 0)
         elif last[-10:-7] == b"3DI":
             size = 20 + synchsafe(last[-4:])
@@ -166,15 +174,15 @@ def _tail(file: BinaryIO, start: int, end: int) -> list[_Block]:
 
 def _of_container(file: BinaryIO, magic: bytes, at: int, size: int) -> Iterator[_Block]:
     if magic.startswith(b"fLaC"):
-        yield _Block("Vorbis", containers.read_flac(file, at, size))
+        yield _Block("Vorbis", read_flac(file, at, size))
     elif magic.startswith(b"OggS"):
-        yield _Block("Vorbis", containers.read_ogg(file, at, size))
-    elif magic == containers.ASF_HEADER:
-        yield _Block("ASF", containers.read_asf(file, at, size))
+        yield _Block("Vorbis", read_ogg(file, at, size))
+    elif magic == ASF_HEADER:
+        yield _Block("ASF", read_asf(file, at, size))
     elif magic[4:8] in _MP4_BOXES:
-        yield _Block("MP4", containers.read_mp4(file, at, size))
+        yield _Block("MP4", read_mp4(file, at, size))
     elif magic.startswith(_CHUNKED):
-        texts, places = containers.read_chunks(file, at, size)
+        texts, places = read_chunks(file, at, size)
         for place in places:
             inner, _, version = read_id3v2(file, place)
             yield _Block("ID3v2", inner, version)
@@ -194,7 +202,7 @@ def _of_ffmpeg(file: BinaryIO) -> _Block:
             # The language of a stream is often set by no one.
             of_stream = dict(audio.metadata if audio else {})
             known = {k: v for k, v in of_stream.items() if k.lower() != "language"} | known
-    except av.FFmpegError:
+    except (av.FFmpegError, OSError):  # damage makes FFmpeg seek before the start, too
         known = {}
     for name, text in known.items():
         scope, _, inner = name.rpartition("/")  # of what Matroska's tag speaks: "ALBUM/TITLE"

@@ -149,10 +149,10 @@ def _answer(request: dict[str, Any], encoder: Any, longest: float | None) -> dic
 
     path = request["path"]
     if request["identify"]:
+        digest, problem = identify_file(path)
         metadata, tags_problem = tags_of(path)
-        id, problem = identify_file(path)
         return {
-            "id": id,
+            "id": digest,
             "metadata": _within_reason(metadata),
             "problem": problem,
             "tags_problem": tags_problem,

@@ -143,7 +143,7 @@ def run_cli() -> RunCli:
             capture_output=True,
             encoding="utf-8",
             errors="surrogateescape",
-            timeout=120,
+            timeout=600,
             env=env,
             check=False,
             **options,

@@ -20,7 +20,7 @@ from musicu.service.server import _Connection
 from musicu.service.settings import Settings
 from musicu.service.state import Service
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 
 @dataclass(frozen=True)

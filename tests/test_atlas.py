@@ -332,8 +332,11 @@ def test_a_process_draws_the_map_and_says_how_far_it_is(make_store: MakeStore, n
 
 def test_a_map_can_be_of_a_model_that_is_not_the_last(make_store: MakeStore) -> None:
     store, model = make_store(_groups(8)[0])
-    store.db.execute("INSERT INTO models VALUES (9, 'next', '1', ?, 32)", ("b" * 64,))
-    store.db.execute("INSERT OR REPLACE INTO meta VALUES ('model', 9)")
+    store.db.execute(
+        "INSERT INTO models (model, id, version, sha256, dim) VALUES (9, 'next', '1', ?, 32)",
+        ("b" * 64,),
+    )
+    store.db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('model', 9)")
     done = subprocess.run([*DRAW, store.path, model.sha256], capture_output=True, check=False)
     assert done.returncode == 0
     assert Atlas.load(store.path, model) is not None

@@ -330,7 +330,13 @@ def test_forget_verify_and_export(shelf: Shelf, run_cli: RunCli, tmp_path: Path)
     done = run_cli("catalog", "verify")
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 6
-    assert run_cli("catalog", "export", tmp_path / "out.npz").returncode == 1
+    # The matrix still has them as they were.
+    assert run_cli("catalog", "export", tmp_path / "out.npz").returncode == 0
+    for matrix in shelf.db.parent.glob("*.npy"):
+        matrix.unlink()
+    done = run_cli("catalog", "export", tmp_path / "out.npz")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"0 tracks in {tmp_path / 'out.npz'}\nleft out: ")
 
 
 def test_retry_says_what_became_of_the_failures(tmp_path: Path, run_cli: RunCli) -> None:

@@ -41,7 +41,7 @@ musicu.analyze.analyze = analyze
 musicu.encoder.Encoder.from_pretrained = staticmethod(lambda name: None)
 musicu.worker.main()
 """
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 
 
 @pytest.fixture
@@ -315,12 +315,12 @@ def test_a_bad_file_costs_itself(
     async def use(desk: Desk) -> None:
         before = await desk.analyze("before")
         bad = await desk.analyze(name)
-        assert ("longer than 1 s" if name == "hang" else "crashed") in bad["error"]
+        assert ("longer than 3 s" if name == "hang" else "crashed") in bad["error"]
         after = await desk.analyze("after")
         assert after["metadata"] == {"title": "after"}
         assert after["codec"] != before["codec"]
 
-    settings = Settings(catalog=catalog, decode_seconds=1.0, deadline=_PATIENCE)
+    settings = Settings(catalog=catalog, decode_seconds=3.0, deadline=_PATIENCE)
     _with_desk(settings, lambda: model, command, use)
 
 

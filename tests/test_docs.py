@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(script: str, folder: Path, shell: list[str]) -> None:
     env = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder), "MUSICU_CATALOG": "music.db"}
     result = subprocess.run(
-        [*shell, script], cwd=folder, env=env, capture_output=True, text=True, timeout=300
+        [*shell, script], cwd=folder, env=env, capture_output=True, text=True, timeout=1200
     )
     assert result.returncode == 0, f"{script}\n{result.stderr}"
 

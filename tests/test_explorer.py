@@ -263,7 +263,7 @@ def test_what_is_known_is_prepared_in_the_background(explorer: Explorer) -> None
     assert not explorer.prepared
     with pytest.raises(Preparing, match="try again"):
         asked(explorer, 0, by="all")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not explorer.prepared and time.monotonic() < deadline:
         time.sleep(0.01)
     assert len(asked(explorer, 0, by="all").hits) == 20

@@ -1,4 +1,6 @@
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +9,9 @@ from conftest import MakeStore, add_track, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicu.errors import CatalogError
 from musicu.index import Index
-from musicu.store import Store
+from musicu.model import find_model
+from musicu.store import Store, StoredModel
 
 RNG = np.random.default_rng(0)
 VECTORS = unit(RNG.standard_normal((50, 16)))
@@ -51,7 +53,7 @@ def test_any_change_of_a_vector_makes_another_matrix_and_removes_the_old(
         lambda: None,
         lambda: add_track(store, model, 50, VECTORS[0]),
         lambda: store.put_vector(model, 1, VECTORS[9]),
-        lambda: store.db.execute("UPDATE vectors SET vector = zeroblob(64) WHERE track = 51"),
+        lambda: store.put_vector(model, 51, VECTORS[8]),
         lambda: store.drop_files(["/music/000002.flac"]),
     ):
         with store.change():
@@ -156,14 +158,73 @@ def test_a_read_only_folder_is_no_obstacle(make_store: MakeStore, tmp_path: Path
         folder.chmod(0o755)
 
 
-@pytest.mark.parametrize("blob", [b"", b"xyz", VECTORS[0].tobytes() + b"\0" * 4])
-def test_a_damaged_vector_is_told(make_store: MakeStore, blob: bytes) -> None:
+@pytest.mark.parametrize("blob", [b"", b"xyz", VECTORS[0].tobytes() + b"\0" * 4, VECTORS[0]])
+def test_a_damaged_vector_is_left_out(make_store: MakeStore, blob: bytes) -> None:
     store, model = make_store(VECTORS)
+    damage(store, 3, bytes(blob))
+    for _ in range(2):  # built, and mapped
+        index = Index.open(store, model)
+        assert (len(index), index.damaged, 3 in index) == (49, 1, False)
+        assert {track for track, _ in index.ranked(VECTORS[2])} == {*range(1, 51)} - {3}
+        np.testing.assert_array_equal(index.matrix, np.delete(VECTORS, 2, axis=0))
+
+
+def test_a_vector_that_an_older_matrix_has_as_it_was_is_taken_from_there(
+    make_store: MakeStore,
+) -> None:
+    store, model = make_store(VECTORS)
+    Index.open(store, model)
+    damage(store, 3, VECTORS[0].tobytes())
+    index = Index.open(store, model)
+    assert (len(index), index.damaged) == (50, 0)
+    np.testing.assert_array_equal(index.matrix, VECTORS)
+    assert len(_matrices(store)) == 1
+
+
+def test_a_lost_vector_keeps_old_matrices(make_store: MakeStore) -> None:
+    """What nothing else has is nothing to remove."""
+    store, model = make_store(VECTORS)
+    Index.open(store, model)
+    (old,) = _matrices(store)
+    damage(store, 3, b"")
+    store.db.execute("UPDATE vectors SET checksum = 1 WHERE track = 3")
+    assert Index.open(store, model).damaged == 1
+    assert old in _matrices(store)
+
+
+@given(bit=st.integers(0, 8 * (128 + 50 * 64 + 50 * 8 + 16) - 1))
+@settings(max_examples=60, deadline=None)
+def test_no_flipped_bit_of_the_matrix_file_is_believed(
+    bit: int, kept: tuple[Store, StoredModel]
+) -> None:
+    store, model = kept
+    Index.open(store, model)
+    (file,) = _matrices(store)
+    content = bytearray(file.read_bytes())
+    assert len(content) == 128 + 50 * 64 + 50 * 8 + 16
+    content[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(content)
+    index = Index.open(store, model)
+    np.testing.assert_array_equal(index.matrix, VECTORS)
+    assert list(index) == list(range(1, 51))
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, StoredModel]]:
+    """A catalog with a vector a track."""
+    store = Store(tmp_path_factory.mktemp("kept") / "m.db", create=True)
+    model = store.use_model(replace(find_model(), id="made", dim=16))
     with store.change():
-        store.db.execute("UPDATE vectors SET vector = ? WHERE track = 3", (blob,))
-    with pytest.raises(CatalogError, match="damaged vectors; 'musicu catalog verify'"):
-        Index.open(store, model)
-    assert _matrices(store) == []
+        for number, vector in enumerate(VECTORS):
+            add_track(store, model, number, vector)
+    yield store, model
+    store.close()
+
+
+def damage(store: Store, track: int, vector: bytes) -> None:
+    """Put other bytes in the place of a vector, past what looks after it."""
+    with store.change():
+        store.db.execute("UPDATE vectors SET vector = ? WHERE track = ?", (vector, track))
 
 
 def test_a_model_without_vectors_has_an_empty_index(make_store: MakeStore) -> None:

@@ -19,7 +19,7 @@ from test_uploads import Served
 from musicu.explore.portrait import look
 from musicu.service.settings import Settings
 
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,8 @@ _FLAGS = (
     "--no-sandbox --enable-unsafe-swiftshader --use-gl=angle --use-angle=swiftshader "
     "--autoplay-policy=no-user-gesture-required"
 ).split()
-_WAIT = 30_000  # ms
+_WAIT = 120_000  # ms
+expect.set_options(timeout=_WAIT)
 # Heard by the page itself: what a content security policy has stopped.
 _VIOLATIONS = (
     "window.violations = []; document.addEventListener('securitypolicyviolation',"
@@ -290,7 +291,7 @@ def test_the_list_of_failed_files_and_a_scan_are_there(visit: Visit) -> None:
     page = visit.page
     page.locator("#tab-library").click()
     page.locator("#scan").click()
-    expect(page.locator("#panel-library")).to_contain_text("8", timeout=60_000)
+    expect(page.locator("#panel-library")).to_contain_text("8", timeout=_WAIT)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

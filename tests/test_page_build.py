@@ -69,7 +69,7 @@ def test_the_shipped_page_is_what_the_sources_build(tmp_path: Path) -> None:
     shutil.copytree(SOURCES, copy, ignore=shutil.ignore_patterns("node_modules"))
     try:
         installed = subprocess.run(
-            [npm, "ci", "--prefer-offline"], cwd=copy, capture_output=True, text=True, timeout=300
+            [npm, "ci", "--prefer-offline"], cwd=copy, capture_output=True, text=True, timeout=1200
         )
     except subprocess.TimeoutExpired:
         _lack("npm's registry does not answer")
@@ -77,7 +77,7 @@ def test_the_shipped_page_is_what_the_sources_build(tmp_path: Path) -> None:
         _lack("npm's registry cannot be reached")
     assert installed.returncode == 0, installed.stderr
     built = tmp_path / "built"
-    subprocess.run([node, "build.mjs", str(built)], cwd=copy, check=True, timeout=120)
+    subprocess.run([node, "build.mjs", str(built)], cwd=copy, check=True, timeout=1200)
     assert sorted(path.name for path in built.iterdir()) == FILES
     same, other, missing = filecmp.cmpfiles(built, SHIPPED, FILES, shallow=False)
     assert sorted(same) == FILES, f"{other + missing}: run 'npm run build' in page/"

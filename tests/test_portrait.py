@@ -286,7 +286,7 @@ def test_a_closed_painter_lets_nobody_wait(tmp_path: Path) -> None:
         thread.start()
     painter.close()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=300)
     assert len(ends) == 4
     painter.close()
     with pytest.raises(MusicuError, match="the painter was closed"):

@@ -20,7 +20,7 @@ import httpx
 import pytest
 from conftest import PROGRAM, Shelf
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 _WATCHED = "trace=socket,connect,bind,sendto,sendmsg,sendmmsg,open,openat,creat,mkdir,mkdirat"
 _FAMILY = re.compile(r"\b(?:socket\(|sa_family=)(AF_\w+)")
 _MADE = re.compile(r'\b(?:creat|mkdir|mkdirat|open|openat)\((?:AT_FDCWD, )?"([^"]*)"')

@@ -173,6 +173,8 @@ def test_a_vector_is_a_query_at_any_length(made: Path) -> None:
         for wrong in (np.zeros(16), np.ones(15), np.full(16, np.nan), np.ones((1, 16))):
             with pytest.raises(ModelMismatchError, match="made@1"):
                 catalog.similar(wrong.astype(np.float32))
+        with pytest.raises(ModelMismatchError, match="made@1"):
+            catalog.similar(np.full(16, 1e39))  # more than float32 can hold
 
 
 # Filters

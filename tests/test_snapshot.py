@@ -323,13 +323,31 @@ def test_a_page_that_has_not_changed_is_not_understood_again(make_store: MakeSto
     assert not first.same(second) and second.same(read_all(store, model, names, second))
 
 
-@pytest.mark.parametrize("blob", [b"xyz", VECTORS[0].tobytes() + b"\0" * 4])
-def test_a_damaged_vector_is_told(make_store: MakeStore, blob: bytes) -> None:
-    store, _ = make_store(VECTORS[:5])
+@pytest.mark.parametrize("blob", [b"xyz", VECTORS[0].tobytes() + b"\0" * 4, VECTORS[0].tobytes()])
+def test_a_damaged_vector_is_left_out_and_told(make_store: MakeStore, blob: bytes) -> None:
+    store, model = make_store(VECTORS[:5])
     with store.change():
         store.db.execute("UPDATE vectors SET vector = ? WHERE track = 3", (blob,))
-    with pytest.raises(CatalogError, match="damaged vectors; 'musicu catalog verify'"):
-        Live(store.path)
+    live = Live(store.path)
+    assert live.snapshot.tracks.tolist() == [1, 2, 4, 5]
+    assert live.snapshot.vectors(range(4)).tobytes() == np.delete(VECTORS[:5], 2, 0).tobytes()
+    assert live.state()["damaged"] == 1
+    with store.change():
+        store.put_vector(model, 3, VECTORS[2])
+    live.refresh()
+    assert live.snapshot.tracks.tolist() == [1, 2, 3, 4, 5]
+    assert live.state()["damaged"] == 0
+
+
+def test_a_damaged_row_is_left_out_not_the_page(make_store: MakeStore) -> None:
+    """What is no JSON says nothing; a track without a length is none."""
+    store, _ = make_store(VECTORS[:5], [{"title": f"Song {n}"} for n in range(5)])
+    with store.change():
+        store.db.execute("UPDATE tracks SET descriptors = '{\"tempo\": 1' WHERE track = 2")
+        store.db.execute("UPDATE tracks SET seconds = 9e999 WHERE track = 3")
+    live = Live(store.path)
+    assert live.snapshot.tracks.tolist() == [1, 2, 4, 5]
+    assert live.state()["damaged"] == 1
 
 
 def test_vectors_of_any_bytes_come_as_they_are(make_store: MakeStore) -> None:

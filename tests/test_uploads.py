@@ -38,7 +38,7 @@ from musicu.service.settings import Settings
 from musicu.service.shelf import Shelf
 
 OCTETS = {"content-type": "application/octet-stream"}
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 ID = "0123456789abcdef" * 2
 
 

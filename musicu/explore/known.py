@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.checksums import parsed
 from musicu.errors import CatalogError
 from musicu.explore.seeds import FoundSeeds
 from musicu.explore.snapshot import Snapshot
 from musicu.items.item import Item, Items
-from musicu.metadata import Metadata
+from musicu.metadata import stored_metadata
 from musicu.store import LIST_COLUMNS, Store
 
 __all__ = ["read_details", "read_items", "read_paths", "read_tracks", "seed_items"]
@@ -58,8 +59,8 @@ def read_tracks(store: Store, tracks: NDArray[np.int64], audio: Array) -> Items:
     known = {
         track: Item(
             id,
-            Metadata.from_dict(json.loads(metadata)),
-            {"duration": seconds} | json.loads(descriptors or "{}"),
+            stored_metadata(metadata),
+            {"duration": seconds} | parsed(descriptors),
         )
         for track, id, seconds, metadata, descriptors in rows
     }
@@ -98,9 +99,9 @@ def read_details(snapshot: Snapshot, position: int) -> dict[str, Any]:
         store.close()
     if row is None:
         raise CatalogError(f"{snapshot.ids[position]}: no track of the catalog any more")
-    parsed = {*LIST_COLUMNS, "sound_tags"}
+    listed = {*LIST_COLUMNS, "sound_tags"}
     details = {
-        name: json.loads(value) if name in parsed and value else value
+        name: json.loads(value) if name in listed and value else value
         for name, value in zip(names, row, strict=True)
         if name != "track"
     }

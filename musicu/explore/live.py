@@ -134,7 +134,8 @@ class Live:
         dict
             ``number`` and ``tracks`` of the snapshot, the name of its ``model``; ``next_model``,
             None or the ``name`` of the one that will follow and which share of the tracks it has
-            ``covered``; ``stale``, whether the catalog cannot be read now, and the ``problem``.
+            ``covered``; ``stale``, whether the catalog cannot be read now, and the ``problem``;
+            ``damaged``, how many tracks are left out since they are not what was stored.
         """
         snapshot, following = self.snapshot, self._following
         return {
@@ -144,6 +145,7 @@ class Live:
             "next_model": following,
             "stale": self._problem is not None,
             "problem": self._problem,
+            "damaged": sum(page.damaged for page in self._reading.pages.values()),
         }
 
     def _follow(self) -> None:

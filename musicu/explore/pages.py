@@ -9,6 +9,7 @@ import sys
 import threading
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +80,8 @@ class Page:
         First genre, and detected key.
     vectors : np.ndarray [shape=(n, dim), float32]
         Unit vectors; where they lie may change, what they are does not.
+    damaged : int
+        Tracks that were left out, since they are not what was stored.
     """
 
     digest: bytes
@@ -92,6 +95,7 @@ class Page:
     genres: list[str | None]
     keys: list[str | None]
     vectors: Array
+    damaged: int = 0
 
 
 def fold_text(text: str) -> str:
@@ -110,7 +114,7 @@ def understand(
     Parameters
     ----------
     text : str
-        JSON lists, commas between them: the row numbers of a track and of its vector, id, seconds,
+        JSON lists, one a line: the row numbers of a track and of its vector, id, seconds,
         metadata, descriptors, and the path in hexadecimal digits.
     digest : bytes
         Of the text.
@@ -118,10 +122,13 @@ def understand(
         Numbers of artists and albums.
     tracks : np.ndarray [shape=(n,), int64]
     vectors : np.ndarray [shape=(n, dim), float32]
-        Row numbers and unit vectors, in any order; also of tracks that lie nowhere now.
+        Row numbers and unit vectors, in any order; also of tracks that lie nowhere now. Tracks
+        without one are left out.
     """
     # In the order of row numbers, in which SQLite need not have strung them together.
-    found = sorted(json.loads(f"[{text}]"))
+    sound = set(tracks.tolist())
+    lines = text.split("\n")
+    found = sorted((row for row in _rows(lines) if row[0] in sound), key=lambda row: int(row[0]))
     own = np.array([row[0] for row in found], dtype=np.int64)
     order = np.argsort(tracks)
     at = order[np.searchsorted(tracks, own, sorter=order)]
@@ -139,7 +146,22 @@ def understand(
         [_name(next(iter(about.get("genres") or ()), None)) for about in abouts],
         [_name(heard.get("key")) for *_, heard, _ in every],
         vectors[at],
+        len(lines) - len(found),
     )
+
+
+def _rows(lines: list[str]) -> list[Any]:
+    """Parse a page's rows; one that is damaged is left out, not the page."""
+    try:
+        rows: list[Any] = json.loads(f"[{','.join(lines)}]")
+        return rows
+    except ValueError:
+        pass
+    rows = []
+    for line in lines:
+        with suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

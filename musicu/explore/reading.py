@@ -11,13 +11,14 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import compress, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.errors import CatalogError
+from musicu.checksums import is_sound
 from musicu.explore.pages import Names, Page, understand
 from musicu.store import Store, StoredModel
 
@@ -31,19 +32,22 @@ _PAGE = 256
 # vector and the path are there to tell changes: a vector that is replaced gets another number, and
 # a filter may ask for the path.
 _ROWS = """
-SELECT group_concat(row, ',') FROM (
+SELECT group_concat(row, char(10)) FROM (
     SELECT '[' || l.track || ',' || v.rowid || ',' || json_quote(l.id) || ','
-        || printf('%!.17g', l.seconds) || ',' || f.metadata || ','
-        || coalesce(t.descriptors, '{}') || ',' || json_quote(hex(l.path)) || ']' AS row
+        || printf('%!.17g', l.seconds)
+        || ',' || iif(json_valid(f.metadata), f.metadata, '{}')
+        || ',' || iif(json_valid(t.descriptors), t.descriptors, '{}')
+        || ',' || json_quote(hex(l.path)) || ']' AS row
     FROM vectors v JOIN library l ON l.track = v.track
     JOIN files f ON f.path = l.path JOIN tracks t ON t.track = l.track
     WHERE v.model = ?1 AND v.track >= ?2 AND v.track < ?3)
 """
 # Vectors strung together as text, which is bytes like any other to SQLite, and back.
 _VECTORS = """
-SELECT group_concat(track), CAST(group_concat(vector, '') AS BLOB), min(size), max(size) FROM (
-    SELECT track, vector, length(vector) AS size FROM vectors
-    WHERE model = ?1 AND track >= ?2 AND track < ?3)
+SELECT group_concat(track), CAST(group_concat(vector, '') AS BLOB), group_concat(size),
+    group_concat(coalesce(sum, -1)) FROM (
+    SELECT track, vector, length(CAST(vector AS BLOB)) AS size, CAST(checksum AS INTEGER) AS sum
+    FROM vectors WHERE model = ?1 AND track >= ?2 AND track < ?3)
 """
 
 
@@ -86,13 +90,7 @@ class Reading:
 
 
 def read_all(store: Store, model: StoredModel, names: Names, before: Reading | None) -> Reading:
-    """Read a model's tracks; pages that have not changed since `before` are those of `before`.
-
-    Raises
-    ------
-    CatalogError
-        A stored vector is damaged.
-    """
+    """Read a model's tracks; pages that have not changed since `before` are those of `before`."""
     known = before.pages if before is not None and before.model == model else {}
     with _moment(store):
         state = _state(store, model)
@@ -101,13 +99,7 @@ def read_all(store: Store, model: StoredModel, names: Names, before: Reading | N
 
 
 def read_added(store: Store, names: Names, before: Reading) -> Reading | None:
-    """Read what came since, if nothing but tracks at the end seems to have; else return None.
-
-    Raises
-    ------
-    CatalogError
-        A stored vector is damaged.
-    """
+    """Read what came since, if nothing but tracks at the end seems to have; else return None."""
     model = before.model
     with _moment(store):
         state = stamp, vectors, _, _ = _state(store, model)
@@ -155,7 +147,7 @@ def _state(store: Store, model: StoredModel) -> tuple[str, int, int, int]:
 
 
 def _tagged(store: Store) -> tuple[Any, ...]:
-    heads = store.db.execute("SELECT * FROM meta WHERE key LIKE 'tag head %' ORDER BY key")
+    heads = store.db.execute("SELECT key, value FROM meta WHERE key LIKE 'tag head %' ORDER BY key")
     count = store.db.execute("SELECT count(*) FROM sound_tags").fetchone()[0]
     return (count, *heads.fetchall())
 
@@ -173,7 +165,8 @@ def _pages(
             page = known.get(number)
             if page is None or page.digest != digest:
                 page = understand(text, digest, names, *_vectors(store, model, limits))
-            yield number, page
+            if page.ids or page.damaged:
+                yield number, page
             number += 1
             continue
         (track,) = store.db.execute(
@@ -188,9 +181,18 @@ def _pages(
 def _vectors(
     store: Store, model: StoredModel, limits: tuple[int, int, int]
 ) -> tuple[NDArray[np.int64], Array]:
-    """Tracks of a page that have a vector, also if they lie nowhere now, and the vectors."""
-    tracks, flat, *sizes = store.db.execute(_VECTORS, limits).fetchone()
-    if sizes != [4 * model.dim] * 2:
-        raise CatalogError(f"{store.path}: damaged vectors; 'musicu catalog verify' names them")
+    """Tracks of a page that have a sound vector, also if they lie nowhere now, and the vectors."""
+    tracks, flat, sizes, sums = store.db.execute(_VECTORS, limits).fetchone()
+    ends = np.cumsum([0, *map(int, sizes.split(","))]).tolist()
+    vectors = [flat[start:end] for start, end in pairwise(ends)]
+    sound = [
+        is_sound(vector, int(sum), model.dim)
+        for vector, sum in zip(vectors, sums.split(","), strict=True)
+    ]
+    if not all(sound):
+        flat = b"".join(compress(vectors, sound))
     matrix = np.frombuffer(flat, dtype="<f4").reshape(-1, model.dim)
-    return np.array(tracks.split(","), dtype=np.int64), matrix.astype(np.float32, copy=False)
+    return (
+        np.array(tracks.split(","), dtype=np.int64)[sound],
+        matrix.astype(np.float32, copy=False),
+    )

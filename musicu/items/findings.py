@@ -23,6 +23,7 @@ __all__ = [
     "Finding",
     "album_years",
     "contradictions",
+    "doubtful",
     "duplicates",
     "gaps",
     "leaks",
@@ -125,12 +126,30 @@ def _contradictions(item: Item) -> Iterator[Finding]:
             yield Finding("keys disagree", "info", ids, text)
 
 
+def doubtful(items: Items) -> Iterator[Finding]:
+    """Yield items whose tags do not say in which encoding they are, and whose letters may be wrong.
+
+    Then those of which the path alone tells what they are.
+    """
+    for item in items:
+        if item.metadata.doubtful:
+            fields = ", ".join(item.metadata.doubtful)
+            text = f"{_name(item)}: the letters of {fields} may be wrong: the encoding is not known"
+            yield Finding("doubtful letters", "warning", (item.id,), text)
+    guessed = [i for i, item in enumerate(items) if item.metadata.guessed]
+    if guessed:
+        names = _examples(_name(items[i]) for i in guessed)
+        text = f"{len(guessed):,} items have fields that only their path tells: {names}"
+        yield Finding("guessed from the path", "info", _ids(items, guessed), text)
+
+
 def shared_codes(items: Items) -> Iterator[Finding]:
     """Yield ISRCs whose items have no artist in common."""
     by_code: dict[str, list[int]] = defaultdict(list)
     for position, item in enumerate(items):
-        if item.metadata.isrc and artist_names(item):
-            by_code[item.metadata.isrc].append(position)
+        about = item.metadata
+        if about.isrc and artist_names(item) and "artist" not in about.guessed:
+            by_code[about.isrc].append(position)
     for code, members in by_code.items():
         artists = [set(artist_names(items[i])) for i in members]
         if len(members) > 1 and not set.intersection(*artists):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
+from musicu.id3 import GENRES
 from musicu.names import normalize_name
 
 __all__ = ["KNOWN", "canonical", "lineage"]
@@ -283,10 +284,8 @@ def canonical(name: str) -> str:
         ``"Hip-Hop"``, ``"hiphop"`` and ``"rap"`` are one; ``"(17)"`` is ID3's number of a genre.
     """
     if number := re.fullmatch(r"\s*\((\d{1,3})\)\s*", name):
-        from mutagen.id3 import TCON
-
         at = int(number.group(1))
-        name = TCON.GENRES[at] if at < len(TCON.GENRES) else name
+        name = GENRES[at] if at < len(GENRES) else name
     return _known(name) or _fold(name)
 
 

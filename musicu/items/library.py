@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import numpy as np
 
 from musicu.catalog import Catalog
+from musicu.checksums import parsed
 from musicu.index import Index
 from musicu.items.item import Item, Items
-from musicu.metadata import Metadata
+from musicu.metadata import stored_metadata
 from musicu.store import Store
 
 __all__ = ["catalog_items"]
@@ -60,8 +60,8 @@ def catalog_items(catalog: Catalog | str | os.PathLike[str], where: str | None =
     items = (
         Item(
             id,
-            Metadata.from_dict(json.loads(metadata)),
-            {"duration": seconds} | json.loads(descriptors or "{}"),
+            stored_metadata(metadata),
+            {"duration": seconds} | parsed(descriptors),
         )
         for _, id, seconds, metadata, descriptors in kept
     )

@@ -80,6 +80,7 @@ def inspect_items(items: Items, *, split: Mapping[str, str] | None = None) -> Qu
         Kinds: "same audio", "same recording", "versions" (one finding a group); "years disagree",
         "tempos disagree", "keys disagree", "isrc of several artists"; "artist spellings", "label
         spellings", "genre spellings"; "strange year", "album of several years", "strange bpm";
+        "doubtful letters", "guessed from the path";
         "missing" (one finding a field); "leak" (one finding for each of the four).
 
     Raises
@@ -92,6 +93,7 @@ def inspect_items(items: Items, *, split: Mapping[str, str] | None = None) -> Qu
     found = [
         *checks.duplicates(items, audio, recordings, songs),
         *checks.contradictions(items),
+        *checks.doubtful(items),
         *checks.shared_codes(items),
         *checks.spellings(items),
         *checks.album_years(items),

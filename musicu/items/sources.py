@@ -15,7 +15,14 @@ from musicu.errors import MetadataError
 from musicu.items.item import Item, Items
 from musicu.items.records import texts
 from musicu.items.tables import Table
-from musicu.metadata import Metadata, complete_metadata, field_of, parse_field, squeeze
+from musicu.metadata import (
+    FIELD_NAMES,
+    Metadata,
+    complete_metadata,
+    field_of,
+    parse_field,
+    squeeze,
+)
 from musicu.names import unique
 
 __all__ = ["Source", "parse_schema", "read_items"]
@@ -27,8 +34,8 @@ _ID_NAMES = (
     *("MBRECORDING", "MUSICBRAINZRECORDINGID", "MUSICBRAINZTRACKID"),
     *("ARTISTID", "ARTIST", "ARTISTNAME"),
 )
-_FIELDS = tuple(field.name for field in fields(Metadata))
-_LISTS = frozenset(field.name for field in fields(Metadata) if field.default == ())
+_FIELDS = tuple(FIELD_NAMES)
+_LISTS = frozenset(name for name in FIELD_NAMES if getattr(Metadata(), name) == ())
 # What musicu measures, as single numbers. A column "key" is what a tag says; "detected_key" is not.
 _NUMBERS = tuple(f.name for f in fields(Descriptors) if f.name not in ("key", "tempo_candidates"))
 _MEASURED = {squeeze(name): name for name in _NUMBERS} | {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.checksums import is_sound
 from musicu.errors import CatalogError, MusicuError
 from musicu.names import normalize_name
 from musicu.store import Store, StoredModel
@@ -137,20 +138,21 @@ class Tracks:
         keys = cls(np.zeros((len(rows), 1), dtype=np.float32), (), groups).keys("track")
         chosen = draw_tracks(keys, size or len(rows), _MOST, fill=True, seed=seed)
         names = [name for name in (*NUMBERS, *KINDS, "size") if name != "bitrate"]
-        vectors, facts = [], []
+        kept, vectors, facts = [], [], []
         for at in chosen:
             row = store.db.execute(
-                f"SELECT v.vector, {', '.join(names)} FROM library l JOIN vectors v"
+                f"SELECT v.vector, v.checksum, {', '.join(names)} FROM library l JOIN vectors v"
                 " ON v.track = l.track AND v.model = ? JOIN files f ON f.path = l.path"
                 " WHERE l.track = ?",
                 (model.row, rows[at][0]),
             ).fetchone()
+            if not is_sound(row[0], row[1], model.dim):
+                continue
+            kept.append(at)
             vectors.append(np.frombuffer(row[0], dtype="<f4"))
-            facts.append(dict(zip(names, row[1:], strict=True)))
-        if any(len(vector) != model.dim for vector in vectors):
-            raise CatalogError(f"{store.path}: damaged vectors; 'musicu catalog verify' names them")
+            facts.append(dict(zip(names, row[2:], strict=True)))
         matrix = np.array(vectors, dtype=np.float32).reshape(len(vectors), model.dim)
-        return cls(matrix, facts, [groups[at] for at in chosen], model.name)
+        return cls(matrix, facts, [groups[at] for at in kept], model.name)
 
     def take(self, at: Sequence[int] | NDArray[np.intp]) -> Tracks:
         """Return the tracks at some positions."""

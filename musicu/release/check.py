@@ -107,7 +107,8 @@ def _missing(metadata: Metadata) -> list[Finding]:
     return [
         Finding(level, field, text)
         for field, level, text in wanted
-        if not getattr(metadata, field) and not (field == "date" and metadata.year)
+        if field in metadata.guessed
+        or (not getattr(metadata, field) and not (field == "date" and metadata.year))
     ]
 
 
@@ -129,6 +130,8 @@ def compare_sheet(tags: Metadata, sheet: Metadata) -> tuple[Finding, ...]:
     for field in ("title", "artist", "album", "year", "isrc", "label"):
         own, said = getattr(tags, field), getattr(sheet, field)
         if own is None or said is None or normalize_name(str(own)) == normalize_name(str(said)):
+            continue
+        if field in tags.guessed:  # the file itself says nothing
             continue
         level = "error" if field == "isrc" else "warning"
         name = "ISRC" if field == "isrc" else field

@@ -223,7 +223,9 @@ def _store(
                 tags=answer["metadata"],
             )
             if not any(lies_under(str(root), known) for known in store.roots()):
-                store.db.execute("INSERT INTO roots VALUES (CAST(? AS TEXT))", (os.fsencode(root),))
+                store.db.execute(
+                    "INSERT INTO roots (path) VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
+                )
     except BaseException:
         if placed is not None:
             with suppress(OSError):

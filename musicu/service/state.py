@@ -191,6 +191,11 @@ class Service:
         state = self.live.state()
         if state["stale"]:
             return "the catalog cannot be read just now: this is how it was"
+        if state["damaged"]:
+            return (
+                f"{state['damaged']:,} tracks are damaged and left out: "
+                "'musicu catalog verify --repair' mends them"
+            )
         if following := state["next_model"]:
             share = f"{following['covered']:.0%}"
             return f"{following['name']} has embedded {share} of the tracks, and follows at 100%"

@@ -100,7 +100,7 @@ _STATEMENTS = (
     "UPDATE files SET track = 999",
     "UPDATE sound_tags SET tags = '{{'",
     "UPDATE sound_tags SET tags = '[]'",
-    "INSERT INTO roots VALUES (x'ff'), (''), ('/nowhere')",
+    "INSERT INTO roots (path) VALUES (x'ff'), (''), ('/nowhere')",
 )
 
 
