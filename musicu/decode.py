@@ -81,6 +81,8 @@ LARGEST = 2.0**31 + 1
 # loud music stays below 2, and a source that was louder below this.
 _FLOAT_CODECS = ("pcm_f", "wavpack")
 _LOUDEST = 4.0
+# A file with a sound head is kept for what it has, unless so many times as much cannot be decoded.
+_MOSTLY = 4
 # What a file may trim off its packets (encoder delay, padding) without being another piece.
 _TRIM_SECONDS = 0.5
 
@@ -194,8 +196,9 @@ class AudioStream:
                     if not self.native_sr:
                         self.native_sr, self.channels = frame.sample_rate, mixer.channels
                 yield from self._mono(mixer.push(frame), mixer.rate)
-        if bad > good and self._container in _CHANCE_FORMATS:
-            # Random bytes under an audio name: FFmpeg finds a few frames that look like sound.
+        if bad > good * (1 if self._container in _CHANCE_FORMATS else _MOSTLY):
+            # Random bytes under an audio name, in which FFmpeg finds a few frames that look like
+            # sound; or a decoder that was told something wrong, and writes noise now and then.
             self.problem = f"not audio: {bad} of {bad + good} packets cannot be decoded"
             raise AudioError(self.path, self.problem)
         if mixer is None:

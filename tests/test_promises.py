@@ -169,6 +169,15 @@ def test_every_bit_of_a_decoders_configuration_belongs_to_the_identity(tmp_path:
             continue
 
 
+def test_what_nearly_all_decodes_to_nothing_is_no_audio(tmp_path: Path) -> None:
+    path = file_of(tmp_path, "m4a")
+    content = path.read_bytes()
+    start, stop = int(0.1 * len(content)), int(0.95 * len(content))
+    path.write_bytes(content[:start] + bytes(stop - start) + content[stop:])
+    with pytest.raises(AudioError, match="packets cannot be decoded"):
+        hear(path)
+
+
 @pytest.mark.parametrize("lacing", ["ogg", "sizes"])
 def test_tags_in_a_configuration_do_not_belong_to_it(lacing: str) -> None:
     def laced(comment: bytes, setup: bytes = b"codebooks") -> bytes:
