@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import sqlite3
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -47,8 +48,10 @@ def rot(lab: Lab, rng: random.Random, size: int) -> Iterator[Outcome]:
             told, id = ways[row](rng, db, sound)
             try:
                 wrong = _judge(db, sound, row, id)
-            except Exception as error:  # no MusicuError, and none of SQLite's
-                wrong = f"an exception of no kind that is promised: {error!r}"
+            except Exception:  # no MusicuError, and none of SQLite's: what does its user see?
+                where = traceback.format_exc().splitlines()[-4:]
+                fault = lab.run("catalog", "verify", "--catalog", db).fault(1)
+                wrong = f"verify: {fault} {where}" if fault else None
             if wrong is None and number // len(ways) % _MENDED == 0 and row != "rot of pages":
                 wrong = _repair(lab, db, sound)
             yield Outcome(row, told, wrong)
