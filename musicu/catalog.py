@@ -495,17 +495,19 @@ class Catalog:
         """
         with self._store.change():
             pass  # says so if nothing may be written
-        kept = None
-        if self._is_torn():
+        torn, kept = self._is_torn(), None
+        if torn:
             with suppress(sqlite3.DatabaseError):
                 self._store.db.execute("REINDEX")  # all that most damage needs
-        if self._is_torn():
+        if torn and self._is_torn():
             path = self._store.path
             self._store.close()
             kept = salvage(path)
             self._store = Store(path, create=False)
         done = repair(self._store, jobs=jobs or os.cpu_count() or 1, progress=progress)
-        if kept is not None:
+        if torn and kept is None:
+            done.mended.insert(0, f"{self._store.path}: its indexes were built anew")
+        elif kept is not None:
             done.mended.insert(
                 0,
                 f"{self._store.path}: all rows that can be read are in a new file; the damaged one"

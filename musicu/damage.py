@@ -93,7 +93,8 @@ def list_damage(store: Store) -> list[Damage]:
         for table in SEALED:
             found += _rows(store, table)
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
+        short = error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHORT_READ  # cut off
+        if isinstance(error, sqlite3.OperationalError) and not short:
             raise  # not damaged, but out of reach
         found.append(Damage("file", (), f"SQLite: {error}"))
     return found

@@ -196,9 +196,8 @@ class AudioStream:
                 yield from self._mono(mixer.push(frame), mixer.rate)
         if bad > good and self._container in _CHANCE_FORMATS:
             # Random bytes under an audio name: FFmpeg finds a few frames that look like sound.
-            raise AudioError(
-                self.path, f"not audio: {bad} of {bad + good} packets cannot be decoded"
-            )
+            self.problem = f"not audio: {bad} of {bad + good} packets cannot be decoded"
+            raise AudioError(self.path, self.problem)
         if mixer is None:
             raise AudioError(self.path, self.problem or "no audio samples")
         yield from self._mono(mixer.finish(), mixer.rate)
@@ -250,6 +249,8 @@ class AudioStream:
             raise AudioError(self.path, str(error)) from None
         except OSError as error:
             raise _failed(self.path, error) from None
+        if self.digest:  # of packets that FFmpeg saw and could not decode: it has said so
+            return
         # FFmpeg saw no packets here, so the identity is that of the file's bytes.
         self.problem = None
         with _open(self.path) as content:
@@ -328,6 +329,15 @@ class _Mixer:
 
 class _SndFile(io.FileIO):
     """A file as libsndfile likes it; after a damaged header it seeks before the start."""
+
+    @property
+    def name(self) -> str:
+        """Nothing: by a name like "*.raw" soundfile would take any bytes for samples."""
+        return ""
+
+    @name.setter
+    def name(self, name: str) -> None:
+        pass
 
     def seek(self, offset: int, whence: int = 0) -> int:
         try:
@@ -486,7 +496,7 @@ def _demux(
     samples = find_samples(source)
     if samples and samples.there > samples.stated:
         source.replace(samples.field, samples.right)
-    if samples and source.at(0, 4) == b".snd":  # FFmpeg reads all that follows
+    if samples and samples.last:
         source.end = source.begin + samples.stop
     source.seek(0)
     try:

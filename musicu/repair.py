@@ -24,10 +24,9 @@ __all__ = ["Repair", "repair", "salvage"]
 
 # In an order in which no row speaks of one that is yet to come.
 _TABLES = ("meta", "models", "tracks", "files", "vectors", "aliases", "sound_tags", "roots")
-
-
 # Bytes of a row in which a changed bit is looked for: each is tried.
 _LONGEST = 20_000
+_TURNED = "one bit had changed, and is back"
 
 
 @dataclass
@@ -62,10 +61,14 @@ def repair(
     done = Repair()
     found = []
     for one in list_damage(store):
+        if one.table in SEALED and _turn_row_back(store, one):
+            done.mended.append(f"{one.text}: {_TURNED}")
+    # Whether a vector is sound depends on what is said of its model.
+    for one in list_damage(store):
         if one.table == "vectors" and _copied(store, one):
             done.mended.append(f"{one.text}: taken from the matrix beside the catalog")
-        elif one.table != "file" and _flipped_back(store, one):
-            done.mended.append(f"{one.text}: one bit had changed, and is back")
+        elif one.table == "vectors" and _turn_vector_back(store, one):
+            done.mended.append(f"{one.text}: {_TURNED}")
         elif one.table != "file":
             found.append(one)
     with store.change():
@@ -205,9 +208,6 @@ def _rows(db: sqlite3.Connection, table: str, columns: list[str]) -> Iterable[tu
 
 def _mend_small(store: Store, one: Damage, done: Repair) -> None:
     """Mend what no file says: the model's name, settings, folders, earlier ids."""
-    where = " AND ".join(f"{column} = ?" for column in key_columns(one.table))
-    key = [os.fsencode(k) if isinstance(k, str) else k for k in one.key]
-    where = where.replace("= ?", "= CAST(? AS TEXT)") if isinstance(one.key[0], str) else where
     if one.table == "models":
         (found,) = store.db.execute(
             "SELECT model, id, version, sha256, dim FROM models WHERE model = ?", one.key
@@ -222,6 +222,7 @@ def _mend_small(store: Store, one: Damage, done: Repair) -> None:
         )
         done.mended.append(f"{one.text}: it is {model.id}@{model.version}")
         return
+    where, key = _place(one)
     store.db.execute(f"DELETE FROM {one.table} WHERE {where}", key)
     if one.table == "meta":
         store.db.execute(
@@ -273,64 +274,70 @@ def _put_back(store: Store, one: Damage, vector: bytes) -> None:
         )
 
 
-def _flipped_back(store: Store, one: Damage) -> bool:
-    """Find the one bit that changed, if it was one: with it back, the checksum is right again."""
-    if one.table == "vectors":
-        model = next(model for model in store.models() if model.row == one.key[0])
-        vector, stored = store.db.execute(
-            "SELECT vector, checksum FROM vectors WHERE model = ? AND track = ?", one.key
-        ).fetchone()
-        if not isinstance(vector, bytes) or len(vector) != 4 * model.dim:
-            return False
-        for tried in (vector, *_flips(vector)):
-            known = checksum(tried)
-            if _alike(known, stored, tried is vector) and is_sound(tried, known, model.dim):
-                _put_back(store, one, tried)
-                return True
+def _turn_vector_back(store: Store, one: Damage) -> bool:
+    """Find the one bit of a vector that changed, if it was one: its checksum is right again."""
+    model = next(model for model in store.models() if model.row == one.key[0])
+    vector, stored = store.db.execute(
+        "SELECT vector, checksum FROM vectors WHERE model = ? AND track = ?", one.key
+    ).fetchone()
+    if not isinstance(vector, bytes) or len(vector) != 4 * model.dim:
         return False
-    columns = SEALED[one.table].split(", ")
-    where = " AND ".join(
-        f"{column} = {'CAST(? AS TEXT)' if isinstance(value, str) else '?'}"
-        for column, value in zip(key_columns(one.table), one.key, strict=True)
-    )
-    key = [os.fsencode(value) if isinstance(value, str) else value for value in one.key]
-    kinds = "||".join(f"typeof({column})" for column in columns)
-    types = ", ".join(f"typeof({column})" for column in columns)
-    stored, kinds, *rest = store.db.execute(
-        f"SELECT checksum, {kinds}, {types}, {', '.join(as_bytes(one.table))}"
+    right = next((tried for tried in _flips(vector) if checksum(tried) == stored), None)
+    if right is None and _is_one_bit(checksum(vector), stored):
+        right = vector
+    if right is None or not is_sound(right, checksum(right), model.dim):
+        return False
+    _put_back(store, one, right)
+    return True
+
+
+def _turn_row_back(store: Store, one: Damage) -> bool:
+    """Find the one bit of another row that changed, as for a vector."""
+    columns, (where, key) = SEALED[one.table].split(", "), _place(one)
+    types = [f"typeof({column})" for column in columns]
+    stored, *rest = store.db.execute(
+        f"SELECT checksum, {', '.join(types)}, {', '.join(as_bytes(one.table))}"
         f" FROM {one.table} WHERE {where}",
         key,
     ).fetchone()
-    types, values = rest[: len(columns)], rest[len(columns) :]
-    if stored is None or sum(len(v) for v in values if isinstance(v, bytes)) > _LONGEST:
+    kinds, values = rest[: len(columns)], rest[len(columns) :]
+    if sum(len(v) for v in values if isinstance(v, bytes)) > _LONGEST:
         return False
-    known = row_value(kinds, *values)
-    if known == stored:
-        return False  # written as it is, whatever it is
-    if _alike(known, stored, True):
-        change, put = "checksum = NULL", []
+    put: list[Any] = []
+    if _is_one_bit(row_value("".join(kinds), *values), stored):
+        change = "checksum = NULL"
     else:
-        for at, value in enumerate(values):
-            for tried in _flips(value):
-                if row_value(kinds, *values[:at], tried, *values[at + 1 :]) == stored:
-                    break
-            else:
-                continue
-            break
-        else:
+        found = (
+            (at, tried)
+            for at, value in enumerate(values)
+            for tried in _flips(value)
+            if row_value("".join(kinds), *values[:at], tried, *values[at + 1 :]) == stored
+        )
+        at, right = next(found, (-1, None))
+        if at < 0:
             return False
-        mark = "CAST(? AS TEXT)" if types[at] == "text" else "?"
-        change, put = f"{columns[at]} = {mark}", [tried]
         if columns[at] == "metadata":  # it is computed of the others
-            change, put = "tags = tags", []
+            change = "tags = tags"
+        else:
+            change = f"{columns[at]} = {'CAST(? AS TEXT)' if kinds[at] == 'text' else '?'}"
+            put = [right]
     with store.change():
         store.db.execute(f"UPDATE {one.table} SET {change} WHERE {where}", [*put, *key])
     return True
 
 
-def _alike(known: int, stored: int, unchanged: bool) -> bool:
-    """Whether a checksum is the stored one; or, of unchanged content, whether that lost a bit."""
-    return known == stored or (unchanged and (known ^ stored).bit_count() == 1)
+def _place(one: Damage) -> tuple[str, list[Any]]:
+    """Return the SQL condition that finds a row, and its values."""
+    where = " AND ".join(
+        f"{column} = {'CAST(? AS TEXT)' if isinstance(value, str) else '?'}"
+        for column, value in zip(key_columns(one.table), one.key, strict=True)
+    )
+    return where, [os.fsencode(value) if isinstance(value, str) else value for value in one.key]
+
+
+def _is_one_bit(known: int, stored: int | None) -> bool:
+    """Whether two checksums differ in one bit: then it is the stored one that changed."""
+    return stored is not None and (known ^ stored).bit_count() == 1
 
 
 def _flips(value: Any) -> Iterator[Any]:
@@ -382,6 +389,15 @@ def _analyze(
         wanted.setdefault((row, described), []).extend(
             paths[:1] if one.table == "vectors" else paths
         )
+    with store.change():
+        for one in damaged:
+            if one.table == "files":
+                # A file that gave no track is new then; a sheet's row that is no JSON is gone.
+                store.db.execute("DELETE FROM files WHERE file = ? AND track IS NULL", one.key)
+                store.db.execute(
+                    "UPDATE files SET sheet = '{}' WHERE file = ? AND NOT json_valid(sheet)",
+                    one.key,
+                )
     installed = {model.sha256: model for model in list_models()}
     for stored in store.models():
         model = installed.get(stored.sha256)
@@ -407,26 +423,15 @@ def _analyze(
 
 
 def _files(store: Store, one: Damage) -> tuple[list[str], bool]:
-    """Return where a row's audio lies, the soundest first, and whether it has descriptors.
-
-    A row of a file that gave no track, or that is not to be believed, is left out: the file is
-    new then. So is what a sheet said of it, if that is not even JSON.
-    """
+    """Return where a row's audio lies, the soundest first, and whether it has descriptors."""
     column = "file" if one.table == "files" else "track"
     rows = store.db.execute(
-        "SELECT f.file, f.path, f.track IS NULL, json_valid(f.sheet), t.descriptors IS NOT NULL"
+        "SELECT f.path, t.descriptors IS NOT NULL"
         f" FROM files f LEFT JOIN tracks t ON t.track = f.track WHERE f.{column} = ?"
         " ORDER BY f.problem IS NOT NULL, f.path",
         one.key[-1:],
     ).fetchall()
-    if one.table == "files":
-        (file, _, unused, valid, _) = rows[0]
-        with store.change():
-            if unused:
-                store.db.execute("DELETE FROM files WHERE file = ?", (file,))
-            elif not valid:
-                store.db.execute("UPDATE files SET sheet = '{}' WHERE file = ?", (file,))
-    return [path for _, path, *_ in rows], any(described for *_, described in rows)
+    return [path for path, _ in rows], any(described for _, described in rows)
 
 
 def _outcome(store: Store, one: Damage, still: set[tuple[str, tuple[Any, ...]]]) -> str | None:

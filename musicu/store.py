@@ -643,7 +643,7 @@ def _why_not(error: sqlite3.Error) -> str:
     """Say why a catalog cannot be opened."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the lowest byte is the kind
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return f"not a catalog that can be opened ({error}); restore it from a backup"
+        return f"not a catalog that can be opened ({error}); if it was one, take a backup"
     return f"cannot be opened now ({error})"
 
 

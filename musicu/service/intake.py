@@ -95,6 +95,8 @@ def add_upload(
     """
     try:
         with _turn, closing(Store(catalog, create=False)) as store:
+            if store.read_only:
+                raise Busy("the catalog can only be read", 60)
             if _is_known(store, answer["id"]):
                 return False
             root = folder.resolve()
