@@ -15,7 +15,7 @@ from typing import Any
 from musicu.analysis_run import AnalysisRun, Progress, Summary
 from musicu.changes import Plan, compare, follow_moves
 from musicu.locate import lies_under_any
-from musicu.metadata import Metadata
+from musicu.metadata import stored_metadata
 from musicu.model import Model
 from musicu.pool import Pool, WorkerSettings
 from musicu.sheet import Sheet
@@ -129,12 +129,13 @@ def update_sheet(store: Store, sheet: Sheet, roots: Sequence[str]) -> tuple[str,
     for path, text in rows:
         if not lies_under_any(path, looked):
             continue
-        tags = json.loads(text)
-        if found := sheet.lookup(path, tags.get("isrc")):
+        tags = stored_metadata(text)
+        if found := sheet.lookup(path, tags.isrc):
             said: dict[str, Any] = found.to_dict()
             # What the sheet says is not guessed and not doubtful; null takes a list away.
-            merged = Metadata.from_dict(tags).merged(found).to_dict()
-            said |= {note: merged.get(note) for note in ("guessed", "doubtful") if note in tags}
+            merged = tags.merged(found).to_dict()
+            notes = ("guessed", "doubtful")
+            said |= {note: merged.get(note) for note in notes if getattr(tags, note)}
             changes.append((json.dumps(said), os.fsencode(path)))
     with store.change():
         store.db.executemany("UPDATE files SET sheet = ? WHERE path = CAST(? AS TEXT)", changes)
