@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
-from musicu.id3 import GENRES, LONGEST, Texts
+from musicu.id3 import GENRES, LONGEST, Texts, take
 
 __all__ = [
     "ASF_HEADER",
@@ -59,11 +59,6 @@ _CHUNK_NAMES = {
 }
 
 
-def _take(file: BinaryIO, at: int, size: int) -> bytes:
-    file.seek(at)
-    return file.read(max(size, 0))
-
-
 def _utf8(value: bytes) -> str | bytes:
     """Decode what should be UTF-8; the bytes where it is not."""
     try:
@@ -83,14 +78,14 @@ def read_ape(file: BinaryIO, at: int, end: int) -> Texts:
     """
     found: Texts = []
     for _ in range(_MOST):
-        head = _take(file, at, min(8 + _LONGEST_NAME, end - at))
+        head = take(file, at, min(8 + _LONGEST_NAME, end - at))
         name, zero, _ = head[8:].partition(b"\0")
         if len(head) < 8 or not zero:
             break
         size, flags = struct.unpack_from("<II", head)
         at += 8 + len(name) + 1
         if flags & 6 == 0:  # text
-            value = _take(file, at, min(size, LONGEST, end - at))
+            value = take(file, at, min(size, LONGEST, end - at))
             found += [(name.decode("latin-1"), _utf8(text)) for text in value.split(b"\0")]
         at += size
     return found
@@ -99,22 +94,22 @@ def read_ape(file: BinaryIO, at: int, end: int) -> Texts:
 def _comments(file: BinaryIO, at: int, end: int) -> Texts:
     """Read Vorbis comments: the vendor, and then names and values."""
     found: Texts = []
-    vendor = _take(file, at, 4)
+    vendor = take(file, at, 4)
     if len(vendor) < 4:
         return found
     at += 4 + int.from_bytes(vendor, "little")
-    count = int.from_bytes(_take(file, at, 4), "little")
+    count = int.from_bytes(take(file, at, 4), "little")
     at += 4
     for _ in range(min(count, _MOST)):
-        size = _take(file, at, min(4, end - at))
+        size = take(file, at, min(4, end - at))
         if len(size) < 4:
             break
         at += 4
         length = min(int.from_bytes(size, "little"), end - at)
-        start = _take(file, at, min(length, _LONGEST_NAME))
+        start = take(file, at, min(length, _LONGEST_NAME))
         name, equals, _ = start.partition(b"=")
         if equals and name.upper() != b"METADATA_BLOCK_PICTURE":
-            value = _take(file, at + len(name) + 1, min(length - len(name) - 1, LONGEST))
+            value = take(file, at + len(name) + 1, min(length - len(name) - 1, LONGEST))
             found.append((name.decode("latin-1"), _utf8(value)))
         at += length
     return found
@@ -125,7 +120,7 @@ def read_flac(file: BinaryIO, at: int, size: int) -> Texts:
     found: Texts = []
     at += 4
     for _ in range(_MOST):
-        head = _take(file, at, 4)
+        head = take(file, at, 4)
         if len(head) < 4:
             break
         length = int.from_bytes(head[1:], "big")
@@ -152,14 +147,14 @@ def _ogg_headers(file: BinaryIO, at: int) -> Iterator[tuple[bytes, bytes]]:
     waiting: set[bytes] = set()
     end = at + _MOST_OGG
     while at < end:
-        head = _take(file, at, 27)
+        head = take(file, at, 27)
         if len(head) < 27 or head[:4] != b"OggS":
             return
         serial, starts = head[14:18], bool(head[5] & 2)
         if not starts and not waiting:
             return
-        lacing = _take(file, at + 27, head[26])
-        body = io.BytesIO(_take(file, at + 27 + len(lacing), sum(lacing)))
+        lacing = take(file, at + 27, head[26])
+        body = io.BytesIO(take(file, at + 27 + len(lacing), sum(lacing)))
         at += 27 + len(lacing) + sum(lacing)
         parts = packets.setdefault(serial, [bytearray()])
         for length in lacing:
@@ -180,7 +175,7 @@ def _ogg_headers(file: BinaryIO, at: int) -> Iterator[tuple[bytes, bytes]]:
 def _boxes(file: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, start and end of what each box of MP4 holds."""
     for _ in range(_MOST):
-        head = _take(file, at, 16)
+        head = take(file, at, 16)
         if len(head) < 8 or at + 8 > end:
             return
         size, name, start = int.from_bytes(head[:4], "big"), head[4:8], at + 8
@@ -203,19 +198,19 @@ def read_mp4(file: BinaryIO, at: int, size: int) -> Texts:
     """Read the item list of an MP4 file: moov, udta, meta, ilst."""
     place = _inside(file, _inside(file, (at, size), b"moov"), b"udta")
     start, end = _inside(file, place, b"meta")
-    if _take(file, start + 4, 4) != b"hdlr":  # version and flags, which QuickTime leaves out
+    if take(file, start + 4, 4) != b"hdlr":  # version and flags, which QuickTime leaves out
         start += 4
     found: Texts = []
     for atom, first, last in _boxes(file, *_inside(file, (start, end), b"ilst")):
         name = _MP4_NAMES.get(atom.decode("latin-1"), "")
         if atom == b"----":
             place = _inside(file, (first, last), b"name")
-            label = _take(file, place[0] + 4, min(place[1] - place[0] - 4, _LONGEST_NAME))
+            label = take(file, place[0] + 4, min(place[1] - place[0] - 4, _LONGEST_NAME))
             name = label.decode("utf-8", "ignore")
         if name:
             for kind, begin, stop in _boxes(file, first, last):
                 if kind == b"data":
-                    data = _take(file, begin, min(stop - begin, 8 + LONGEST))
+                    data = take(file, begin, min(stop - begin, 8 + LONGEST))
                     found.append((name, _mp4_value(atom, data)))
     return found
 
@@ -245,7 +240,7 @@ _ASF_LIBRARY = bytes.fromhex("941c23449894d149a1411d134e457054")
 def read_asf(file: BinaryIO, at: int, size: int) -> Texts:
     """Read the descriptions of an ASF header, those of the file before those of its parts."""
     places: dict[bytes, tuple[int, int]] = {}
-    header = int.from_bytes(_take(file, at + 16, 8), "little")
+    header = int.from_bytes(take(file, at + 16, 8), "little")
     for guid, start, end in _asf_objects(file, at + 30, min(at + header, size)):
         places.setdefault(guid, (start, end))
         if guid == _ASF_EXTENSION:
@@ -262,7 +257,7 @@ def read_asf(file: BinaryIO, at: int, size: int) -> Texts:
 
 def _asf_objects(file: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     for _ in range(_MOST):
-        head = _take(file, at, 24)
+        head = take(file, at, 24)
         length = int.from_bytes(head[16:], "little")
         if len(head) < 24 or length < 24 or at + 24 > end:
             return
@@ -271,14 +266,14 @@ def _asf_objects(file: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int
 
 
 def _asf_content(file: BinaryIO, at: int, end: int) -> Iterator[tuple[str, str]]:
-    lengths = _take(file, at, min(10, end - at))
+    lengths = take(file, at, min(10, end - at))
     at += 10
     names = ("Title", "Author", "", "", "")
     for name, length in zip(
         names, struct.iter_unpack("<H", lengths[: len(lengths) & ~1]), strict=False
     ):
         if name:
-            yield name, _utf16(_take(file, at, min(length[0], LONGEST, end - at)))
+            yield name, _utf16(take(file, at, min(length[0], LONGEST, end - at)))
         at += length[0]
 
 
@@ -287,19 +282,19 @@ def _asf_attributes(file: BinaryIO, at: int, end: int, *, short: bool) -> Iterat
     at += 2
     for _ in range(_MOST):
         if short:
-            length = int.from_bytes(_take(file, at, 2), "little")
-            name = _take(file, at + 2, min(length, 2 * _LONGEST_NAME))
-            head = _take(file, at + 2 + length, 4)
+            length = int.from_bytes(take(file, at, 2), "little")
+            name = take(file, at + 2, min(length, 2 * _LONGEST_NAME))
+            head = take(file, at + 2 + length, 4)
             start = at + 2 + length + 4
         else:
-            begin = _take(file, at, 12)
+            begin = take(file, at, 12)
             length, head = int.from_bytes(begin[4:6], "little"), begin[6:]
-            name = _take(file, at + 12, min(length, 2 * _LONGEST_NAME))
+            name = take(file, at + 12, min(length, 2 * _LONGEST_NAME))
             start = at + 12 + length
         if len(head) < 4 or start > end:
             return
         kind, size = int.from_bytes(head[:2], "little"), int.from_bytes(head[2:], "little")
-        value = _take(file, start, min(size, LONGEST, end - start))
+        value = take(file, start, min(size, LONGEST, end - start))
         if kind == 0:
             yield _utf16(name), _utf16(value)
         elif kind in (3, 4, 5):
@@ -321,9 +316,9 @@ def read_chunks(file: BinaryIO, at: int, size: int) -> tuple[Texts, list[int]]:
     id3 : list of int
         Where ID3 tags begin.
     """
-    magic = _take(file, at, 4)
+    magic = take(file, at, 4)
     if magic == b"DSD ":
-        where = int.from_bytes(_take(file, at + 20, 8), "little")
+        where = int.from_bytes(take(file, at + 20, 8), "little")
         return [], [at + where] if where else []
     wide = magic == b"FRM8"
     order: Literal["little", "big"] = "big" if magic in (b"FORM", b"FRM8") else "little"
@@ -332,7 +327,7 @@ def read_chunks(file: BinaryIO, at: int, size: int) -> tuple[Texts, list[int]]:
     for name, start, end in _chunks(file, at + (16 if wide else 12), size, order, 8 if wide else 4):
         if name in (b"id3 ", b"ID3 "):
             tags.append(start)
-        elif name == b"LIST" and _take(file, start, 4) == b"INFO":
+        elif name == b"LIST" and take(file, start, 4) == b"INFO":
             for inner, *place in _chunks(file, start + 4, end, order, 4):
                 found += _chunk_text(file, inner, *place)
         elif order == "big":
@@ -345,12 +340,12 @@ def _chunks(
 ) -> Iterator[tuple[bytes, int, int]]:
     long = 0xFFFFFFFF
     for _ in range(_MOST):
-        head = _take(file, at, 4 + width)
+        head = take(file, at, 4 + width)
         if len(head) < 4 + width or at + len(head) > end:
             return
         length, start = int.from_bytes(head[4:], order), at + len(head)
         if head[:4] == b"ds64":  # RF64: the length of the data that 32 bits cannot hold
-            long = int.from_bytes(_take(file, start + 8, 8), "little")
+            long = int.from_bytes(take(file, start + 8, 8), "little")
         if head[:4] == b"data" and length == 0xFFFFFFFF:
             length = long
         yield head[:4], start, min(start + length, end)
@@ -360,5 +355,5 @@ def _chunks(
 def _chunk_text(file: BinaryIO, name: bytes, start: int, end: int) -> Texts:
     if name not in _CHUNK_NAMES:
         return []
-    text = _take(file, start, min(end - start, LONGEST)).partition(b"\0")[0]
+    text = take(file, start, min(end - start, LONGEST)).partition(b"\0")[0]
     return [(_CHUNK_NAMES[name], _utf8(text))]

@@ -81,6 +81,8 @@ LARGEST = 2.0**31 + 1
 # loud music stays below 2, and a source that was louder below this.
 _FLOAT_CODECS = ("pcm_f", "wavpack")
 _LOUDEST = 4.0
+# A file with a sound head is kept for what it has, unless so many times as much cannot be decoded.
+_MOSTLY = 4
 # What a file may trim off its packets (encoder delay, padding) without being another piece.
 _TRIM_SECONDS = 0.5
 
@@ -194,11 +196,11 @@ class AudioStream:
                     if not self.native_sr:
                         self.native_sr, self.channels = frame.sample_rate, mixer.channels
                 yield from self._mono(mixer.push(frame), mixer.rate)
-        if bad > good and self._container in _CHANCE_FORMATS:
-            # Random bytes under an audio name: FFmpeg finds a few frames that look like sound.
-            raise AudioError(
-                self.path, f"not audio: {bad} of {bad + good} packets cannot be decoded"
-            )
+        if bad > good * (1 if self._container in _CHANCE_FORMATS else _MOSTLY):
+            # Random bytes under an audio name, in which FFmpeg finds a few frames that look like
+            # sound; or a decoder that was told something wrong, and writes noise now and then.
+            self.problem = f"not audio: {bad} of {bad + good} packets cannot be decoded"
+            raise AudioError(self.path, self.problem)
         if mixer is None:
             raise AudioError(self.path, self.problem or "no audio samples")
         yield from self._mono(mixer.finish(), mixer.rate)
@@ -250,6 +252,8 @@ class AudioStream:
             raise AudioError(self.path, str(error)) from None
         except OSError as error:
             raise _failed(self.path, error) from None
+        if self.digest:  # of packets that FFmpeg saw and could not decode: it has said so
+            return
         # FFmpeg saw no packets here, so the identity is that of the file's bytes.
         self.problem = None
         with _open(self.path) as content:
@@ -328,6 +332,15 @@ class _Mixer:
 
 class _SndFile(io.FileIO):
     """A file as libsndfile likes it; after a damaged header it seeks before the start."""
+
+    @property
+    def name(self) -> str:
+        """Nothing: by a name like "*.raw" soundfile would take any bytes for samples."""
+        return ""
+
+    @name.setter
+    def name(self, name: str) -> None:
+        pass
 
     def seek(self, offset: int, whence: int = 0) -> int:
         try:
@@ -486,7 +499,7 @@ def _demux(
     samples = find_samples(source)
     if samples and samples.there > samples.stated:
         source.replace(samples.field, samples.right)
-    if samples and source.at(0, 4) == b".snd":  # FFmpeg reads all that follows
+    if samples and samples.last:
         source.end = source.begin + samples.stop
     source.seek(0)
     try:

@@ -22,7 +22,7 @@ _AC3_RATES = (48000, 44100, 32000)
 
 
 def frame_length(head: bytes) -> int:
-    """Number of bytes of the frame that begins with these 6, 0 where they do not tell."""
+    """Return the length of the frame that begins with these 6, 0 where they do not tell."""
     if len(head) < 6:
         return 0
     if head[0] == 0xFF and head[1] & 0xF6 == 0xF0:  # AAC in ADTS
@@ -54,7 +54,7 @@ def _mpeg_length(head: bytes) -> int:
 
 
 def _mpeg_rate(head: bytes) -> int:
-    """Sampling rate of a frame of MPEG audio, 0 if it is none."""
+    """Return the sampling rate of a frame of MPEG audio, 0 if it is none."""
     version, index = head[1] >> 3 & 3, head[2] >> 2 & 3
     if head[0] != 0xFF or head[1] & 0xE0 != 0xE0 or version == 1 or index == 3:
         return 0
@@ -62,14 +62,18 @@ def _mpeg_rate(head: bytes) -> int:
 
 
 def counted_seconds(head: bytes) -> float:
-    """Length of an mp3 that begins with ``head``, if its first frame counts frames; else 0.
+    """Return the length of an mp3 whose first frame counts frames, else 0.
 
-    The count is LAME's or Xing's, or Fraunhofer's ("VBRI").
+    Parameters
+    ----------
+    head : bytes
+        Its first 256 bytes. The count is LAME's or Xing's, or Fraunhofer's ("VBRI").
     """
     rate = _mpeg_rate(head) if len(head) > 3 else 0
     for mark, at in ((b"Xing", 8), (b"Info", 8), (b"VBRI", 14)):
         start = head.find(mark)
-        if rate and start > 0 and (mark == b"VBRI" or head[start + 7 : start + 8] >= b"\1"):
+        flags = int.from_bytes(head[start + 4 : start + 8], "big")
+        if rate and start > 0 and (mark == b"VBRI" or flags & 1):
             frames = int.from_bytes(head[start + at : start + at + 4], "big")
             return frames * (1152 if head[1] >> 3 & 3 == 3 else 576) / rate
     return 0.0

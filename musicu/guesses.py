@@ -37,7 +37,7 @@ _GENERIC = frozenset(
     "podcasts audiobook audiobooks recording recordings voice work project projects "
     "build dist src".split()
 )
-_NO_TITLE = _GENERIC | frozenset(
+_NO_TITLE = (_GENERIC - {"song"}) | frozenset(
     "untitled title noname unnamed newrecording rec take mix master final version bounce render "
     "tone noise silence".split()
 )
@@ -144,8 +144,9 @@ def _guess(path: str, known: Metadata) -> dict[str, str | int | None]:
     if is_album and folder.album:
         found |= {"album": folder.album, "artist": folder.artist or above[0] or None}
         found |= {"year": folder.year}
-        if found["artist"] is None and name.artist and _same(name.artist, folder.album):
-            found["album"] = None  # the folder is the artist's
+        by_another = name.artist and not _same(name.artist, folder.album)
+        if not (found["artist"] or folder.year or disc or folder.disc or by_another):
+            found["album"] = None  # the folder is as likely the artist's
     found["album"] = name.album or found.get("album")
     found["disc"] = disc or folder.disc or name.disc
     if name.artist and (not known.title or _same(name.title, known.title)):

@@ -11,15 +11,24 @@ from musicu.frames import counted_seconds, frame_length
 from musicu.links import begins_whole, last_granule, page_is_last, segment_end
 from musicu.source import Source
 
-__all__ = ["Samples", "ends_early", "find_samples", "promised_seconds", "wave_format"]
+__all__ = [
+    "Samples",
+    "contradicts_itself",
+    "ends_early",
+    "find_samples",
+    "promised_seconds",
+    "wave_format",
+]
 
 # Raw streams state no length, and FFmpeg guesses one from the size of the file.
 _RAW = ("aac", "ac3", "amr", "eac3")
-# FFmpeg takes the length of these from rates that nothing else depends on, and that may be wrong.
-_BY_RATE = ("au", "wav", "w64")
+# FFmpeg takes the length of these from a rate or a count that nothing else depends on and that may
+# be wrong: their bytes are counted.
+_BY_RATE = ("au", "caf", "wav", "w64")
 # Programs that write a WAV into a pipe cannot know its size: sox leaves 0x7FFFF000 and a little
 # more, FFmpeg 0xFFFFFFFF.
 _UNKNOWN_SIZE = 0x7FFFF000
+_SAMPLES_LAST = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b".snd")
 # Less than this behind the samples (bytes) is padding, or what some program left there.
 _FOREIGN = 1 << 14
 # WAVE's numbers for samples as they are (integers, floats, A-law, mu-law, by a GUID) and for ADPCM
@@ -73,6 +82,9 @@ class Samples:
         What should stand there.
     stop : int
         Where they end.
+    last : bool
+        Whether no part that a decoder needs may follow: FFmpeg takes all that follows in an AU file
+        for samples, and refuses a WAV file for a damaged tag.
     """
 
     stated: int
@@ -80,6 +92,7 @@ class Samples:
     field: int
     right: bytes
     stop: int
+    last: bool
 
 
 def find_samples(source: Source) -> Samples | None:
@@ -96,9 +109,11 @@ def find_samples(source: Source) -> Samples | None:
         unknown = stated == 0xFFFFFFFF
         form = _Form(first=0, name=0, size=">I", even=1)
         return _samples(source, form, 8, start, 0 if unknown else stated)
-    form = _FORMS.get(magic)
-    found = _chunk(source, form, form.samples) if form else None
-    if form is None or found is None:
+    if magic not in _FORMS:
+        return None
+    form = _FORMS[magic]
+    found = _chunk(source, form, form.samples)
+    if found is None:
         return None
     field, start, stated = found
     if magic in (b"RF64", b"BW64") and stated == 0xFFFFFFFF:
@@ -122,7 +137,10 @@ def _samples(source: Source, form: _Form, field: int, start: int, stated: int) -
     there = max(0, end - start)
     room = struct.calcsize(form.size) * 8
     right = struct.pack(form.size, min(there + form.own, (1 << room) - 1))
-    return Samples(stated=stated, there=there, field=field, right=right, stop=start + there)
+    last = source.at(0, 4) in _SAMPLES_LAST
+    return Samples(
+        stated=stated, there=there, field=field, right=right, stop=start + there, last=last
+    )
 
 
 def _chunk(source: Source, form: _Form, names: tuple[bytes, ...]) -> tuple[int, int, int] | None:
@@ -200,7 +218,7 @@ def _asf_seconds(source: Source) -> float:
     for name, body in _asf_objects(source):
         if name == _ASF_FILE and len(body) == 80 and not body[64] & 1:  # no live stream
             length, _, preroll = struct.unpack("<QQQ", body[40:64])
-            return max(0.0, length / 1e7 - preroll / 1e3)
+            return max(0.0, float(length) / 1e7 - float(preroll) / 1e3)
     return 0.0
 
 
@@ -232,12 +250,13 @@ def promised_seconds(source: Source, media: Any, audio: Any) -> float:
         # FFmpeg leaves out damaged pages, and takes the next one for the first or last.
         rate = 48000 if audio.codec_context.codec.canonical_name == "opus" else audio.rate
         start = float((audio.start_time or 0) * audio.time_base) if begins_whole(source) else 0.0
-        return last_granule(source) / rate - start
+        length: float = last_granule(source) / rate - start
+        return length
     if audio.duration:
         return float(audio.duration * audio.time_base)
     # Matroska states one length for all that is in a file.
     alone = len(media.streams) == 1 and container.startswith("matroska")
-    return media.duration / 1e6 if alone and media.duration else 0.0
+    return float(media.duration) / 1e6 if alone and media.duration else 0.0
 
 
 def ends_early(source: Source, container: str, packet: bytes, *, last: bool) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "read_id3v1",
     "read_id3v2",
     "synchsafe",
+    "take",
 ]
 
 # Names and values in the order found; bytes where the encoding is not known for certain.
@@ -99,6 +100,17 @@ Rock; Psybient
 GENRES = tuple(name.strip() for name in _GENRES.replace("\n", " ").split(";"))
 
 
+def take(file: BinaryIO, at: int, size: int) -> bytes:
+    """Read some bytes from a position, which damage may have put anywhere."""
+    if at < 0 or size <= 0:
+        return b""
+    try:
+        file.seek(at)
+    except (OSError, ValueError):  # farther than the system can go: no file is so long
+        return b""
+    return file.read(size)
+
+
 def genre_names(text: str) -> list[str]:
     """Return the genres that a text of ID3 stands for.
 
@@ -142,8 +154,7 @@ def read_id3v2(file: BinaryIO, at: int) -> tuple[Texts, int, int]:
     version : int
         2, 3 or 4.
     """
-    file.seek(at)
-    header = file.read(10)
+    header = take(file, at, 10)
     if len(header) < 10 or header[:3] != b"ID3" or header[3] not in (2, 3, 4):
         return [], 0, 0
     if any(byte > 127 for byte in header[6:]):
@@ -152,7 +163,7 @@ def read_id3v2(file: BinaryIO, at: int) -> tuple[Texts, int, int]:
     length = 10 + size + (10 if version == 4 and flags & 0x10 else 0)
     source, start, end = file, at + 10, at + 10 + size
     if flags & 0x80 and version < 4:
-        body = file.read(min(size, _MOST_UNSYNCHRONIZED)).replace(b"\xff\x00", b"\xff")
+        body = take(file, at + 10, min(size, _MOST_UNSYNCHRONIZED)).replace(b"\xff\x00", b"\xff")
         source, start, end = io.BytesIO(body), 0, len(body)
     if flags & 0x40:
         if version == 2:  # compressed, in a way that was never settled
@@ -196,8 +207,7 @@ def _date(tyer: str, tdat: str = "", time: str = "") -> str:
 
 def _extended(source: BinaryIO, at: int, version: int) -> int:
     """Return the length of the extended header; 0 where a frame stands in its place."""
-    source.seek(at)
-    head = source.read(4)
+    head = take(source, at, 4)
     if len(head) < 4 or re.fullmatch(rb"[A-Z][A-Z0-9]{3}", head):
         return 0
     return synchsafe(head) if version == 4 else 4 + int.from_bytes(head, "big")
@@ -209,8 +219,7 @@ def _frames(
     """Yield the frames that are wanted, with the start of what they hold."""
     letters, head = (3, 6) if version == 2 else (4, 10)
     for _ in range(_MOST_FRAMES):
-        source.seek(at)
-        header = source.read(head)
+        header = take(source, at, head)
         name = header[:letters]
         if len(header) < head or at + head > end or not re.fullmatch(rb"[A-Z0-9 ]{3,4}", name):
             return
@@ -221,8 +230,7 @@ def _frames(
         frame = name.decode("ascii")
         frame = _OLD.get(frame, "") if version == 2 else frame
         if frame in _WANTED and at < end:
-            source.seek(at)
-            data = source.read(min(size, end - at, LONGEST))
+            data = take(source, at, min(size, end - at, LONGEST))
             flags = header[9] if version > 2 else 0
             plain = _plain(data, flags, version, unsynchronized=unsynchronized)
             if plain:
@@ -243,8 +251,7 @@ def _size_of_4(source: BinaryIO, at: int, end: int, data: bytes) -> int:
 def _is_frame(source: BinaryIO, at: int, end: int) -> bool:
     if at == end:
         return True
-    source.seek(at)
-    head = source.read(4)
+    head = take(source, at, 4)
     return at < end and re.fullmatch(rb"[A-Z][A-Z0-9]{3}|\0{1,4}", head) is not None
 
 

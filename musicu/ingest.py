@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
+from typing import Any
 
 from musicu.analysis_run import AnalysisRun, Progress, Summary
 from musicu.changes import Plan, compare, follow_moves
 from musicu.locate import lies_under_any
+from musicu.metadata import Metadata
 from musicu.model import Model
 from musicu.pool import Pool, WorkerSettings
 from musicu.sheet import Sheet
@@ -122,13 +124,18 @@ def ingest(
 
 def update_sheet(store: Store, sheet: Sheet, roots: Sequence[str]) -> tuple[str, ...]:
     """Apply a metadata sheet to all files under the roots; return its keys that fitted none."""
-    rows = store.db.execute(
-        "SELECT path, json_extract(tags, '$.isrc') FROM files WHERE kind = 'audio'"
-    ).fetchall()
+    rows = store.db.execute("SELECT path, tags FROM files WHERE kind = 'audio'").fetchall()
     changes, looked = [], set(roots)
-    for path, isrc in rows:
-        if lies_under_any(path, looked) and (found := sheet.lookup(path, isrc)):
-            changes.append((json.dumps(found.to_dict()), os.fsencode(path)))
+    for path, text in rows:
+        if not lies_under_any(path, looked):
+            continue
+        tags = json.loads(text)
+        if found := sheet.lookup(path, tags.get("isrc")):
+            said: dict[str, Any] = found.to_dict()
+            # What the sheet says is not guessed and not doubtful; null takes a list away.
+            merged = Metadata.from_dict(tags).merged(found).to_dict()
+            said |= {note: merged.get(note) for note in ("guessed", "doubtful") if note in tags}
+            changes.append((json.dumps(said), os.fsencode(path)))
     with store.change():
         store.db.executemany("UPDATE files SET sheet = ? WHERE path = CAST(? AS TEXT)", changes)
     return sheet.unused()

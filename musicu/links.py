@@ -39,7 +39,7 @@ def find_links(source: Source) -> list[int]:
 
 
 def next_flac(source: Source) -> int:
-    """Return where another FLAC stream begins behind the first; the end of the file if none does."""
+    """Return where another FLAC stream begins behind the first, or else where the file ends."""
     return _next(source, 1, FLAC)
 
 
@@ -93,7 +93,7 @@ def _last_page(source: Source) -> bytes:
 
 
 def begins_whole(source: Source) -> bool:
-    """Whether the first page with audio of an Ogg file is undamaged: FFmpeg leaves it out if not."""
+    """Whether the first page with audio of an Ogg file is whole: FFmpeg leaves it out if not."""
     for at, head, length in _pages(source):
         if int.from_bytes(head[6:14], "little", signed=True) > 0:
             return _checksum(source.at(at, length)) == head[22:26]
@@ -101,7 +101,7 @@ def begins_whole(source: Source) -> bool:
 
 
 def _ogg_links(source: Source) -> list[int]:
-    """A link begins with the first pages of all its streams, before any other page of them."""
+    """Return where links begin: with the first pages of all their streams, before any other."""
     links, within = [0], False
     for at, head, length in _pages(source):
         if not head[5] & 2:

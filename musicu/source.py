@@ -17,8 +17,10 @@ __all__ = ["Source"]
 
 # These formats state where their audio ends, and nothing behind it reaches a decoder: RIFF, IFF,
 # W64, CAF, AU, EBML (Matroska), ASF, DSF; and by their first box MP4 and QuickTime.
-_DELIMITED = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"FRM8", b"riff", b"caff", b".snd")
-_DELIMITED += (b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"DSD ")
+_DELIMITED = (
+    *(b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"FRM8", b"riff", b"caff", b".snd", b"DSD "),
+    *(b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75"),
+)
 _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _ID3V2 = re.compile(rb"ID3[\x02-\x04][^\xff].[\x00-\x7f]{4}", re.DOTALL)
 # How tags end, and how many bytes from there to their last one: APEv2, ID3v1 with and without its
@@ -65,7 +67,7 @@ class Source(io.FileIO):
             self.delimited = head.startswith(_DELIMITED) or head[4:] in _BOXES
             if not self.delimited:
                 self.end = self.begin + _before_padding(self, head, self.before_tags())
-        except OSError:
+        except BaseException:
             self.close()
             raise
         self.seek(0)

@@ -98,8 +98,8 @@ CREATE TRIGGER IF NOT EXISTS vectors_delete AFTER DELETE ON vectors BEGIN
 """
 # What is not JSON, as in a row that is damaged, says nothing: one row must not stop the others.
 _VIEW = """
--- One row a track that lies somewhere, with the metadata of its first sound file: what users
--- filter on.
+-- One row a track that lies somewhere, with the metadata of its first file, one that is sound and
+-- tagged if there is one: what users filter on.
 CREATE VIEW IF NOT EXISTS library AS SELECT
     t.track, t.id, f.path,
     json_extract({metadata}, '$.title') AS title, json_extract({metadata}, '$.artist') AS artist,
@@ -135,7 +135,7 @@ CREATE VIEW IF NOT EXISTS library AS SELECT
         WHERE s.track = t.track) AS sound_tags
 FROM tracks t JOIN files f ON f.file =
     (SELECT g.file FROM files g WHERE g.track = t.track AND NOT g.missing
-        ORDER BY g.problem IS NOT NULL, g.path LIMIT 1);
+        ORDER BY g.problem IS NOT NULL, g.tags LIKE '%"guessed":%', g.path LIMIT 1);
 """.format(
     metadata="iif(json_valid(f.metadata), f.metadata, '{}')",
     descriptors="iif(json_valid(t.descriptors), t.descriptors, '{}')",

@@ -21,7 +21,7 @@ from musicu.decode import open_media
 from musicu.encodings import decode
 from musicu.errors import AudioError
 from musicu.guesses import guess_metadata
-from musicu.id3 import NAMES, Texts, genre_names, read_id3v1, read_id3v2, synchsafe
+from musicu.id3 import NAMES, Texts, genre_names, read_id3v1, read_id3v2, synchsafe, take
 from musicu.metadata import (
     FIELD_NAMES,
     GATHERED,
@@ -32,6 +32,7 @@ from musicu.metadata import (
     squeeze,
 )
 from musicu.names import split_joined
+from musicu.source import Source
 
 __all__ = ["read_tags"]
 
@@ -102,7 +103,7 @@ def read_tags(path: str | os.PathLike[str]) -> Metadata:
         with open(name, "rb") as file:
             found = _merged(map(_fields, _blocks(file)))
             if not (found.get("title") and found.get("artist")):
-                found = _merged([found, _fields(_of_ffmpeg(file))])
+                found = _merged([found, _fields(_of_ffmpeg(name))])
     except OSError as error:
         cause = "file" if isinstance(error, FileNotFoundError) else "system"
         reason = error.strerror or "cannot be read"
@@ -115,8 +116,7 @@ def _blocks(file: BinaryIO) -> list[_Block]:
     size = file.seek(0, os.SEEK_END)
     start, before = _head(file, size)
     behind = _tail(file, start, size)
-    file.seek(start)
-    magic = file.read(16)
+    magic = take(file, start, 16)
     own = list(_of_container(file, magic, start, size))
     rank = {"APEv2": 0} if magic.startswith(_APE_FIRST) else {"APEv2": 2}
     rank |= {"ID3v2": 1, "ID3v1": 3}
@@ -131,8 +131,7 @@ def _head(file: BinaryIO, size: int) -> tuple[int, list[_Block]]:
         if length:
             found.append(_Block("ID3v2", texts, version))
         else:
-            file.seek(at)
-            length = _ape_size(file.read(32))
+            length = _ape_size(take(file, at, 32))
             if not length:
                 break
             length += 32
@@ -151,8 +150,8 @@ def _tail(file: BinaryIO, start: int, end: int) -> list[_Block]:
     """Return the blocks behind the audio, from the last one on."""
     found: list[_Block] = []
     for _ in range(_MOST_BLOCKS):
-        file.seek(max(start, end - 128))
-        last = file.read(max(0, end - file.tell()))
+        begin = max(start, end - 128)
+        last = take(file, begin, end - begin)
         if len(last) == 128 and last.startswith(b"TAG"):
             if not found:  # further in, it is what somebody forgot there
                 found.append(_Block("ID3v1", read_id3v1(last)))
@@ -189,20 +188,19 @@ def _of_container(file: BinaryIO, magic: bytes, at: int, size: int) -> Iterator[
         yield _Block("chunks", texts)
 
 
-def _of_ffmpeg(file: BinaryIO) -> _Block:
+def _of_ffmpeg(path: str) -> _Block:
     """Return what FFmpeg knows of the container and of its audio."""
     import av
 
-    file.seek(0)
     texts: Texts = []
     try:
-        with open_media(file) as container:
+        with Source(path) as source, open_media(source) as container:
             known = dict(container.metadata)
             audio = container.streams.best("audio") if container.streams.audio else None
             # The language of a stream is often set by no one.
             of_stream = dict(audio.metadata if audio else {})
             known = {k: v for k, v in of_stream.items() if k.lower() != "language"} | known
-    except (av.FFmpegError, OSError):  # damage makes FFmpeg seek before the start, too
+    except av.FFmpegError:
         known = {}
     for name, text in known.items():
         scope, _, inner = name.rpartition("/")  # of what Matroska's tag speaks: "ALBUM/TITLE"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import unicodedata
@@ -66,6 +67,37 @@ def test_a_folder_that_moves_between_roots_is_followed(
     assert catalog.info().copies == 0
     assert catalog.info().folders == (str(one), str(two))
     assert str(two / "2.flac") in _paths(catalog)
+
+
+def test_a_sheet_says_what_the_path_only_guessed(
+    catalog: Catalog, tmp_path: Path, answers: Answers
+) -> None:
+    song = answers.sound(tmp_path / "music/1.flac", 1)
+    answers.table[song.name]["metadata"] = {
+        "title": "One",
+        "album": "Music",
+        "guessed": ["title", "album"],
+    }
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("path,title\nmusic/1.flac,Uno\n")
+    catalog.add_folder(song.parent, metadata=sheet)
+    (metadata,) = catalog._store.db.execute("SELECT metadata FROM files").fetchone()
+    assert json.loads(metadata) == {"title": "Uno", "album": "Music", "guessed": ["album"]}
+    sheet.write_text("path,title,album\nmusic/1.flac,Uno,Due\n")
+    catalog.add_folder(song.parent, metadata=sheet)
+    (metadata,) = catalog._store.db.execute("SELECT metadata FROM files").fetchone()
+    assert json.loads(metadata) == {"title": "Uno", "album": "Due"}
+
+
+def test_a_tagged_copy_speaks_for_an_untagged_one(
+    catalog: Catalog, tmp_path: Path, answers: Answers
+) -> None:
+    answers.sound(tmp_path / "music/1.flac", 1)
+    answers.sound(tmp_path / "music/2.flac", 1)
+    answers.table["1.flac"]["metadata"] = {"title": "1", "guessed": ["title"]}
+    answers.table["2.flac"]["metadata"] = {"title": "One"}
+    catalog.add_folder(tmp_path / "music")
+    assert [track["title"] for track in catalog.tracks()] == ["One"]
 
 
 def test_a_copy_is_no_move(catalog: Catalog, tmp_path: Path, answers: Answers) -> None:

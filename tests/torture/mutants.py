@@ -163,7 +163,7 @@ def _judge(
         return fault
     seconds, descriptors = found.tracks[id][0], found.descriptors[id] or {}
     numbers = [value for value in descriptors.values() if isinstance(value, float)]
-    if not all(map(math.isfinite, [seconds, *numbers])) or seconds <= 0:
+    if not all(map(math.isfinite, [seconds, *numbers])) or seconds < 0:
         return f"numbers that are none: {seconds} s, {descriptors}"
     return _judge_words(found, sound, id, problem, mutant, original, length)
 

@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import sqlite3
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -47,8 +48,8 @@ def rot(lab: Lab, rng: random.Random, size: int) -> Iterator[Outcome]:
             told, id = ways[row](rng, db, sound)
             try:
                 wrong = _judge(db, sound, row, id)
-            except Exception as error:  # no MusicuError, and none of SQLite's
-                wrong = f"an exception of no kind that is promised: {error!r}"
+            except Exception:  # no MusicuError, and none of SQLite's: what does its user see?
+                wrong = _as_commands(lab, db, sound, traceback.format_exc().splitlines()[-4:])
             if wrong is None and number // len(ways) % _MENDED == 0 and row != "rot of pages":
                 wrong = _repair(lab, db, sound)
             yield Outcome(row, told, wrong)
@@ -190,6 +191,17 @@ def _answers(db: Path, sound: Contents) -> str | None:
             right = cosine(sound.vectors[query], sound.vectors.get(hit.id, b""))
             if hit.id in sound.vectors and not abs(hit.score - right) < 1e-4:
                 return f"{query} and {hit.id} score {hit.score:.4f}, not {right:.4f}"
+    return None
+
+
+def _as_commands(lab: Lab, db: Path, sound: Contents, trace: list[str]) -> str | None:
+    for args in (
+        ["catalog", "verify"],
+        ["catalog", "export", db.with_name("out.csv")],
+        ["similar", sorted(sound.vectors)[0]],
+    ):
+        if fault := lab.run(*args, "--catalog", db).fault():
+            return f"{args[0]} {args[1]}: {fault} {trace}"
     return None
 
 
