@@ -128,6 +128,8 @@ def verify(
     from musicu.catalog import Catalog as Opened
     from musicu.cli.progress import progress_bar
 
+    if repair and (told := Opened.salvage(catalog)):
+        say(f"mended: {told}", quiet=quiet)
     with Opened(catalog, create=False) as opened:
         if repair:
             with progress_bar(quiet=quiet) as advance:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,7 +37,7 @@ from musicu.model import (
 )
 from musicu.pool import WorkerSettings, analyze_isolated
 from musicu.recommend import Findings, Match, rank, rank_by_tags
-from musicu.repair import Repair, repair, salvage
+from musicu.repair import Repair, is_torn, repair, salvage
 from musicu.sheet import load_sheet
 from musicu.store import LIST_COLUMNS, Store, StoredModel, catalog_path
 from musicu.tagging import TagHead, store_tags, tag_file
@@ -463,6 +464,28 @@ class Catalog:
         """
         return find_damage(self._store)
 
+    @staticmethod
+    def salvage(path: PathLike | None = None) -> str | None:
+        """Copy what can be read of a catalog to a new one, if SQLite cannot open it any more.
+
+        Parameters
+        ----------
+        path : str, path-like or None
+            As for :class:`Catalog`. The new file takes its place.
+
+        Returns
+        -------
+        str or None
+            One line that says where the damaged file is kept; None if it can be opened.
+
+        Raises
+        ------
+        CatalogError
+            It is no catalog, or nothing can be read.
+        """
+        place = catalog_path(path).absolute()
+        return _salvaged(place, salvage(place)) if is_torn(place) else None
+
     def damaged(self) -> list[str]:
         """Name the tracks that the last question left out, each with what mends it."""
         return find_damage(self._store) if self._damaged else []
@@ -508,11 +531,7 @@ class Catalog:
         if torn and kept is None:
             done.mended.insert(0, f"{self._store.path}: its indexes were built anew")
         elif kept is not None:
-            done.mended.insert(
-                0,
-                f"{self._store.path}: all rows that can be read are in a new file; the damaged one"
-                f" is {kept}; 'musicu embed' finds again what is missing",
-            )
+            done.mended.insert(0, _salvaged(self._store.path, kept))
         return done
 
     def export(self, target: PathLike) -> int:
@@ -687,3 +706,10 @@ class Catalog:
         settings = WorkerSettings(model=str(found.folder))
         answer = analyze_isolated(path, settings)
         return answer["vector"], answer["id"], Metadata.from_dict(answer["metadata"])
+
+
+def _salvaged(path: Path, kept: Path) -> str:
+    return (
+        f"{path}: all rows that can be read are in a new file; the damaged one is {kept};"
+        " 'musicu embed' finds again what is missing"
+    )

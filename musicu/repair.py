@@ -17,15 +17,17 @@ from musicu.errors import CatalogError, MusicuError
 from musicu.index import sound_copies
 from musicu.ingest import Progress, ingest
 from musicu.model import Model, list_models
-from musicu.store import Store, StoredModel
+from musicu.readonly import is_writable
+from musicu.store import APPLICATION, Store, StoredModel
 from musicu.tagging import TagHead, store_tags
 
-__all__ = ["Repair", "repair", "salvage"]
+__all__ = ["Repair", "is_torn", "repair", "salvage"]
 
 # In an order in which no row speaks of one that is yet to come.
 _TABLES = ("meta", "models", "tracks", "files", "vectors", "aliases", "sound_tags", "roots")
 # Bytes of a row in which a changed bit is looked for: each is tried.
 _LONGEST = 20_000
+_MOST_BYTES = 1 << 40
 _TURNED = "one bit had changed, and is back"
 
 
@@ -90,13 +92,27 @@ def repair(
     return done
 
 
+def is_torn(path: Path) -> bool:
+    """Whether a file is there that SQLite cannot open, since it is damaged."""
+    if not path.is_file():
+        return False
+    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30.0)
+    try:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    finally:
+        db.close()
+    return False
+
+
 def salvage(path: Path) -> Path:
     """Copy all rows that can be read to a new file in the place of a damaged one.
 
     Parameters
     ----------
     path : Path
-        The catalog. Nobody is to have it open.
+        The catalog; its file may have lost its end. Nobody is to have it open.
 
     Returns
     -------
@@ -106,18 +122,23 @@ def salvage(path: Path) -> Path:
     Raises
     ------
     CatalogError
-        Nothing can be read.
+        It is no catalog, or nothing can be read.
     """
+    if not is_writable(path):
+        raise CatalogError(f"{path}: its file or folder is read-only: copy it, and mend the copy")
     draft = path.with_name(f".{path.name}.{os.getpid()}.salvaged")
     kept = path.with_name(f"{path.name}.damaged")
     number = 1
     while kept.exists():
         number += 1
         kept = path.with_name(f"{path.name}.damaged-{number}")
+    _fill_up(path)
     old = sqlite3.connect(path, timeout=30.0, isolation_level=None)
     # As bytes, for a text need not be UTF-8.
     old.text_factory = _Text
     try:
+        if old.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+            raise CatalogError(f"{path}: not a musicu catalog")
         new = Store(draft, create=True)
         try:
             _copy(old, new)
@@ -139,6 +160,19 @@ def salvage(path: Path) -> Path:
         old.close()
         draft.unlink(missing_ok=True)
     return kept
+
+
+def _fill_up(path: Path) -> None:
+    """Give a file that has lost its end empty pages there: SQLite opens it then."""
+    with open(path, "r+b") as file:
+        head = file.read(100)
+        if head[:16] != b"SQLite format 3\0" or len(head) < 100:
+            return
+        # In its head; a page of 65,536 bytes is written as 1.
+        page = int.from_bytes(head[16:18], "big")
+        size = int.from_bytes(head[28:32], "big") * (65536 if page == 1 else page)
+        if os.fstat(file.fileno()).st_size < size <= _MOST_BYTES:
+            file.truncate(size)
 
 
 class _Text(bytes):

@@ -27,6 +27,7 @@ from musicu.model import Model, check_name
 from musicu.readonly import is_writable, open_read_only
 
 __all__ = [
+    "APPLICATION",
     "IDENTITY_VERSION",
     "LIST_COLUMNS",
     "FileRow",
@@ -35,7 +36,7 @@ __all__ = [
     "catalog_path",
 ]
 
-_APPLICATION = 0x6D757369  # "musi", in the file's header
+APPLICATION = 0x6D757369  # "musi", in the file's header
 # 1 had no sound_tags; 2 no country, language, tags and description in the view; 3 no aliases,
 # checksums, causes of failures and problems of single files.
 _FORMAT = 4
@@ -289,7 +290,7 @@ class Store:
         empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if application != _APPLICATION and not (empty and application == 0):
+        if application != APPLICATION and not (empty and application == 0):
             raise CatalogError(f"{self.path}: a SQLite file, but not a musicu catalog")
         if version > _FORMAT:
             raise CatalogError(f"{self.path}: made by a newer musicu; upgrade musicu to open it")
@@ -341,7 +342,7 @@ class Store:
             _run(db, _TABLES + _VIEW)
             for statement in sealing():
                 db.execute(statement)
-            db.execute(f"PRAGMA application_id = {_APPLICATION}")
+            db.execute(f"PRAGMA application_id = {APPLICATION}")
             db.execute(f"PRAGMA user_version = {_FORMAT}")
 
     def close(self) -> None:
@@ -369,7 +370,8 @@ class Store:
         """
         if self.read_only and not derived:
             raise CatalogError(
-                f"{self.path}: can only be read; ask for the right to write it and its folder"
+                f"{self.path}: can only be read: it, or its folder, is read-only; ask for the right"
+                " to write there, or copy it"
             )
         if self.read_only and not self._in_memory:
             self._copy_to_memory()
@@ -643,7 +645,10 @@ def _why_not(error: sqlite3.Error) -> str:
     """Say why a catalog cannot be opened."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the lowest byte is the kind
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return f"not a catalog that can be opened ({error}); if it was one, take a backup"
+        return (
+            f"not a catalog that can be opened ({error}); if it was one, 'musicu catalog verify"
+            " --repair' copies what can be read"
+        )
     return f"cannot be opened now ({error})"
 
 

@@ -240,6 +240,34 @@ def test_garbage_in_texts_is_named(shelf: Shelf, column: str, garbage: bytes, sa
         assert catalog.verify() == []
 
 
+def test_a_file_without_its_end_gives_what_is_left(
+    shelf: Shelf, run_cli: RunCli, tmp_path: Path
+) -> None:
+    data = shelf.db.read_bytes()
+    shelf.db.write_bytes(data[: len(data) * 4 // 5])
+    done = run_cli("catalog", "info", "--catalog", shelf.db)
+    assert done.returncode == 1 and "verify --repair" in done.stderr
+    done = run_cli("catalog", "verify", "--repair", "--catalog", shelf.db)
+    assert "music.db.damaged" in done.stderr
+    assert run_cli("embed", shelf.folder, "--catalog", shelf.db).returncode == 0
+    with shelf.open() as catalog:
+        assert catalog.verify() == []
+        assert len(catalog) == 8
+
+
+def test_what_is_no_catalog_is_not_mended(tmp_path: Path, run_cli: RunCli) -> None:
+    foreign, text = tmp_path / "foreign.db", tmp_path / "text.db"
+    with closing(sqlite3.connect(foreign)) as db:
+        db.execute("CREATE TABLE tracks (mine)")
+    text.write_text("my diary\n" * 1000, encoding="utf-8")
+    for path in (foreign, text, tmp_path / "missing.db"):
+        before = path.read_bytes() if path.exists() else None
+        done = run_cli("catalog", "verify", "--repair", "--catalog", path)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert (path.read_bytes() if path.exists() else None) == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_torn_file_gives_all_rows_that_can_be_read(make_store: MakeStore, tmp_path: Path) -> None:
     vectors = unit(RNG.standard_normal((400, 64)))
     store, _ = make_store(vectors, path=tmp_path / "torn.db")
