@@ -47,7 +47,8 @@ class Damage:
     Attributes
     ----------
     table : str
-        Where: a table, or ``"file"`` for the SQLite file itself.
+        Where: a table; ``"file"`` for the SQLite file itself; ``"check"`` for a row of which SQLite
+        says only that it cannot be right.
     key : tuple
         Of the row: values of its key columns; of a vector those of model and track.
     text : str
@@ -132,7 +133,9 @@ def _name_track(store: Store, track: int) -> str:
 def _pages(store: Store) -> Iterator[Damage]:
     for (message,) in store.db.execute("PRAGMA integrity_check"):
         if message != "ok":
-            yield Damage("file", (), f"SQLite: {' '.join(message.split())}")
+            in_row = message.startswith(("CHECK constraint failed", "NULL value in"))
+            kind = "check" if in_row else "file"
+            yield Damage(kind, (), f"SQLite: {' '.join(message.split())}")
     for table, row, parent, _ in store.db.execute("PRAGMA foreign_key_check"):
         yield Damage("file", (), f"SQLite: row {row} of {table} speaks of no row of {parent}")
 

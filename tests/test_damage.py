@@ -19,7 +19,7 @@ RNG = np.random.default_rng(3)
 VECTORS = unit(RNG.standard_normal((12, 16)))
 TEXTS = {
     "tracks": ("id", "codec", "descriptors"),
-    "files": ("path", "tags", "metadata", "reason"),
+    "files": ("path", "tags", "metadata", "reason", "kind"),
     "sound_tags": ("tags",),
     "models": ("id", "sha256"),
     "roots": ("path",),
