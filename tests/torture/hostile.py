@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from torture.kills import listening
 from torture.lab import Lab, Outcome, Run, contents
 from torture.networks import hostile_model
+from torture.outputs import listening
 from torture.tables import (
     hostile_catalog,
     hostile_playlist,

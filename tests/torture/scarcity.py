@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from torture.kills import kept, listening, or_failed
+from torture.kills import kept, or_failed
 from torture.lab import Contents, Lab, Outcome, contents, integrity
 from torture.mutants import make_sounds, reference
+from torture.outputs import listening
 
 ROWS = {
     "full disks": "A full disk costs nothing that was stored; it is told as what it is, and the"
