@@ -10,7 +10,7 @@ from typing import Any
 
 from musicu.checksums import SEALED, is_sound, key_columns, row_checksum
 from musicu.index import Index, matrix_is_sound
-from musicu.store import Store, StoredModel
+from musicu.store import Store, StoredModel, schema_checksum
 
 __all__ = ["Damage", "describe_row", "find_damage", "list_damage"]
 
@@ -136,6 +136,9 @@ def _pages(store: Store) -> Iterator[Damage]:
             in_row = message.startswith(("CHECK constraint failed", "NULL value in"))
             kind = "check" if in_row else "file"
             yield Damage(kind, (), f"SQLite: {' '.join(message.split())}")
+    made = store.db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if made and made[0] != schema_checksum(store.db):
+        yield Damage("file", (), "SQLite: the schema is not what was stored")
     for table, row, parent, _ in store.db.execute("PRAGMA foreign_key_check"):
         yield Damage("file", (), f"SQLite: row {row} of {table} speaks of no row of {parent}")
 

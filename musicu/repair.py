@@ -136,6 +136,7 @@ def salvage(path: Path) -> Path:
     old = sqlite3.connect(path, timeout=30.0, isolation_level=None)
     # As bytes, for a text need not be UTF-8.
     old.text_factory = _Text
+    old.execute("PRAGMA writable_schema = ON")  # parts of the schema may be no SQL any more
     try:
         if old.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
             raise CatalogError(f"{path}: not a musicu catalog")
@@ -185,7 +186,7 @@ def _copy(old: sqlite3.Connection, new: Store) -> None:
     db.execute("PRAGMA foreign_keys = OFF")
     db.execute("PRAGMA ignore_check_constraints = ON")  # what is wrong with a row is mended later
     with new.change():
-        db.execute("DELETE FROM meta")
+        db.execute("DELETE FROM meta WHERE key != 'schema'")
         for table in _TABLES:
             columns = [name for _, name, *_ in db.execute(f"PRAGMA table_info({table})")]
             insert = (

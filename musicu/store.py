@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ __all__ = [
     "Store",
     "StoredModel",
     "catalog_path",
+    "schema_checksum",
 ]
 
 APPLICATION = 0x6D757369  # "musi", in the file's header
@@ -342,6 +345,10 @@ class Store:
             _run(db, _TABLES + _VIEW)
             for statement in sealing():
                 db.execute(statement)
+            db.execute(
+                "INSERT OR REPLACE INTO meta (key, value) VALUES ('schema', ?)",
+                (schema_checksum(db),),
+            )
             db.execute(f"PRAGMA application_id = {APPLICATION}")
             db.execute(f"PRAGMA user_version = {_FORMAT}")
 
@@ -650,6 +657,18 @@ def _why_not(error: sqlite3.Error) -> str:
             " --repair' copies what can be read"
         )
     return f"cannot be opened now ({error})"
+
+
+def schema_checksum(db: sqlite3.Connection) -> int:
+    """Return the CRC-32 of what SQLite was told to make; what others added does not count."""
+    script = " ".join((_TABLES, _VIEW, *sealing()))
+    names = re.findall(r"CREATE \w+ IF NOT EXISTS (\w+)", script)
+    rows = db.execute(
+        "SELECT type, name, CAST(sql AS BLOB) FROM sqlite_master WHERE name IN"
+        f" ({', '.join('?' * len(names))}) ORDER BY name",
+        names,
+    )
+    return zlib.crc32(repr(rows.fetchall()).encode())
 
 
 def _run(db: sqlite3.Connection, script: str) -> None:

@@ -110,6 +110,23 @@ def test_a_wrong_dimension_is_no_damage_of_vectors(described: Path, tmp_path: Pa
     assert _content(path) == _content(described)
 
 
+@pytest.mark.parametrize(
+    "part", [b"'error', 'skipped'", b"'$.title'", b"UPDATE files SET checksum", b"files_track"]
+)
+def test_a_schema_that_has_rotted_is_made_anew(
+    described: Path, tmp_path: Path, part: bytes
+) -> None:
+    path = tmp_path / "c.db"
+    data = described.read_bytes()
+    path.write_bytes(_flipped(data, data.find(part) + 4, 0))
+    torn = Catalog.salvage(path)  # where SQLite cannot open it
+    with Catalog(path) as catalog:
+        assert torn or any("the schema" in line for line in catalog.verify())
+        assert catalog.repair(jobs=1).left == []
+        assert catalog.verify() == []
+    assert _content(path) == _content(described)
+
+
 def _flipped(data: bytes, at: int, bit: int) -> bytes:
     flipped = bytearray(data)
     flipped[at] ^= 1 << bit
