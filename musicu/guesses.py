@@ -68,11 +68,14 @@ _NOTE = re.compile(
     r"\d+[- ]?bits?|v[02]|cbr|vbr)\b[^\])}]*)[\])}]",
     re.IGNORECASE,
 )
-_DASH = re.compile(r"\s+[-–—]\s+")
-# What stands behind a dash and belongs to the title.
+_DASH = re.compile(r"\s+[-‐‑‒–—―−]\s+")
+# What stands behind a dash and belongs to the title; not what only begins like it, as "Live and Let
+# Die", "Take On Me", "Nothing Else Matters" and "1999" do.
 _VERSION = re.compile(
-    r"(?:live|remix|mix|edit|version|remaster|acoustic|instrumental|demo|mono|stereo|bonus|radio|"
-    r"extended|original|single|album|part|pt|no|nr|act|take|reprise|intro|outro|[ivx]+\.|\d).*"
+    r"live(?:\s+(?:at|in|from|on|session)\b.*|\W.*)?"
+    r"|(?:acoustic|instrumental|demo|mono|stereo|bonus(?:\s+track)?|reprise|intro|outro)(?:\W.*)?"
+    r"|(?:part|pt|no|nr|act|take)\b\W*(?:\d+|[ivx]+|one|two|three)\b.*"
+    r"|[ivx]+\..*|\d{1,2}"
     r"|.*\b(?:remix|mix|edit|version|remaster(?:ed)?)\b.*",
     re.IGNORECASE,
 )
@@ -254,7 +257,7 @@ def _plain(name: str) -> str:
 def _same(one: str, other: str) -> bool:
     """Tell whether one of two names is the other, or in it."""
     a, b = _plain(one), _plain(other)
-    return a in b or b in a
+    return bool(a and b) and (a in b or b in a)
 
 
 def _is_name(name: str) -> bool:
