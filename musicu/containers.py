@@ -44,6 +44,14 @@ _MP4_NAMES = {
     "desc": "DESCRIPTION",
     "ldes": "DESCRIPTION",
 }
+# 3GPP's own (TS 26.244, 8.2), beside the item list.
+_3GP_NAMES = {
+    b"titl": "TITLE",
+    b"perf": "ARTIST",
+    b"albm": "ALBUM",
+    b"gnre": "GENRE",
+    b"yrrc": "DATE",
+}
 _CHUNK_NAMES = {
     b"INAM": "TITLE",
     b"IART": "ARTIST",
@@ -195,9 +203,9 @@ def _inside(file: BinaryIO, place: tuple[int, int], name: bytes) -> tuple[int, i
 
 
 def read_mp4(file: BinaryIO, at: int, size: int) -> Texts:
-    """Read the item list of an MP4 file: moov, udta, meta, ilst."""
-    place = _inside(file, _inside(file, (at, size), b"moov"), b"udta")
-    start, end = _inside(file, place, b"meta")
+    """Read what an MP4 file has in moov, udta: the item list (meta, ilst), and 3GPP's texts."""
+    udta = _inside(file, _inside(file, (at, size), b"moov"), b"udta")
+    start, end = _inside(file, udta, b"meta")
     if take(file, start + 4, 4) != b"hdlr":  # version and flags, which QuickTime leaves out
         start += 4
     found: Texts = []
@@ -212,7 +220,20 @@ def read_mp4(file: BinaryIO, at: int, size: int) -> Texts:
                 if kind == b"data":
                     data = take(file, begin, min(stop - begin, 8 + LONGEST))
                     found.append((name, _mp4_value(atom, data)))
+    for atom, first, last in _boxes(file, *udta):
+        if atom in _3GP_NAMES:
+            value = take(file, first + 4, min(last - first - 4, LONGEST))
+            found.append((_3GP_NAMES[atom], _3gp_value(atom, value)))
     return found
+
+
+def _3gp_value(atom: bytes, value: bytes) -> str | bytes:
+    if atom == b"yrrc":
+        return str(int.from_bytes(value[:2], "big"))
+    text = value[2:]  # behind its language; with a byte order mark it is UTF-16, else UTF-8
+    if text.startswith(b"\xfe\xff"):
+        return text[: len(text) // 2 * 2].decode("utf-16", "surrogatepass").partition("\0")[0]
+    return _utf8(text.partition(b"\0")[0])
 
 
 def _mp4_value(atom: bytes, data: bytes) -> str | bytes:

@@ -115,8 +115,14 @@ def genre_names(text: str) -> list[str]:
     """Return the genres that a text of ID3 stands for.
 
     ``"17"`` and ``"(17)"`` are numbers, ``"(4)Eurodisco"`` is one with a refinement; a number
-    without a name is nothing.
+    without a name is nothing. Several may be joined by ";"; numbers by "/" too.
     """
+    separator = "[/;]" if re.fullmatch(r"\(?\d+\)?(?:[/;]\s*\(?\d+\)?)+", text) else ";"
+    parts = [part.strip() for part in re.split(separator, text)]
+    return list(dict.fromkeys(name for part in parts for name in _genre_names(part)))
+
+
+def _genre_names(text: str) -> list[str]:
     numbers, rest = re.match(r"((?:\((?:\d+|RX|CR)\))*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
     marks = re.findall(r"\d+|RX|CR", numbers)
     if re.fullmatch(r"[0-9]+|RX|CR", rest.strip("\0 ")):
@@ -124,7 +130,7 @@ def genre_names(text: str) -> list[str]:
     named = {"RX": "Remix", "CR": "Cover"}
     names = [named.get(mark) or _genre(int(mark)) for mark in marks]
     names.append(rest[1:] if rest.startswith("((") else rest)
-    return [name for name in dict.fromkeys(names) if name]
+    return [name for name in names if name]
 
 
 def _genre(number: int) -> str:

@@ -174,6 +174,20 @@ def test_what_ffmpeg_writes_is_read(tmp_path: Path, kind: str, container: str, c
         assert found.genres == ("Rock",)
 
 
+def test_what_3gpp_writes_is_read(tmp_path: Path) -> None:
+    def box(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", 8 + len(content)) + name + content
+
+    texts = {b"titl": "Söng".encode(), b"perf": "\ufeffÁlpha".encode("utf-16-be"), b"albm": b"Alb"}
+    boxes = [box(name, b"\0\0\0\0\x15\xc7" + text + b"\0\0") for name, text in texts.items()]
+    boxes.append(box(b"yrrc", b"\0\0\0\0" + struct.pack(">H", 2004)))
+    path = tmp_path / "a.3gp"
+    path.write_bytes(box(b"ftyp", b"3gp4") + box(b"moov", box(b"udta", b"".join(boxes))))
+    found = read_tags(path)
+    assert (found.title, found.artist, found.album) == ("Söng", "Álpha", "Alb")
+    assert (found.year, found.guessed) == (2004, ())
+
+
 def test_slashes_of_id3v23_are_parted_by_the_number_of_artists(mp3: Path) -> None:
     sound = mp3.read_bytes()
 
