@@ -83,6 +83,8 @@ _FLOAT_CODECS = ("pcm_f", "wavpack")
 _LOUDEST = 4.0
 # A file with a sound head is kept for what it has, unless so many times as much cannot be decoded.
 _MOSTLY = 4
+# Bytes that are left where memory is not short, and more than any packet has.
+_ROOM, _LARGEST_PACKET = 1 << 26, 1 << 28
 # How tags between the parts of a joined file begin.
 _TAGS = (b"ID3", b"APETAGEX", b"TAG")
 # What a file may trim off its packets (encoder delay, padding) without being another piece.
@@ -536,8 +538,14 @@ def _demux(
         while True:
             try:
                 packet = next(demuxer, None)
-            except MemoryError:
-                raise
+            except MemoryError as error:
+                if not isinstance(error, av.FFmpegError):
+                    raise
+                # No packet is larger than its file: where there is room for that, and to spare,
+                # what FFmpeg asked for is a size that is damaged. Else this raises the same.
+                bytearray(_ROOM + min(source.size, _LARGEST_PACKET))
+                stream._note("reading stopped (a packet is said to be larger than the file)")
+                break
             except (av.FFmpegError, OSError) as error:
                 if source.error is None:
                     stream._note(f"reading stopped ({(error.strerror or str(error)).lower()})")

@@ -192,8 +192,11 @@ def contradicts_itself(source: Source, container: str) -> bool:
 def wave_format(source: Source, container: str, size: int = 16) -> bytes:
     """Return the WAVEFORMAT structure of a WAV, W64 or ASF file: b"" if there is none.
 
-    Some decoders read the same packets in other ways for another block or bit rate.
+    Some decoders read the same packets in other ways for another block or bit rate. Of a DSF file
+    it is the size of the blocks in which its channels alternate.
     """
+    if container == "dsf":
+        return source.at(72, 4)
     if container in ("wav", "w64"):
         form = _FORMS.get(source.at(0, 4))
         names = (b"fmt ", b"fmt " + _W64_TAIL)

@@ -253,3 +253,33 @@ def test_a_name_makes_no_audio_of_bytes(tmp_path: Path) -> None:
     path.write_bytes(np.random.default_rng(0).bytes(30_000))
     with pytest.raises(AudioError):
         hear(path)
+
+
+def test_the_size_of_blocks_in_a_dsf_file_belongs_to_the_identity(tmp_path: Path) -> None:
+    samples = bytes(range(256)) * 64
+    form = struct.pack("<IIIIIIQII", 1, 0, 2, 2, 2822400, 1, len(samples) * 4, 4096, 0)
+    chunks = b"fmt " + struct.pack("<Q", 12 + len(form)) + form
+    chunks += b"data" + struct.pack("<Q", 12 + len(samples)) + samples
+    content = bytearray(b"DSD " + struct.pack("<QQQ", 28, 28 + len(chunks), 0) + chunks)
+    path = tmp_path / "a.dsf"
+    path.write_bytes(content)
+    plain = identify_file(path)[0]
+    content[72:76] = struct.pack("<I", 2048)
+    path.write_bytes(content)
+    assert identify_file(path)[0] != plain
+
+
+def test_a_packet_larger_than_its_file_costs_what_follows_and_is_no_lack_of_memory(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.m4a"
+    write(path, notes(48000, 3.0), 48000, "alac")
+    content = bytearray(path.read_bytes())
+    sizes = content.index(b"stsz") + 16  # version and flags, one size for all, their number
+    content[sizes + 4 * 20] ^= 0x20
+    path.write_bytes(content)
+    stream = AudioStream(path, sr=None)
+    for _ in stream:
+        pass
+    assert stream.seconds == pytest.approx(20 * 4096 / 48000, abs=0.1)
+    assert stream.problem is not None
