@@ -162,7 +162,8 @@ def _read_only(lab: Lab, rng: random.Random, room: Path) -> tuple[str, str | Non
         return told, "says that it wrote"
     reason = os.strerror(errno.EROFS).lower()
     said = ended.err.lower()
-    if writes and not any(word in said for word in (reason, "readonly", "read-only", "only be read", "written")):
+    words = (reason, "readonly", "read-only", "only be read", "written")
+    if writes and not any(word in said for word in words):
         return told, f"the reason is not told: {said.strip()[-300:]}"
     wrong = contents(db).differs(before)
     return told, f"the catalog changed: {wrong}" if wrong else None
