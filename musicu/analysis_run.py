@@ -145,6 +145,7 @@ class AnalysisRun:
         self._reasons: Counter[tuple[str, str]] = Counter()
         self._done = 0
         self._bytes = 0
+        self._all_bytes = sum(found.size for found in (*self._stale, *self._todo))
         # Files that went for copies of one track and are not: whose vector is stored is unknown.
         self._doubtful: set[str] = set()
 
@@ -155,8 +156,7 @@ class AnalysisRun:
 
     def progress(self) -> Progress:
         """Tell how far the run is."""
-        total = sum(found.size for found in (*self._stale, *self._todo))
-        return Progress(self._done, self.work, self._bytes, total, self._summary)
+        return Progress(self._done, self.work, self._bytes, self._all_bytes, self._summary)
 
     def steps(self, pool: Pool) -> Iterator[None]:
         """Identify anew, then analyze; one step a file. Stops where failures pile up.
@@ -167,10 +167,10 @@ class AnalysisRun:
             Its workers embed with the model.
         """
         store = self._store
-        ready = store.ready(self._model, described=self._described)
+        settled = set(store.ready(self._model, described=self._described).values())
         for found, answer in pool.run(self._stale, lambda worker, f: worker.identify(f.path)):
             with store.change():
-                self._reidentify(found, answer, set(ready.values()))
+                self._reidentify(found, answer, settled)
             self._step(found)
             yield
         ready = store.ready(self._model, described=self._described)
@@ -185,7 +185,8 @@ class AnalysisRun:
             if likely and ready and not self._force and found.path not in self._doubtful:
                 answer = worker.identify(found.path)
                 # What is known of a damaged copy may not be true of this one.
-                if "error" not in answer and answer["id"] in ready.keys() - damaged:
+                id = answer.get("id")
+                if id in ready and id not in damaged:
                     return answer
             return worker.analyze(found.path)
 
@@ -228,6 +229,10 @@ class AnalysisRun:
         self._done += 1
         self._bytes += found.size
 
+    def _queue(self, found: Found) -> None:
+        self._todo.append(found)
+        self._all_bytes += found.size
+
     def _reidentify(self, found: Found, answer: dict[str, Any], ready: set[int]) -> None:
         """Give an unchanged file, and its track, today's identity."""
         (old,) = self._store.db.execute(
@@ -237,7 +242,7 @@ class AnalysisRun:
             if answer["cause"] in PASSING:
                 self._fail(found, answer)
             else:
-                self._todo.append(found)  # decoding tells more
+                self._queue(found)  # decoding tells more
             return
         track = adopt_identity(self._store, old, answer["id"])
         if track is None:
@@ -246,13 +251,13 @@ class AnalysisRun:
             queued = {waiting.path for waiting in self._todo}
             for path in sorted(paths - queued):
                 info = os.stat(path)
-                self._todo.append(Found(path, info.st_size, info.st_mtime_ns, None))
+                self._queue(Found(path, info.st_size, info.st_mtime_ns, None))
             self._doubtful |= paths
             return
         self._store.put_identity(found.path, track, answer["problem"])
         self._summary.reidentified += 1
         if self._force or track not in ready:
-            self._todo.append(found)
+            self._queue(found)
         else:
             self._summary.unchanged += 1
 

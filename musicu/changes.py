@@ -11,7 +11,7 @@ from musicu.locate import lies_under, lies_under_any
 from musicu.scan import Found, scan
 from musicu.store import FileRow, Store
 
-__all__ = ["Plan", "compare", "follow_moves", "is_settled"]
+__all__ = ["Plan", "compare", "follow_moves"]
 
 
 @dataclass
@@ -119,7 +119,7 @@ def compare(
                 plan.stale.append(found)
             elif row.cause in PASSING and not force:
                 again.append(found)
-            elif not force and is_settled(row, ready, retry=retry):
+            elif not force and _is_settled(row, ready, retry=retry):
                 # A failure that stands is a failure still.
                 plan.failed += row.kind == "error"
                 plan.unchanged += row.kind != "error"
@@ -144,7 +144,7 @@ def compare(
     return plan
 
 
-def is_settled(row: FileRow, ready: set[int], *, retry: bool) -> bool:
+def _is_settled(row: FileRow, ready: set[int], *, retry: bool) -> bool:
     """Whether a file that has not changed needs nothing."""
     if row.kind == "error":
         return not retry
