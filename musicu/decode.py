@@ -537,7 +537,9 @@ def _demux(
             except MemoryError:
                 raise
             except (av.FFmpegError, OSError) as error:
-                if source.error is None:
+                # Zeros behind the last frame are padding.
+                at = latest.pos + latest.size if latest and latest.pos is not None else 0
+                if source.error is None and source.before_zeros(at, source.size) > at:
                     stream._note(f"reading stopped ({(error.strerror or str(error)).lower()})")
                 break
             if packet is None:

@@ -29,12 +29,14 @@ _BY_RATE = ("au", "caf", "wav", "w64")
 # more, FFmpeg 0xFFFFFFFF.
 _UNKNOWN_SIZE = 0x7FFFF000
 _SAMPLES_LAST = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b".snd")
-# Less than this behind the samples (bytes) is padding, or what some program left there.
-_FOREIGN = 1 << 14
+# Less than this behind the samples (bytes), and less than half a second, is padding, or what some
+# program left there. Half a second takes this much at least: 4 bits of 8,000 Hz.
+_FOREIGN, _SLOW = 1 << 14, 2000
 # WAVE's numbers for samples as they are (integers, floats, A-law, mu-law, by a GUID) and for ADPCM
 # (Microsoft, IMA): bytes in a block's head for each channel, and the samples in it.
 _PLAIN = (1, 3, 6, 7, 0xFFFE)
 _ADPCM = {2: (7, 2), 0x11: (4, 1)}
+_BLOCKS = (*_ADPCM, 0x31)  # with GSM: the samples in a block stand behind the structure
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of every chunk's GUID but the first
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_STREAM = bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365")
@@ -128,12 +130,12 @@ def _samples(source: Source, form: _Form, field: int, start: int, stated: int) -
     end = source.before_tags(start)
     stop = start + stated
     if stated and stop < end:
-        rest = end - stop
+        rest, enough = end - stop, _enough(source, form)
         if _are_chunks(source, form, stop + -stop % form.even, end):
             rest = 0
-        elif rest >= _FOREIGN:  # zeros are no evidence of audio
+        elif rest >= enough:  # zeros are no evidence of audio
             rest = source.before_zeros(stop, end) - stop
-        end = end if rest >= _FOREIGN else stop
+        end = end if rest >= enough else stop
     there = max(0, end - start)
     room = struct.calcsize(form.size) * 8
     right = struct.pack(form.size, min(there + form.own, (1 << room) - 1))
@@ -141,6 +143,31 @@ def _samples(source: Source, form: _Form, field: int, start: int, stated: int) -
     return Samples(
         stated=stated, there=there, field=field, right=right, stop=start + there, last=last
     )
+
+
+def _enough(source: Source, form: _Form) -> int:
+    """Return how many bytes behind the samples are samples, too."""
+    magic = source.at(0, 4)
+    if magic in (b".snd", b"caff"):
+        return _SLOW
+    if magic == b"FORM":
+        found = _chunk(source, form, (b"COMM",))
+        comm = source.at(found[1], 18) if found else b""
+        if len(comm) < 18:
+            return _FOREIGN
+        # The rate is a float of 80 bits; compressed samples take a fourth of what is stated.
+        channels, bits, power, mantissa = struct.unpack(">H4xHHQ", comm)
+        second = channels * bits / 32 * mantissa * 2.0 ** min(64, power - 16383 - 63)
+        return int(min(_FOREIGN, max(_SLOW, second / 2)))
+    wave = b"" if magic == b"DSD " else wave_format(source, "wav", 20)
+    if len(wave) < 20:
+        return _FOREIGN
+    tag, _, rate, average, align, _, _, count = struct.unpack(form.size[0] + "HHIIHHHH", wave)
+    if tag in _PLAIN:
+        average = rate * align
+    elif tag in _BLOCKS and count:
+        average = rate * align // count
+    return min(_FOREIGN, average // 2) or _FOREIGN
 
 
 def _chunk(source: Source, form: _Form, names: tuple[bytes, ...]) -> tuple[int, int, int] | None:
