@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from musicu.frames import counted_seconds, frame_length
@@ -12,6 +12,7 @@ from musicu.links import begins_whole, last_granule, page_is_last, segment_end
 from musicu.source import Source
 
 __all__ = [
+    "Promise",
     "Samples",
     "contradicts_itself",
     "ends_early",
@@ -20,6 +21,8 @@ __all__ = [
     "wave_format",
 ]
 
+# A header may be off by half a second (encoder padding, rounding).
+_OFF = 0.5
 # Raw streams state no length, and FFmpeg guesses one from the size of the file.
 _RAW = ("aac", "ac3", "amr", "eac3")
 # FFmpeg takes the length of these from a rate or a count that nothing else depends on and that may
@@ -66,6 +69,37 @@ _FORMS = {
     b"caff": _Form(first=8, name=4, size=">Q", even=1),
     b"DSD ": _Form(first=28, name=4, size="<Q", own=12, even=1),
 }
+
+
+@dataclass
+class Promise:
+    """What a file's headers state, to be compared with what was heard.
+
+    Attributes
+    ----------
+    seconds : float
+        Length; 0 if they state none.
+    factor : float
+        Bytes of samples they state, as a multiple of those that are there, if these are fewer.
+    least : bool
+        Whether there may be more than they state, and nothing is wrong.
+    doubts : list of str
+        What else is wrong with them, or with the file's end.
+    """
+
+    seconds: float = 0.0
+    factor: float = 1.0
+    least: bool = False
+    doubts: list[str] = field(default_factory=list)
+
+    def broken(self, heard: float) -> str | None:
+        """Say what is wrong if so many seconds are heard; None: nothing."""
+        promised = max(self.seconds, heard * self.factor)
+        if promised - heard > _OFF:
+            return f"only {heard:.1f} s of {promised:.1f} s are there"
+        if self.seconds and heard - self.seconds > _OFF and not self.least:
+            return f"{heard:.1f} s are there, its header says {self.seconds:.1f} s"
+        return next(iter(self.doubts), None)
 
 
 @dataclass(frozen=True, kw_only=True)
