@@ -34,7 +34,7 @@ class Answers:
                 return dict(answer)
             return {name: answer[name] for name in ("id", "metadata", "tags_problem")} | {
                 "problem": None,
-                "promise": {},
+                "promise": answer.get("promise", {}),
             }
 
         monkeypatch.setattr(Worker, "analyze", analyze)

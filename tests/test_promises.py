@@ -158,6 +158,35 @@ def test_a_size_of_blocks_that_cannot_be_is_told(fmt: str, tmp_path: Path) -> No
     assert fmt == "wav" or stream.digest != whole.digest
 
 
+# Where a time is stated that the samples do not depend on: of a whole file and of each packet.
+TIMES = {"alac": (b"mdhd", 17), "caf": (b"desc", 24), "mka": (b"\x2a\xd7\xb1", 4)}
+
+
+@pytest.mark.parametrize("fmt", TIMES)
+def test_the_same_is_told_of_a_known_track_with_and_without_decoding(
+    fmt: str, tmp_path: Path
+) -> None:
+    path = file_of(tmp_path, fmt)
+    whole, content = hear(path), path.read_bytes()
+    mark, offset = TIMES[fmt]
+    at = content.index(mark) + offset
+    compared = 0
+    for bit in range(8):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+        try:
+            stream = hear(path)
+        except AudioError:
+            continue
+        examined = AudioStream(path, sr=None)
+        examined.examine()
+        assert examined.digest == stream.digest
+        if stream.digest == whole.digest:
+            compared += 1
+            told = examined.problem or examined.promise.broken(whole.seconds)
+            assert told == stream.problem, f"bit {bit}"
+    assert compared
+
+
 def test_a_level_that_no_coder_writes_is_told_and_that_of_floats_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "file"
     y = np.float32(40.0) * notes(44100, 3.0)
