@@ -10,6 +10,7 @@ from typing import Any
 
 from musicu.changes import Plan
 from musicu.errors import PASSING, MusicuError
+from musicu.headers import Promise
 from musicu.identities import adopt_identity
 from musicu.pool import Pool, Worker
 from musicu.scan import Found
@@ -254,7 +255,7 @@ class AnalysisRun:
                 self._queue(Found(path, info.st_size, info.st_mtime_ns, None))
             self._doubtful |= paths
             return
-        self._store.put_identity(found.path, track, answer["problem"])
+        self._store.put_identity(found.path, track, self._told(answer, track))
         self._summary.reidentified += 1
         if self._force or track not in ready:
             self._queue(found)
@@ -269,9 +270,10 @@ class AnalysisRun:
         self._in_a_row = 0
         if found.path not in self._known:
             self.fresh.append(found)
-        track = ready.get(answer["id"])
+        track, problem = ready.get(answer["id"]), answer["problem"]
         if "vector" not in answer:
             assert track is not None
+            problem = self._told(answer, track)
             self._summary.recognized += 1
         else:
             self._summary.embedded += 1
@@ -288,9 +290,21 @@ class AnalysisRun:
             kind="audio",
             track=track,
             reason=answer["tags_problem"],
-            problem=answer["problem"],
+            problem=problem,
             tags=answer["metadata"],
         )
+
+    def _told(self, answer: dict[str, Any], track: int) -> str | None:
+        """Return what is wrong with a file of a known track, as if it had been decoded.
+
+        What its headers promise is compared with what was heard of the track: the times of its
+        packets may be wrong where the audio is not.
+        """
+        (heard,) = self._store.db.execute(
+            "SELECT seconds FROM tracks WHERE track = ?", (track,)
+        ).fetchone()
+        broken = Promise(**answer["promise"]).broken(heard)
+        return answer["problem"] or broken
 
     def _has_whole(self, track: int, path: str) -> bool:
         """Whether the analysis of a track is that of another file, which was read whole."""

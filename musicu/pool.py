@@ -156,7 +156,9 @@ class Worker:
         Returns
         -------
         dict
-            ``id``, ``metadata``, ``tags_problem`` and ``problem``; or ``error`` and ``cause``.
+            ``id``, ``metadata``, ``tags_problem``, ``problem`` and ``promise`` (the fields of
+            :class:`musicu.headers.Promise`, to be compared with what was heard of its track); or
+            ``error`` and ``cause``.
 
         Raises
         ------
