@@ -81,6 +81,8 @@ _FLOAT_CODECS = ("pcm_f", "wavpack")
 _LOUDEST = 4.0
 # A file with a sound head is kept for what it has, unless so many times as much cannot be decoded.
 _MOSTLY = 4
+# How tags between the parts of a joined file begin.
+_TAGS = (b"ID3", b"APETAGEX", b"TAG")
 # What a file may trim off its packets (encoder delay, padding) without being another piece.
 _TRIM_SECONDS = 0.5
 
@@ -139,7 +141,7 @@ class AudioStream:
         self.promise = Promise()
         self._container = ""
         self._tick = 0.0  # seconds, unit of the packets' times
-        self._goes_on = False  # another FLAC stream follows
+        self._next: int | None = None  # where another stream begins that only reading could tell
 
     def __iter__(self) -> Iterator[Array]:
         _check_file(self.path)
@@ -486,8 +488,8 @@ def _links(stream: AudioStream, source: Source, identity: _Identity) -> Iterator
             if not start:
                 raise
             stream._note(f"a part of the file is {error.reason}")
-        if stream._goes_on:
-            starts.append(start + next_flac(source))
+        if stream._next is not None:
+            starts.append(start + stream._next)
 
 
 def _demux(
@@ -526,7 +528,7 @@ def _demux(
         stream._tick = float(audio.time_base)
         # A FLAC stream ends with its last sample: only reading it tells where that is.
         total = (audio.duration or 0) if form == "flac" else 0
-        stream._goes_on = False
+        stream._next = None
         padded = not source.delimited and form != "ogg"
         first = latest = None
         gap = False
@@ -552,7 +554,13 @@ def _demux(
                         final.stream, final.time_base = audio, packet.time_base
                         identity.add(final)
                         yield final
-                        stream._goes_on = True
+                        stream._next = next_flac(source)
+                        break
+                if form == "mp3" and latest and bytes(packet).startswith(_TAGS):
+                    # Files were joined with their tags, to which the parser adds a frame.
+                    behind = source.behind_tags(packet.pos)
+                    if behind > packet.pos:
+                        stream._next = behind
                         break
                 if not padded:
                     identity.add(packet)

@@ -41,6 +41,16 @@ _NO_TITLE = (_GENERIC - {"song"}) | frozenset(
     "untitled title noname unnamed newrecording rec take mix master final version bounce render "
     "tone noise silence".split()
 )
+# Folders in which albums of many artists lie, and those between an artist and the albums.
+_OF_MANY = frozenset(
+    "various variousartists va compilations compilation samplers soundtracks soundtrack ost".split()
+)
+_BETWEEN = frozenset("albums studioalbums discography".split())
+# Kinds of music, of which no known artist has the name.
+_KINDS = frozenset(
+    "rock pop jazz blues metal classical electronic electronica hiphop rap country folk reggae "
+    "techno house punk indie soul funk ambient dance rnb world latin charts hits".split()
+)
 _MADE_UP = re.compile(
     r"[\W\d_]*"  # no letter
     r"|[0-9a-f]{8,}|.*[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}.*"  # hash, UUID
@@ -60,7 +70,7 @@ _PLACES = (
 )
 _DISC = re.compile(r"(?:cd|disc|disk|disque|lp)\s*[-_#.]?\s*0*(\d{1,2})\b.*", re.IGNORECASE)
 _OF_DISC = re.compile(r"[\s,-]*[\[(]?\b(?:cd|disc|disk)\s*0*(\d{1,2})[\])]?$", re.IGNORECASE)
-_NUMBER = re.compile(r"(?:(\d)[-.])?(\d{1,3})(?P<mark>\s*[-–.)]\s+|[-–._)]\s*|\s+)(?=\S)")
+_NUMBER = re.compile(r"(?:(\d)[-.])?[\[(]?(\d{1,3})(?P<mark>\s*[-–.)\]]\s+|[-–._)\]]\s*|\s+)(?=\S)")
 _YEAR_FIRST = re.compile(r"[\[(]?((?:19|20)\d\d)[\])]?(?:\s*[-–.]\s*|\s+)(?=\S)")
 _YEAR_IN_BRACKETS = re.compile(r"\s*[\[({]((?:19|20)\d\d)\b[^\])}]*[\])}]")
 _NOTE = re.compile(
@@ -68,11 +78,16 @@ _NOTE = re.compile(
     r"\d+[- ]?bits?|v[02]|cbr|vbr)\b[^\])}]*)[\])}]",
     re.IGNORECASE,
 )
-_DASH = re.compile(r"\s+[-–—]\s+")
-# What stands behind a dash and belongs to the title.
+# "Artist-Album-CD-2001-GROUP", as groups that release files name folders.
+_RELEASE = re.compile(r"([^-]+)-([^-]+)-(?:[^-]+-)*((?:19|20)\d\d)-([^-\s]+)")
+_DASH = re.compile(r"\s+[-‐‑‒–—―−]\s+")
+# What stands behind a dash and belongs to the title; not what only begins like it, as "Live and Let
+# Die", "Take On Me", "Nothing Else Matters" and "1999" do.
 _VERSION = re.compile(
-    r"(?:live|remix|mix|edit|version|remaster|acoustic|instrumental|demo|mono|stereo|bonus|radio|"
-    r"extended|original|single|album|part|pt|no|nr|act|take|reprise|intro|outro|[ivx]+\.|\d).*"
+    r"(?:acoustic|instrumental|demo|mono|stereo|bonus(?:\s+track)?|reprise|intro|outro|live"
+    r"(?:\s+(?:at|in|from|on|session)\b.*)?)(?:[^\w\s].*|\s+[^\w\s].*|\s+\d.*)?"
+    r"|(?:part|pt|no|nr|act|take)\b\W*(?:\d+|[ivx]+|one|two|three)\b.*"
+    r"|[ivx]+\..*|\d{1,2}"
     r"|.*\b(?:remix|mix|edit|version|remaster(?:ed)?)\b.*",
     re.IGNORECASE,
 )
@@ -133,7 +148,15 @@ def _guess(path: str, known: Metadata) -> dict[str, str | int | None]:
     if folders and (match := _DISC.fullmatch(folders[-1])):
         disc = int(match.group(1))
         folders.pop()
-    above = [name if _is_name(name) else "" for name in ["", "", *map(_spaced, folders)][-2:]]
+    if len(folders) > 1 and _plain(folders[-2]) in _BETWEEN:
+        del folders[-2]
+    pair = ["", "", *map(_spaced, folders)][-2:]
+    of_many = _plain(pair[0]) in _OF_MANY
+    above = [name if _is_name(name) else "" for name in pair]
+    if _plain(above[0]) in _KINDS:
+        above[0] = ""
+    if above[0] and pair[1].isdecimal() and _NUMBER.match(stem):
+        above[1] = pair[1]  # "1999" and "21" may be albums, where the tracks are numbered too
     folder = _folder(above[1], above[0])
     name = _file(stem, above, ordered=bool(above[0] and above[1]))
     # That it is an album is told by numbers, a year or a disc, or by names written as names.
@@ -141,18 +164,22 @@ def _guess(path: str, known: Metadata) -> dict[str, str | int | None]:
         name.track or disc or folder.disc or folder.year or (folder.artist and not above[0])
     ) or all(map(_is_titled, [*above, name.title]))
     found: dict[str, str | int | None] = {"track": name.track}
+    if name.track and is_placeholder("album", pair[1]):
+        found["artist"] = above[0]
     if is_album and folder.album:
         found |= {"album": folder.album, "artist": folder.artist or above[0] or None}
         found |= {"year": folder.year}
         by_another = name.artist and not _same(name.artist, folder.album)
-        if not (found["artist"] or folder.year or disc or folder.disc or by_another):
+        is_no_artist = folder.year or disc or folder.disc or by_another or of_many
+        if not (found["artist"] or is_no_artist):
             found["album"] = None  # the folder is as likely the artist's
     found["album"] = name.album or found.get("album")
     found["disc"] = disc or folder.disc or name.disc
     if name.artist and (not known.title or _same(name.title, known.title)):
         found["artist"] = name.artist
     named = name.track or found.get("artist") or found["album"] or _is_titled(name.title)
-    if named and _is_title(name.title):
+    # "1999" is a title where the artist is known.
+    if named and (_is_title(name.title) or (found.get("artist") and name.title.isdecimal())):
         found["title"] = name.title
     told = found.get("title") or found.get("artist") or known.title
     return found if told else {}  # a number alone tells nothing
@@ -170,6 +197,9 @@ class _Folder:
 
 def _folder(name: str, above: str) -> _Folder:
     """Read ``Album``, ``2001 - Album``, ``Album (2001) [FLAC]``, ``Artist - Album CD1``."""
+    if release := _RELEASE.fullmatch(name):
+        artist = release[1].strip()
+        return _Folder(release[2].strip(), artist if _is_name(artist) else None, int(release[3]))
     name = _NOTE.sub("", name)
     disc = _OF_DISC.search(name)
     if disc:
@@ -182,7 +212,8 @@ def _folder(name: str, above: str) -> _Folder:
     if len(parts) > 1 and (not above or _same(parts[0], above) or len(parts) == 2):
         if len(parts) > 2 and re.fullmatch(r"(?:19|20)\d\d", parts[1]):
             return _Folder(" - ".join(parts[2:]), parts[0], int(parts[1]))
-        if not _VERSION.fullmatch(parts[1]):
+        live = parts[1].casefold().startswith("live ")  # an album, behind its artist
+        if live or not _VERSION.fullmatch(parts[1]):
             artist, parts = parts[0], parts[1:]
     return _Folder(
         " - ".join(parts).strip(),
@@ -195,8 +226,9 @@ def _folder(name: str, above: str) -> _Folder:
 def _file(stem: str, above: Sequence[str], *, ordered: bool) -> _Name:
     """Read ``01 Title``, ``1-01 Title``, ``01 - Artist - Title``, ``Artist - 01 - Title``."""
     disc = track = None
-    if re.fullmatch(r"\d{1,2}", stem) and ordered:
-        return _Name("", track=int(stem) or None)
+    bare = stem.isdecimal() or is_placeholder("title", stem)  # "01" or "Track 01"
+    if ordered and bare and (match := re.fullmatch(r"\D*(\d{1,2})", stem)):
+        return _Name("", track=int(match[1]) or None)
     if match := _NUMBER.match(stem):
         number, marked = match.group(2), bool(match["mark"].strip())
         spaced = match["mark"].endswith(" ")
@@ -205,10 +237,19 @@ def _file(stem: str, above: Sequence[str], *, ordered: bool) -> _Name:
         if len(number) < 3 and int(number) and (padded or (marked and spaced) or ordinary):
             track, disc = int(number), int(match.group(1) or 0) or None
             stem = stem[match.end() :]
-        elif len(number) == 3 and marked and number[0] != "0" and number[1:] != "00":
+        elif (
+            len(number) == 3 and marked and number[0] != "0" and number[1:] != "00" and above[1]
+        ):  # with no album it may be an artist: 311
             disc, track = int(number[0]), int(number[1:])
             stem = stem[match.end() :]
     parts = [part.strip() for part in _DASH.split(stem) if part.strip()]
+    if track and len(parts) == 1 and (release := _RELEASE.fullmatch(above[1])):
+        parts = stem.split("-")
+        if len(parts) > 2 and _same(parts[-1], release[4]):
+            parts.pop()
+    if track is None and len(parts) > 1 and (match := _NUMBER.match(parts[-1])):
+        if match[2].startswith("0") or (len(parts) == 3 and _same(parts[1], above[1])):
+            parts[-1:] = [match[2], parts[-1][match.end() :]]
     if len(parts) < 2:
         return _Name(stem.strip(), None, None, track, disc)
     at = next((i for i in (1, 2) if i < len(parts) - 1 and parts[i].isdecimal()), None)
@@ -254,7 +295,7 @@ def _plain(name: str) -> str:
 def _same(one: str, other: str) -> bool:
     """Tell whether one of two names is the other, or in it."""
     a, b = _plain(one), _plain(other)
-    return a in b or b in a
+    return bool(a and b) and (a in b or b in a)
 
 
 def _is_name(name: str) -> bool:

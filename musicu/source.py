@@ -62,7 +62,7 @@ class Source(io.FileIO):
         self._patch = (0, b"")
         self.begin, self.end = 0, os.fstat(self.fileno()).st_size
         try:
-            self.begin = _behind_tags(self)
+            self.begin = self.behind_tags()
             head = self.at(0, 8)
             self.delimited = head.startswith(_DELIMITED) or head[4:] in _BOXES
             if not self.delimited:
@@ -131,6 +131,26 @@ class Source(io.FileIO):
         self.seek(position)
         return data
 
+    def behind_tags(self, start: int = 0) -> int:
+        """Return where the tags that begin at ``start`` end."""
+        while True:
+            head = self.at(start, 32)
+            length = _id3v2_length(head)
+            if head.startswith(b"APETAGEX"):
+                length = 32 + int.from_bytes(head[12:16], "little")
+            elif head.startswith(b"TAG"):  # left over where files were joined
+                length = 128
+            elif head.startswith(bytes(4)):  # an MP4 file may begin with three
+                length = _zeros(self, start)
+                # The size of a first box begins with some.
+                for size in (1, 2, 3):
+                    if self.at(start + length - size, 8)[4:] in _BOXES:
+                        length -= size
+                        break
+            if not length or start + length >= self.size:
+                return start
+            start += length
+
     def before_tags(self, start: int = 0) -> int:
         """Return where the tags at the end begin, none of which begins before ``start``."""
         end = self.size
@@ -156,26 +176,6 @@ class Source(io.FileIO):
             if filled or not data:
                 break
         return end
-
-
-def _behind_tags(source: Source) -> int:
-    """Return where the tags at the beginning end."""
-    start = 0
-    while True:
-        head = source.at(start, 32)
-        length = _id3v2_length(head)
-        if head.startswith(b"APETAGEX"):
-            length = 32 + int.from_bytes(head[12:16], "little")
-        elif head.startswith(bytes(4)):  # an MP4 file may begin with three
-            length = _zeros(source, start)
-            # The size of a first box begins with some.
-            for size in (1, 2, 3):
-                if source.at(start + length - size, 8)[4:] in _BOXES:
-                    length -= size
-                    break
-        if not length or start + length >= source.size:
-            return start
-        start += length
 
 
 def _before_padding(source: Source, head: bytes, end: int) -> int:

@@ -103,3 +103,25 @@ def test_a_damaged_page_at_an_end_is_missed(first: bool, tmp_path: Path) -> None
         pass
     assert stream.seconds < 2.5
     assert stream.problem == f"only {stream.seconds:.1f} s of 3.0 s are there"
+
+
+def test_tags_between_the_parts_of_a_joined_mp3_are_no_audio(tmp_path: Path) -> None:
+    path, parts = tmp_path / "joined.mp3", []
+    for seed, sr in enumerate((44100, 22050)):
+        parts.append(link(path, "mp3", sr, 2, seed))
+    old = b"TAG" + b"Title".ljust(30, b"\0") + bytes(95)
+    # Random bytes have sync words in them, as a picture does.
+    cover = b"\0\0\0image/jpeg\0\3\0" + np.random.default_rng(0).bytes(65536)
+    size = bytes(len(cover) + 10 >> shift & 0x7F for shift in (21, 14, 7, 0))
+    new = b"ID3\4\0\0" + size + b"APIC" + size[:3] + bytes([size[3] - 10]) + b"\0\0" + cover
+    digests = set()
+    for between in (b"", old, new, old + new):
+        path.write_bytes(parts[0] + between + parts[1])
+        stream = AudioStream(path, sr=None)
+        y = np.concatenate(list(stream))
+        assert stream.problem is None
+        assert stream.seconds == pytest.approx(6.0, abs=CODED)
+        assert identify_file(path) == (stream.digest, None)
+        assert np.isfinite(y).all()
+        digests.add(stream.digest)
+    assert len(digests) == 1  # of the second file FFmpeg's own tag stands between them anyway
