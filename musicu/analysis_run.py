@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from musicu.changes import Plan
+from musicu.changes import Moves, Plan
 from musicu.errors import PASSING, MusicuError
 from musicu.identities import adopt_identity
 from musicu.pool import Pool, Worker
@@ -105,6 +105,8 @@ class AnalysisRun:
         The catalog's files before the run, by path.
     plan : Plan
         What there is to do.
+    moves : Moves
+        Told of files that were not known before.
     summary : Summary
         Where it is counted.
     described : bool
@@ -113,11 +115,6 @@ class AnalysisRun:
         Analyze also what is known.
     jobs : int >= 1
         Worker processes.
-
-    Attributes
-    ----------
-    fresh : list of Found
-        Files that were not known before.
     """
 
     def __init__(
@@ -126,14 +123,15 @@ class AnalysisRun:
         model: StoredModel,
         known: dict[str, FileRow],
         plan: Plan,
+        moves: Moves,
         summary: Summary,
         *,
         described: bool,
         force: bool,
         jobs: int,
     ) -> None:
-        self.fresh: list[Found] = []
         self._store = store
+        self._moves = moves
         self._model = model
         self._known = known
         self._stale, self._todo = plan.stale, list(plan.todo)
@@ -262,8 +260,6 @@ class AnalysisRun:
             self._fail(found, answer)
             return
         self._in_a_row = 0
-        if found.path not in self._known:
-            self.fresh.append(found)
         track = ready.get(answer["id"])
         if "vector" not in answer:
             assert track is not None
@@ -286,6 +282,8 @@ class AnalysisRun:
             problem=answer["problem"],
             tags=answer["metadata"],
         )
+        if found.path not in self._known:
+            self._moves.follow(found)
 
     def _has_whole(self, track: int, path: str) -> bool:
         """Whether the analysis of a track is that of another file, which was read whole."""
