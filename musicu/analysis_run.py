@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from musicu.changes import Plan
+from musicu.changes import Moves, Plan
 from musicu.errors import PASSING, MusicuError
 from musicu.headers import Promise
 from musicu.identities import adopt_identity
@@ -106,6 +106,8 @@ class AnalysisRun:
         The catalog's files before the run, by path.
     plan : Plan
         What there is to do.
+    moves : Moves
+        Told of files that were not known before.
     summary : Summary
         Where it is counted.
     described : bool
@@ -114,11 +116,6 @@ class AnalysisRun:
         Analyze also what is known.
     jobs : int >= 1
         Worker processes.
-
-    Attributes
-    ----------
-    fresh : list of Found
-        Files that were not known before.
     """
 
     def __init__(
@@ -127,14 +124,15 @@ class AnalysisRun:
         model: StoredModel,
         known: dict[str, FileRow],
         plan: Plan,
+        moves: Moves,
         summary: Summary,
         *,
         described: bool,
         force: bool,
         jobs: int,
     ) -> None:
-        self.fresh: list[Found] = []
         self._store = store
+        self._moves = moves
         self._model = model
         self._known = known
         self._stale, self._todo = plan.stale, list(plan.todo)
@@ -268,8 +266,6 @@ class AnalysisRun:
             self._fail(found, answer)
             return
         self._in_a_row = 0
-        if found.path not in self._known:
-            self.fresh.append(found)
         track, problem = ready.get(answer["id"]), answer["problem"]
         if "vector" not in answer:
             assert track is not None
@@ -293,6 +289,8 @@ class AnalysisRun:
             problem=problem,
             tags=answer["metadata"],
         )
+        if found.path not in self._known:
+            self._moves.follow(found)
 
     def _told(self, answer: dict[str, Any], track: int) -> str | None:
         """Return what is wrong with a file of a known track, as if it had been decoded.

@@ -26,6 +26,7 @@ import numpy as np
 
 from musicu.causes import cause_of_words
 from musicu.errors import AudioError, MusicuError
+from musicu.locate import absolute
 
 __all__ = ["Pool", "Worker", "WorkerSettings", "analyze_isolated"]
 
@@ -328,7 +329,7 @@ def analyze_isolated(path: str, settings: WorkerSettings) -> dict[str, Any]:
     """
     worker = Worker(settings)
     try:
-        answer = worker.analyze(path)
+        answer = worker.analyze(absolute(path))
     finally:
         worker.close()
     if "error" in answer:

@@ -456,6 +456,18 @@ class Store:
             if not root or lies_under(path, root)
         }
 
+    def spelled(self, path: str) -> str:
+        """Return an absolute path of a file or folder as the catalog spells it, if it knows it."""
+        if path.isascii():
+            return path
+        wanted, other = composed(path), path
+        for (stored,) in self.db.execute("SELECT path FROM files UNION ALL SELECT path FROM roots"):
+            if lies_under(stored, path):
+                return path
+            if lies_under(composed(stored), wanted):
+                other = os.sep.join(stored.split(os.sep)[: path.count(os.sep) + 1])
+        return other
+
     def find_file(self, path: str) -> tuple[int, str, str] | None:
         """Look up a stored file that is what it was; one that has changed is another one.
 
@@ -480,10 +492,7 @@ class Store:
         )
         path = absolute(path)
         row = self.db.execute(f"{select} f.path = CAST(? AS TEXT)", (os.fsencode(path),)).fetchone()
-        if row is None and not path.isascii():
-            wanted = composed(path)
-            known = (stored for (stored,) in self.db.execute("SELECT path FROM files"))
-            same = next((stored for stored in known if composed(stored) == wanted), path)
+        if row is None and (same := self.spelled(path)) != path:
             row = self.db.execute(
                 f"{select} f.path = CAST(? AS TEXT)", (os.fsencode(same),)
             ).fetchone()
