@@ -436,14 +436,16 @@ class _Identity:
         return self._hash.hexdigest()[:32]
 
 
-def open_media(source: Any, **options: Any) -> Any:
+def open_media(source: Any, *, options: dict[str, str] | None = None, **keywords: Any) -> Any:
     """Open a file with FFmpeg, as one of the formats that are read here and without leaving it.
 
     Parameters
     ----------
     source : str or binary file
         An address such as ``"file:/music/a.flac"``, or what is open already.
-    **options
+    options : dict of str to str or None
+        For FFmpeg, besides those that keep it from leaving the file.
+    **keywords
         Of :func:`av.open`.
 
     Returns
@@ -461,7 +463,7 @@ def open_media(source: Any, **options: Any) -> Any:
     # Tags that are not UTF-8 must not keep the audio from being read; PyAV 19 bears them unasked.
     old = int(av.__version__.split(".")[0]) < 19
     lenient: dict[str, Any] = {"metadata_errors": "surrogateescape"} if old else {}
-    return av.open(source, options=_OPTIONS, **lenient, **options)
+    return av.open(source, options=(options or {}) | _OPTIONS, **lenient, **keywords)
 
 
 def _packets(stream: AudioStream) -> Iterator[Any]:

@@ -161,11 +161,14 @@ def find_samples(source: Source) -> Samples | None:
 
 
 def _samples(source: Source, form: _Form, field: int, start: int, stated: int) -> Samples:
-    end = source.before_tags(start)
     stop = start + stated
+    # Tags that are no chunks are looked for only where something else than chunks follows.
+    behind = stop + -stop % form.even
+    tidy = stated and (stop == source.size or _are_chunks(source, form, behind, source.size))
+    end = stop if tidy else source.before_tags(start)
     if stated and stop < end:
         rest, enough = end - stop, _enough(source, form)
-        if _are_chunks(source, form, stop + -stop % form.even, end):
+        if _are_chunks(source, form, behind, end):
             rest = 0
         elif rest >= enough:  # zeros are no evidence of audio
             rest = source.before_zeros(stop, end) - stop
