@@ -243,7 +243,7 @@ def _bpm(text: str) -> float:
 
 
 def _position(text: str) -> int:
-    match = re.fullmatch(r"0*([1-9][0-9]{0,5})(\s*/.*)?", text)
+    match = re.fullmatch(r"0*([1-9][0-9]{0,5})(\s*(?:/|of\b).*)?", text)
     if not match:
         raise ValueError("a whole number from 1, such as 3 or 3/12")
     return int(match.group(1))
@@ -334,7 +334,7 @@ _KINDS = frozenset(
     "название wykonawca umělec".split()
 )
 _NUMBERED = re.compile(
-    r"(?:audio\s*)?(?:track|titel|piste|pista|traccia|faixa|spår|spor|raita|stopa|utwór|ścieżka|"
+    r"(?:\d{1,3}[\s.-]+)?(?:audio\s*)?(?:track|titel|piste|pista|traccia|faixa|spår|spor|raita|stopa|utwór|ścieżka|"
     r"трек|дорожка|トラック|曲目|音轨|音軌)\s*(?:no\.?|nr\.?|[#_-])?\s*\d{1,3}",
     re.IGNORECASE,
 )

@@ -183,7 +183,7 @@ def _before_padding(source: Source, head: bytes, end: int) -> int:
     filled = source.before_zeros(0, end)
     if head.startswith(b"\x0b\x77") and end - filled > 2:  # AC-3: words of 16 bits
         return filled + filled % 2
-    if head[:1] == b"\xff" and head[1] & 0xF6 == 0xF0:  # AAC's frames end in a mark of ones
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:  # AAC: ends in ones
         return filled
     return min(end, filled + _LONGEST_FRAME)
 

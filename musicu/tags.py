@@ -31,7 +31,7 @@ from musicu.metadata import (
     parse_field,
     squeeze,
 )
-from musicu.names import split_joined
+from musicu.names import split_artists, split_joined
 from musicu.source import Source
 
 __all__ = ["read_tags"]
@@ -273,7 +273,9 @@ def _unjoin(values: dict[str, list[str]]) -> None:
         ids = 0
     credit = "; ".join(values.get("ARTIST", []))
     joins = ids > 1
-    for name in ("ARTISTS", "ARTIST"):
+    # A credit beside the artists one by one, or that names as many, is whole: "AC/DC feat. B".
+    is_credit = values.get("ARTISTS", [credit]) != [credit] or len(split_artists(credit)) == ids
+    for name in ("ARTISTS",) if is_credit else ("ARTISTS", "ARTIST"):
         if len(values.get(name, [])) == 1:
             values[name] = split_joined(values[name][0], ids, credit)
             joins |= len(values[name]) > 1

@@ -488,6 +488,7 @@ def test_every_field_has_names_and_is_found_by_its_own() -> None:
         ("year", "05/01/2004", 2004),
         ("date", "2004-05-01T07:00:00Z", "2004-05-01T07:00:00Z"),
         ("track", "03/12", 3),
+        ("track", "3 of 12", 3),
         ("bpm", "127,5", 127.5),
         ("isrc", "gb-aye-06-01498", "GBAYE0601498"),
         ("title", "\ufeff a\tb \0rest", "a b"),

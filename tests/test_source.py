@@ -185,5 +185,7 @@ def test_blocks_that_lie_about_their_length_end_within_the_file(
     ):
         with source(b"\xff\xfb" + bytes(range(1, 200)) + block) as file:
             assert 0 <= file.begin < file.end <= 201 + len(block)
+    with source(b"\xff") as file:
+        assert file.size == 1
     with source(bytes(10_000)) as file:
         assert file.size > 0

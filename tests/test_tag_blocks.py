@@ -198,7 +198,9 @@ def test_slashes_of_id3v23_are_parted_by_the_number_of_artists(mp3: Path) -> Non
     assert read(id3.TPE1(1, ["AC/DC"])).artists == ("AC/DC",)
     assert read(id3.TPE1(1, ["AC/DC"]), id3.TXXX(0, "ARTISTS", ["AC/DC"])).artists == ("AC/DC",)
     found = read(id3.TPE1(1, ["AC/DC feat. Beta"]), id3.TXXX(1, "ARTISTS", ["AC/DC", "Beta"]), ids)
-    assert found.artists == ("AC/DC", "Beta")
+    assert (found.artist, found.artists) == ("AC/DC feat. Beta", ("AC/DC", "Beta"))
+    found = read(id3.TPE1(1, ["AC/DC feat. Beta"]), ids)
+    assert (found.artist, found.artists) == ("AC/DC feat. Beta", ("AC/DC", "Beta"))
     assert read(id3.TCON(1, ["Pop/Rock"])).genres == ("Pop/Rock",)
 
 
@@ -276,6 +278,7 @@ def test_items_that_only_their_path_names_are_listed() -> None:
         ("artist", "Artiste inconnu"),
         ("album", "Unknown Album (3/12/2004 5:43:01 PM)"),
         ("title", "Track 01"),
+        ("title", "01 Track 1"),
         ("title", "Titel 1"),
         ("title", "AudioTrack 01"),
         ("title", "Piste 12"),
