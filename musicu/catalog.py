@@ -683,8 +683,8 @@ class Catalog:
 
     def _find_id(self, query: str) -> tuple[int, str, str]:
         wanted = query.lower()
-        rows = self._rows_of(wanted)
-        if not rows:
+        rows = self._rows_of(wanted) if wanted.isascii() else []
+        if not rows and wanted.isascii():
             rows = [row for now in find_alias(self._store, wanted) for row in self._rows_of(now)]
         if len(rows) == 1:
             return rows[0]

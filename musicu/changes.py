@@ -30,6 +30,8 @@ class Plan:
         Of these, files that were moved as they are: from where, to where.
     passed : list of Found
         Not opened, and not recorded so yet.
+    unread : list of str
+        Why what is there cannot be opened.
     back, gone : list of str
         Paths that are there again, and that are there no longer.
     away : tuple of str
@@ -42,6 +44,7 @@ class Plan:
     stale: list[Found] = field(default_factory=list)
     renamed: list[tuple[str, str]] = field(default_factory=list)
     passed: list[Found] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
     back: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     away: tuple[str, ...] = ()
@@ -110,6 +113,7 @@ def compare(
                 plan.failed += found.failed
                 plan.skipped += not found.failed
                 if found.failed:
+                    plan.unread.append(found.skip)
                     unseen.add(found.path)  # what lies in there is not gone, but hidden
                 if not same:
                     plan.passed.append(found)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -121,6 +122,9 @@ def ingest(
     if sheet is not None:
         summary.unmatched = update_sheet(store, sheet, roots)
     run.judge()
+    if plan.unread and not (run.work or summary.unchanged):
+        reason, count = Counter(plan.unread).most_common(1)[0]
+        summary.fault = f"no file could be used: {count:,} of {summary.failed:,} for this: {reason}"
     return summary
 
 

@@ -315,3 +315,19 @@ def test_the_catalogs_own_files_are_no_music(
             assert (summary.found, summary.failed, summary.skipped) == (2, 0, 0)
             catalog.similar(music / "1.flac")  # writes the matrix beside it
         assert catalog.problems() == []
+
+
+def test_a_run_that_can_open_nothing_fails(tmp_path: Path, catalog: Catalog) -> None:
+    music = tmp_path / "music"
+    music.mkdir()
+    (music / "1.flac").symlink_to(tmp_path / "gone")
+    for _ in range(2):
+        assert catalog.add_folder(music).fault == (
+            "no file could be used: 1 of 1 for this: no such file or directory"
+        )
+
+
+def test_a_name_that_no_id_has_is_told(catalog: Catalog, tmp_path: Path, answers: Answers) -> None:
+    catalog.add_folder(_songs(answers, tmp_path / "music", 1))
+    with pytest.raises(CatalogError, match="neither a file nor a stored track"):
+        catalog.similar("abcdef\udcff")
