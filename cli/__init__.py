@@ -87,7 +87,7 @@ def _way_out(error: "Exception") -> str:
         sqlite3.SQLITE_FULL: "make room",
         sqlite3.SQLITE_READONLY: "ask for the right to write it and its folder",
         sqlite3.SQLITE_CANTOPEN: "ask for the right to its folder",
-        sqlite3.SQLITE_IOERR: "look at the disk",
+        sqlite3.SQLITE_IOERR: "the disk is full, or fails: look at it",
         sqlite3.SQLITE_BUSY: "another process is at work on it: try again",
         sqlite3.SQLITE_LOCKED: "another process is at work on it: try again",
     }

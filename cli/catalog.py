@@ -89,13 +89,10 @@ def retry(
     """Analyze again the files that failed."""
     from musicu.catalog import Catalog as Opened
     from musicu.cli.progress import progress_bar, report
-    from musicu.errors import MusicuError
 
     with Opened(catalog, create=False) as opened, progress_bar(quiet=quiet) as advance:
         summary = opened.retry(jobs=jobs, timeout=timeout, progress=advance)
     report(summary, Format.TABLE, quiet=quiet)
-    if summary.fault:
-        raise MusicuError(summary.fault)
 
 
 @app.command()

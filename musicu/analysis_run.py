@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from musicu.changes import Plan
+from musicu.changes import Moves, Plan
 from musicu.errors import PASSING, MusicuError
+from musicu.headers import Promise
 from musicu.identities import adopt_identity
 from musicu.pool import Pool, Worker
 from musicu.scan import Found
@@ -105,6 +106,8 @@ class AnalysisRun:
         The catalog's files before the run, by path.
     plan : Plan
         What there is to do.
+    moves : Moves
+        Told of files that were not known before.
     summary : Summary
         Where it is counted.
     described : bool
@@ -113,11 +116,6 @@ class AnalysisRun:
         Analyze also what is known.
     jobs : int >= 1
         Worker processes.
-
-    Attributes
-    ----------
-    fresh : list of Found
-        Files that were not known before.
     """
 
     def __init__(
@@ -126,14 +124,15 @@ class AnalysisRun:
         model: StoredModel,
         known: dict[str, FileRow],
         plan: Plan,
+        moves: Moves,
         summary: Summary,
         *,
         described: bool,
         force: bool,
         jobs: int,
     ) -> None:
-        self.fresh: list[Found] = []
         self._store = store
+        self._moves = moves
         self._model = model
         self._known = known
         self._stale, self._todo = plan.stale, list(plan.todo)
@@ -145,6 +144,7 @@ class AnalysisRun:
         self._reasons: Counter[tuple[str, str]] = Counter()
         self._done = 0
         self._bytes = 0
+        self._all_bytes = sum(found.size for found in (*self._stale, *self._todo))
         # Files that went for copies of one track and are not: whose vector is stored is unknown.
         self._doubtful: set[str] = set()
 
@@ -155,8 +155,7 @@ class AnalysisRun:
 
     def progress(self) -> Progress:
         """Tell how far the run is."""
-        total = sum(found.size for found in (*self._stale, *self._todo))
-        return Progress(self._done, self.work, self._bytes, total, self._summary)
+        return Progress(self._done, self.work, self._bytes, self._all_bytes, self._summary)
 
     def steps(self, pool: Pool) -> Iterator[None]:
         """Identify anew, then analyze; one step a file. Stops where failures pile up.
@@ -167,10 +166,10 @@ class AnalysisRun:
             Its workers embed with the model.
         """
         store = self._store
-        ready = store.ready(self._model, described=self._described)
+        settled = set(store.ready(self._model, described=self._described).values())
         for found, answer in pool.run(self._stale, lambda worker, f: worker.identify(f.path)):
             with store.change():
-                self._reidentify(found, answer, set(ready.values()))
+                self._reidentify(found, answer, settled)
             self._step(found)
             yield
         ready = store.ready(self._model, described=self._described)
@@ -185,7 +184,8 @@ class AnalysisRun:
             if likely and ready and not self._force and found.path not in self._doubtful:
                 answer = worker.identify(found.path)
                 # What is known of a damaged copy may not be true of this one.
-                if "error" not in answer and answer["id"] in ready.keys() - damaged:
+                id = answer.get("id")
+                if id in ready and id not in damaged:
                     return answer
             return worker.analyze(found.path)
 
@@ -228,6 +228,10 @@ class AnalysisRun:
         self._done += 1
         self._bytes += found.size
 
+    def _queue(self, found: Found) -> None:
+        self._todo.append(found)
+        self._all_bytes += found.size
+
     def _reidentify(self, found: Found, answer: dict[str, Any], ready: set[int]) -> None:
         """Give an unchanged file, and its track, today's identity."""
         (old,) = self._store.db.execute(
@@ -237,7 +241,7 @@ class AnalysisRun:
             if answer["cause"] in PASSING:
                 self._fail(found, answer)
             else:
-                self._todo.append(found)  # decoding tells more
+                self._queue(found)  # decoding tells more
             return
         track = adopt_identity(self._store, old, answer["id"])
         if track is None:
@@ -246,13 +250,13 @@ class AnalysisRun:
             queued = {waiting.path for waiting in self._todo}
             for path in sorted(paths - queued):
                 info = os.stat(path)
-                self._todo.append(Found(path, info.st_size, info.st_mtime_ns, None))
+                self._queue(Found(path, info.st_size, info.st_mtime_ns, None))
             self._doubtful |= paths
             return
-        self._store.put_identity(found.path, track, answer["problem"])
+        self._store.put_identity(found.path, track, self._told(answer, track))
         self._summary.reidentified += 1
         if self._force or track not in ready:
-            self._todo.append(found)
+            self._queue(found)
         else:
             self._summary.unchanged += 1
 
@@ -262,11 +266,10 @@ class AnalysisRun:
             self._fail(found, answer)
             return
         self._in_a_row = 0
-        if found.path not in self._known:
-            self.fresh.append(found)
-        track = ready.get(answer["id"])
+        track, problem = ready.get(answer["id"]), answer["problem"]
         if "vector" not in answer:
             assert track is not None
+            problem = self._told(answer, track)
             self._summary.recognized += 1
         else:
             self._summary.embedded += 1
@@ -283,9 +286,23 @@ class AnalysisRun:
             kind="audio",
             track=track,
             reason=answer["tags_problem"],
-            problem=answer["problem"],
+            problem=problem,
             tags=answer["metadata"],
         )
+        if found.path not in self._known:
+            self._moves.follow(found)
+
+    def _told(self, answer: dict[str, Any], track: int) -> str | None:
+        """Return what is wrong with a file of a known track, as if it had been decoded.
+
+        What its headers promise is compared with what was heard of the track: the times of its
+        packets may be wrong where the audio is not.
+        """
+        (heard,) = self._store.db.execute(
+            "SELECT seconds FROM tracks WHERE track = ?", (track,)
+        ).fetchone()
+        broken = Promise(**answer["promise"]).broken(heard)
+        return answer["problem"] or broken
 
     def _has_whole(self, track: int, path: str) -> bool:
         """Whether the analysis of a track is that of another file, which was read whole."""

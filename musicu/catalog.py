@@ -194,7 +194,10 @@ class Catalog:
         MetadataError
             The sheet cannot be understood.
         """
-        roots = [absolute(folder) for folder in folders] or self._store.roots()
+        roots = [absolute(folder) for folder in folders]
+        # Of a drive that is away, only the catalog knows how its names are spelled.
+        roots = [r if os.path.lexists(r) else self._store.spelled(r) for r in roots]
+        roots = roots or self._store.roots()
         if not roots:
             raise CatalogError(f"{self._store.path}: no folder was added yet; name one")
         sheet = load_sheet(metadata) if metadata is not None else None
@@ -441,9 +444,9 @@ class Catalog:
         CatalogError
             The catalog knows nothing there.
         """
-        folder = absolute(path)
+        folder = self._store.spelled(os.path.abspath(path))
         known = list(self._store.files(folder))
-        if not known:
+        if not known and folder not in self._store.roots():
             raise CatalogError(f"{os.fspath(path)}: not in the catalog {self._store.path}")
         if dry_run:
             return len(known)
@@ -680,8 +683,8 @@ class Catalog:
 
     def _find_id(self, query: str) -> tuple[int, str, str]:
         wanted = query.lower()
-        rows = self._rows_of(wanted)
-        if not rows:
+        rows = self._rows_of(wanted) if wanted.isascii() else []
+        if not rows and wanted.isascii():
             rows = [row for now in find_alias(self._store, wanted) for row in self._rows_of(now)]
         if len(rows) == 1:
             return rows[0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from musicu.errors import PASSING, CatalogError
@@ -11,7 +12,7 @@ from musicu.locate import lies_under, lies_under_any
 from musicu.scan import Found, scan
 from musicu.store import FileRow, Store
 
-__all__ = ["Plan", "compare", "follow_moves", "is_settled"]
+__all__ = ["Moves", "Plan", "compare"]
 
 
 @dataclass
@@ -29,6 +30,8 @@ class Plan:
         Of these, files that were moved as they are: from where, to where.
     passed : list of Found
         Not opened, and not recorded so yet.
+    unread : list of str
+        Why what is there cannot be opened.
     back, gone : list of str
         Paths that are there again, and that are there no longer.
     away : tuple of str
@@ -41,6 +44,7 @@ class Plan:
     stale: list[Found] = field(default_factory=list)
     renamed: list[tuple[str, str]] = field(default_factory=list)
     passed: list[Found] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
     back: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     away: tuple[str, ...] = ()
@@ -81,8 +85,10 @@ def compare(
     """
     plan = Plan()
     away = [root for root in roots if not os.path.lexists(root)]
+    added = set(store.roots())
     for root in away:
-        if len(away) == len(roots) or not _holds_tracks(root, known):
+        strange = root not in added and not _holds_tracks(root, known)
+        if len(away) == len(roots) or strange:
             raise CatalogError(f"{root}: no such file or folder{_advice(root, known)}")
     seen: set[str] = set()
     unseen = set(away)
@@ -107,6 +113,7 @@ def compare(
                 plan.failed += found.failed
                 plan.skipped += not found.failed
                 if found.failed:
+                    plan.unread.append(found.skip)
                     unseen.add(found.path)  # what lies in there is not gone, but hidden
                 if not same:
                     plan.passed.append(found)
@@ -119,7 +126,7 @@ def compare(
                 plan.stale.append(found)
             elif row.cause in PASSING and not force:
                 again.append(found)
-            elif not force and is_settled(row, ready, retry=retry):
+            elif not force and _is_settled(row, ready, retry=retry):
                 # A failure that stands is a failure still.
                 plan.failed += row.kind == "error"
                 plan.unchanged += row.kind != "error"
@@ -144,7 +151,7 @@ def compare(
     return plan
 
 
-def is_settled(row: FileRow, ready: set[int], *, retry: bool) -> bool:
+def _is_settled(row: FileRow, ready: set[int], *, retry: bool) -> bool:
     """Whether a file that has not changed needs nothing."""
     if row.kind == "error":
         return not retry
@@ -182,75 +189,140 @@ def _foreign(root: str, store: Store) -> Iterator[Found]:
             yield found
 
 
-def follow_moves(
-    store: Store,
-    fresh: Sequence[Found],
-    roots: Sequence[str],
-    renamed: Sequence[tuple[str, str]],
-) -> None:
-    """Let what is known of files that are gone go to where they are now; within a transaction.
+class Moves:
+    """What is known of files that are gone goes to where they are now.
 
     A file was moved if it is gone, and its audio was found at a path that was not known before.
     What a sheet said of it goes along. Of a folder that is out of sight as a whole, such as a drive
-    that is away, a file counts as moved only if its size and time came along with its name. Such
-    a folder is forgotten when nothing of it is left to come back.
+    that is away, a file counts as moved only if its size and time came along with its name; unless
+    the folder is no longer there and most of its tracks were found again: then it was moved, and
+    changed on the way. A folder that was moved is forgotten when nothing of it is left to come
+    back. All methods are called within transactions.
 
     Parameters
     ----------
     store : Store
-    fresh : sequence of Found
-        Files that were not known before this run.
-    roots : sequence of str
+    roots : iterable of str
         What this run could look at.
-    renamed : sequence of (str, str)
-        Files whose rows have followed already: from where, to where.
+
+    Attributes
+    ----------
+    followed : set of str
+        Where files lay that are elsewhere now.
+    lost : int
+        Tracks' files that did not come along when their folder was moved.
+    forgotten : set of str
+        Folders that were moved.
     """
-    db = store.db
-    looked, added = set(roots), set(store.roots())
-    moved_from = {_home(old, added) for old, _ in renamed}
-    for found in fresh:
-        row = db.execute(
-            "SELECT file, track FROM files WHERE path = CAST(? AS TEXT) AND track IS NOT NULL",
-            (os.fsencode(found.path),),
-        ).fetchone()
-        if row is None:
-            continue
-        copies = db.execute(
-            "SELECT file, path, size, mtime_ns FROM files WHERE track = ? AND file != ?"
-            " ORDER BY size != ?, mtime_ns != ?, path",
-            (row[1], row[0], found.size, found.mtime_ns),
+
+    def __init__(self, store: Store, roots: Iterable[str]) -> None:
+        self.followed: set[str] = set()
+        self.lost = 0
+        self.forgotten: set[str] = set()
+        self._store = store
+        self._looked, self._added = set(roots), set(store.roots())
+        self._counts: Counter[str] = Counter()  # files that came from a folder out of sight
+        self._likely: dict[str, dict[int, str]] = {}  # others, and where their audio is now
+
+    def rename(self, renamed: Sequence[tuple[str, str]]) -> None:
+        """Move the rows of files that lie elsewhere as they were: from where, to where."""
+        self._store.db.executemany(
+            "UPDATE files SET path = CAST(? AS TEXT), missing = 0 WHERE path = CAST(? AS TEXT)",
+            [(os.fsencode(new), os.fsencode(old)) for old, new in renamed],
+        )
+        self.followed.update(old for old, _ in renamed)
+        homes = Counter(self._home(old) for old, _ in renamed)
+        self._counts += homes
+        for home in homes:
+            self._forget_if_empty(home)
+
+    def follow(self, found: Found) -> None:
+        """Look where a file was before that was not known and is stored now."""
+        copies = self._store.db.execute(
+            "SELECT f.file, f.path, f.size, f.mtime_ns FROM files f JOIN files n"
+            " ON n.track = f.track AND n.file != f.file WHERE n.path = CAST(? AS TEXT)"
+            " ORDER BY f.size != ?, f.mtime_ns != ?, f.path",
+            (os.fsencode(found.path), found.size, found.mtime_ns),
         ).fetchall()
         for file, path, size, mtime_ns in copies:
             if os.path.lexists(path):
                 continue
-            home = _home(path, added)
-            if not lies_under_any(path, looked) and not _in_sight(home):
-                name = os.path.basename(path)
-                if (size, mtime_ns, name) != (
-                    found.size,
-                    found.mtime_ns,
-                    os.path.basename(found.path),
-                ):
-                    continue
-                moved_from.add(home)
-            db.execute(
-                "UPDATE files SET sheet = (SELECT sheet FROM files WHERE file = ?)"
-                " WHERE file = ? AND sheet = '{}'",
-                (file, row[0]),
-            )
-            db.execute("DELETE FROM files WHERE file = ?", (file,))
-            break
-    for root in (moved_from & added) - looked:
-        if not _in_sight(root) and not any(
-            row.kind == "audio" for row in store.files(root).values()
-        ):
-            store.drop_files(list(store.files(root)))
-            db.execute("DELETE FROM roots WHERE path = CAST(? AS TEXT)", (os.fsencode(root),))
+            home = self._home(path)
+            away = home not in self._looked and not _in_sight(home)
+            name = os.path.basename(path)
+            as_it_was = size, mtime_ns, name
+            if away and as_it_was != (found.size, found.mtime_ns, os.path.basename(found.path)):
+                self._likely.setdefault(home, {}).setdefault(file, found.path)
+                continue
+            self._take(file, path, found.path)
+            if away:
+                self._counts[home] += 1
+                self._forget_if_empty(home)
+            return
 
+    def settle(self) -> None:
+        """Decide on folders of which some files have gone elsewhere as they were, not all."""
+        for home, came in self._counts.items():
+            if home in self.forgotten or os.path.lexists(home):
+                continue
+            left = [
+                (path, row)
+                for path, row in self._store.files(home).items()
+                if not row.missing and self._home(path) == home
+            ]
+            tracks = [path for path, row in left if row.track is not None]
+            likely = self._likely.get(home, {})
+            if came + len(likely) <= len(tracks) - len(likely):
+                continue
+            for file, new in likely.items():
+                row = self._store.db.execute(
+                    "SELECT path FROM files WHERE file = ?", (file,)
+                ).fetchone()
+                if row is not None:
+                    self._take(file, row[0], new)
+            lost = [path for path in tracks if path not in self.followed]
+            self._store.set_missing(lost, missing=True)
+            self.lost += len(lost)
+            self._forget(home)
 
-def _home(path: str, roots: set[str]) -> str:
-    """Return the added folder that a file lies in, or the file's own."""
-    return next((root for root in sorted(roots) if lies_under(path, root)), os.path.dirname(path))
+    def _home(self, path: str) -> str:
+        """Return the folder that was added or looked at and holds a file, or the file's own."""
+        above = path
+        while above not in self._added and above not in self._looked:
+            higher = os.path.dirname(above)
+            if higher == above:
+                return os.path.dirname(path)
+            above = higher
+        return above
+
+    def _take(self, file: int, path: str, new: str) -> None:
+        """Let a row go; what a sheet said of it goes to the one at the new path."""
+        db = self._store.db
+        db.execute(
+            "UPDATE files SET sheet = (SELECT sheet FROM files WHERE file = ?)"
+            " WHERE path = CAST(? AS TEXT) AND sheet = '{}'",
+            (file, os.fsencode(new)),
+        )
+        db.execute("DELETE FROM files WHERE file = ?", (file,))
+        self.followed.add(path)
+
+    def _forget_if_empty(self, home: str) -> None:
+        inside = os.fsencode(home.rstrip(os.sep) + os.sep)
+        left = self._store.db.execute(
+            "SELECT 1 FROM files WHERE path > CAST(? AS TEXT) AND path < CAST(? AS TEXT)"
+            " AND track IS NOT NULL LIMIT 1",
+            (inside, inside[:-1] + bytes([inside[-1] + 1])),
+        ).fetchone()
+        if left is None and home not in self._looked and not _in_sight(home):
+            self._forget(home)
+
+    def _forget(self, home: str) -> None:
+        known = self._store.files(home).items()
+        self._store.drop_files([path for path, row in known if row.track is None])
+        self._store.db.execute(
+            "DELETE FROM roots WHERE path = CAST(? AS TEXT)", (os.fsencode(home),)
+        )
+        self.forgotten.add(home)
 
 
 def _in_sight(folder: str) -> bool:

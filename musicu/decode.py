@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 import os
 import stat
 import struct
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from musicu.configuration import configuration
 from musicu.errors import AudioError
 from musicu.headers import (
+    Promise,
     contradicts_itself,
     ends_early,
     find_samples,
@@ -66,8 +66,6 @@ _BLOCK = 65536
 _READ = 1 << 16
 # Bump when the bytes that enter the hash change: identities of different schemes never collide.
 _IDENTITY = "musicu-audio-2"
-# A header may promise up to half a second more than there is (encoder padding, rounding).
-_MISSING_SECONDS = 0.5
 # Programs that join or stream these leave the count of the first part; what follows is audio, since
 # each frame says so itself.
 _COUNTED_LATER = ("flac", "mp3", "ogg")
@@ -120,6 +118,8 @@ class AudioStream:
         Identity of the audio (see :func:`identify`), 32 hex digits.
     problem : str or None
         What could not be read of a file that was read in part.
+    promise : Promise
+        What its headers state.
 
     Raises
     ------
@@ -140,11 +140,9 @@ class AudioStream:
         self.peak = 0.0
         self.digest = ""
         self.problem: str | None = None
+        self.promise = Promise()
         self._container = ""
         self._tick = 0.0  # seconds, unit of the packets' times
-        self._promised = 0.0  # seconds, by the file's header
-        self._stated = 1.0  # bytes of samples by the header, as a multiple of those that are there
-        self._doubts: list[str] = []
         self._next: int | None = None  # where another stream begins that only reading could tell
 
     def __iter__(self) -> Iterator[Array]:
@@ -208,22 +206,24 @@ class AudioStream:
         if mixer is None:
             raise AudioError(self.path, self.problem or "no audio samples")
         yield from self._mono(mixer.finish(), mixer.rate)
-        self._compare(self.seconds)
+        if broken := self.promise.broken(self.seconds):
+            self._note(broken)
         if bad:
             self._note(f"{bad} of {bad + good} packets could not be decoded")
         if self.peak > _LOUDEST and not self.codec.startswith(_FLOAT_CODECS):
             self._note(f"decodes to {self.peak:.0f} times full scale")
 
-    def _compare(self, heard: float) -> None:
-        """Note what the header promised and what else is doubtful once all has been read."""
-        promised = max(self._promised, heard * self._stated)
-        if promised - heard > _MISSING_SECONDS:
-            self._note(f"only {heard:.1f} s of {promised:.1f} s are there")
-        excess = heard - self._promised if self._promised else 0.0
-        if _MISSING_SECONDS < excess < math.inf and self._container not in _COUNTED_LATER:
-            self._note(f"{heard:.1f} s are there, its header says {self._promised:.1f} s")
-        for doubt in self._doubts:
-            self._note(doubt)
+    def examine(self) -> float:
+        """Demultiplex the file without decoding; return its length by the times of its packets.
+
+        These may be wrong where nothing is wrong with the audio, so nothing is said yet of what the
+        headers promise.
+        """
+        _check_file(self.path)
+        seconds = 0.0
+        for packet in _packets(self):
+            seconds += (packet.duration or 0) * self._tick
+        return seconds
 
     def _mono(self, blocks: Iterator[Array], rate: int) -> Iterator[tuple[Array, int]]:
         for block in blocks:
@@ -438,14 +438,16 @@ class _Identity:
         return self._hash.hexdigest()[:32]
 
 
-def open_media(source: Any, **options: Any) -> Any:
+def open_media(source: Any, *, options: dict[str, str] | None = None, **keywords: Any) -> Any:
     """Open a file with FFmpeg, as one of the formats that are read here and without leaving it.
 
     Parameters
     ----------
     source : str or binary file
         An address such as ``"file:/music/a.flac"``, or what is open already.
-    **options
+    options : dict of str to str or None
+        For FFmpeg, besides those that keep it from leaving the file.
+    **keywords
         Of :func:`av.open`.
 
     Returns
@@ -463,7 +465,7 @@ def open_media(source: Any, **options: Any) -> Any:
     # Tags that are not UTF-8 must not keep the audio from being read; PyAV 19 bears them unasked.
     old = int(av.__version__.split(".")[0]) < 19
     lenient: dict[str, Any] = {"metadata_errors": "surrogateescape"} if old else {}
-    return av.open(source, options=_OPTIONS, **lenient, **options)
+    return av.open(source, options=(options or {}) | _OPTIONS, **lenient, **keywords)
 
 
 def _packets(stream: AudioStream) -> Iterator[Any]:
@@ -547,7 +549,9 @@ def _demux(
                 stream._note("reading stopped (a packet is said to be larger than the file)")
                 break
             except (av.FFmpegError, OSError) as error:
-                if source.error is None:
+                # Zeros behind the last frame are padding.
+                at = latest.pos + latest.size if latest and latest.pos is not None else 0
+                if source.error is None and source.before_zeros(at, source.size) > at:
                     stream._note(f"reading stopped ({(error.strerror or str(error)).lower()})")
                 break
             if packet is None:
@@ -583,15 +587,16 @@ def _demux(
         trimmed = _trimmed(first) + (_trimmed(latest) if latest is not first else 0)
         if trimmed > _TRIM_SECONDS * context.sample_rate:
             identity.trim(trimmed)
-        stream._promised += promised_seconds(source, container, audio)
+        stream.promise.seconds += promised_seconds(source, container, audio)
+        stream.promise.least = form in _COUNTED_LATER
         if samples and samples.stated and samples.there:
-            stream._stated = max(1.0, samples.stated / samples.there)
+            stream.promise.factor = max(1.0, samples.stated / samples.there)
             if samples.there > samples.stated:
-                stream._doubts.append("the file holds more audio than its header says")
+                stream.promise.doubts.append("the file holds more audio than its header says")
         if contradicts_itself(source, form):
-            stream._doubts.append("its header contradicts itself")
+            stream.promise.doubts.append("its header contradicts itself")
         if latest and ends_early(source, form, bytes(latest), last=last):
-            stream._doubts.append("the end of the file is missing")
+            stream.promise.doubts.append("the end of the file is missing")
 
 
 def _trimmed(packet: Any) -> int:
@@ -646,12 +651,10 @@ def identify_file(path: str | os.PathLike[str]) -> tuple[str, str | None]:
         The file cannot be opened as audio by FFmpeg.
     """
     stream = AudioStream(path, sr=None)
-    _check_file(stream.path)
-    seconds = 0.0
-    for packet in _packets(stream):
-        seconds += (packet.duration or 0) * stream._tick
-    stream._compare(seconds or math.inf)
-    return stream.digest, stream.problem
+    seconds = stream.examine()
+    # Packets without times tell nothing of a length.
+    broken = stream.promise.broken(seconds or stream.promise.seconds)
+    return stream.digest, stream.problem or broken
 
 
 def load(path: str | os.PathLike[str], *, sr: int | None = None) -> tuple[Array, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from musicu.frames import counted_seconds, frame_length
@@ -12,6 +12,7 @@ from musicu.links import begins_whole, last_granule, page_is_last, segment_end
 from musicu.source import Source
 
 __all__ = [
+    "Promise",
     "Samples",
     "contradicts_itself",
     "ends_early",
@@ -20,6 +21,8 @@ __all__ = [
     "wave_format",
 ]
 
+# A header may be off by half a second (encoder padding, rounding).
+_OFF = 0.5
 # Raw streams state no length, and FFmpeg guesses one from the size of the file.
 _RAW = ("aac", "ac3", "amr", "eac3")
 # FFmpeg takes the length of these from a rate or a count that nothing else depends on and that may
@@ -29,12 +32,14 @@ _BY_RATE = ("au", "caf", "wav", "w64")
 # more, FFmpeg 0xFFFFFFFF.
 _UNKNOWN_SIZE = 0x7FFFF000
 _SAMPLES_LAST = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b".snd")
-# Less than this behind the samples (bytes) is padding, or what some program left there.
-_FOREIGN = 1 << 14
+# Less than this behind the samples (bytes), and less than half a second, is padding, or what some
+# program left there. Half a second takes this much at least: 4 bits of 8,000 Hz.
+_FOREIGN, _SLOW = 1 << 14, 2000
 # WAVE's numbers for samples as they are (integers, floats, A-law, mu-law, by a GUID) and for ADPCM
 # (Microsoft, IMA): bytes in a block's head for each channel, and the samples in it.
 _PLAIN = (1, 3, 6, 7, 0xFFFE)
 _ADPCM = {2: (7, 2), 0x11: (4, 1)}
+_BLOCKS = (*_ADPCM, 0x31)  # with GSM: the samples in a block stand behind the structure
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of every chunk's GUID but the first
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_STREAM = bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365")
@@ -64,6 +69,37 @@ _FORMS = {
     b"caff": _Form(first=8, name=4, size=">Q", even=1),
     b"DSD ": _Form(first=28, name=4, size="<Q", own=12, even=1),
 }
+
+
+@dataclass
+class Promise:
+    """What a file's headers state, to be compared with what was heard.
+
+    Attributes
+    ----------
+    seconds : float
+        Length; 0 if they state none.
+    factor : float
+        Bytes of samples they state, as a multiple of those that are there, if these are fewer.
+    least : bool
+        Whether there may be more than they state, and nothing is wrong.
+    doubts : list of str
+        What else is wrong with them, or with the file's end.
+    """
+
+    seconds: float = 0.0
+    factor: float = 1.0
+    least: bool = False
+    doubts: list[str] = field(default_factory=list)
+
+    def broken(self, heard: float) -> str | None:
+        """Say what is wrong if so many seconds are heard; None: nothing."""
+        promised = max(self.seconds, heard * self.factor)
+        if promised - heard > _OFF:
+            return f"only {heard:.1f} s of {promised:.1f} s are there"
+        if self.seconds and heard - self.seconds > _OFF and not self.least:
+            return f"{heard:.1f} s are there, its header says {self.seconds:.1f} s"
+        return next(iter(self.doubts), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,15 +161,18 @@ def find_samples(source: Source) -> Samples | None:
 
 
 def _samples(source: Source, form: _Form, field: int, start: int, stated: int) -> Samples:
-    end = source.before_tags(start)
     stop = start + stated
+    # Tags that are no chunks are looked for only where something else than chunks follows.
+    behind = stop + -stop % form.even
+    tidy = stated and (stop == source.size or _are_chunks(source, form, behind, source.size))
+    end = stop if tidy else source.before_tags(start)
     if stated and stop < end:
-        rest = end - stop
-        if _are_chunks(source, form, stop + -stop % form.even, end):
+        rest, enough = end - stop, _enough(source, form)
+        if _are_chunks(source, form, behind, end):
             rest = 0
-        elif rest >= _FOREIGN:  # zeros are no evidence of audio
+        elif rest >= enough:  # zeros are no evidence of audio
             rest = source.before_zeros(stop, end) - stop
-        end = end if rest >= _FOREIGN else stop
+        end = end if rest >= enough else stop
     there = max(0, end - start)
     room = struct.calcsize(form.size) * 8
     right = struct.pack(form.size, min(there + form.own, (1 << room) - 1))
@@ -141,6 +180,31 @@ def _samples(source: Source, form: _Form, field: int, start: int, stated: int) -
     return Samples(
         stated=stated, there=there, field=field, right=right, stop=start + there, last=last
     )
+
+
+def _enough(source: Source, form: _Form) -> int:
+    """Return how many bytes behind the samples are samples, too."""
+    magic = source.at(0, 4)
+    if magic in (b".snd", b"caff"):
+        return _SLOW
+    if magic == b"FORM":
+        found = _chunk(source, form, (b"COMM",))
+        comm = source.at(found[1], 18) if found else b""
+        if len(comm) < 18:
+            return _FOREIGN
+        # The rate is a float of 80 bits; compressed samples take a fourth of what is stated.
+        channels, bits, power, mantissa = struct.unpack(">H4xHHQ", comm)
+        second = channels * bits / 32 * mantissa * 2.0 ** min(64, power - 16383 - 63)
+        return int(min(_FOREIGN, max(_SLOW, second / 2)))
+    wave = b"" if magic == b"DSD " else wave_format(source, "wav", 20)
+    if len(wave) < 20:
+        return _FOREIGN
+    tag, _, rate, average, align, _, _, count = struct.unpack(form.size[0] + "HHIIHHHH", wave)
+    if tag in _PLAIN:
+        average = rate * align
+    elif tag in _BLOCKS and count:
+        average = rate * align // count
+    return min(_FOREIGN, average // 2) or _FOREIGN
 
 
 def _chunk(source: Source, form: _Form, names: tuple[bytes, ...]) -> tuple[int, int, int] | None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from musicu.analysis_run import AnalysisRun, Progress, Summary
-from musicu.changes import Plan, compare, follow_moves
+from musicu.changes import Moves, Plan, compare
 from musicu.locate import lies_under_any
 from musicu.metadata import stored_metadata
 from musicu.model import Model
@@ -89,11 +90,12 @@ def ingest(
     if dry_run:
         return summary
     current = store.use_model(model)
-    _apply(store, known, plan)
+    moves = Moves(store, [root for root in roots if root not in plan.away])
+    _apply(store, known, plan, moves)
     limits = settings or WorkerSettings(model=None)
     told = replace(limits, model=str(model.folder), describe=describe)
     run = AnalysisRun(
-        store, current, known, plan, summary, described=describe, force=force, jobs=jobs
+        store, current, known, plan, moves, summary, described=describe, force=force, jobs=jobs
     )
     if run.work:
         with Pool(told, min(jobs, run.work), command) as pool, _interruptible(pool, summary):
@@ -105,8 +107,7 @@ def ingest(
             store.db.execute(
                 "INSERT OR IGNORE INTO roots (path) VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
             )
-        in_sight = [root for root in roots if root not in plan.away]
-        follow_moves(store, run.fresh, in_sight, plan.renamed)
+        moves.settle()
         # A copy less; but what a sheet said of it is kept for when it comes back.
         store.db.execute(
             "DELETE FROM files WHERE missing AND sheet = '{}' AND track IN"
@@ -114,11 +115,16 @@ def ingest(
         )
         store.prune()
         store.clear_problems()
+    summary.missing += moves.lost
+    summary.away = tuple(root for root in plan.away if root not in moves.forgotten)
     if model.tags:
         store_tags(store, current, TagHead.load(model))
     if sheet is not None:
         summary.unmatched = update_sheet(store, sheet, roots)
     run.judge()
+    if plan.unread and not (run.work or summary.unchanged):
+        reason, count = Counter(plan.unread).most_common(1)[0]
+        summary.fault = f"no file could be used: {count:,} of {summary.failed:,} for this: {reason}"
     return summary
 
 
@@ -150,17 +156,14 @@ def _count(summary: Summary, plan: Plan, known: dict[str, FileRow]) -> None:
     summary.away = plan.away
 
 
-def _apply(store: Store, known: dict[str, FileRow], plan: Plan) -> None:
+def _apply(store: Store, known: dict[str, FileRow], plan: Plan, moves: Moves) -> None:
     """Record what needs no analysis: files back, gone, renamed, or passed over."""
     with store.change():
         store.set_missing(plan.back, missing=False)
         # A lost song is kept for when it comes back; of a lost failure there is nothing to keep.
         store.set_missing([p for p in plan.gone if known[p].track is not None], missing=True)
         store.drop_files([p for p in plan.gone if known[p].track is None])
-        store.db.executemany(
-            "UPDATE files SET path = CAST(? AS TEXT), missing = 0 WHERE path = CAST(? AS TEXT)",
-            [(os.fsencode(new), os.fsencode(old)) for old, new in plan.renamed],
-        )
+        moves.rename(plan.renamed)
         for found in plan.passed:
             kind, cause = ("error", "system") if found.failed else ("skipped", None)
             reason = found.skip or ""

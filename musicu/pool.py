@@ -26,6 +26,7 @@ import numpy as np
 
 from musicu.causes import cause_of_words
 from musicu.errors import AudioError, MusicuError
+from musicu.locate import absolute
 
 __all__ = ["Pool", "Worker", "WorkerSettings", "analyze_isolated"]
 
@@ -156,7 +157,9 @@ class Worker:
         Returns
         -------
         dict
-            ``id``, ``metadata``, ``tags_problem`` and ``problem``; or ``error`` and ``cause``.
+            ``id``, ``metadata``, ``tags_problem``, ``problem`` and ``promise`` (the fields of
+            :class:`musicu.headers.Promise`, to be compared with what was heard of its track); or
+            ``error`` and ``cause``.
 
         Raises
         ------
@@ -326,7 +329,7 @@ def analyze_isolated(path: str, settings: WorkerSettings) -> dict[str, Any]:
     """
     worker = Worker(settings)
     try:
-        answer = worker.analyze(path)
+        answer = worker.analyze(absolute(path))
     finally:
         worker.close()
     if "error" in answer:

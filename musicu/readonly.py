@@ -8,7 +8,9 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-__all__ = ["is_writable", "open_read_only"]
+__all__ = ["is_full", "is_writable", "open_read_only"]
+
+_ROOM = 1 << 16  # bytes that SQLite needs beside a catalog to begin with
 
 
 def is_writable(path: Path) -> bool:
@@ -18,6 +20,14 @@ def is_writable(path: Path) -> bool:
     return all(
         os.access(place, os.W_OK, effective_ids=effective) for place in (target, target.parent)
     )
+
+
+def is_full(path: Path) -> bool:
+    """Whether there is no room where a catalog lies: SQLite could not even read there as usual."""
+    try:
+        return shutil.disk_usage(path.resolve().parent).free < _ROOM
+    except OSError:
+        return False
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
@@ -33,8 +43,8 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     try:
         return _checked(f"{path.as_uri()}?mode=ro")
     except sqlite3.OperationalError as error:
-        # The journal's index would have to be made.
-        cannot = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        # The journal's index would have to be made, and there may be no room for it.
+        cannot = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR)
         if error.sqlite_errorcode & 0xFF not in cannot:
             raise
     journal = path.with_name(f"{path.name}-wal")

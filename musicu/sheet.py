@@ -12,6 +12,7 @@ from typing import Any
 
 from musicu.errors import MetadataError
 from musicu.files import open_file
+from musicu.locate import absolute
 from musicu.metadata import GATHERED, Metadata, complete_metadata, field_of, parse_field
 
 __all__ = ["Sheet", "load_sheet"]
@@ -135,7 +136,7 @@ class Sheet:
         for start in _component_starts(key) if self._by_ending else ():
             found = self._by_ending.get(key[start:])
             # A row whose own file is there belongs to that file and to no other.
-            if found is not None and not os.path.lexists(found[1]):
+            if found is not None and not os.path.lexists(absolute(found[1])):
                 return found[0]
         return None
 

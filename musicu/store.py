@@ -26,7 +26,7 @@ from musicu.checksums import add_functions, checksum, seal, sealing
 from musicu.errors import CatalogError, ModelError
 from musicu.locate import absolute, composed, lies_under
 from musicu.model import Model, check_name
-from musicu.readonly import is_writable, open_read_only
+from musicu.readonly import is_full, is_writable, open_read_only
 
 __all__ = [
     "APPLICATION",
@@ -259,7 +259,7 @@ class Store:
     Attributes
     ----------
     read_only : bool
-        Whether the file, or its folder, can only be read.
+        Whether the file, or its folder, can only be read, or the disk is full.
     """
 
     _in_memory = False
@@ -273,7 +273,10 @@ class Store:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         elif self.path.is_dir():
             raise CatalogError(f"{path}: cannot be opened as a catalog: it is a folder")
-        self.read_only = not self._made and not is_writable(self.path)
+        elif not self.path.is_file():
+            raise CatalogError(f"{path}: cannot be opened as a catalog: not a regular file")
+        self._full = not self._made and is_full(self.path)
+        self.read_only = self._full or not (self._made or is_writable(self.path))
         try:
             self.db = open_read_only(self.path) if self.read_only else _connect(self.path)
         except (sqlite3.Error, OSError) as error:
@@ -375,6 +378,8 @@ class Store:
         CatalogError
             The catalog can only be read.
         """
+        if self._full and not derived:
+            raise CatalogError(f"{self.path}: its disk is full: make room")
         if self.read_only and not derived:
             raise CatalogError(
                 f"{self.path}: can only be read: it, or its folder, is read-only; ask for the right"
@@ -456,6 +461,18 @@ class Store:
             if not root or lies_under(path, root)
         }
 
+    def spelled(self, path: str) -> str:
+        """Return an absolute path of a file or folder as the catalog spells it, if it knows it."""
+        if path.isascii():
+            return path
+        wanted, other = composed(path), path
+        for (stored,) in self.db.execute("SELECT path FROM files UNION ALL SELECT path FROM roots"):
+            if lies_under(stored, path):
+                return path
+            if lies_under(composed(stored), wanted):
+                other = os.sep.join(stored.split(os.sep)[: path.count(os.sep) + 1])
+        return other
+
     def find_file(self, path: str) -> tuple[int, str, str] | None:
         """Look up a stored file that is what it was; one that has changed is another one.
 
@@ -480,10 +497,7 @@ class Store:
         )
         path = absolute(path)
         row = self.db.execute(f"{select} f.path = CAST(? AS TEXT)", (os.fsencode(path),)).fetchone()
-        if row is None and not path.isascii():
-            wanted = composed(path)
-            known = (stored for (stored,) in self.db.execute("SELECT path FROM files"))
-            same = next((stored for stored in known if composed(stored) == wanted), path)
+        if row is None and (same := self.spelled(path)) != path:
             row = self.db.execute(
                 f"{select} f.path = CAST(? AS TEXT)", (os.fsencode(same),)
             ).fetchone()

@@ -50,6 +50,8 @@ _MATROSKA_NAMES = {
     "ALBUMPART_NUMBER": "DISC",
 }
 _MOST_BLOCKS = 16  # at each end of a file
+# FFmpeg reads 5 MB of samples otherwise, to see whether they are some.
+_HEADERS_ONLY = {"probesize": "65536"}
 # Formats whose own tags are APEv2: WavPack, Monkey's Audio, Musepack 7 and 8, OptimFROG.
 _APE_FIRST = (b"wvpk", b"MAC ", b"MP+", b"MPCK", b"OFR ")
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
@@ -194,7 +196,7 @@ def _of_ffmpeg(path: str) -> _Block:
 
     texts: Texts = []
     try:
-        with Source(path) as source, open_media(source) as container:
+        with Source(path) as source, open_media(source, options=_HEADERS_ONLY) as container:
             known = dict(container.metadata)
             audio = container.streams.best("audio") if container.streams.audio else None
             # The language of a stream is often set by no one.

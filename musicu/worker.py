@@ -19,6 +19,7 @@ import threading
 import wave
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from musicu.causes import cause_of
@@ -145,16 +146,18 @@ def _analyzer(settings: dict[str, Any]) -> Answer:
 
 def _answer(request: dict[str, Any], encoder: Any, longest: float | None) -> dict[str, Any]:
     from musicu.analyze import analyze, tags_of
-    from musicu.decode import identify_file
+    from musicu.decode import AudioStream
 
     path = request["path"]
     if request["identify"]:
-        digest, problem = identify_file(path)
+        stream = AudioStream(path, sr=None)
+        stream.examine()
         metadata, tags_problem = tags_of(path)
         return {
-            "id": digest,
+            "id": stream.digest,
             "metadata": _within_reason(metadata),
-            "problem": problem,
+            "problem": stream.problem,
+            "promise": asdict(stream.promise),
             "tags_problem": tags_problem,
         }
     result = analyze(path, encoder, describe=request["describe"], longest=longest)

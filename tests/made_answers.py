@@ -33,7 +33,8 @@ class Answers:
             if "error" in answer:
                 return dict(answer)
             return {name: answer[name] for name in ("id", "metadata", "tags_problem")} | {
-                "problem": None
+                "problem": None,
+                "promise": answer.get("promise", {}),
             }
 
         monkeypatch.setattr(Worker, "analyze", analyze)

@@ -235,6 +235,19 @@ def test_a_damaged_copy_never_stands_for_a_whole_one(
         assert catalog.info().partial == 1
 
 
+def test_a_copy_that_promises_more_than_was_heard_is_told(tmp_path: Path, answers: Answers) -> None:
+    whole = answers.sound(tmp_path / "1/x.m4a", 4)
+    copy = answers.sound(tmp_path / "2/y.m4a", 4)
+    answers.table["y.m4a"]["promise"] = {"seconds": 30.0}
+    with Catalog(tmp_path / "c.db") as catalog:
+        catalog.add_folder(whole.parent)
+        assert catalog.add_folder(copy.parent).recognized == 1
+        assert answers.analyzed == ["x.m4a"]
+        assert [(p.path, p.reason) for p in catalog.problems()] == [
+            (str(copy), "only 10.0 s of 30.0 s are there")
+        ]
+
+
 def test_a_problem_that_is_the_only_copys_is_renewed(tmp_path: Path, answers: Answers) -> None:
     song = answers.sound(tmp_path / "m/x.ogg", 4, vector=1)
     with Catalog(tmp_path / "c.db") as catalog:

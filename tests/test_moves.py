@@ -12,7 +12,7 @@ import pytest
 from conftest import RunCli
 from made_answers import Answers
 
-from musicu.analysis_run import Summary
+from musicu.analysis_run import Progress, Summary
 from musicu.catalog import Catalog
 from musicu.errors import CatalogError
 
@@ -145,6 +145,95 @@ def test_a_new_copy_of_what_is_away_takes_nothing_from_it(
     assert _told(catalog.add_folder()) == (0, 0, 3, 0)
 
 
+def test_a_folder_that_moves_and_changes_is_followed(
+    catalog: Catalog, tmp_path: Path, answers: Answers
+) -> None:
+    """One file is deleted, one renamed, one tagged anew, one added, in the same step."""
+    music = _songs(answers, tmp_path / "music", 1, 2, 3, 4)
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("path,title\nmusic/1.flac,One\nmusic/2.flac,Two\nmusic/3.flac,Three\n")
+    catalog.add_folder(music, metadata=sheet)
+    nas = tmp_path / "nas"
+    os.rename(music, nas)
+    (nas / "1.flac").unlink()
+    os.rename(nas / "2.flac", nas / "two.flac")
+    answers.table["two.flac"] = answers.table["2.flac"]
+    answers.sound(nas / "3.flac", 3)
+    os.utime(nas / "3.flac", ns=(1, 1))
+    _songs(answers, nas, 5)
+    assert _told(catalog.add_folder(nas)) == (1, 3, 0, 1)
+    info = catalog.info()
+    assert (info.copies, info.missing, info.folders) == (0, 1, (str(nas),))
+    assert _sheets(catalog) == {"1.flac": "One", "two.flac": "Two", "3.flac": "Three"}
+    assert _told(catalog.add_folder()) == (0, 0, 4, 0)
+
+
+def test_a_few_copies_of_what_is_away_are_no_move(
+    catalog: Catalog, tmp_path: Path, answers: Answers
+) -> None:
+    disk, usb = _songs(answers, tmp_path / "disk", 1), _songs(answers, tmp_path / "usb", 2, 3, 4)
+    catalog.add_folder(disk, usb)
+    shutil.copy2(usb / "2.flac", disk)
+    os.rename(usb, tmp_path / "elsewhere")
+    assert catalog.add_folder().away == (str(usb),)
+    assert (catalog.info().missing, catalog.info().folders) == (0, (str(disk), str(usb)))
+
+
+def test_a_move_is_followed_though_the_first_run_was_killed(
+    catalog: Catalog, tmp_path: Path, answers: Answers
+) -> None:
+    music = _songs(answers, tmp_path / "music", 1, 2, 3)
+    catalog.add_folder(music)
+    os.rename(music, tmp_path / "nas")
+
+    def killed(progress: Progress) -> None:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        catalog.add_folder(tmp_path / "nas", progress=killed)
+    assert _told(catalog.add_folder(tmp_path / "nas")) == (0, 2, 1, 0)
+    assert (catalog.info().copies, catalog.info().folders) == (0, (str(tmp_path / "nas"),))
+
+
+def test_a_folder_inside_another_moves(catalog: Catalog, tmp_path: Path, answers: Answers) -> None:
+    outer, inner = _songs(answers, tmp_path / "a", 1), _songs(answers, tmp_path / "a/b", 2)
+    catalog.add_folder(outer, inner)
+    os.rename(inner, outer / "c")
+    summary = catalog.add_folder()
+    assert (_told(summary), summary.away) == ((0, 1, 1, 0), ())
+    catalog.add_folder(outer / "c")
+    os.rename(outer, tmp_path / "z")
+    catalog.add_folder(tmp_path / "z")
+    assert catalog.info().folders == (str(tmp_path / "z"),)
+    assert _told(catalog.add_folder()) == (0, 0, 2, 0)
+
+
+def test_a_folder_that_never_held_music_stops_nothing(
+    catalog: Catalog, tmp_path: Path, answers: Answers
+) -> None:
+    music, empty = _songs(answers, tmp_path / "music", 1), tmp_path / "empty"
+    empty.mkdir()
+    catalog.add_folder(music, empty)
+    empty.rmdir()
+    summary = catalog.add_folder()
+    assert (_told(summary), summary.away) == ((0, 0, 1, 0), (str(empty),))
+    assert catalog.forget(empty) == 0
+    assert catalog.add_folder().away == ()
+
+
+def test_a_folder_that_is_away_is_known_in_either_unicode_form(
+    catalog: Catalog, tmp_path: Path, answers: Answers
+) -> None:
+    stored, other = (tmp_path / unicodedata.normalize(f, "Café") for f in ("NFD", "NFC"))
+    music = _songs(answers, tmp_path / "music", 1)
+    catalog.add_folder(_songs(answers, stored, 2), music)
+    os.rename(stored, tmp_path / "elsewhere")
+    assert catalog.add_folder(other, music).away == (str(stored),)
+    assert catalog.forget(other / "2.flac", dry_run=True) == 1
+    assert catalog.forget(other) == 1
+    assert catalog.info().folders == (str(music),)
+
+
 def test_all_folders_away_is_an_error(catalog: Catalog, tmp_path: Path, answers: Answers) -> None:
     music = _songs(answers, tmp_path / "music", 1)
     catalog.add_folder(music)
@@ -226,3 +315,19 @@ def test_the_catalogs_own_files_are_no_music(
             assert (summary.found, summary.failed, summary.skipped) == (2, 0, 0)
             catalog.similar(music / "1.flac")  # writes the matrix beside it
         assert catalog.problems() == []
+
+
+def test_a_run_that_can_open_nothing_fails(tmp_path: Path, catalog: Catalog) -> None:
+    music = tmp_path / "music"
+    music.mkdir()
+    (music / "1.flac").symlink_to(tmp_path / "gone")
+    for _ in range(2):
+        assert catalog.add_folder(music).fault == (
+            "no file could be used: 1 of 1 for this: no such file or directory"
+        )
+
+
+def test_a_name_that_no_id_has_is_told(catalog: Catalog, tmp_path: Path, answers: Answers) -> None:
+    catalog.add_folder(_songs(answers, tmp_path / "music", 1))
+    with pytest.raises(CatalogError, match="neither a file nor a stored track"):
+        catalog.similar("abcdef\udcff")

@@ -450,8 +450,8 @@ def test_a_process_that_cannot_even_be_killed_is_left_behind(
     with monkeypatch.context() as patched:
         patched.setattr(subprocess.Popen, "kill", lambda self: None)  # as one that waits for a disk
         assert worker.analyze(str(path))["cause"] == "time"
-    assert stuck.poll() is None
     assert worker.analyze("after")["metadata"] == {"title": "after"}
+    assert worker._process is not stuck
     worker.close()
     stuck.kill()
     stuck.wait()

@@ -100,6 +100,23 @@ def test_more_samples_than_stated_are_heard_and_told(fmt: str, tmp_path: Path) -
     assert stream.problem in (None, MORE)
 
 
+@pytest.mark.parametrize("fmt", [*FIELDS, "ima", "gsm"])
+def test_a_second_that_is_not_stated_is_heard_at_low_rates(fmt: str, tmp_path: Path) -> None:
+    path, y = tmp_path / "file", notes(8000, 6.0)
+    if fmt in ("gsm", "rf64"):
+        subtype = "GSM610" if fmt == "gsm" else "PCM_U8"
+        soundfile.write(path, y[0], 8000, subtype, format="WAV" if fmt == "gsm" else "RF64")
+    else:
+        write(path, y, 8000, OTHERS.get(fmt) or FORMATS[fmt])
+    whole, content = hear(path), path.read_bytes()
+    find, form, own = FIELDS.get(fmt, FIELDS["wav"])
+    for part in (0.8, 0.333, 0.8001, 0.8002):  # at the end of a block of samples, and within one
+        less = _patched(content, find(content), form, lambda size, p=part: int((size - own) * p))
+        path.write_bytes(less)
+        stream = hear(path)
+        assert (stream.digest, stream.problem) == (whole.digest, MORE), part
+
+
 @pytest.mark.parametrize("name", [b"LIST", b"id3 ", b"bext"])
 def test_chunks_behind_the_samples_are_none(name: bytes, tmp_path: Path) -> None:
     path = file_of(tmp_path, "wav")
@@ -139,6 +156,35 @@ def test_a_size_of_blocks_that_cannot_be_is_told(fmt: str, tmp_path: Path) -> No
         return
     assert stream.problem
     assert fmt == "wav" or stream.digest != whole.digest
+
+
+# Where a time is stated that the samples do not depend on: of a whole file and of each packet.
+TIMES = {"alac": (b"mdhd", 17), "caf": (b"desc", 24), "mka": (b"\x2a\xd7\xb1", 4)}
+
+
+@pytest.mark.parametrize("fmt", TIMES)
+def test_the_same_is_told_of_a_known_track_with_and_without_decoding(
+    fmt: str, tmp_path: Path
+) -> None:
+    path = file_of(tmp_path, fmt)
+    whole, content = hear(path), path.read_bytes()
+    mark, offset = TIMES[fmt]
+    at = content.index(mark) + offset
+    compared = 0
+    for bit in range(8):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+        try:
+            stream = hear(path)
+        except AudioError:
+            continue
+        examined = AudioStream(path, sr=None)
+        examined.examine()
+        assert examined.digest == stream.digest
+        if stream.digest == whole.digest:
+            compared += 1
+            told = examined.problem or examined.promise.broken(whole.seconds)
+            assert told == stream.problem, f"bit {bit}"
+    assert compared
 
 
 def test_a_level_that_no_coder_writes_is_told_and_that_of_floats_is_kept(tmp_path: Path) -> None:

@@ -141,3 +141,24 @@ def test_the_true_reason_is_told(shelf: Shelf, tmp_path: Path, run_cli: RunCli) 
     (tmp_path / "text.db").write_text("no catalog at all " * 99, encoding="utf-8")
     done = run_cli("catalog", "info", "--catalog", tmp_path / "text.db")
     assert done.returncode == 1 and "not a catalog that can be opened" in done.stderr
+
+
+def test_a_full_disk_is_told_and_hinders_no_reading(
+    stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musicu.store.is_full", lambda path: True)
+    with Catalog(stick) as catalog:
+        id = next(catalog.tracks())["id"]
+        assert catalog.similar(id, n=1)
+        assert catalog.verify() == []
+        with pytest.raises(CatalogError, match="its disk is full: make room"):
+            catalog.forget("/", dry_run=False)
+    monkeypatch.undo()
+    with Catalog(stick) as catalog:
+        assert catalog.forget("/") > 0
+
+
+def test_a_catalog_that_is_no_file_is_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "c.db")
+    with pytest.raises(CatalogError, match="not a regular file"):
+        Catalog(tmp_path / "c.db")

@@ -361,6 +361,27 @@ def test_what_is_no_recommender_is_said_to_be_none(plain: Recommender, tmp_path:
         Recommender.load(tmp_path / "saved")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"regularization": None},
+        {"floor": "low"},
+        {"given": [1]},
+        {"parameters": {"unheard": 1}},
+        {"parameters": None},
+        {"ranker": {"weights": 1}},
+    ],
+)
+def test_a_recommender_of_parts_that_do_not_fit_is_told(
+    plain: Recommender, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    plain.save(tmp_path / "saved")
+    about = tmp_path / "saved" / "recommender.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | change))
+    with pytest.raises(CatalogError, match="saved: no recommender that can be read"):
+        Recommender.load(tmp_path / "saved")
+
+
 def test_the_audience_of_a_new_track_are_those_of_its_kind(plain: Recommender) -> None:
     track = Items([Item("mine", Metadata(genres=("Jazz",), artist="Me"))], sound(2, 77)[None])
     found = plain.audience(track, 10)

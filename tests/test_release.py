@@ -136,7 +136,7 @@ def test_a_release_without_tags_is_judged_by_what_is_heard_and_measured(
     bare = named(report, "3 bare.wav")
     measured = {"audio", "tempo", "key", "loudness", "sound"}
     assert all(set(near.contributions) <= measured for near in bare.neighbors)
-    assert bare.title == "3 bare.wav"
+    assert bare.title == "3 bare"  # as its name says
 
 
 def test_a_copy_is_recognized_and_is_not_its_own_neighbor(report: ReleaseReport) -> None:

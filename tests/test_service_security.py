@@ -250,6 +250,15 @@ def test_refusals_are_safe_to_show_too(locked: Served) -> None:
         assert {name: found.headers[name] for name in HEADERS} == HEADERS
 
 
+def test_a_refused_head_is_no_fault_of_the_service(
+    locked: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    for headers, status in (({}, 401), ({"Host": "evil.example"}, 421)):
+        found = locked.http.head("/v1/info", headers=headers)
+        assert (found.status_code, found.content) == (status, b"")
+    assert not caplog.records
+
+
 def test_the_policy_lets_nothing_run_that_is_not_ours() -> None:
     policy = dict(
         part.strip().split(" ", 1) for part in HEADERS["content-security-policy"].split(";")

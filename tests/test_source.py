@@ -21,6 +21,9 @@ RAW = {name: FORMATS[name] for name in ("mp3", "aac", "flac", "ogg", "opus")} | 
     "eac3": Format(suffix=".eac3", container="eac3", codec="eac3", lossy=True),
     "wv": Format(suffix=".wv", container="wv", codec="wavpack"),
     "tta": Format(suffix=".tta", container="tta", codec="tta"),
+    # FFmpeg ends them in tags otherwise.
+    "bare wv": Format(suffix=".wv", container="wv", codec="wavpack", repeatable=True),
+    "bare tta": Format(suffix=".tta", container="tta", codec="tta", repeatable=True),
 }
 # Formats that state where their audio ends.
 DELIMITED = {name: FORMATS[name] for name in ("wav", "aiff", "m4a", "alac", "wma")} | {
@@ -77,6 +80,7 @@ BEHIND: dict[str, bytes] = {
     "ID3v2 with padding": id3v2(padding=3000),
     "zeros": bytes(40_000),
     "three zeros": bytes(3),
+    "some zeros": bytes(700),
     "all of them": bytes(500) + id3v2() + bytes(700) + ape() + lyrics3() + id3v1() + bytes(900),
 }
 BEFORE: dict[str, bytes] = {

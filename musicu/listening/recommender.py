@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.errors import CatalogError
 from musicu.items.item import Items
 from musicu.items.titles import artist_names
 from musicu.items.versions import versions
@@ -330,11 +331,15 @@ class Recommender(Scorer):
             There is no recommender, or it was saved by a newer musicu.
         """
         parameters, ranker, maps, state = storage.load(folder, aliases or {})
-        loaded = cls(**parameters)
-        loaded.ranker = ranker
-        for name, value in state.items():
-            setattr(loaded, name, value)
-        loaded.interactions = None
-        loaded.vectors = loaded.fusion.transform(loaded.items)
-        loaded.learn(maps)
+        try:
+            loaded = cls(**parameters)
+            loaded.ranker = ranker
+            for name, value in state.items():
+                setattr(loaded, name, value)
+            loaded.interactions = None
+            loaded.vectors = loaded.fusion.transform(loaded.items)
+            loaded.learn(maps)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            # Each part can be read, and they do not fit together.
+            raise CatalogError(f"{folder}: no recommender that can be read ({error})") from None
         return loaded

@@ -129,14 +129,14 @@ def load(
         )
         state = {
             "items": items,
-            "given": about["given"],
+            "given": int(about["given"]),
             "fusion": Fusion.load(path / "fusion.npz"),
             "listeners": arrays["listeners"],
             "factors": Factors(
                 np.zeros((0, arrays["factors"].shape[1]), dtype=np.float32),
                 arrays["factors"],
-                floor=about["floor"],
-                regularization=about["regularization"],
+                floor=float(about["floor"]),
+                regularization=float(about["regularization"]),
             ),
         }
         ranker = about["ranker"] and Ranker.from_dict(about["ranker"])

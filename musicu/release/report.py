@@ -19,6 +19,7 @@ from musicu.errors import AudioError, CatalogError
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.listening.results import Audience
+from musicu.locate import absolute
 from musicu.metadata import Metadata
 from musicu.pool import Pool, WorkerSettings
 from musicu.release.check import Finding, check_metadata, compare_sheet
@@ -183,7 +184,7 @@ def _collect(paths: Sequence[PathLike]) -> tuple[list[str], list[Skipped]]:
     files: dict[str, None] = {}
     skipped = []
     for path in (os.fspath(path) for path in paths):
-        root = os.path.abspath(path)
+        root = absolute(path)
         if not os.path.lexists(root):
             raise CatalogError(f"{path}: no such file or folder")
         for found in scan(root):

@@ -132,7 +132,8 @@ class Shield:
         if refused:
             status, detail = refused
             headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-            await problem(status, detail, headers)(scope, receive, answer.send)
+            with suppress(_HeadersSent):
+                await problem(status, detail, headers)(scope, receive, answer.send)
             return
         inner = scope
         if scope["method"] == "HEAD":
@@ -146,7 +147,8 @@ class Shield:
         except asyncio.CancelledError:  # only a server that ends cancels a request
             if not answer.begun:
                 gone = problem(503, "the service is shutting down", {"Retry-After": "5"})
-                await gone(scope, receive, answer.send)
+                with suppress(_HeadersSent):
+                    await gone(scope, receive, answer.send)
         finally:
             scope["route"] = inner.get("route")
 

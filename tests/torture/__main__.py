@@ -26,6 +26,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=Path("build/torture.json"), help="written")
     parser.add_argument("--page", type=Path, help="page of the docs whose figures are renewed")
     args = parser.parse_args()
+    if args.page and args.only:
+        parser.error("--page: the table is of all kinds; leave --only out")
     name, _, number = (args.only or "").partition(":")
     kinds = [kind for kind in KINDS if not name or kind.name == name]
     if not kinds:

@@ -127,7 +127,10 @@ def boxes(rng: random.Random, sound: Sound, pool: Pool) -> Mutant:
     data = bytearray(sound.data)
     told = []
     for _ in range(rng.choice([1, 1, 1, 2])):
-        name, start, end = rng.choice(list(_boxes(data, 0, len(data))))
+        found = list(_boxes(data, 0, len(data)))
+        if not found:  # the first one's size was changed
+            break
+        name, start, end = rng.choice(found)
         which = rng.choice(["size", "name", "number", "number", "bit", "bit", "free"])
         if which == "size":
             data[start : start + 4] = edge(rng, 4)
