@@ -209,6 +209,20 @@ def test_a_track_that_lost_its_vector_is_heard_again(shelf: Shelf, run_cli: RunC
         assert catalog.verify() == []
 
 
+def test_a_schema_whose_keys_do_not_fit_is_made_anew(described: Path, tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    key = b"model INTEGER PRIMARY KEY"
+    data = described.read_bytes()
+    assert data.count(key) == 1
+    path.write_bytes(data.replace(key, key.replace(b"PRIMARY", b"PPIMARY")))
+    with Catalog(path) as catalog:
+        before = [track["id"] for track in catalog.tracks()]
+        assert any("--repair" in line for line in catalog.verify())
+        assert "damaged one is" in catalog.repair(jobs=1).mended[0]
+        assert catalog.verify() == []
+        assert [track["id"] for track in catalog.tracks()] == before
+
+
 def test_what_cannot_be_mended_is_told_with_the_way_out(shelf: Shelf, run_cli: RunCli) -> None:
     id = _ruin(shelf.db, 3)
     shutil.rmtree(shelf.folder)
