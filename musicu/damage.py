@@ -94,8 +94,9 @@ def list_damage(store: Store) -> list[Damage]:
         for table in SEALED:
             found += _rows(store, table)
     except sqlite3.DatabaseError as error:
-        short = error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHORT_READ  # cut off
-        if isinstance(error, sqlite3.OperationalError) and not short:
+        # A file that is cut off, or a schema that the statements of ours do not fit any more.
+        damage = (sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_ERROR)
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode not in damage:
             raise  # not damaged, but out of reach
         found.append(Damage("file", (), f"SQLite: {error}"))
     return found

@@ -79,9 +79,9 @@ def repair(
                 _mend_small(store, one, done)
     _hear_tags(store, [one for one in found if one.table == "sound_tags"])
     lost = [one for one in found if one.table == "vectors"]
-    lost += [one for one in found if one.table in ("tracks", "files")]
+    lost += [one for one in found if one.table in ("tracks", "files")] + _bare(store)
     _analyze(store, lost, jobs, progress, done)
-    still = {(one.table, one.key) for one in list_damage(store)}
+    still = {(one.table, one.key) for one in (*list_damage(store), *_bare(store))}
     for one in lost + [one for one in found if one.table == "sound_tags"]:
         if (way := _outcome(store, one, still)) is not None:
             done.left.append(f"{one.text}: {way}")
@@ -90,6 +90,19 @@ def repair(
         else:
             done.mended.append(f"{one.text}: made anew")
     return done
+
+
+def _bare(store: Store) -> list[Damage]:
+    """Tracks without any vector: it lay on a page that could not be read."""
+    current = store.current_model()
+    rows = store.db.execute(
+        "SELECT track, id FROM tracks WHERE track NOT IN (SELECT track FROM vectors)"
+    )
+    return [
+        Damage("vectors", (current.row, track), f"track {id}: has no vector")
+        for track, id in rows
+        if current is not None
+    ]
 
 
 def is_torn(path: Path) -> bool:

@@ -580,9 +580,10 @@ class Store:
         return changed.rowcount > 0
 
     def set_missing(self, paths: list[str], *, missing: bool) -> None:
-        """Mark files as gone from the disk, or as back."""
+        """Mark files as gone from the disk, or as back; why one could not be read is over then."""
         self.db.executemany(
-            "UPDATE files SET missing = ? WHERE path = CAST(? AS TEXT)",
+            "UPDATE files SET missing = ?, reason = iif(cause IS NULL, reason, NULL), cause = NULL"
+            " WHERE path = CAST(? AS TEXT)",
             [(missing, os.fsencode(path)) for path in paths],
         )
 

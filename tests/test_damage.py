@@ -197,6 +197,32 @@ def test_without_a_sound_copy_its_file_is_heard_again_and_no_other(
         np.testing.assert_allclose(before["vectors"], after["vectors"], atol=1e-4)
 
 
+def test_a_track_that_lost_its_vector_is_heard_again(shelf: Shelf, run_cli: RunCli) -> None:
+    with shelf.open() as catalog:
+        (track,) = catalog._store.db.execute("SELECT min(track) FROM tracks").fetchone()
+        with catalog._store.change():
+            catalog._store.db.execute("DELETE FROM vectors WHERE track = ?", (track,))
+        assert catalog.verify() == ["1 tracks have no vector: run 'musicu embed'"]
+    ended = run_cli("catalog", "verify", "--repair", "--catalog", shelf.db)
+    assert (ended.returncode, "has no vector: made anew" in ended.stderr) == (0, True)
+    with shelf.open() as catalog:
+        assert catalog.verify() == []
+
+
+def test_a_schema_whose_keys_do_not_fit_is_made_anew(described: Path, tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    key = b"model INTEGER PRIMARY KEY"
+    data = described.read_bytes()
+    assert data.count(key) == 1
+    path.write_bytes(data.replace(key, key.replace(b"PRIMARY", b"PPIMARY")))
+    with Catalog(path) as catalog:
+        before = [track["id"] for track in catalog.tracks()]
+        assert any("--repair" in line for line in catalog.verify())
+        assert "damaged one is" in catalog.repair(jobs=1).mended[0]
+        assert catalog.verify() == []
+        assert [track["id"] for track in catalog.tracks()] == before
+
+
 def test_what_cannot_be_mended_is_told_with_the_way_out(shelf: Shelf, run_cli: RunCli) -> None:
     id = _ruin(shelf.db, 3)
     shutil.rmtree(shelf.folder)

@@ -15,6 +15,7 @@ from made_answers import Answers
 from musicu.analysis_run import Progress, Summary
 from musicu.catalog import Catalog
 from musicu.errors import CatalogError
+from musicu.release.report import _collect
 
 
 @pytest.fixture
@@ -331,3 +332,29 @@ def test_a_name_that_no_id_has_is_told(catalog: Catalog, tmp_path: Path, answers
     catalog.add_folder(_songs(answers, tmp_path / "music", 1))
     with pytest.raises(CatalogError, match="neither a file nor a stored track"):
         catalog.similar("abcdef\udcff")
+
+
+def test_why_a_file_could_not_be_read_is_over_when_it_is_gone(
+    catalog: Catalog, tmp_path: Path, answers: Answers
+) -> None:
+    music = _songs(answers, tmp_path / "music", 1, 2)
+    kept = tmp_path / "2.flac"
+    os.rename(music / "2.flac", kept)
+    (music / "2.flac").symlink_to(kept)
+    catalog.add_folder(music)
+    kept.unlink()
+    assert catalog.add_folder().failed == 1
+    assert [problem.reason for problem in catalog.problems()] == ["no such file or directory"]
+    (music / "2.flac").unlink()
+    assert catalog.add_folder().failed == 0
+    assert catalog.problems() == []
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_release_is_found_in_either_unicode_form(tmp_path: Path, form: str) -> None:
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    song = tmp_path / unicodedata.normalize(form, "Café/é.flac")
+    song.parent.mkdir()
+    song.write_bytes(b"fLaC")
+    named = tmp_path / unicodedata.normalize(other, "Café/é.flac")
+    assert _collect([named]) == _collect([named.parent]) == ([str(song)], [])
