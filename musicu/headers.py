@@ -97,6 +97,8 @@ class Promise:
         promised = max(self.seconds, heard * self.factor)
         if promised - heard > _OFF:
             return f"only {heard:.1f} s of {promised:.1f} s are there"
+        if self.factor >= 2.0 and heard < _OFF:  # too few to tell how long the rest would be
+            return f"only {1 / self.factor:.1%} of its samples are there"
         if self.seconds and heard - self.seconds > _OFF and not self.least:
             return f"{heard:.1f} s are there, its header says {self.seconds:.1f} s"
         return next(iter(self.doubts), None)

@@ -83,6 +83,21 @@ FIELDS: dict[str, tuple[Callable[[bytes], int], str, int]] = {
 }
 
 
+@pytest.mark.parametrize("fmt", ["ima", "adpcm", "wav", "rf64"])
+def test_a_file_of_which_next_to_nothing_is_there_is_marked(fmt: str, tmp_path: Path) -> None:
+    """A part of one block may be heard as one sample, of which no length follows."""
+    path = file_of(tmp_path, fmt)
+    content = path.read_bytes()
+    for size in (4, 40, 400):
+        path.write_bytes(content[: content.index(b"data") + 8 + size])
+        try:
+            stream = hear(path)
+        except AudioError:
+            continue
+        assert stream.seconds < 0.1
+        assert stream.problem is not None, size
+
+
 @pytest.mark.parametrize("fmt", FIELDS)
 def test_more_samples_than_stated_are_heard_and_told(fmt: str, tmp_path: Path) -> None:
     path = file_of(tmp_path, fmt)
