@@ -59,12 +59,13 @@ def filter_tracks(store: Store, where: str, *, seconds: float = _SECONDS) -> NDA
     try:
         try:
             return _ask(store, where, seconds, _BYTES)
-        except sqlite3.DataError:  # a text is too long: one that is stored may be
-            sizes = "SELECT max(length(CAST(metadata AS BLOB))) FROM files"
-            longest = store.db.execute(sizes).fetchone()[0] or 0
+        except sqlite3.DataError:  # a text, or a row, is too long: one that is stored may be
+            texts = ("tags", "sheet", "metadata")
+            row = " + ".join(f"length(CAST({text} AS BLOB))" for text in texts)
+            longest = store.db.execute(f"SELECT max({row}) FROM files").fetchone()[0] or 0
             if longest <= _BYTES:
                 raise
-            return _ask(store, where, seconds, longest)
+            return _ask(store, where, seconds, longest + _BYTES)
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
         why = " ".join(str(error).split())
     if why == "interrupted":

@@ -45,7 +45,7 @@ def test_no_request_is_answered_with_a_server_error(held: Served) -> None:
         @given(case=cases)
         def ask(case: Any) -> None:
             _name_tracks(case, ids)
-            answer = case.call(base_url=held.url)
+            answer = case.call(base_url=held.url, timeout=PATIENCE)
             statuses[label, answer.status_code] += 1
             assert answer.status_code < 500, f"{case.as_curl_command()}: {answer.text}"
 
