@@ -175,7 +175,7 @@ class AnalysisRun:
         ready = store.ready(self._model, described=self._described)
         damaged = store.damaged()
         sizes = {row.size for row in self._known.values()}
-        gone = any(row.missing for row in store.files().values())
+        (gone,) = store.db.execute("SELECT EXISTS (SELECT 1 FROM files WHERE missing)").fetchone()
 
         def handle(worker: Worker, found: Found) -> dict[str, Any]:
             # Worth a look before decoding: a file seen before, or as large as one, or one of a

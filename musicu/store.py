@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.checksums import add_functions, checksum, seal, sealing
+from musicu.checksums import add_functions, checksum, is_sound, seal, sealing
 from musicu.errors import CatalogError, ModelError
 from musicu.locate import absolute, composed, lies_under
 from musicu.model import Model, check_name
@@ -635,12 +635,13 @@ class Store:
         ModelError
             It is no unit vector of the model's dimension.
         """
-        if vector.shape != (model.dim,) or not abs(np.linalg.norm(vector) - 1.0) < 1e-3:
-            raise ModelError(f"{model.name}: gave a vector that is not of unit length")
         blob = np.asarray(vector, dtype="<f4").tobytes()
+        total = checksum(blob)
+        if vector.shape != (model.dim,) or not is_sound(blob, total, model.dim):
+            raise ModelError(f"{model.name}: gave a vector that is not of unit length")
         self.db.execute(
             "INSERT OR REPLACE INTO vectors (model, track, vector, checksum) VALUES (?, ?, ?, ?)",
-            (model.row, track, blob, checksum(blob)),
+            (model.row, track, blob, total),
         )
 
     def damaged(self) -> set[str]:
