@@ -200,7 +200,7 @@ def test_what_is_clicked_anywhere_is_the_one_track_that_all_is_about(
     check(rows.first.locator(".row-name b").inner_text())
 
     page.goto(f"{held.url}/#journey={ids['Dawn']},{ids['Granite']}")
-    page.reload()
+    page.reload()  # at once: the address names the journey while its tracks are still asked for
     page.evaluate(slow)
     rows = page.locator("#journey-result .row")
     expect(rows.first).to_be_visible()

@@ -59,7 +59,7 @@ function slot(which, text) {
     el(
       "span",
       { class: "seed-name" },
-      id ? titleOf(card) : "not chosen yet",
+      id ? (card ? titleOf(card) : "…") : "not chosen yet",
       el("small", {}, card?.artist ?? ""),
     ),
     chosen &&
@@ -132,10 +132,12 @@ function draw() {
 
 /** Set one end or both, and travel if both are known. */
 export async function setEnds(ends) {
+  // At once: an address that is written before their cards have come names them still.
+  Object.assign(state.journey, ends);
   const ids = Object.values(ends).filter(Boolean);
   await Promise.all(ids.map((id) => cardOf(id).catch(() => null)));
-  for (const [which, id] of Object.entries(ends))
-    state.journey[which] = id && known(id) ? id : null;
+  for (const which of Object.keys(ends))
+    if (!known(state.journey[which])) state.journey[which] = null;
   showTab("journey");
   raiseSheet();
   keepAddress();
