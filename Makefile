@@ -13,12 +13,13 @@
 #             how well new artists find their listeners, see docs/recommend.md
 # make torture SEED=1 MINUTES=30
 #             damaged files, killed processes, rot, full disks, hostile input; see docs/reliability.md
+# make docs   writes the documentation, with the API reference, to build/docs
 # make page   builds the service's page anew from page/ (needs Node 20; users do not)
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test test-versions privacy licenses sbom bench evaluate coldstart torture page clean
+.PHONY: demo test test-versions docs privacy licenses sbom bench evaluate coldstart torture page clean
 
 # $(call job,VENV,FOLDER): what musicu is for, from the first file to a report.
 define job
@@ -37,7 +38,8 @@ test: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
+	$(MAKE) --no-print-directory docs
 
 QUICK := $(patsubst %,tests/test_%.py,decode encoder index catalog cli service)
 LOWEST ?= python3.11
@@ -56,6 +58,9 @@ test-versions:
 	    --editable '.[parquet,serve]' hypothesis httpx mutagen onnx pytest
 	$(call job,.venv-$*,.venv-$*/demo)
 	.venv-$*/bin/pytest -m 'not slow' -o filterwarnings=default -p no:cacheprovider $(QUICK)
+
+docs: .venv/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 privacy: .venv/dev
 	$(BIN)/pytest -v tests/test_privacy.py
