@@ -17,7 +17,8 @@ from musicu.explore.seeds import FoundSeeds
 from musicu.explore.snapshot import Snapshot
 from musicu.items.item import Item, Items
 from musicu.metadata import stored_metadata
-from musicu.store import LIST_COLUMNS, Store
+from musicu.schema import LIST_COLUMNS
+from musicu.store import Store
 
 __all__ = ["read_details", "read_items", "read_paths", "read_tracks", "seed_items"]
 

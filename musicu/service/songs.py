@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from musicu.schema import LIST_COLUMNS
 from musicu.service.problems import Refusal
-from musicu.store import LIST_COLUMNS, Store
+from musicu.store import Store
 
 __all__ = ["read_roots", "read_songs", "song_child"]
 
