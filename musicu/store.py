@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,9 @@ def _text(value: bytes) -> str:
 
 
 class Store:
-    """An open catalog file.
+    """An open catalog file; a context manager that closes it.
+
+    To be used by the thread that opened it: connections to SQLite are not shared.
 
     Parameters
     ----------
@@ -138,6 +140,12 @@ class Store:
         except CatalogError:
             self.db.close()
             raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _prepare(self) -> None:
         db = self.db

@@ -20,11 +20,8 @@ _AT_ONCE = 500  # SQLite takes so many values in one statement everywhere
 
 def read_roots(catalog: Path) -> list[str]:
     """Return the folders that a catalog was made of."""
-    store = Store(catalog, create=False)
-    try:
+    with Store(catalog, create=False) as store:
         return store.roots()
-    finally:
-        store.close()
 
 
 def read_songs(catalog: Path, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -49,8 +46,7 @@ def read_songs(catalog: Path, ids: Sequence[str]) -> list[dict[str, Any]]:
     """
     wanted = list(dict.fromkeys(ids))
     found: dict[str, dict[str, Any]] = {}
-    store = Store(catalog, create=False)
-    try:
+    with Store(catalog, create=False) as store:
         for first in range(0, len(wanted), _AT_ONCE):
             some = wanted[first : first + _AT_ONCE]
             rows = store.db.execute(
@@ -64,8 +60,6 @@ def read_songs(catalog: Path, ids: Sequence[str]) -> list[dict[str, Any]]:
                 for name in LIST_COLUMNS:
                     song[name] = json.loads(song[name] or "[]")
                 found[song["id"]] = song
-    finally:
-        store.close()
     for id in wanted:
         if id not in found:
             raise Refusal(404, f"there is no track {id[:64]!r}, or its file is gone")
