@@ -16,6 +16,7 @@ from typing import Any
 
 from musicu.checksums import add_functions as add_checksums
 from musicu.checksums import sealing
+from musicu.metadata import FIELDS
 
 __all__ = [
     "APPLICATION",
@@ -23,6 +24,7 @@ __all__ = [
     "IDENTITY_VERSION",
     "LIST_COLUMNS",
     "add_functions",
+    "renew_library",
     "schema_checksum",
     "upgrade",
 ]
@@ -35,7 +37,7 @@ FORMAT = 4
 # are identified anew, without decoding, at the next `embed`.
 IDENTITY_VERSION = 2
 # Columns of the view `library` that hold a JSON list.
-LIST_COLUMNS = ("artists", "genres", "mb_artists", "tags")
+LIST_COLUMNS = tuple(field.column for field in FIELDS.values() if field.kind == "list")
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value, checksum INTEGER) WITHOUT ROWID;
@@ -88,49 +90,31 @@ CREATE TRIGGER IF NOT EXISTS vectors_delete AFTER DELETE ON vectors BEGIN
     UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
 """
 # What is not JSON, as in a row that is damaged, says nothing: one row must not stop the others.
-_VIEW = """
--- One row a track that lies somewhere, with the metadata of its first file, one that is sound and
--- tagged if there is one: what users filter on.
-CREATE VIEW IF NOT EXISTS library AS SELECT
-    t.track, t.id, f.path,
-    json_extract({metadata}, '$.title') AS title, json_extract({metadata}, '$.artist') AS artist,
-    json_extract({metadata}, '$.artists') AS artists, json_extract({metadata}, '$.album') AS album,
-    json_extract({metadata}, '$.album_artist') AS album_artist,
-    json_extract({metadata}, '$.year') AS year,
-    json_extract({metadata}, '$.date') AS date, json_extract({metadata}, '$.genres') AS genres,
-    json_extract({metadata}, '$.label') AS label, json_extract({metadata}, '$.isrc') AS isrc,
-    json_extract({metadata}, '$.mb_track') AS mb_track,
-    json_extract({metadata}, '$.mb_recording') AS mb_recording,
-    json_extract({metadata}, '$.mb_artists') AS mb_artists,
-    json_extract({metadata}, '$.mb_album') AS mb_album,
-    json_extract({metadata}, '$.bpm') AS bpm, json_extract({metadata}, '$.key') AS key,
-    json_extract({metadata}, '$.track') AS track_number, json_extract({metadata}, '$.disc') AS disc,
-    json_extract({metadata}, '$.country') AS country,
-    json_extract({metadata}, '$.language') AS language,
-    json_extract({metadata}, '$.tags') AS tags,
-    json_extract({metadata}, '$.description') AS description,
-    t.seconds, t.codec, t.sr, t.channels, f.problem,
-    json_extract({descriptors}, '$.tempo') AS tempo,
-    json_extract({descriptors}, '$.tempo_confidence') AS tempo_confidence,
-    json_extract({descriptors}, '$.key') AS detected_key,
-    json_extract({descriptors}, '$.key_confidence') AS key_confidence,
-    json_extract({descriptors}, '$.loudness') AS loudness,
-    json_extract({descriptors}, '$.loudness_range') AS loudness_range,
-    json_extract({descriptors}, '$.peak') AS peak,
-    json_extract({descriptors}, '$.brightness') AS brightness,
-    json_extract({descriptors}, '$.onset_rate') AS onset_rate,
-    json_extract({descriptors}, '$.dynamic_complexity') AS dynamic_complexity,
-    json_extract({descriptors}, '$.regularity') AS regularity,
-    (SELECT iif(json_valid(s.tags), s.tags, NULL) FROM sound_tags s
+_METADATA = "json_extract(iif(json_valid(f.metadata), f.metadata, '{}'), '$.%s') AS %s"
+_MEASURED = "json_extract(iif(json_valid(t.descriptors), t.descriptors, '{}'), '$.%s') AS %s"
+_DESCRIPTORS = {
+    **{name: name for name in ("tempo", "tempo_confidence")},
+    "key": "detected_key",
+    **{name: name for name in ("key_confidence", "loudness", "loudness_range", "peak")},
+    **{name: name for name in ("brightness", "onset_rate", "dynamic_complexity", "regularity")},
+}
+_COLUMNS = (
+    *("t.track", "t.id", "f.path"),
+    *(_METADATA % (field.name, field.column) for field in FIELDS.values()),
+    *("t.seconds", "t.codec", "t.sr", "t.channels", "f.problem"),
+    *(_MEASURED % pair for pair in _DESCRIPTORS.items()),
+    """(SELECT iif(json_valid(s.tags), s.tags, NULL) FROM sound_tags s
         JOIN meta ON meta.key = 'model' AND meta.value = s.model
-        WHERE s.track = t.track) AS sound_tags
+        WHERE s.track = t.track) AS sound_tags""",
+)
+# One row a track that lies somewhere, with the metadata of its first file, one that is sound and
+# tagged if there is one: what users filter on.
+_LIBRARY = f"""library AS SELECT
+    {", ".join(_COLUMNS)}
 FROM tracks t JOIN files f ON f.file =
     (SELECT g.file FROM files g WHERE g.track = t.track AND NOT g.missing
-        ORDER BY g.problem IS NOT NULL, g.tags LIKE '%"guessed":%', g.path LIMIT 1);
-""".format(
-    metadata="iif(json_valid(f.metadata), f.metadata, '{}')",
-    descriptors="iif(json_valid(t.descriptors), t.descriptors, '{}')",
-)
+        ORDER BY g.problem IS NOT NULL, g.tags LIKE '%"guessed":%', g.path LIMIT 1)"""
+_VIEW = f"CREATE VIEW IF NOT EXISTS {_LIBRARY};\n"
 
 # What formats 1 to 3 lacked. A failure's cause is told from the words that were stored.
 _COLUMNS_4 = {
@@ -187,6 +171,22 @@ def upgrade(db: sqlite3.Connection) -> None:
     )
     db.execute(f"PRAGMA application_id = {APPLICATION}")
     db.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def renew_library(db: sqlite3.Connection) -> None:
+    """Have a connection see today's view in place of one that another musicu has made.
+
+    A musicu that knows other fields of metadata has other columns. Its view stays in the file, and
+    is hidden by one of this connection: nothing is written, and a file that can only be read has
+    today's columns, too.
+    """
+    found = db.execute("SELECT sql FROM sqlite_master WHERE name = 'library'").fetchone()
+    if found and str(found[0]).split() == f"CREATE VIEW {_LIBRARY}".split():
+        return
+    (locked,) = db.execute("PRAGMA query_only").fetchone()
+    db.execute("PRAGMA query_only = OFF")
+    db.execute(f"CREATE TEMP VIEW IF NOT EXISTS {_LIBRARY}")
+    db.execute(f"PRAGMA query_only = {locked}")
 
 
 def add_functions(db: sqlite3.Connection) -> None:

@@ -19,7 +19,14 @@ from musicu.errors import CatalogError, ModelError
 from musicu.locate import absolute, composed, lies_under
 from musicu.model import Model, check_name
 from musicu.readonly import is_full, is_writable, open_read_only
-from musicu.schema import APPLICATION, FORMAT, IDENTITY_VERSION, add_functions, upgrade
+from musicu.schema import (
+    APPLICATION,
+    FORMAT,
+    IDENTITY_VERSION,
+    add_functions,
+    renew_library,
+    upgrade,
+)
 
 __all__ = ["FileRow", "Store", "StoredModel", "catalog_path"]
 
@@ -178,6 +185,7 @@ class Store:
         add_functions(self.db)
         self.db.text_factory = _text
         self.db.execute("PRAGMA foreign_keys = ON")
+        renew_library(self.db)
 
     def _copy_to_memory(self) -> None:
         """Go on with a copy in memory: what is derived can be written there."""
