@@ -46,40 +46,41 @@ def fill(catalog: Path) -> None:
     from musicu import find_model
     from musicu.store import Store
 
-    store = Store(catalog, create=True)
-    model = store.use_model(find_model())
-    rng = np.random.default_rng(0)
-    spread = 1 / np.sqrt(model.dim)
-    style = rng.integers(0, STYLES, ARTISTS)
-    center = rng.standard_normal((STYLES, model.dim)) * spread
-    artist = center[style] + 0.6 * spread * rng.standard_normal((ARTISTS, model.dim))
-    keys = ("C major", "A minor", "G major", "E minor", "F major", "D minor")
-    with store.change():
-        for number in range(TRACKS):
-            who = number * ARTISTS // TRACKS
-            vector = artist[who] + 0.7 * spread * rng.standard_normal(model.dim)
-            low, bright, rate, tempo = rng.uniform(size=4)
-            heard = {
-                "tempo": round(60 + 120 * tempo, 1),
-                "key": keys[number % len(keys)],
-                "loudness": round(-20 + 14 * low, 1),
-                "brightness": round(500 + 3000 * bright),
-                "onset_rate": round(6 * rate, 2),
-            }
-            about = {"id": name(number), "seconds": 200.0, "codec": "mp3float", "sr": 44100}
-            track = store.put_track({**about, "channels": 2, "problem": None, "descriptors": heard})
-            store.put_vector(model, track, (vector / np.linalg.norm(vector)).astype(np.float32))
-            tags = {
-                "title": f"Song {number}",
-                "artist": f"Artist {who}",
-                "artists": [f"Artist {who}"],
-                "album": f"Album {number // 10}",
-                "year": 1960 + number % 65,
-                "genres": [f"Style {style[who]}"],
-            }
-            path = f"/music/{who}/{number}.mp3"
-            store.put_file(path, 1, 1, kind="audio", track=track, tags=tags)
-    store.close()
+    with Store(catalog, create=True) as store:
+        model = store.use_model(find_model())
+        rng = np.random.default_rng(0)
+        spread = 1 / np.sqrt(model.dim)
+        style = rng.integers(0, STYLES, ARTISTS)
+        center = rng.standard_normal((STYLES, model.dim)) * spread
+        artist = center[style] + 0.6 * spread * rng.standard_normal((ARTISTS, model.dim))
+        keys = ("C major", "A minor", "G major", "E minor", "F major", "D minor")
+        with store.change():
+            for number in range(TRACKS):
+                who = number * ARTISTS // TRACKS
+                vector = artist[who] + 0.7 * spread * rng.standard_normal(model.dim)
+                low, bright, rate, tempo = rng.uniform(size=4)
+                heard = {
+                    "tempo": round(60 + 120 * tempo, 1),
+                    "key": keys[number % len(keys)],
+                    "loudness": round(-20 + 14 * low, 1),
+                    "brightness": round(500 + 3000 * bright),
+                    "onset_rate": round(6 * rate, 2),
+                }
+                about = {"id": name(number), "seconds": 200.0, "codec": "mp3float", "sr": 44100}
+                track = store.put_track(
+                    {**about, "channels": 2, "problem": None, "descriptors": heard}
+                )
+                store.put_vector(model, track, (vector / np.linalg.norm(vector)).astype(np.float32))
+                tags = {
+                    "title": f"Song {number}",
+                    "artist": f"Artist {who}",
+                    "artists": [f"Artist {who}"],
+                    "album": f"Album {number // 10}",
+                    "year": 1960 + number % 65,
+                    "genres": [f"Style {style[who]}"],
+                }
+                path = f"/music/{who}/{number}.mp3"
+                store.put_file(path, 1, 1, kind="audio", track=track, tags=tags)
 
 
 class Server:

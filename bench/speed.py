@@ -234,18 +234,19 @@ def fill(catalog: Path, count: int) -> None:
     from musicu import find_model
     from musicu.store import Store
 
-    store = Store(catalog, create=True)
-    model = store.use_model(find_model())
-    rng = np.random.default_rng(0)
-    with store.change():
-        for number in range(count):
-            vector = rng.standard_normal(model.dim).astype(np.float32)
-            about = {"id": f"{number:032x}", "seconds": 200.0, "codec": "mp3", "sr": SR}
-            track = store.put_track({**about, "channels": 2, "problem": None, "descriptors": None})
-            store.put_vector(model, track, vector / np.linalg.norm(vector))
-            tags = {"title": f"Song {number}", "artist": f"Artist {number // 10}", "year": 2000}
-            store.put_file(f"/m/{number}.mp3", 1, 1, kind="audio", track=track, tags=tags)
-    store.close()
+    with Store(catalog, create=True) as store:
+        model = store.use_model(find_model())
+        rng = np.random.default_rng(0)
+        with store.change():
+            for number in range(count):
+                vector = rng.standard_normal(model.dim).astype(np.float32)
+                about = {"id": f"{number:032x}", "seconds": 200.0, "codec": "mp3", "sr": SR}
+                track = store.put_track(
+                    {**about, "channels": 2, "problem": None, "descriptors": None}
+                )
+                store.put_vector(model, track, vector / np.linalg.norm(vector))
+                tags = {"title": f"Song {number}", "artist": f"Artist {number // 10}", "year": 2000}
+                store.put_file(f"/m/{number}.mp3", 1, 1, kind="audio", track=track, tags=tags)
 
 
 def search(folder: Path, runs: int) -> None:
@@ -266,21 +267,22 @@ def rescan(folder: Path, runs: int) -> None:
 
     music = folder / "unchanged"
     catalog = folder / "unchanged.db"
-    store = Store(catalog, create=True)
-    model = store.use_model(find_model())
-    vector = np.zeros(model.dim, dtype=np.float32)
-    vector[0] = 1.0
-    with store.change():
-        for number in range(100_000):
-            path = music / f"{number // 100}" / f"{number}.mp3"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-            about = {"id": f"{number:032x}", "seconds": 200.0, "codec": "mp3", "sr": SR}
-            track = store.put_track({**about, "channels": 2, "problem": None, "descriptors": None})
-            store.put_vector(model, track, vector)
-            info = path.stat()
-            store.put_file(str(path), info.st_size, info.st_mtime_ns, kind="audio", track=track)
-    store.close()
+    with Store(catalog, create=True) as store:
+        model = store.use_model(find_model())
+        vector = np.zeros(model.dim, dtype=np.float32)
+        vector[0] = 1.0
+        with store.change():
+            for number in range(100_000):
+                path = music / f"{number // 100}" / f"{number}.mp3"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+                about = {"id": f"{number:032x}", "seconds": 200.0, "codec": "mp3", "sr": SR}
+                track = store.put_track(
+                    {**about, "channels": 2, "problem": None, "descriptors": None}
+                )
+                store.put_vector(model, track, vector)
+                info = path.stat()
+                store.put_file(str(path), info.st_size, info.st_mtime_ns, kind="audio", track=track)
     ours = str(Path(sys.executable).with_name("musicu"))
     head("rescan", "wall s")
     command = [ours, "embed", str(music), "--catalog", str(catalog), "-q"]

@@ -38,8 +38,9 @@ from musicu.model import (
 from musicu.pool import WorkerSettings, analyze_isolated
 from musicu.recommend import Findings, Match, rank, rank_by_tags
 from musicu.repair import Repair, is_torn, repair, salvage
+from musicu.schema import LIST_COLUMNS
 from musicu.sheet import load_sheet
-from musicu.store import LIST_COLUMNS, Store, StoredModel, catalog_path
+from musicu.store import Store, StoredModel, catalog_path
 from musicu.tagging import TagHead, store_tags, tag_file
 from musicu.vocabulary import Vocabulary
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
 from musicu.id3 import GENRES, LONGEST, Texts, take
+from musicu.metadata import frame_names
 
 __all__ = [
     "ASF_HEADER",
@@ -30,41 +31,9 @@ _MOST_OGG = 1 << 25  # bytes of headers; covers stand among the comments
 
 # First packets of Ogg streams, and where in the second the comments start.
 _OGG_COMMENTS = {b"\x01vorbis": 7, b"OpusHead": 8, b"\x7fFLAC": 4, b"Speex   ": 0}
-_MP4_NAMES = {
-    "\xa9nam": "TITLE",
-    "\xa9ART": "ARTIST",
-    "aART": "ALBUMARTIST",
-    "\xa9alb": "ALBUM",
-    "\xa9day": "DATE",
-    "\xa9gen": "GENRE",
-    "gnre": "GENRE",
-    "tmpo": "BPM",
-    "trkn": "TRACK",
-    "disk": "DISC",
-    "desc": "DESCRIPTION",
-    "ldes": "DESCRIPTION",
-}
-# 3GPP's own (TS 26.244, 8.2), beside the item list.
-_3GP_NAMES = {
-    b"titl": "TITLE",
-    b"perf": "ARTIST",
-    b"albm": "ALBUM",
-    b"gnre": "GENRE",
-    b"yrrc": "DATE",
-}
-_CHUNK_NAMES = {
-    b"INAM": "TITLE",
-    b"IART": "ARTIST",
-    b"IPRD": "ALBUM",
-    b"ICRD": "DATE",
-    b"IGNR": "GENRE",
-    b"ITRK": "TRACK",
-    b"IPRT": "TRACK",
-    b"ILNG": "LANGUAGE",
-    b"IKEY": "KEYWORDS",
-    b"NAME": "TITLE",
-    b"AUTH": "ARTIST",
-}
+_MP4_NAMES = frame_names("mp4")
+_3GP_NAMES = frame_names("gpp")  # beside the item list
+_CHUNK_NAMES = frame_names("chunks")
 
 
 def _utf8(value: bytes) -> str | bytes:
@@ -221,9 +190,10 @@ def read_mp4(file: BinaryIO, at: int, size: int) -> Texts:
                     data = take(file, begin, min(stop - begin, 8 + LONGEST))
                     found.append((name, _mp4_value(atom, data)))
     for atom, first, last in _boxes(file, *udta):
-        if atom in _3GP_NAMES:
+        name = _3GP_NAMES.get(atom.decode("latin-1"), "")
+        if name:
             value = take(file, first + 4, min(last - first - 4, LONGEST))
-            found.append((_3GP_NAMES[atom], _3gp_value(atom, value)))
+            found.append((name, _3gp_value(atom, value)))
     return found
 
 
@@ -374,7 +344,8 @@ def _chunks(
 
 
 def _chunk_text(file: BinaryIO, name: bytes, start: int, end: int) -> Texts:
-    if name not in _CHUNK_NAMES:
+    tag = _CHUNK_NAMES.get(name.decode("latin-1"))
+    if tag is None:
         return []
     text = take(file, start, min(end - start, LONGEST)).partition(b"\0")[0]
-    return [(_CHUNK_NAMES[name], _utf8(text))]
+    return [(tag, _utf8(text))]

@@ -10,7 +10,8 @@ from typing import Any
 
 from musicu.checksums import SEALED, is_sound, key_columns, row_checksum
 from musicu.index import Index, matrix_is_sound
-from musicu.store import Store, StoredModel, schema_checksum
+from musicu.schema import schema_checksum
+from musicu.store import Store, StoredModel
 
 __all__ = ["Damage", "describe_row", "find_damage", "list_damage"]
 

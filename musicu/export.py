@@ -16,7 +16,8 @@ from musicu.condition import library_columns
 from musicu.errors import CatalogError, MissingExtraError
 from musicu.files import written_file
 from musicu.index import Index
-from musicu.store import LIST_COLUMNS, Store, StoredModel
+from musicu.schema import LIST_COLUMNS
+from musicu.store import Store, StoredModel
 
 __all__ = ["export"]
 

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from musicu.encodings import decode
-from musicu.metadata import Metadata, complete_metadata, is_placeholder
+from musicu.metadata import Metadata, complete_metadata
 from musicu.names import normalize_name
+from musicu.parsers import is_placeholder
 
 __all__ = ["guess_metadata"]
 

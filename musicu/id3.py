@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from musicu.metadata import frame_names
+
 __all__ = [
     "GENRES",
     "LONGEST",
@@ -31,48 +33,11 @@ LONGEST = 40_000  # bytes of one value; what is longer is no title
 _MOST_FRAMES = 10_000
 _MOST_UNSYNCHRONIZED = 1 << 24  # bytes; such tags can only be read as a whole
 
-# The fields that frames hold; those that hold several things are read on their own.
-NAMES = {
-    "TIT2": "TITLE",
-    "TPE1": "ARTIST",
-    "TPE2": "ALBUMARTIST",
-    "TALB": "ALBUM",
-    "TDRC": "DATE",
-    "TDRL": "RELEASEDATE",
-    "TDOR": "ORIGINALDATE",
-    "TORY": "ORIGINALDATE",
-    "TCON": "GENRE",
-    "TPUB": "LABEL",
-    "TSRC": "ISRC",
-    "TBPM": "BPM",
-    "TKEY": "KEY",
-    "TRCK": "TRACK",
-    "TPOS": "DISC",
-    "TLAN": "LANGUAGE",
-    "TMOO": "MOOD",
-}
-_WANTED = frozenset({*NAMES, "TYER", "TDAT", "TIME", "TXXX", "UFID"})
+# The names that frames stand for; those that hold several things are read on their own.
+NAMES = frame_names("id3")
 # Version 2.2 has three letters.
-_OLD = {
-    "TT2": "TIT2",
-    "TP1": "TPE1",
-    "TP2": "TPE2",
-    "TAL": "TALB",
-    "TYE": "TYER",
-    "TDA": "TDAT",
-    "TIM": "TIME",
-    "TOR": "TORY",
-    "TCO": "TCON",
-    "TPB": "TPUB",
-    "TRC": "TSRC",
-    "TBP": "TBPM",
-    "TKE": "TKEY",
-    "TRK": "TRCK",
-    "TPA": "TPOS",
-    "TLA": "TLAN",
-    "TXX": "TXXX",
-    "UFI": "UFID",
-}
+_OLD = {"TYE": "TYER", "TDA": "TDAT", "TIM": "TIME", "TXX": "TXXX", "UFI": "UFID"}
+_WANTED = frozenset({*NAMES, *_OLD.values()})
 _GENRES = """
 Blues; Classic Rock; Country; Dance; Disco; Funk; Grunge; Hip-Hop; Jazz; Metal; New Age; Oldies;
 Other; Pop; R&B; Rap; Reggae; Rock; Techno; Industrial; Alternative; Ska; Death Metal; Pranks;
@@ -234,7 +199,7 @@ def _frames(
             size = _size_of_4(source, at, end, header[4:8])
         at += head
         frame = name.decode("ascii")
-        frame = _OLD.get(frame, "") if version == 2 else frame
+        frame = _OLD.get(frame, frame)
         if frame in _WANTED and at < end:
             data = take(source, at, min(size, end - at, LONGEST))
             flags = header[9] if version > 2 else 0

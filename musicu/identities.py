@@ -7,7 +7,8 @@ recommenders that speak of them go on.
 
 from __future__ import annotations
 
-from musicu.store import IDENTITY_VERSION, Store
+from musicu.schema import IDENTITY_VERSION
+from musicu.store import Store
 
 __all__ = ["adopt_identity", "find_alias", "list_aliases"]
 

@@ -4,23 +4,34 @@ A missing value stays missing (None or an empty tuple), and what is not certain 
 """
 
 import json
-import math
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 from musicu.codes import country_code, language_code
 from musicu.errors import MetadataError
+from musicu.field import Field, declared_fields, one, row, several
 from musicu.names import featured_in, split_artists, unique
+from musicu.parsers import (
+    clean_texts,
+    join_texts,
+    parse_bpm,
+    parse_date,
+    parse_isrc,
+    parse_position,
+    parse_uuid,
+    parse_uuids,
+    parse_year,
+    split_keywords,
+    squeeze,
+)
 
 __all__ = [
-    "FIELD_NAMES",
-    "GATHERED",
+    "FIELDS",
     "Metadata",
     "complete_metadata",
     "field_of",
-    "is_placeholder",
+    "frame_names",
     "parse_field",
     "squeeze",
     "stored_metadata",
@@ -67,28 +78,92 @@ class Metadata:
         Names of the fields whose letters are not certain, as their encoding is not stated.
     """
 
-    title: str | None = None
-    artist: str | None = None
-    artists: tuple[str, ...] = ()
-    album: str | None = None
-    album_artist: str | None = None
-    year: int | None = None
-    date: str | None = None
-    genres: tuple[str, ...] = ()
-    label: str | None = None
-    isrc: str | None = None
-    mb_track: str | None = None
-    mb_recording: str | None = None
-    mb_artists: tuple[str, ...] = ()
-    mb_album: str | None = None
-    bpm: float | None = None
-    key: str | None = None
-    track: int | None = None
-    disc: int | None = None
-    country: str | None = None
-    language: str | None = None
-    tags: tuple[str, ...] = ()
-    description: str | None = None
+    # The one table of fields. What has a row here is read from tags and sheets, stored, and
+    # filtered by; with a weight it is compared, explained and shown, too.
+    title: str | None = one(
+        "TITLE NAME TRACKTITLE", id3="TIT2 TT2", mp4="\xa9nam", gpp="titl", chunks="INAM NAME"
+    )
+    artist: str | None = row(
+        None,
+        "ARTIST AUTHOR ARTISTNAME",
+        join_texts,
+        id3="TPE1 TP1",
+        mp4="\xa9ART",
+        gpp="perf",
+        chunks="IART AUTH",
+    )
+    artists: tuple[str, ...] = several("ARTISTS ARTIST AUTHOR", split_artists, yields=True)
+    album: str | None = one(
+        "ALBUM ALBUMTITLE RELEASE",
+        id3="TALB TAL",
+        mp4="\xa9alb",
+        gpp="albm",
+        chunks="IPRD",
+        matroska="ALBUMTITLE",
+    )
+    album_artist: str | None = one("ALBUMARTIST", id3="TPE2 TP2", mp4="aART")
+    year: int | None = one(
+        "DATE YEAR RELEASEDATE ORIGINALDATE ORIGINALYEAR RELEASEYEAR", parse_year, yields=True
+    )
+    date: str | None = one(
+        "DATE YEAR RELEASEDATE ORIGINALDATE",
+        parse_date,
+        id3="TDRC TDRL:RELEASEDATE TDOR:ORIGINALDATE TORY:ORIGINALDATE TOR:ORIGINALDATE",
+        mp4="\xa9day",
+        gpp="yrrc",
+        chunks="ICRD",
+        matroska="DATE_RELEASED DATE_RECORDED",
+    )
+    genres: tuple[str, ...] = several(
+        "GENRE GENRES", id3="TCON TCO", mp4="\xa9gen gnre", gpp="gnre", chunks="IGNR"
+    )
+    label: str | None = one("LABEL PUBLISHER ORGANIZATION RECORDLABEL", id3="TPUB TPB", weight=0.3)
+    isrc: str | None = one("ISRC", parse_isrc, label="ISRC", id3="TSRC TRC")
+    mb_track: str | None = one("MUSICBRAINZRELEASETRACKID", parse_uuid, label="MusicBrainz track")
+    mb_recording: str | None = one(
+        "MUSICBRAINZTRACKID MUSICBRAINZRECORDINGID", parse_uuid, label="MusicBrainz recording"
+    )
+    mb_artists: tuple[str, ...] = several(
+        "MUSICBRAINZARTISTID MBARTIST", parse_uuids, label="MusicBrainz artists"
+    )
+    mb_album: str | None = one(
+        "MUSICBRAINZALBUMID MUSICBRAINZRELEASEID", parse_uuid, label="MusicBrainz release"
+    )
+    bpm: float | None = one(
+        "BPM BEATSPERMINUTE TEMPO", parse_bpm, label="BPM", id3="TBPM TBP", mp4="tmpo"
+    )
+    key: str | None = one("INITIALKEY KEY", id3="TKEY:KEY TKE:KEY")
+    track: int | None = one(
+        "TRACKNUMBER TRACK",
+        parse_position,
+        column="track_number",
+        id3="TRCK:TRACK TRK:TRACK",
+        mp4="trkn:TRACK",
+        chunks="ITRK:TRACK IPRT:TRACK",
+        matroska="PART_NUMBER:TRACK",
+    )
+    disc: int | None = one(
+        "DISCNUMBER DISC PARTOFSET",
+        parse_position,
+        id3="TPOS:DISC TPA:DISC",
+        mp4="disk:DISC",
+        matroska="ALBUMPART_NUMBER:DISC",
+    )
+    country: str | None = one(
+        "RELEASECOUNTRY MUSICBRAINZALBUMRELEASECOUNTRY COUNTRY", country_code, weight=0.2
+    )
+    language: str | None = one(
+        "LANGUAGE LANG", language_code, id3="TLAN TLA", chunks="ILNG", weight=0.2
+    )
+    tags: tuple[str, ...] = several(
+        "TAGS TAG KEYWORDS KEYWORD MOOD MOODS THEME THEMES INSTRUMENT INSTRUMENTS",
+        split_keywords,
+        gathered=True,
+        id3="TMOO:MOOD",
+        chunks="IKEY:KEYWORDS",
+    )
+    description: str | None = one("DESCRIPTION", mp4="desc ldes")
+    # What is said of the fields above.
     guessed: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
 
@@ -140,143 +215,45 @@ class Metadata:
         return {name: value for name, value in pairs if value is not None and value != ()}
 
 
-# Names each field goes by in tags and sheets, letters and digits only (see `squeeze`), best
-# first; a name of several fields means the first of them, but in tags it serves them all. They are
-# those of MusicBrainz Picard's tag mapping, plus older and vendors' names. The names of a field in
-# `GATHERED` do not stand in for each other: what all of them hold is taken together.
-FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
-    "title": ("TITLE", "NAME", "TRACKTITLE"),
-    "artist": ("ARTIST", "AUTHOR", "ARTISTNAME"),
-    "artists": ("ARTISTS", "ARTIST", "AUTHOR"),
-    "album": ("ALBUM", "ALBUMTITLE", "RELEASE"),
-    "album_artist": ("ALBUMARTIST",),
-    "date": ("DATE", "YEAR", "RELEASEDATE", "ORIGINALDATE"),
-    "year": ("DATE", "YEAR", "RELEASEDATE", "ORIGINALDATE", "ORIGINALYEAR", "RELEASEYEAR"),
-    "genres": ("GENRE", "GENRES"),
-    "label": ("LABEL", "PUBLISHER", "ORGANIZATION", "RECORDLABEL"),
-    "isrc": ("ISRC",),
-    "mb_track": ("MUSICBRAINZRELEASETRACKID",),
-    "mb_recording": ("MUSICBRAINZTRACKID", "MUSICBRAINZRECORDINGID"),
-    "mb_artists": ("MUSICBRAINZARTISTID", "MBARTIST"),
-    "mb_album": ("MUSICBRAINZALBUMID", "MUSICBRAINZRELEASEID"),
-    "bpm": ("BPM", "BEATSPERMINUTE", "TEMPO"),
-    "key": ("INITIALKEY", "KEY"),
-    "track": ("TRACKNUMBER", "TRACK"),
-    "disc": ("DISCNUMBER", "DISC", "PARTOFSET"),
-    "country": ("RELEASECOUNTRY", "MUSICBRAINZALBUMRELEASECOUNTRY", "COUNTRY"),
-    "language": ("LANGUAGE", "LANG"),
-    "tags": (
-        *("TAGS", "TAG", "KEYWORDS", "KEYWORD", "MOOD", "MOODS", "THEME", "THEMES"),
-        *("INSTRUMENT", "INSTRUMENTS"),
-    ),
-    "description": ("DESCRIPTION",),
-}
-GATHERED = frozenset({"tags"})
+FIELDS: Final[Mapping[str, Field]] = declared_fields(Metadata)
+_ATTRIBUTES = frozenset(attribute.name for attribute in fields(Metadata))
+
+
+def frame_names(form: str) -> dict[str, str]:
+    """Return which name each frame, atom or chunk of a format stands for.
+
+    Parameters
+    ----------
+    form : {"id3", "mp4", "gpp", "chunks", "matroska"}
+        ID3 of any version, MP4's item list, 3GPP's texts (TS 26.244, 8.2), RIFF and AIFF chunks,
+        Matroska.
+    """
+    return {
+        frame: name
+        for field in FIELDS.values()
+        for frame, name in field.frames.get(form, {}).items()
+    }
 
 
 def stored_metadata(text: str) -> Metadata:
-    """Return the metadata that a catalog has as JSON; of a text that is damaged, none."""
+    """Return the metadata that a catalog has as JSON; of a text that is damaged, none.
+
+    Fields of a musicu that knows more of them are left out.
+    """
     try:
-        return Metadata.from_dict(json.loads(text))
+        stored = json.loads(text).items()
+        return Metadata.from_dict({name: v for name, v in stored if name in _ATTRIBUTES})
     except (AttributeError, TypeError, ValueError, MetadataError):
         return Metadata()
-
-
-def squeeze(name: str) -> str:
-    """Bring the spellings of a field's name together: ``"Album Artist"``, ``"album_artist"``."""
-    return re.sub(r"[^A-Z0-9]", "", name.upper())
 
 
 def field_of(name: str) -> str | None:
     """Return the metadata field that a tag or column of this name holds, or None."""
     wanted = squeeze(name)
-    by_name = (field for field in FIELD_NAMES if squeeze(field) == wanted)
-    by_alias = (field for field, names in FIELD_NAMES.items() if wanted in names)
+    by_name = (field.name for field in FIELDS.values() if squeeze(field.name) == wanted)
+    holders = (field for field in FIELDS.values() if wanted in field.names)
+    by_alias = (field.name for field in sorted(holders, key=lambda field: field.yields))
     return next(by_name, None) or next(by_alias, None)
-
-
-_ISO_DATE = re.compile(
-    r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01])([T ][0-9:.]+(Z|[+-][0-9:]+)?)?)?)?"
-)
-_YEAR = re.compile(r"(?<![0-9])[0-9]{4}(?=$|[^0-9]|[0-9]{4}$)")
-_ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def _year(text: str) -> int:
-    for match in _YEAR.finditer(text):
-        if 1000 <= int(match.group()) <= 2100:
-            return int(match.group())
-    raise ValueError("a year from 1000 to 2100")
-
-
-def _date(text: str) -> str:
-    if not _ISO_DATE.fullmatch(text) or not 1000 <= int(text[:4]) <= 2100:
-        raise ValueError("a date such as 2004, 2004-05 or 2004-05-01")
-    return text
-
-
-def _isrc(text: str) -> str:
-    for piece in re.split(r"[/;,|]", text):
-        code = squeeze(piece).removeprefix("ISRC")
-        if _ISRC.fullmatch(code):
-            return code
-    raise ValueError("an ISRC such as GB-AYE-06-01498")
-
-
-def _uuids(values: Sequence[str]) -> tuple[str, ...]:
-    found = unique(_UUID.findall(" ".join(values).lower()))
-    if not found:
-        raise ValueError("a MusicBrainz identifier (UUID)")
-    return found
-
-
-def _bpm(text: str) -> float:
-    expected = "a number of beats per minute above 0"
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        raise ValueError(expected) from None
-    if not 0 < value < math.inf:
-        raise ValueError(expected)
-    return value
-
-
-def _position(text: str) -> int:
-    match = re.fullmatch(r"0*([1-9][0-9]{0,5})(\s*(?:/|of\b).*)?", text)
-    if not match:
-        raise ValueError("a whole number from 1, such as 3 or 3/12")
-    return int(match.group(1))
-
-
-def _several(values: Sequence[str]) -> tuple[str, ...]:
-    return unique(piece for value in values for piece in re.split(r"[;|]", value))
-
-
-def _keywords(values: Sequence[str]) -> tuple[str, ...]:
-    return _several([value.replace(",", ";") for value in values])
-
-
-_PARSE_ALL: Mapping[str, Callable[[Sequence[str]], Any]] = {
-    "artist": lambda values: "; ".join(unique(values)),
-    "artists": split_artists,
-    "genres": _several,
-    "mb_artists": _uuids,
-    "tags": _keywords,
-}
-_PARSE_ONE: Mapping[str, Callable[[str], Any]] = {
-    "year": _year,
-    "date": _date,
-    "isrc": _isrc,
-    "mb_track": lambda text: _uuids([text])[0],
-    "mb_recording": lambda text: _uuids([text])[0],
-    "mb_album": lambda text: _uuids([text])[0],
-    "bpm": _bpm,
-    "track": _position,
-    "disc": _position,
-    "country": country_code,
-    "language": language_code,
-}
 
 
 def parse_field(name: str, values: Iterable[str]) -> Any:
@@ -301,59 +278,8 @@ def parse_field(name: str, values: Iterable[str]) -> Any:
     ValueError
         No value fits the field; the text says what was expected.
     """
-    pieces = (piece for value in values for piece in value.split("\0"))
-    # Lone surrogates can be neither stored nor shown, and control characters break lists.
-    spaced = (re.sub(r"[\t-\r\x85\u2028\u2029]+", " ", piece) for piece in pieces)
-    cleaned = (
-        re.sub(r"[\0-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe]", "", p).strip() for p in spaced
-    )
-    texts = [text for text in cleaned if text]
-    if not texts:
-        return None
-    if name in _PARSE_ALL:
-        return _PARSE_ALL[name](texts)
-    parse = _PARSE_ONE.get(name, str)
-    for text in texts[:-1]:
-        try:
-            return parse(text)
-        except ValueError:
-            continue
-    return parse(texts[-1])
-
-
-_UNKNOWN = frozenset(
-    "unknown undefined unbekannt unbekannte unbekannter unbekanntes inconnu inconnue "
-    "desconocido desconocida sconosciuto desconhecido onbekend onbekende okänd ukjent "
-    "ukendt tuntematon neznámý nieznany neznámé nieznana неизвестно неизвестный "
-    "неизвестен неизв 未知 未知艺术家 未知專輯 未知专辑 未知演出者 不明 "
-    "不明なアーティスト 不明なアルバム".split()
-)
-_KINDS = frozenset(
-    "artist artists album title track genre performer label künstler interpret titel artiste titre "
-    "piste genero artista título titolo traccia faixa artiest nummer låt исполнитель альбом "
-    "название wykonawca umělec".split()
-)
-_NUMBERED = re.compile(
-    r"(?:\d{1,3}[\s.-]+)?(?:audio\s*)?(?:track|titel|piste|pista|traccia|faixa|spår|spor|raita|stopa|utwór|ścieżka|"
-    r"трек|дорожка|トラック|曲目|音轨|音軌)\s*(?:no\.?|nr\.?|[#_-])?\s*\d{1,3}",
-    re.IGNORECASE,
-)
-
-
-def is_placeholder(field: str, text: str) -> bool:
-    """Tell whether a text stands for a missing value, as programs that must write one do.
-
-    ``"(None)"``, ``"<Unknown>"``, ``"Unknown Artist"``; as a title, ``"Track 01"``.
-    """
-    text = text.strip("\0 \t")
-    if field == "title" and _NUMBERED.fullmatch(text):
-        return True
-    # Some add the time: "Unknown Album (3/12/2004 5:43:01 PM)".
-    bare = re.sub(r"\s*\(\d[\d/.: APMapm-]*\)$", "", text).strip("<>()[]{} ").casefold()
-    if bare in ("none", "null", "no artist", "no album", "no title", "n/a"):
-        return bare != text.casefold() or field != "title"
-    words = set(bare.split())
-    return bool(words & _UNKNOWN) and words <= _UNKNOWN | _KINDS
+    texts = clean_texts(values)
+    return FIELDS[name].parse(texts) if texts else None
 
 
 def complete_metadata(found: Mapping[str, Any]) -> Metadata:
@@ -364,7 +290,7 @@ def complete_metadata(found: Mapping[str, Any]) -> Metadata:
     """
     values = {name: value for name, value in found.items() if value is not None}
     if "year" not in values and "date" in values:
-        values["year"] = _year(values["date"])
+        values["year"] = parse_year(values["date"])
     if "artists" in values:
         values.setdefault("artist", "; ".join(values["artists"]))
     elif "artist" in values:

@@ -18,7 +18,8 @@ from musicu.index import sound_copies
 from musicu.ingest import Progress, ingest
 from musicu.model import Model, list_models
 from musicu.readonly import is_writable
-from musicu.store import APPLICATION, Store, StoredModel
+from musicu.schema import APPLICATION
+from musicu.store import Store, StoredModel
 from musicu.tagging import TagHead, store_tags
 
 __all__ = ["Repair", "is_torn", "repair", "salvage"]

@@ -13,7 +13,7 @@ from typing import Any
 from musicu.errors import MetadataError
 from musicu.files import open_file
 from musicu.locate import absolute
-from musicu.metadata import GATHERED, Metadata, complete_metadata, field_of, parse_field
+from musicu.metadata import FIELDS, Metadata, complete_metadata, field_of, parse_field
 
 __all__ = ["Sheet", "load_sheet"]
 
@@ -184,7 +184,7 @@ def load_sheet(path: str | os.PathLike[str]) -> Sheet:
     columns: dict[str, list[int]] = {}
     for index, title in enumerate(header):
         field = _column_field(title)
-        if field in columns and field not in GATHERED:
+        if field in columns and not (field in FIELDS and FIELDS[field].gathered):
             both = f"{header[columns[field][0]]!r} and {title!r}"
             raise MetadataError(f"{name}: columns {both} both mean {field}: keep one")
         if field:

@@ -1,183 +1,39 @@
-"""The catalog's SQLite file: its tables, and the few statements that change them.
-
-A *track* is a piece of audio, known by the hash of its packets. A *file* is a place where it lies,
-with the tags found there; copies are several files of one track. A *vector* belongs to a track and
-a model. A file that could not be used is a row too, with its reason. An *alias* is the id that a
-track had under an earlier way of identifying audio.
-"""
+"""An open catalog file: transactions, and the statements that change models, files and tracks."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sqlite3
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.checksums import add_functions, checksum, is_sound, seal, sealing
+from musicu.checksums import checksum, is_sound, seal
 from musicu.errors import CatalogError, ModelError
 from musicu.locate import absolute, composed, lies_under
 from musicu.model import Model, check_name
 from musicu.readonly import is_full, is_writable, open_read_only
-
-__all__ = [
-    "APPLICATION",
-    "IDENTITY_VERSION",
-    "LIST_COLUMNS",
-    "FileRow",
-    "Store",
-    "StoredModel",
-    "catalog_path",
-    "schema_checksum",
-]
-
-APPLICATION = 0x6D757369  # "musi", in the file's header
-# 1 had no sound_tags; 2 no country, language, tags and description in the view; 3 no aliases,
-# checksums, causes of failures and problems of single files.
-_FORMAT = 4
-# Version of the identities in `tracks.id` (see musicu.decode.identify). Files whose row says less
-# are identified anew, without decoding, at the next `embed`.
-IDENTITY_VERSION = 2
-# Columns of the view `library` that hold a JSON list.
-LIST_COLUMNS = ("artists", "genres", "mb_artists", "tags")
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value, checksum INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS models (
-    model INTEGER PRIMARY KEY, id TEXT NOT NULL, version TEXT NOT NULL,
-    sha256 TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL, checksum INTEGER
-);
-CREATE TABLE IF NOT EXISTS tracks (
-    track INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seconds REAL NOT NULL,
-    codec TEXT NOT NULL, sr INTEGER NOT NULL, channels INTEGER NOT NULL,
-    problem TEXT,  -- of the copy that was analyzed; what is wrong with a file stands in its row
-    descriptors TEXT, checksum INTEGER
-);
-CREATE TABLE IF NOT EXISTS files (
-    file INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL, track INTEGER REFERENCES tracks,
-    kind TEXT NOT NULL CHECK (kind IN ('audio', 'error', 'skipped')), reason TEXT,
-    missing INTEGER NOT NULL DEFAULT 0,
-    tags TEXT NOT NULL DEFAULT '{}', sheet TEXT NOT NULL DEFAULT '{}',
-    metadata TEXT GENERATED ALWAYS AS (json_patch(tags, sheet)) STORED,
-    problem TEXT, cause TEXT, identity INTEGER NOT NULL DEFAULT 1, checksum INTEGER
-);
-CREATE INDEX IF NOT EXISTS files_track ON files (track);
-CREATE TABLE IF NOT EXISTS vectors (
-    model INTEGER NOT NULL REFERENCES models, track INTEGER NOT NULL REFERENCES tracks,
-    vector BLOB NOT NULL, checksum INTEGER,
-    UNIQUE (model, track)  -- its index lists tracks without their vectors
-);
--- Without it, deleting a track looks through all vectors.
-CREATE INDEX IF NOT EXISTS vectors_track ON vectors (track);
-CREATE TABLE IF NOT EXISTS aliases (
-    id TEXT PRIMARY KEY, track INTEGER NOT NULL REFERENCES tracks ON DELETE CASCADE,
-    checksum INTEGER
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS aliases_track ON aliases (track);
--- What a model's tag head heard in a vector; gone with it, also when another one takes its place.
-CREATE TABLE IF NOT EXISTS sound_tags (
-    model INTEGER NOT NULL, track INTEGER NOT NULL, tags TEXT NOT NULL, checksum INTEGER,
-    PRIMARY KEY (model, track),
-    FOREIGN KEY (model, track) REFERENCES vectors (model, track) ON DELETE CASCADE
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS roots (path TEXT PRIMARY KEY, checksum INTEGER) WITHOUT ROWID;
--- Any change of the vectors changes the stamp that a matrix file carries in its name.
-INSERT OR IGNORE INTO meta (key, value) VALUES ('vectors', hex(randomblob(8)));
-CREATE TRIGGER IF NOT EXISTS vectors_insert AFTER INSERT ON vectors BEGIN
-    UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
-CREATE TRIGGER IF NOT EXISTS vectors_update AFTER UPDATE ON vectors BEGIN
-    UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
-CREATE TRIGGER IF NOT EXISTS vectors_delete AFTER DELETE ON vectors BEGIN
-    UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
-"""
-# What is not JSON, as in a row that is damaged, says nothing: one row must not stop the others.
-_VIEW = """
--- One row a track that lies somewhere, with the metadata of its first file, one that is sound and
--- tagged if there is one: what users filter on.
-CREATE VIEW IF NOT EXISTS library AS SELECT
-    t.track, t.id, f.path,
-    json_extract({metadata}, '$.title') AS title, json_extract({metadata}, '$.artist') AS artist,
-    json_extract({metadata}, '$.artists') AS artists, json_extract({metadata}, '$.album') AS album,
-    json_extract({metadata}, '$.album_artist') AS album_artist,
-    json_extract({metadata}, '$.year') AS year,
-    json_extract({metadata}, '$.date') AS date, json_extract({metadata}, '$.genres') AS genres,
-    json_extract({metadata}, '$.label') AS label, json_extract({metadata}, '$.isrc') AS isrc,
-    json_extract({metadata}, '$.mb_track') AS mb_track,
-    json_extract({metadata}, '$.mb_recording') AS mb_recording,
-    json_extract({metadata}, '$.mb_artists') AS mb_artists,
-    json_extract({metadata}, '$.mb_album') AS mb_album,
-    json_extract({metadata}, '$.bpm') AS bpm, json_extract({metadata}, '$.key') AS key,
-    json_extract({metadata}, '$.track') AS track_number, json_extract({metadata}, '$.disc') AS disc,
-    json_extract({metadata}, '$.country') AS country,
-    json_extract({metadata}, '$.language') AS language,
-    json_extract({metadata}, '$.tags') AS tags,
-    json_extract({metadata}, '$.description') AS description,
-    t.seconds, t.codec, t.sr, t.channels, f.problem,
-    json_extract({descriptors}, '$.tempo') AS tempo,
-    json_extract({descriptors}, '$.tempo_confidence') AS tempo_confidence,
-    json_extract({descriptors}, '$.key') AS detected_key,
-    json_extract({descriptors}, '$.key_confidence') AS key_confidence,
-    json_extract({descriptors}, '$.loudness') AS loudness,
-    json_extract({descriptors}, '$.loudness_range') AS loudness_range,
-    json_extract({descriptors}, '$.peak') AS peak,
-    json_extract({descriptors}, '$.brightness') AS brightness,
-    json_extract({descriptors}, '$.onset_rate') AS onset_rate,
-    json_extract({descriptors}, '$.dynamic_complexity') AS dynamic_complexity,
-    json_extract({descriptors}, '$.regularity') AS regularity,
-    (SELECT iif(json_valid(s.tags), s.tags, NULL) FROM sound_tags s
-        JOIN meta ON meta.key = 'model' AND meta.value = s.model
-        WHERE s.track = t.track) AS sound_tags
-FROM tracks t JOIN files f ON f.file =
-    (SELECT g.file FROM files g WHERE g.track = t.track AND NOT g.missing
-        ORDER BY g.problem IS NOT NULL, g.tags LIKE '%"guessed":%', g.path LIMIT 1);
-""".format(
-    metadata="iif(json_valid(f.metadata), f.metadata, '{}')",
-    descriptors="iif(json_valid(t.descriptors), t.descriptors, '{}')",
+from musicu.schema import (
+    APPLICATION,
+    FORMAT,
+    IDENTITY_VERSION,
+    add_functions,
+    renew_library,
+    upgrade,
 )
+
+__all__ = ["FileRow", "Store", "StoredModel", "catalog_path"]
 
 _MODEL = "m.model, m.id, m.version, m.sha256, m.dim"
 
 # Problems that are told without decoding.
 _OF_LENGTH = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
-
-# What formats 1 to 3 lacked. A failure's cause is told from the words that were stored.
-_COLUMNS_4 = {
-    "files": (
-        "problem TEXT",
-        "cause TEXT",
-        "identity INTEGER NOT NULL DEFAULT 1",
-        "checksum INTEGER",
-    ),
-    **dict.fromkeys(
-        ("vectors", "meta", "models", "tracks", "sound_tags", "roots"), ("checksum INTEGER",)
-    ),
-}
-_FROM_3 = """
-DROP TRIGGER IF EXISTS vectors_update;
-UPDATE vectors SET checksum = checksum(vector);
-UPDATE files SET problem = (SELECT t.problem FROM tracks t WHERE t.track = files.track)
-    WHERE track IS NOT NULL;
-UPDATE files SET cause = CASE
-    WHEN reason LIKE 'took longer than%' THEN 'time'
-    WHEN reason LIKE 'needs more than%memory' OR reason LIKE '%MemoryError%'
-        OR reason LIKE '%cannot allocate memory%' THEN 'memory'
-    WHEN reason LIKE '%crashed (SIGKILL)' OR reason LIKE '%crashed (SIGTERM)'
-        OR reason LIKE '%crashed (SIGINT)' OR reason LIKE '%crashed (SIGHUP)' THEN 'killed'
-    WHEN reason LIKE '%input/output error%' OR reason LIKE '%permission denied%'
-        OR reason LIKE '%no space left%' OR reason LIKE '%too many open files%'
-        OR reason LIKE '%ImportError%' OR reason LIKE '%ModuleNotFoundError%'
-        OR reason LIKE 'OSError%' THEN 'system'
-    ELSE 'file' END WHERE kind = 'error';
-"""
 
 
 @dataclass(frozen=True)
@@ -242,7 +98,9 @@ def _text(value: bytes) -> str:
 
 
 class Store:
-    """An open catalog file.
+    """An open catalog file; a context manager that closes it.
+
+    To be used by the thread that opened it: connections to SQLite are not shared.
 
     Parameters
     ----------
@@ -290,6 +148,12 @@ class Store:
             self.db.close()
             raise
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _prepare(self) -> None:
         db = self.db
         # This first, and a schema that can be run twice: another process may be making it too.
@@ -298,12 +162,15 @@ class Store:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if application != APPLICATION and not (empty and application == 0):
             raise CatalogError(f"{self.path}: a SQLite file, but not a musicu catalog")
-        if version > _FORMAT:
+        if version > FORMAT:
             raise CatalogError(f"{self.path}: made by a newer musicu; upgrade musicu to open it")
-        if version < _FORMAT:
+        if version < FORMAT:
             if self.read_only:
                 self._copy_to_memory()
-            self._upgrade()
+                db = self.db
+            add_functions(db)
+            with self.change(derived=True):
+                upgrade(db)
         if not self.read_only:
             # Readers and a writer side by side. Kept in the file: a process that meets another
             # one at work on it need not wait to say so again.
@@ -317,9 +184,8 @@ class Store:
         """Set up what belongs to a connection, not to the file."""
         add_functions(self.db)
         self.db.text_factory = _text
-        self.db.create_function("has", 2, _has, deterministic=True)
-        self.db.create_function("heard", 2, _heard, deterministic=True)
         self.db.execute("PRAGMA foreign_keys = ON")
+        renew_library(self.db)
 
     def _copy_to_memory(self) -> None:
         """Go on with a copy in memory: what is derived can be written there."""
@@ -328,32 +194,6 @@ class Store:
         self.db.close()
         self.db = memory
         self._in_memory = True
-
-    def _upgrade(self) -> None:
-        """Make the tables of a new file, or add what those of an older musicu lack."""
-        add_functions(self.db)
-        with self.change(derived=True):
-            db = self.db
-            # Looked up inside: another process may have done it meanwhile.
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == _FORMAT:
-                return
-            db.execute("DROP VIEW IF EXISTS library")
-            for table, columns in _COLUMNS_4.items():
-                known = {name for _, name, *_ in db.execute(f"PRAGMA table_info({table})")}
-                for column in columns if known else ():
-                    if column.split()[0] not in known:
-                        db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
-            _run(db, _FROM_3 if version else "")
-            _run(db, _TABLES + _VIEW)
-            for statement in sealing():
-                db.execute(statement)
-            db.execute(
-                "INSERT OR REPLACE INTO meta (key, value) VALUES ('schema', ?)",
-                (schema_checksum(db),),
-            )
-            db.execute(f"PRAGMA application_id = {APPLICATION}")
-            db.execute(f"PRAGMA user_version = {_FORMAT}")
 
     def close(self) -> None:
         """Close the file; one made for nothing (a folder's name was wrong) does not stay."""
@@ -675,47 +515,6 @@ def _why_not(error: sqlite3.Error) -> str:
     return f"cannot be opened now ({error})"
 
 
-def schema_checksum(db: sqlite3.Connection) -> int:
-    """Return the CRC-32 of what SQLite was told to make; what others added does not count."""
-    script = " ".join((_TABLES, _VIEW, *sealing()))
-    names = re.findall(r"CREATE \w+ IF NOT EXISTS (\w+)", script)
-    rows = db.execute(
-        "SELECT type, name, CAST(sql AS BLOB) FROM sqlite_master WHERE name IN"
-        f" ({', '.join('?' * len(names))}) ORDER BY name",
-        names,
-    )
-    return zlib.crc32(repr(rows.fetchall()).encode())
-
-
-def _run(db: sqlite3.Connection, script: str) -> None:
-    """Run several statements in the transaction that is open; ``executescript`` would end it."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            db.execute(statement)
-            statement = ""
-
-
 def _readable(text: str | None) -> str | None:
     """Write what is no character, such as bytes of a file's name, as its number."""
     return text and text.encode("utf-8", "backslashreplace").decode()
-
-
-def _has(values: str | None, wanted: Any) -> bool:
-    """Tell SQL whether a list holds a value, upper and lower case alike."""
-    if values is None:
-        return False
-    return str(wanted).casefold() in {str(v).casefold() for v in json.loads(values)}
-
-
-def _heard(tags: str | None, wanted: Any) -> float | None:
-    """Tell SQL a tag's probability, upper and lower case alike; None where no tags are stored."""
-    if tags is None:
-        return None
-    heard: dict[str, float] = json.loads(tags)
-    if wanted in heard:
-        return heard[wanted]
-    name = str(wanted).casefold()
-    # What is not listed was heard with less than 0.05.
-    return max((p for tag, p in heard.items() if tag.casefold() == name), default=0.0)

@@ -23,32 +23,23 @@ from musicu.errors import AudioError
 from musicu.guesses import guess_metadata
 from musicu.id3 import NAMES, Texts, genre_names, read_id3v1, read_id3v2, synchsafe, take
 from musicu.metadata import (
-    FIELD_NAMES,
-    GATHERED,
+    FIELDS,
     Metadata,
     complete_metadata,
-    is_placeholder,
+    frame_names,
     parse_field,
-    squeeze,
 )
 from musicu.names import split_artists, split_joined
+from musicu.parsers import is_placeholder, squeeze
 from musicu.source import Source
 
 __all__ = ["read_tags"]
 
-_WANTED = frozenset(name for names in FIELD_NAMES.values() for name in names)
+_WANTED = frozenset(name for field in FIELDS.values() for name in field.names)
 # ID3v1 cuts at 30 bytes; what was copied from it is as long, or a little less without its spaces.
 _CUT = range(28, 31)
 _NAMES_CUT = ("title", "artist", "album", "album_artist")
-# Names in Matroska that are its own; "ALBUM/TITLE" is a title of the album.
-_MATROSKA_NAMES = {
-    "ALBUMTITLE": "ALBUM",
-    "ALBUMARTIST": "ALBUMARTIST",
-    "DATE_RELEASED": "DATE",
-    "DATE_RECORDED": "DATE",
-    "PART_NUMBER": "TRACK",
-    "ALBUMPART_NUMBER": "DISC",
-}
+_MATROSKA_NAMES = frame_names("matroska")
 _MOST_BLOCKS = 16  # at each end of a file
 # FFmpeg reads 5 MB of samples otherwise, to see whether they are some.
 _HEADERS_ONLY = {"probesize": "65536"}
@@ -206,6 +197,7 @@ def _of_ffmpeg(path: str) -> _Block:
         known = {}
     for name, text in known.items():
         scope, _, inner = name.rpartition("/")  # of what Matroska's tag speaks: "ALBUM/TITLE"
+        # "ALBUM/TITLE" is a title of the album.
         name = inner if scope.upper() in ("", "TRACK") else f"{scope}{inner}"
         name = _MATROSKA_NAMES.get(name.upper(), NAMES.get(name, name))
         value = text.encode("utf-8", "surrogateescape")
@@ -220,10 +212,10 @@ def _fields(block: _Block) -> dict[str, Any]:
         _unjoin(values)
     found: dict[str, Any] = {}
     doubtful = []
-    for field, names in FIELD_NAMES.items():
-        each = [([name], values.get(name, [])) for name in names]
-        gathered = [(list(names), sum((texts for _, texts in each), []))]
-        for origin, texts in gathered if field in GATHERED else each:
+    for field, row in FIELDS.items():
+        each = [([name], values.get(name, [])) for name in row.names]
+        gathered = [(list(row.names), sum((texts for _, texts in each), []))]
+        for origin, texts in gathered if row.gathered else each:
             try:
                 value = parse_field(field, [t for t in texts if not is_placeholder(field, t)])
             except ValueError:
@@ -279,7 +271,7 @@ def _unjoin(values: dict[str, list[str]]) -> None:
         if len(values.get(name, [])) == 1:
             values[name] = split_joined(values[name][0], ids, credit)
             joins |= len(values[name]) > 1
-    for name in ("GENRE", *FIELD_NAMES["tags"]) if joins else ():
+    for name in ("GENRE", *FIELDS["tags"].names) if joins else ():
         if name in values:
             values[name] = [part for text in values[name] for part in text.split("/")]
 
@@ -295,8 +287,7 @@ def _merged(blocks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         wanted = [
             field
             for field, value in block.items()
-            if field in FIELD_NAMES
-            and (field not in found or _is_whole(field, value, found[field]))
+            if field in FIELDS and (field not in found or _is_whole(field, value, found[field]))
         ]
         if {"artist", "artists"} & found.keys():
             whole = "artist" in wanted and "artist" in found

@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicu.errors import ModelMismatchError
-from musicu.items.blocks import Names, gaussian_features
+from musicu.items.blocks import CategoricalEncoder, gaussian_features
+from musicu.items.comparable import FIELDS, new_encoders
 from musicu.items.fields import (
-    FIELDS,
     artists_of,
     fraction_of_year,
     genres_of,
-    new_blocks,
     parse_key,
     tags_of,
     tempo_of,
@@ -32,10 +31,10 @@ def item(descriptors: dict[str, Any] | None = None, **about: Any) -> Item:
 def alike(field: str, *several: Item) -> np.ndarray:
     """Likeness of each item to the first, by one field fitted on them."""
     items = Items(Item(str(i), x.metadata, x.descriptors) for i, x in enumerate(several))
-    block = new_blocks()[field]
-    block.fit(items)
-    rows = block.transform(items)
-    full = rows.toarray() if block.sparse else rows
+    encoder = new_encoders()[field]
+    encoder.fit(items)
+    rows = encoder.transform(items)
+    full = rows.toarray() if encoder.sparse else rows
     return np.asarray(full @ full[0])
 
 
@@ -220,10 +219,10 @@ def test_tags_that_name_genres_stand_in_for_genres_that_are_missing() -> None:
 
 def test_a_name_of_a_single_item_is_masked() -> None:
     labels = [item(label=name) for name in ("Rare", "Quiet Harbor", "quiet harbor")]
-    block = new_blocks()["label"]
+    encoder = new_encoders()["label"]
     items = Items(Item(str(i), x.metadata) for i, x in enumerate(labels))
-    block.fit(items)
-    assert block.transform(items).toarray().tolist() == [[0], [1], [1]]
+    encoder.fit(items)
+    assert encoder.transform(items).toarray().tolist() == [[0], [1], [1]]
 
 
 def test_words_of_a_description_count_and_those_of_all_say_nothing() -> None:
@@ -240,30 +239,30 @@ def test_names_count_by_rarity_once() -> None:
         Item(str(i), Metadata(tags=tags))
         for i, tags in enumerate([("a", "b"), ("a", "c"), ("a", "b"), ("a", "c")])
     )
-    block = Names(tags_of, rarity=1.0)
-    block.fit(items)
-    found = (block.transform(items) @ block.transform(items).T).toarray()[0]
+    encoder = CategoricalEncoder(tags_of, rarity=1.0)
+    encoder.fit(items)
+    found = (encoder.transform(items) @ encoder.transform(items).T).toarray()[0]
     rare = 1 + math.log(5 / 3)
     assert found == pytest.approx([1, 1 / (1 + rare), 1, 1 / (1 + rare)])
 
 
 def test_embeddings_of_another_model_are_refused() -> None:
-    block = new_blocks()["audio"]
+    encoder = new_encoders()["audio"]
     one = Items([Item("a")], np.ones((1, 4), dtype=np.float32))
-    block.fit(one)
-    assert block.transform(one) == pytest.approx(np.full((1, 4), 0.5))
-    assert block.transform(Items([Item("b")])).tolist() == [[0, 0, 0, 0]]
+    encoder.fit(one)
+    assert encoder.transform(one) == pytest.approx(np.full((1, 4), 0.5))
+    assert encoder.transform(Items([Item("b")])).tolist() == [[0, 0, 0, 0]]
     with pytest.raises(ModelMismatchError, match="3 dimensions .* 4"):
-        block.transform(Items([Item("c")], np.ones((1, 3), dtype=np.float32)))
+        encoder.transform(Items([Item("c")], np.ones((1, 3), dtype=np.float32)))
 
 
 def test_what_all_embeddings_share_makes_no_two_of_them_alike() -> None:
     rng = np.random.default_rng(0)
     own = rng.normal(size=(600, 16)).astype(np.float32)
     items = Items([Item(str(i)) for i in range(601)], np.vstack([own + 10, np.zeros(16)]))
-    block = new_blocks()["audio"]
-    block.fit(items)
-    rows = block.transform(items)
+    encoder = new_encoders()["audio"]
+    encoder.fit(items)
+    rows = encoder.transform(items)
     before, after = (np.mean((x @ x.T)[np.triu_indices(600, 1)]) for x in (items.audio, rows))
     assert before > 0.95 and abs(after) < 0.1
     assert not rows[600].any()  # it was not heard: the mean does not stand in
@@ -273,8 +272,8 @@ def test_what_all_embeddings_share_makes_no_two_of_them_alike() -> None:
 def test_every_field_is_missing_where_nothing_is_known() -> None:
     known = Items([Item("a", Metadata(genres=("Rock",), year=2000, key="C"), {"loudness": -9.0})])
     for field in FIELDS:
-        block = new_blocks()[field]
-        block.fit(known)
-        rows = block.transform(Items([Item("nothing")]))
-        assert rows.shape == (1, block.width)
+        encoder = new_encoders()[field]
+        encoder.fit(known)
+        rows = encoder.transform(Items([Item("nothing")]))
+        assert rows.shape == (1, encoder.width)
         assert not abs(rows).sum()

@@ -212,13 +212,12 @@ def test_no_flipped_bit_of_the_matrix_file_is_believed(
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, StoredModel]]:
     """A catalog with a vector a track."""
-    store = Store(tmp_path_factory.mktemp("kept") / "m.db", create=True)
-    model = store.use_model(replace(find_model(), id="made", dim=16))
-    with store.change():
-        for number, vector in enumerate(VECTORS):
-            add_track(store, model, number, vector)
-    yield store, model
-    store.close()
+    with Store(tmp_path_factory.mktemp("kept") / "m.db", create=True) as store:
+        model = store.use_model(replace(find_model(), id="made", dim=16))
+        with store.change():
+            for number, vector in enumerate(VECTORS):
+                add_track(store, model, number, vector)
+        yield store, model
 
 
 def damage(store: Store, track: int, vector: bytes) -> None:

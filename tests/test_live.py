@@ -63,13 +63,12 @@ def _other_model(store: Store, sha256: str = "b" * 64, dim: int = 8) -> StoredMo
 
 def _is_whole(snapshot: Snapshot, path: Path) -> None:
     """All parts of a snapshot are of the same tracks, and those are the catalog's."""
-    store = Store(path, create=False)
-    rows = store.db.execute(
-        "SELECT l.track, l.id, v.vector FROM library l JOIN vectors v ON v.track = l.track"
-        " AND v.model = ? ORDER BY l.track",
-        (snapshot.model.row,),
-    ).fetchall()
-    store.close()
+    with Store(path, create=False) as store:
+        rows = store.db.execute(
+            "SELECT l.track, l.id, v.vector FROM library l JOIN vectors v ON v.track = l.track"
+            " AND v.model = ? ORDER BY l.track",
+            (snapshot.model.row,),
+        ).fetchall()
     assert snapshot.tracks.tolist() == [track for track, _, _ in rows]
     assert snapshot.ids == [id for _, id, _ in rows]
     n = len(snapshot)

@@ -20,7 +20,7 @@ from mutagen.mp4 import MP4FreeForm
 
 from musicu import codes
 from musicu.errors import AudioError, MetadataError
-from musicu.metadata import FIELD_NAMES, Metadata, complete_metadata, field_of, parse_field
+from musicu.metadata import FIELDS, Metadata, complete_metadata, field_of, parse_field
 from musicu.names import normalize_name, split_artists
 from musicu.tags import read_tags
 
@@ -432,10 +432,7 @@ texts = st.text(min_size=1)
 several = st.lists(texts, max_size=3).map(tuple)
 metadata = st.builds(
     Metadata,
-    **{
-        name: several if getattr(Metadata(), name) == () else st.none() | texts
-        for name in FIELD_NAMES
-    }
+    **{name: several if getattr(Metadata(), name) == () else st.none() | texts for name in FIELDS}
     | {
         "year": st.none() | st.integers(1000, 2100),
         "bpm": st.none() | st.floats(0.1, 999),
@@ -476,8 +473,8 @@ def test_a_merge_does_not_contradict_itself() -> None:
 
 def test_every_field_has_names_and_is_found_by_its_own() -> None:
     about = {"guessed", "doubtful"}  # say of other fields how certain they are
-    assert set(FIELD_NAMES) == {field.name for field in dataclasses.fields(Metadata)} - about
-    for name in FIELD_NAMES:
+    assert set(FIELDS) == {field.name for field in dataclasses.fields(Metadata)} - about
+    for name in FIELDS:
         assert field_of(name) == name
     assert field_of("Album Artist") == "album_artist"
     assert field_of("mood") == "tags"

@@ -147,8 +147,8 @@ def test_an_upgrade_that_is_killed_leaves_the_catalog_as_it_was(old: Old) -> Non
     before = content()
     script = (
         "import os, signal, sys\n"
-        "import musicu.store as store\n"
-        "store.sealing = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from musicu import schema, store\n"
+        "schema.sealing = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
         "store.Store(sys.argv[1], create=False)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, old.db], check=False)

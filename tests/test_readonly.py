@@ -13,8 +13,10 @@ import pytest
 from conftest import RunCli, Shelf
 
 from musicu import Catalog
-from musicu.errors import CatalogError
+from musicu.errors import CatalogError, MetadataError
 from musicu.explore.live import Live
+from musicu.schema import schema_checksum
+from musicu.store import Store
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -132,6 +134,41 @@ def test_what_a_killed_process_left_in_the_journal_counts(
     with Catalog(left / stick.name, create=False) as catalog:
         assert {track["title"] for track in catalog.tracks()} == {"new"}
         np.testing.assert_equal(len(catalog), 8)
+
+
+def test_the_view_of_a_musicu_with_other_fields_is_hidden_by_todays(
+    stick: Path, shelf: Shelf, tmp_path: Path, lock: Callable[[Path], None]
+) -> None:
+    with shelf.open() as catalog:
+        expected = list(catalog.tracks("year > 1995 AND country IS NULL"))
+    with closing(sqlite3.connect(stick)) as db:
+        db.execute("DROP VIEW library")
+        db.execute(
+            "CREATE VIEW library AS SELECT t.track, t.id, f.path, 1 AS raga"
+            " FROM tracks t JOIN files f ON f.track = t.track"
+        )
+        made = schema_checksum(db)
+        db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (made,))
+        db.commit()
+    left = tmp_path / "left"  # with a journal, it is read from memory
+    left.mkdir()
+    with Store(stick, create=False) as store:
+        store.db.execute("UPDATE files SET reason = 'none'")
+        for name in (stick.name, f"{stick.name}-wal"):
+            shutil.copy(stick.with_name(name), left)
+    lock(left)
+    for folder in (stick.parent, left):
+        with Catalog(folder / stick.name, create=False) as catalog:
+            assert len(expected) > 0
+            assert list(catalog.tracks("year > 1995 AND country IS NULL")) == expected
+            assert catalog.verify() == []
+            with pytest.raises(MetadataError, match="no such column: raga"):
+                next(catalog.tracks("raga = 1"))
+    with Live(left / stick.name) as live:
+        assert live.snapshot.filter("year > 1995 AND country IS NULL").sum() == len(expected)
+    with closing(sqlite3.connect(stick)) as db:
+        columns = db.execute("SELECT name FROM pragma_table_info('library')").fetchall()
+    assert ("raga",) in columns  # whoever made it still finds it
 
 
 def test_the_true_reason_is_told(shelf: Shelf, tmp_path: Path, run_cli: RunCli) -> None:

@@ -140,14 +140,13 @@ def test_the_answer_is_that_of_brute_force(
     rng = np.random.default_rng(seed)
     vectors = unit(rng.standard_normal((n, 8)) + 1e-9)
     query = unit(rng.standard_normal(8) + 1e-9)
-    store = Store(tmp_path_factory.mktemp("brute") / "m.db", create=True)
-    model = store.use_model(replace(find_model(), dim=8))
-    with store.change():
-        for number, vector in enumerate(vectors):
-            add_track(store, model, number, vector, _song(number))
-    among = filter_tracks(store, "year >= 2000 AND has(genres, 'jazz')")
-    matches = rank(store, Index.open(store, model), query, asked, among=among)
-    store.close()
+    with Store(tmp_path_factory.mktemp("brute") / "m.db", create=True) as store:
+        model = store.use_model(replace(find_model(), dim=8))
+        with store.change():
+            for number, vector in enumerate(vectors):
+                add_track(store, model, number, vector, _song(number))
+        among = filter_tracks(store, "year >= 2000 AND has(genres, 'jazz')")
+        matches = rank(store, Index.open(store, model), query, asked, among=among)
     passing = [i for i in range(n) if _song(i)["year"] >= 2000 and "Jazz" in _song(i)["genres"]]
     exact = sorted((max(0.0, float(vectors[i] @ query)) for i in passing), reverse=True)
     assert len(matches) == min(asked, len(passing))

@@ -49,21 +49,20 @@ def fill(path: Path, numbers: range, *, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     centers = rng.standard_normal((ARTISTS, DIM))
     vectors = unit(np.repeat(centers, EACH, axis=0) + 0.5 * rng.standard_normal((TRACKS, DIM)))
-    store = Store(path, create=True)
-    model = store.use_model(replace(find_model(), id="made", sha256="a" * 64, dim=DIM))
-    with store.change():
-        for number in numbers:
-            artist = number // EACH
-            tags = {
-                "title": f"Song {number}",
-                "artist": f"Artist {artist}",
-                "artists": [f"Artist {artist}"],
-                "album": f"Album {number // 4}",
-                "year": 1990 + artist,
-                "isrc": f"GBAYE06{number:05}",
-            }
-            add_track(store, model, number, vectors[number], tags)
-    store.close()
+    with Store(path, create=True) as store:
+        model = store.use_model(replace(find_model(), id="made", sha256="a" * 64, dim=DIM))
+        with store.change():
+            for number in numbers:
+                artist = number // EACH
+                tags = {
+                    "title": f"Song {number}",
+                    "artist": f"Artist {artist}",
+                    "artists": [f"Artist {artist}"],
+                    "album": f"Album {number // 4}",
+                    "year": 1990 + artist,
+                    "isrc": f"GBAYE06{number:05}",
+                }
+                add_track(store, model, number, vectors[number], tags)
 
 
 @dataclass(frozen=True)

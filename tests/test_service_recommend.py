@@ -32,14 +32,13 @@ def fill(path: Path, numbers: range) -> None:
     rng = np.random.default_rng(0)
     centers = rng.standard_normal((ARTISTS, DIM))
     vectors = unit(np.repeat(centers, EACH, axis=0) + 0.5 * rng.standard_normal((TRACKS, DIM)))
-    store = Store(path, create=True)
-    model = store.use_model(replace(find_model(), id="made", sha256="a" * 64, dim=DIM))
-    with store.change():
-        for number in numbers:
-            artist = f"Artist {number // EACH}"
-            tags = {"title": f"Song {number}", "artist": artist, "artists": [artist]}
-            add_track(store, model, number, vectors[number], tags)
-    store.close()
+    with Store(path, create=True) as store:
+        model = store.use_model(replace(find_model(), id="made", sha256="a" * 64, dim=DIM))
+        with store.change():
+            for number in numbers:
+                artist = f"Artist {number // EACH}"
+                tags = {"title": f"Song {number}", "artist": artist, "artists": [artist]}
+                add_track(store, model, number, vectors[number], tags)
 
 
 def play(path: Path) -> None:
@@ -149,16 +148,15 @@ def test_a_track_that_is_added_is_recommended_without_a_restart(
 def test_a_track_that_went_is_recommended_no_more(served: Served, world: World) -> None:
     history = [{"id": f"{0:032x}"}]
     gone = ids(recommend(served, history=history, n=1))[0]
-    store = Store(world.catalog, create=False)
-    paths = [
-        path
-        for (path,) in store.db.execute(
-            "SELECT path FROM files JOIN tracks USING (track) WHERE id = ?", (gone,)
-        )
-    ]
-    with store.change():
-        store.drop_files(paths)
-    store.close()
+    with Store(world.catalog, create=False) as store:
+        paths = [
+            path
+            for (path,) in store.db.execute(
+                "SELECT path FROM files JOIN tracks USING (track) WHERE id = ?", (gone,)
+            )
+        ]
+        with store.change():
+            store.drop_files(paths)
     served.service.live.close()  # so that looking for it is done here and now
     assert served.service.live.refresh()
     until(lambda: gone not in ids(recommend(served, history=history, n=40)))

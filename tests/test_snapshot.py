@@ -188,23 +188,21 @@ def test_tracks_that_came_later_are_searched_with_the_rest(make_store: MakeStore
 
 def test_a_filter_chooses_what_it_chooses_in_the_catalog(shelf: Shelf) -> None:
     snapshot = Live(shelf.db).snapshot
-    store = Store(shelf.db, create=False)
-    for where in ("year < 2000", "has(genres, 'jazz')", "path LIKE '%Carla%'", "true", "false"):
-        chosen = snapshot.tracks[snapshot.filter(where)].tolist()
-        assert chosen == sorted(filter_tracks(store, where).tolist())
-    store.close()
+    with Store(shelf.db, create=False) as store:
+        for where in ("year < 2000", "has(genres, 'jazz')", "path LIKE '%Carla%'", "true", "false"):
+            chosen = snapshot.tracks[snapshot.filter(where)].tolist()
+            assert chosen == sorted(filter_tracks(store, where).tolist())
     with pytest.raises(MetadataError, match="the filter 'nonsense' cannot be understood"):
         snapshot.filter("nonsense")
 
 
 def test_a_filter_by_what_is_heard_tags_what_has_no_tags(shelf: Shelf) -> None:
     snapshot = Live(shelf.db).snapshot
-    db = Store(shelf.db, create=False)
-    with db.change():
-        db.db.execute("DELETE FROM sound_tags")
-    assert snapshot.filter("sound_tags IS NOT NULL").all()
-    assert db.db.execute("SELECT count(*) FROM sound_tags").fetchone() == (8,)
-    db.close()
+    with Store(shelf.db, create=False) as db:
+        with db.change():
+            db.db.execute("DELETE FROM sound_tags")
+        assert snapshot.filter("sound_tags IS NOT NULL").all()
+        assert db.db.execute("SELECT count(*) FROM sound_tags").fetchone() == (8,)
 
 
 def test_a_filter_by_what_is_heard_needs_a_model_that_hears(make_store: MakeStore) -> None:

@@ -15,8 +15,9 @@ from test_metadata import TAGGERS, tag_names, write_audio
 from musicu.errors import AudioError
 from musicu.items.item import Item, Items
 from musicu.items.quality import inspect_items
-from musicu.metadata import Metadata, is_placeholder
+from musicu.metadata import Metadata
 from musicu.names import split_joined
+from musicu.parsers import is_placeholder
 from musicu.tags import read_tags
 
 LONG = "The Extremely Long Title Of This Very Song (Extended Mix)"

@@ -280,14 +280,13 @@ def test_a_catalog_of_the_first_format_opens_with_all_it_holds(old: Path) -> Non
 
 def test_old_vectors_are_tagged_without_their_files(old: Path) -> None:
     head = hand_made(("up", "down"), [[9, 0, 0, 0], [-9, 0, 0, 0]], [0, 0])
-    with closing(Store(old, create=False).db) as db:
-        store = Store(old, create=False)
+    with Store(old, create=False) as store:
+        db = store.db
         model = store.current_model()
         assert model is not None
         store_tags(store, model, head)
         stored = dict(db.execute("SELECT id, sound_tags FROM library").fetchall())
         vectors = db.execute("SELECT id, vector FROM vectors JOIN tracks USING (track)").fetchall()
-        store.close()
     assert len(stored) == len(vectors) == 3
     for id, blob in vectors:
         x = float(np.frombuffer(blob, "<f4")[0])
@@ -428,14 +427,13 @@ def test_a_wish_is_ranked_by_standardized_log_odds(
     rng = np.random.default_rng(seed)
     vectors = unit(rng.standard_normal((n, 6)) + 1e-9)
     head = hand_made(("a", "b", "c"), 3 * rng.standard_normal((3, 6)), 5 * rng.standard_normal(3))
-    store = Store(tmp_path_factory.mktemp("wish") / "m.db", create=True)
-    model = store.use_model(replace(find_model(), dim=6))
-    with store.change():
-        for number, vector in enumerate(vectors):
-            add_track(store, model, number, vector)
-    terms = (Term("x", ("c", "a")), Term("y", ("b",), negated=True))
-    matches = rank_by_tags(store, Index.open(store, model), head, terms, n)
-    store.close()
+    with Store(tmp_path_factory.mktemp("wish") / "m.db", create=True) as store:
+        model = store.use_model(replace(find_model(), dim=6))
+        with store.change():
+            for number, vector in enumerate(vectors):
+                add_track(store, model, number, vector)
+        terms = (Term("x", ("c", "a")), Term("y", ("b",), negated=True))
+        matches = rank_by_tags(store, Index.open(store, model), head, terms, n)
     logits = vectors.astype(np.float64) @ head.weights.astype(np.float64).T + head.bias
     spread = logits.std(axis=0)
     z = (logits - logits.mean(axis=0)) / np.where(spread > 1e-4, spread, np.inf)

@@ -12,7 +12,8 @@ from mutagen.asf import ASFTags
 from mutagen.id3 import ID3, ID3Tags
 from mutagen.mp4 import MP4Tags
 
-from musicu.metadata import FIELD_NAMES, GATHERED, Metadata, complete_metadata, parse_field, squeeze
+from musicu.metadata import FIELDS, Metadata, complete_metadata, parse_field
+from musicu.parsers import squeeze
 
 _ID3_NAMES = {
     "TIT2": "TITLE",
@@ -67,16 +68,16 @@ def read_by_mutagen(path: Path) -> Metadata:
 
 def _parse_tags(tags: Any) -> dict[str, Any]:
     """Parse the fields of any kind of mutagen tags."""
-    wanted = {name for names in FIELD_NAMES.values() for name in names}
+    wanted = {name for field in FIELDS.values() for name in field.names}
     values: dict[str, list[str]] = {}
     for spelling, items in _tag_values(tags):
         name = squeeze(spelling)
         if name in wanted:  # others, such as pictures, may be large and no text
             values.setdefault(name, []).extend(_text(item) for item in items)
     found: dict[str, Any] = {}
-    for field, names in FIELD_NAMES.items():
-        each = [values.get(name, []) for name in names]
-        for texts in [sum(each, [])] if field in GATHERED else each:
+    for field, row in FIELDS.items():
+        each = [values.get(name, []) for name in row.names]
+        for texts in [sum(each, [])] if row.gathered else each:
             try:
                 value = parse_field(field, texts)
             except ValueError:

@@ -210,8 +210,7 @@ def compute_atlas(
     """
     if progress:
         progress("reading the catalog", 0, 0)
-    store = Store(catalog, create=False)
-    try:
+    with Store(catalog, create=False) as store:
         current = store.current_model()
         if model is not None:
             current = next((known for known in store.models() if known.sha256 == model), None)
@@ -219,8 +218,6 @@ def compute_atlas(
             raise CatalogError(f"{catalog}: nothing is embedded yet; 'musicu embed FOLDER' does it")
         index = Index.open(store, current)
         ids = dict(store.db.execute("SELECT track, id FROM library"))
-    finally:
-        store.close()
     rows = [row for row, track in enumerate(index.tracks.tolist()) if track in ids]
     positions = project(index.matrix[rows], progress=progress)
     atlas = Atlas([ids[track] for track in index.tracks[rows].tolist()], positions)

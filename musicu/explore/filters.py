@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from musicu.condition import filter_tracks
 from musicu.errors import ModelError
-from musicu.explore.reading import opened
 from musicu.model import model_with
 from musicu.store import Store
 from musicu.tagging import TagHead, store_tags
@@ -47,7 +46,7 @@ class Filters:
             if known is not None:
                 self._masks.move_to_end(where)
                 return known
-        with opened(self._path) as store:
+        with Store(self._path, create=False) as store:
             if "sound_tags" in where.casefold():
                 _refresh_tags(store)
             mask = np.isin(self._tracks, filter_tracks(store, where, seconds=_SECONDS))

@@ -247,12 +247,9 @@ def main(catalog: str, folder: str) -> None:
     """
     os.nice(_NICE)
     place = Path(folder)
-    store = Store(catalog, create=False)
-    try:
+    with Store(catalog, create=False) as store:
         tracks, audio = np.load(place / "tracks.npy"), np.load(place / "audio.npy")
         items = read_tracks(store, tracks, audio)
-    finally:
-        store.close()
     fusion = Fusion().fit(items)
     fusion.save(place / "fusion.npz")
     for at in range(0, len(items), _PIECE):

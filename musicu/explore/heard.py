@@ -63,11 +63,8 @@ def find_heard(
     matrix = snapshot.nearest.matrix
     if len(snapshot.tail):
         matrix = np.concatenate([matrix, snapshot.tail.matrix])
-    store = Store(snapshot.path, create=False)
-    try:
+    with Store(snapshot.path, create=False) as store:
         index = Index(snapshot.tracks, matrix)
         matches = rank_by_tags(store, index, head, wish.terms, n, among=among)
-    finally:
-        store.close()
     positions = [snapshot.position(match.id) for match in matches]
     return Heard(snapshot, positions, [m.score for m in matches], wish.terms, wish.unused)

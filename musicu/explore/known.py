@@ -17,7 +17,8 @@ from musicu.explore.seeds import FoundSeeds
 from musicu.explore.snapshot import Snapshot
 from musicu.items.item import Item, Items
 from musicu.metadata import stored_metadata
-from musicu.store import LIST_COLUMNS, Store
+from musicu.schema import LIST_COLUMNS
+from musicu.store import Store
 
 __all__ = ["read_details", "read_items", "read_paths", "read_tracks", "seed_items"]
 
@@ -44,12 +45,9 @@ def read_items(snapshot: Snapshot, positions: Sequence[int]) -> Items:
     Items
         In that order; of a track that has left the catalog meanwhile its sound alone is known.
     """
-    store = Store(snapshot.path, create=False)
-    try:
+    with Store(snapshot.path, create=False) as store:
         tracks = snapshot.tracks[list(positions)]
         items = read_tracks(store, tracks, snapshot.vectors(positions))
-    finally:
-        store.close()
     return items
 
 
@@ -87,16 +85,13 @@ def read_details(snapshot: Snapshot, position: int) -> dict[str, Any]:
         It has left the catalog meanwhile.
     """
     track = int(snapshot.tracks[position])
-    store = Store(snapshot.path, create=False)
-    try:
+    with Store(snapshot.path, create=False) as store:
         found = store.db.execute("SELECT * FROM library WHERE track = ?", (track,))
         names = [name for name, *_ in found.description]
         row = found.fetchone()
         files = store.db.execute(
             "SELECT path FROM files WHERE track = ? AND NOT missing ORDER BY path", (track,)
         ).fetchall()
-    finally:
-        store.close()
     if row is None:
         raise CatalogError(f"{snapshot.ids[position]}: no track of the catalog any more")
     listed = {*LIST_COLUMNS, "sound_tags"}
@@ -110,13 +105,10 @@ def read_details(snapshot: Snapshot, position: int) -> dict[str, Any]:
 
 def read_paths(catalog: Path, ids: Sequence[str]) -> list[str]:
     """Return where tracks lie; an empty text for one that has left the catalog."""
-    store = Store(catalog, create=False)
-    try:
+    with Store(catalog, create=False) as store:
         rows = store.db.execute(
             "SELECT l.id, l.path FROM json_each(?) wanted JOIN library l ON l.id = wanted.value",
             (json.dumps(list(ids)),),
         )
         paths = dict(rows.fetchall())
-    finally:
-        store.close()
     return [paths.get(id, "") for id in ids]

@@ -47,9 +47,6 @@ def seed_of(catalog: Path, query: str | os.PathLike[str], weight: float = 1.0) -
 
 def _stored(catalog: Path, path: str) -> str | None:
     """Return the id of a stored file that is what it was; one that has changed is a new one."""
-    store = Store(catalog, create=False)
-    try:
+    with Store(catalog, create=False) as store:
         row = store.find_file(path)
-    finally:
-        store.close()
     return None if row is None else row[1]

@@ -15,7 +15,7 @@ from typing import Any, Self
 from musicu.errors import CatalogError
 from musicu.explore.building import LONGEST_TAIL, build_snapshot
 from musicu.explore.pages import Names
-from musicu.explore.reading import Reading, opened, read_added, read_all
+from musicu.explore.reading import Reading, read_added, read_all
 from musicu.explore.snapshot import Snapshot
 from musicu.store import Store, StoredModel
 
@@ -79,7 +79,7 @@ class Live:
         started = time.monotonic()
         signature = _signature(self.path)
         try:
-            with opened(self.path) as store:
+            with Store(self.path, create=False) as store:
                 model, self._following = _choose(store, None)
                 self._reading = read_all(store, model, self.names, None)
         except sqlite3.Error as error:
@@ -172,7 +172,7 @@ class Live:
                 return
             self._seen = _settled(signature)
             if signature[:1] == self._file:
-                with self._noting_problems(), opened(self.path) as store:
+                with self._noting_problems(), Store(self.path, create=False) as store:
                     found = read_added(store, self.names, self._reading)
             if found is None:
                 return
@@ -196,7 +196,7 @@ class Live:
     def _renew(self, signature: Signature) -> None:
         # Of another file nothing is known: not even equal ids say that vectors are equal.
         before = self._reading if signature[:1] == self._file else None
-        with opened(self.path) as store:
+        with Store(self.path, create=False) as store:
             model, following = _choose(store, before.model if before else None)
             reading = read_all(store, model, self.names, before)
         built = None
@@ -206,7 +206,7 @@ class Live:
         with self._looking:
             if built is not None:
                 # Tracks that were added while the search structure was being made.
-                with opened(self.path) as store:
+                with Store(self.path, create=False) as store:
                     self._reading = read_added(store, self.names, reading) or reading
                 self.snapshot = self._build(self._reading, built, merge=False)
             self._file, self._following = signature[:1], following

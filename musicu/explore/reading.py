@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import compress, pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from musicu.checksums import is_sound
 from musicu.explore.pages import Names, Page, understand
 from musicu.store import Store, StoredModel
 
-__all__ = ["Reading", "opened", "read_added", "read_all"]
+__all__ = ["Reading", "read_added", "read_all"]
 
 Array = NDArray[np.float32]
 
@@ -116,16 +115,6 @@ def read_added(store: Store, names: Names, before: Reading) -> Reading | None:
         pages = {k: page for k, page in before.pages.items() if k < start}
         pages.update(_pages(store, model, names, before.pages, start))
         return Reading(model, pages, *state, tagged=before.tagged)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[Store]:
-    """Open the catalog for this thread: connections to SQLite are not shared between them."""
-    store = Store(path, create=False)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 @contextmanager

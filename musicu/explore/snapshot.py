@@ -111,11 +111,8 @@ class Snapshot:
 
     def _today(self, id: str) -> int | None:
         """Return the position of the track that had an id under an earlier musicu, if one had."""
-        store = Store(self.path, create=False)
-        try:
+        with Store(self.path, create=False) as store:
             ids = find_alias(store, id)
-        finally:
-            store.close()
         return self._places.get(ids[0]) if len(ids) == 1 else None
 
     def vector(self, position: int) -> Array:

@@ -1,1 +1,1 @@
-"""Items and their vectors: metadata fields and audio as blocks, fused into one dot product."""
+"""Items and their vectors: metadata fields and audio, encoded and fused into one dot product."""

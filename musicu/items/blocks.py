@@ -1,4 +1,4 @@
-"""Blocks: how one field of many items becomes rows of unit length whose dot product is likeness.
+"""Encoders: how a field of many items becomes rows of unit length whose dot product is likeness.
 
 Fields of names (genres, artists, ...) become sparse rows, one column a name: nothing is hashed, so
 that an explanation can be exact. Fields of numbers become dense rows, cosines and sines of a few
@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 from musicu.errors import ModelMismatchError
 from musicu.items.item import Item, Items
 
-__all__ = ["Axis", "Block", "Heard", "Names", "Numbers", "gaussian_features"]
+__all__ = [
+    "Axis",
+    "CategoricalEncoder",
+    "EmbeddingEncoder",
+    "FieldEncoder",
+    "NumericEncoder",
+    "gaussian_features",
+]
 
 Floats = NDArray[np.float32]
 _FEW = 10  # tracks whose mean is trusted by half
@@ -27,7 +34,7 @@ _NEGLIGIBLE = 1e-4  # frequencies of a smaller share are left out
 _REACH = 3.0  # standard deviations beyond which a learned axis tells no further difference
 
 
-class Block(Protocol):
+class FieldEncoder(Protocol):
     """One field: learned from items, then the same for any items."""
 
     @property
@@ -51,7 +58,7 @@ class Block(Protocol):
         """Take over what :meth:`state` returned."""
 
 
-class Names:
+class CategoricalEncoder:
     """A field that holds names with weights: a row has a column for every name seen in the fit.
 
     The dot product of two rows is a cosine. Where rarity counts, each name counts in it by its
@@ -135,7 +142,7 @@ class Names:
         self._scale = np.asarray(state["scale"], dtype=np.float32)
 
 
-class Heard:
+class EmbeddingEncoder:
     """The audio embedding, seen from the mean of the items that were fitted.
 
     What all music of a collection shares says nothing about two of its tracks; without it, their
@@ -253,7 +260,7 @@ class Axis:
         return gaussian_features(x, high - low + 3 * self.width, self.width)
 
 
-class Numbers:
+class NumericEncoder:
     """A field of one or more numbers; the likeness is the mean of Gaussians over the axes.
 
     Axes that an item lacks are masked within the field, as fields are within the item.

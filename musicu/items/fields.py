@@ -1,4 +1,4 @@
-"""The fields of an item: what is read for each, and the block that compares it."""
+"""What is read of an item for each field that items are compared by."""
 
 from __future__ import annotations
 
@@ -7,47 +7,25 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from musicu.items.blocks import Axis, Block, Heard, Names, Numbers
+from musicu.field import Field
 from musicu.items.genres import KNOWN, canonical, lineage
 from musicu.items.item import Item
 from musicu.names import normalize_name
 
 __all__ = [
-    "DEFAULT_WEIGHTS",
-    "FIELDS",
     "artists_of",
     "fraction_of_year",
     "genres_of",
     "key_of",
-    "new_blocks",
+    "names_in",
+    "number_in",
     "number_of",
-    "one_name",
     "parse_key",
     "sound_of",
     "tags_of",
     "tempo_of",
     "words_of",
 ]
-
-FIELDS = (
-    *("audio", "genres", "tags", "artists", "label", "country", "language"),
-    *("year", "tempo", "key", "loudness", "sound", "text"),
-)
-DEFAULT_WEIGHTS: Mapping[str, float] = {
-    "audio": 1.0,
-    "genres": 1.0,
-    "tags": 0.8,
-    "artists": 0.5,
-    "label": 0.3,
-    "country": 0.2,
-    "language": 0.2,
-    "year": 0.3,
-    "tempo": 0.3,
-    "key": 0.1,
-    "loudness": 0.1,
-    "sound": 0.3,
-    "text": 0.3,
-}
 
 # A guest says less about a track than the artist who comes first.
 _GUEST = 0.7
@@ -112,9 +90,17 @@ def words_of(item: Item) -> dict[str, float]:
     return {word: 1.0 + math.log(count) for word, count in counts.items()}
 
 
-def one_name(text: str | None) -> dict[str, float]:
-    """Return a name of which an item has one, normalized."""
-    return {normalize_name(text): 1.0} if text else {}
+def names_in(item: Item, field: Field) -> dict[str, float]:
+    """Return the texts of a field of metadata, normalized."""
+    value = getattr(item.metadata, field.name)
+    texts = (value,) if isinstance(value, str) else value or ()
+    return {normalize_name(text): 1.0 for text in texts if text}
+
+
+def number_in(item: Item, field: Field) -> float:
+    """Return the number of a field of metadata, or NaN."""
+    value = getattr(item.metadata, field.name)
+    return math.nan if value is None else float(value)
 
 
 def number_of(values: Mapping[str, object], name: str) -> float:
@@ -208,30 +194,3 @@ def sound_of(item: Item) -> tuple[float, ...]:
         *(math.log1p(x) if x >= 0 else math.nan for x in ranges),
         number_of(item.descriptors, "regularity"),
     )
-
-
-def new_blocks() -> dict[str, Block]:
-    """Return a block for each of :data:`FIELDS`, with nothing learned yet."""
-    return {
-        "audio": Heard(),
-        "genres": Names(genres_of, rarity=1.0),
-        "tags": Names(tags_of, least=2, rarity=1.0),
-        "artists": Names(artists_of),
-        "label": Names(lambda item: one_name(item.metadata.label), least=2),
-        "country": Names(lambda item: one_name(item.metadata.country), least=2),
-        "language": Names(lambda item: one_name(item.metadata.language), least=2),
-        # What is older than 1900 or later than 2040 counts as these years.
-        "year": Numbers(lambda item: (fraction_of_year(item),), [Axis(5, span=(1900, 2041))]),
-        # Octaves: 60, 120 and 240 BPM are one place on the circle; a weak part tells them apart.
-        "tempo": Numbers(
-            lambda item: (math.log2(tempo_of(item)),) * 2,
-            [Axis(0.08, period=1, weight=0.75), Axis(0.5, span=(4.3, 8.7), weight=0.25)],
-        ),
-        # Fifths, and mode: a neighbor on the circle shares six of seven notes.
-        "key": Numbers(key_of, [Axis(1.2, period=12, weight=0.8), Axis(0.5, period=2, weight=0.2)]),
-        "loudness": Numbers(
-            lambda item: (number_of(item.descriptors, "loudness"),), [Axis(6, span=(-60, 0))]
-        ),
-        "sound": Numbers(sound_of, [Axis(1.0)] * 5),
-        "text": Names(words_of, least=2, rarity=0.0),
-    }

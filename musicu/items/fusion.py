@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from musicu.errors import CatalogError, MetadataError
 from musicu.files import open_file, written_file
-from musicu.items.blocks import Block
-from musicu.items.fields import DEFAULT_WEIGHTS, FIELDS, new_blocks
+from musicu.items.blocks import FieldEncoder
+from musicu.items.comparable import DEFAULT_WEIGHTS, FIELDS, new_encoders
 from musicu.items.item import Items
 
 __all__ = ["DEFAULT_WEIGHTS", "FIELDS", "Fusion", "ItemVectors"]
@@ -187,7 +187,7 @@ class Fusion:
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
         _check(weights)
         self.weights = weights  # as it was given: scikit-learn's clone() insists
-        self._fitted: dict[str, Block] | None = None
+        self._fitted: dict[str, FieldEncoder] | None = None
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters, as scikit-learn's estimators do."""
@@ -215,10 +215,10 @@ class Fusion:
         ----------
         items : Items
         """
-        blocks = new_blocks()
-        for block in blocks.values():
-            block.fit(items)
-        self._fitted = blocks
+        encoders = new_encoders()
+        for encoder in encoders.values():
+            encoder.fit(items)
+        self._fitted = encoders
         return self
 
     def transform(self, items: Items) -> ItemVectors:
@@ -237,10 +237,12 @@ class Fusion:
         """
         from scipy.sparse import csr_array, diags_array, hstack
 
-        blocks = self._learned()
+        encoders = self._learned()
         named = DEFAULT_WEIGHTS if self.weights is None else self.weights
-        weights = {field: float(named[field]) for field in FIELDS if named.get(field)}
-        parts = {field: blocks[field].transform(items) for field in weights}
+        weights = {field: float(named[field]) for field in encoders if named.get(field)}
+        if not weights:
+            raise MetadataError("no field that has a weight was learned: call fit(items) again")
+        parts = {field: encoders[field].transform(items) for field in weights}
         present = np.stack([_has(parts[field]) for field in weights], axis=1)
         w = np.array(list(weights.values()))
         total = (present * w).sum(axis=1)
@@ -249,15 +251,15 @@ class Fusion:
         dense = [np.zeros((len(items), 0), dtype=np.float32)]
         sparse = [csr_array((len(items), 0), dtype=np.float32)]
         for at, (field, part) in enumerate(parts.items()):
-            if blocks[field].sparse:
+            if encoders[field].sparse:
                 sparse.append(diags_array(scale[:, at]) @ part)
             else:
                 dense.append(scale[:, [at]] * part)
         slices: dict[str, slice] = {}
         start = 0
-        for field in sorted(weights, key=lambda field: blocks[field].sparse):
-            slices[field] = slice(start, start + blocks[field].width)
-            start += blocks[field].width
+        for field in sorted(weights, key=lambda field: encoders[field].sparse):
+            slices[field] = slice(start, start + encoders[field].width)
+            start += encoders[field].width
         return ItemVectors(
             items.ids,
             weights,
@@ -267,7 +269,7 @@ class Fusion:
             slices,
         )
 
-    def _learned(self) -> dict[str, Block]:
+    def _learned(self) -> dict[str, FieldEncoder]:
         if self._fitted is None:
             raise MetadataError("the fusion has learned nothing yet: call fit(items) first")
         return self._fitted
@@ -284,9 +286,9 @@ class Fusion:
         """
         arrays: dict[str, NDArray[Any]] = {}
         fields: dict[str, dict[str, Any]] = {}
-        for field, block in self._learned().items():
+        for field, encoder in self._learned().items():
             fields[field] = {}
-            for name, value in block.state().items():
+            for name, value in encoder.state().items():
                 if isinstance(value, np.ndarray):
                     arrays[f"{field}.{name}"] = value
                 else:
@@ -319,15 +321,17 @@ class Fusion:
                         f"{path}: saved by a newer musicu; upgrade musicu to load it"
                     )
                 loaded = cls(about["weights"])
-                loaded._fitted = new_blocks()
-                for field, block in loaded._fitted.items():
+                # A field that is newer than the file was not learned, and takes no part.
+                known = new_encoders()
+                loaded._fitted = {f: known[f] for f in known if f in about["fields"]}
+                for field, encoder in loaded._fitted.items():
                     prefix = f"{field}."
                     arrays = {
                         name.removeprefix(prefix): file[name]
                         for name in file.files
                         if name.startswith(prefix)
                     }
-                    block.restore(about["fields"][field] | arrays)
+                    encoder.restore(about["fields"][field] | arrays)
         except FileNotFoundError:
             raise CatalogError(f"{path}: no such file: Fusion.save() makes one") from None
         except OSError as error:

@@ -42,8 +42,7 @@ def catalog_items(catalog: Catalog | str | os.PathLike[str], where: str | None =
         with Catalog(catalog, create=False) as opened:
             return catalog_items(opened, where)
     chosen = None if where is None else {track["id"] for track in catalog.tracks(where)}
-    store = Store(catalog.info().path, create=False)
-    try:
+    with Store(catalog.info().path, create=False) as store:
         rows = store.db.execute(
             "SELECT l.track, l.id, l.seconds, f.metadata, t.descriptors FROM library l"
             " JOIN tracks t ON t.track = l.track JOIN files f ON f.path = l.path ORDER BY l.path"
@@ -55,8 +54,6 @@ def catalog_items(catalog: Catalog | str | os.PathLike[str], where: str | None =
         for position, (track, *_) in enumerate(kept):
             if track in index:
                 audio[position] = index[track]
-    finally:
-        store.close()
     items = (
         Item(
             id,

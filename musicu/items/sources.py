@@ -16,8 +16,7 @@ from musicu.items.item import Item, Items
 from musicu.items.records import texts
 from musicu.items.tables import Table
 from musicu.metadata import (
-    FIELD_NAMES,
-    Metadata,
+    FIELDS,
     complete_metadata,
     field_of,
     parse_field,
@@ -34,8 +33,7 @@ _ID_NAMES = (
     *("MBRECORDING", "MUSICBRAINZRECORDINGID", "MUSICBRAINZTRACKID"),
     *("ARTISTID", "ARTIST", "ARTISTNAME"),
 )
-_FIELDS = tuple(FIELD_NAMES)
-_LISTS = frozenset(name for name in FIELD_NAMES if getattr(Metadata(), name) == ())
+_LISTS = frozenset(field.name for field in FIELDS.values() if field.kind == "list")
 # What musicu measures, as single numbers. A column "key" is what a tag says; "detected_key" is not.
 _NUMBERS = tuple(f.name for f in fields(Descriptors) if f.name not in ("key", "tempo_candidates"))
 _MEASURED = {squeeze(name): name for name in _NUMBERS} | {
@@ -151,11 +149,11 @@ def _recognize(title: str) -> str | None:
 
 
 def _declared(target: str, column: str, path: str) -> str:
-    if target == "id" or target in _FIELDS:
+    if target == "id" or target in FIELDS:
         return target
     found = _MEASURED.get(squeeze(target)) or field_of(target)
     if found is None:
-        known = ", ".join(["id", *_FIELDS, *_NUMBERS])
+        known = ", ".join(["id", *FIELDS, *_NUMBERS])
         raise MetadataError(
             f"{path}: column {column!r} cannot hold {target!r}: it is no field; there are {known}"
         )
@@ -237,7 +235,7 @@ def _item(
         if target == "tags":
             value, more = value
             weights.update({tag: weight for tag, weight in more.items() if tag not in weights})
-        if target in _FIELDS:
+        if target in FIELDS:
             together = target in found and target in _LISTS
             found[target] = unique([*found[target], *value]) if together else value
         else:
@@ -247,7 +245,7 @@ def _item(
 
 def _value(target: str, cell: Any) -> Any:
     """Read a cell; for tags, return them with their weights."""
-    if target not in _FIELDS:
+    if target not in FIELDS:
         return _measure(target, cell)
     if target not in _LISTS:
         return parse_field(target, texts(cell))

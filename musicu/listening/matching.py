@@ -134,14 +134,11 @@ def catalog_names(catalog: Catalog, items: Items) -> ItemNames:
         Such as :func:`musicu.items.library.catalog_items` returns.
     """
     info = catalog.info()
-    store = Store(info.path, create=False)
-    try:
+    with Store(info.path, create=False) as store:
         rows = store.db.execute(
             "SELECT f.path, t.id FROM files f JOIN tracks t ON t.track = f.track"
             " ORDER BY f.missing, f.path"
         ).fetchall()
-    finally:
-        store.close()
     return ItemNames(items, dict(rows), info.folders, catalog.aliases())
 
 

@@ -110,8 +110,7 @@ class Tracks:
         CatalogError
             The file is missing, not a catalog, or nothing in it is embedded with the model.
         """
-        store = Store(path, create=False)
-        try:
+        with Store(path, create=False) as store:
             current = store.current_model()
             if model is not None:
                 current = next((one for one in store.models() if one.name == model), None)
@@ -119,8 +118,6 @@ class Tracks:
                 what = f"by {model}" if model else "yet"
                 raise CatalogError(f"{path}: nothing is embedded {what}: 'musicu embed' does")
             return cls._read(store, current, size, seed)
-        finally:
-            store.close()
 
     def keys(self, own: str) -> list[Hashable]:
         """Return the tracks' groups; a track without one has a key of its own, with ``own``."""

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from musicu.items.comparable import COMPARABLE
 from musicu.release.resemble import Neighbor
 from musicu.release.shares import rounded_shares
 
 __all__ = [
-    "FIELD_NAMES",
     "map_plot",
     "meter_bar",
     "parts_list",
@@ -20,21 +20,6 @@ __all__ = [
     "timeline",
 ]
 
-FIELD_NAMES = {
-    "audio": "Sound",
-    "genres": "Genres",
-    "tags": "Tags",
-    "artists": "Artists",
-    "label": "Label",
-    "country": "Country",
-    "language": "Language",
-    "year": "Year",
-    "tempo": "Tempo",
-    "key": "Key",
-    "loudness": "Loudness",
-    "sound": "Timbre and dynamics",
-    "text": "Description",
-}
 _WIDTH, _HEIGHT = 480, 400
 _MARGIN = 40
 _LINE = 15  # height of a name
@@ -54,8 +39,8 @@ def score_bar(parts: Mapping[str, float]) -> str:
     """
     units = rounded_shares(parts)
     pieces = [
-        f'<i style="width:{part * 100:.2f}%;background:var(--{name})" '
-        f'title="{shown(FIELD_NAMES.get(name, name))} {units[name] / 10:.1f}"></i>'
+        f'<i style="width:{part * 100:.2f}%;background:var(--field-{name})" '
+        f'title="{shown(_label(name))} {units[name] / 10:.1f}"></i>'
         for name, part in parts.items()
         if part > 0
     ]
@@ -68,11 +53,15 @@ def parts_list(parts: Mapping[str, float]) -> str:
     """Write the contributions as numbers that add up to the score shown."""
     units = rounded_shares(parts)
     return "".join(
-        f'<span class="num"><i style="background:var(--{name})"></i>'
-        f"{shown(FIELD_NAMES.get(name, name))} {units[name] / 10:.1f}</span>"
+        f'<span class="num"><i style="background:var(--field-{name})"></i>'
+        f"{shown(_label(name))} {units[name] / 10:.1f}</span>"
         for name in parts
         if units[name]
     )
+
+
+def _label(field: str) -> str:
+    return COMPARABLE[field].label if field in COMPARABLE else field
 
 
 def meter_bar(share: float, color: str = "accent") -> str:

@@ -178,14 +178,11 @@ class Backdrop:
         self.items = catalog_items(catalog)
         if not len(self.items):
             raise CatalogError(f"{info.path}: nothing is embedded yet; 'musicu embed FOLDER'")
-        store = Store(info.path, create=False)
-        try:
+        with Store(info.path, create=False) as store:
             library = store.db.execute("SELECT id, path, seconds FROM library").fetchall()
             files = store.db.execute(
                 "SELECT f.path, t.id FROM files f JOIN tracks t ON t.track = f.track"
             ).fetchall()
-        finally:
-            store.close()
         self._facts = {id: (path, seconds) for id, path, seconds in library}
         places = {id: place for place, id in enumerate(self.items.ids)}
         self.files = {path: places[id] for path, id in files if id in places}

@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
-__all__ = ["SCRIPT", "STYLE"]
+from collections.abc import Mapping
+from itertools import cycle
 
-STYLE = """
+from musicu.items.comparable import FIELDS
+
+__all__ = ["FIELD_COLORS", "SCRIPT", "STYLE"]
+
+_COLORS = {
+    "audio": ("#2a78d6", "#3987e5"),
+    "genres": ("#1baf7a", "#199e70"),
+    "tags": ("#008300", "#35a035"),
+    "artists": ("#4a3aa7", "#9085e9"),
+    "label": ("#e87ba4", "#d55181"),
+    "country": ("#8b93a0", "#77808d"),
+    "language": ("#a9b0ba", "#5f6874"),
+    "year": ("#eda100", "#c98500"),
+    "tempo": ("#eb6834", "#d95926"),
+    "key": ("#c9855f", "#b0704b"),
+    "loudness": ("#b59a7a", "#94805f"),
+    "sound": ("#e34948", "#e66767"),
+    "text": ("#7aa653", "#6f9a4c"),
+}
+# For fields that have none of their own, in turn.
+_SPARE = cycle((("#0e7c86", "#3fb0ba"), ("#a8327e", "#d873b4"), ("#6b7a1f", "#a3b24e")))
+# Colors of the fields that items are compared by, on light ground and on dark.
+FIELD_COLORS: Mapping[str, tuple[str, str]] = {
+    name: _COLORS.get(name) or next(_SPARE) for name in FIELDS
+}
+_LIGHT, _DARK = (
+    " ".join(f"--field-{name}: {pair[ground]};" for name, pair in FIELD_COLORS.items())
+    for ground in (0, 1)
+)
+
+STYLE = (
+    f"""
+:root {{ {_LIGHT} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {_DARK} }} }}
+"""
+    + """
 :root {
   color-scheme: light dark;
   --page: #f6f7f9; --card: #ffffff; --ink: #16191d; --soft: #5a626c; --line: #e2e5ea;
   --well: #eef0f4; --accent: #2a78d6; --good: #14804a; --warn: #9a6700; --bad: #c4302b;
   --good-bg: #e3f5ea; --warn-bg: #fdf3d8; --bad-bg: #fde7e5; --quiet-bg: #eef0f4;
-  --audio: #2a78d6; --genres: #1baf7a; --tags: #008300; --text: #7aa653; --artists: #4a3aa7;
-  --label: #e87ba4; --country: #8b93a0; --language: #a9b0ba; --year: #eda100; --tempo: #eb6834;
-  --key: #c9855f; --loudness: #b59a7a; --sound: #e34948;
 }
 @media (prefers-color-scheme: dark) { :root {
   --page: #0f1216; --card: #171b21; --ink: #e9ecf0; --soft: #9aa4b1; --line: #2a3038;
   --well: #222831; --accent: #5aa2f2; --good: #4ec98a; --warn: #e3b341; --bad: #ff7b72;
   --good-bg: #12301f; --warn-bg: #33290f; --bad-bg: #3a1a1a; --quiet-bg: #222831;
-  --audio: #3987e5; --genres: #199e70; --tags: #35a035; --text: #6f9a4c; --artists: #9085e9;
-  --label: #d55181; --country: #77808d; --language: #5f6874; --year: #c98500; --tempo: #d95926;
-  --key: #b0704b; --loudness: #94805f; --sound: #e66767;
 } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); -webkit-text-size-adjust: 100%;
@@ -115,7 +145,7 @@ button.play:disabled { color: var(--soft); cursor: default; text-decoration: lin
 .map .grid { stroke: var(--line); fill: none; } .map text { fill: var(--ink); font-size: 12px; }
 .map text.soft { fill: var(--soft); font-size: 11px; }
 .map .link { stroke: var(--line); } .map .other { fill: var(--soft); }
-.map .own { fill: var(--artists); } .map .here { fill: var(--accent); }
+.map .own { fill: var(--field-artists); } .map .here { fill: var(--accent); }
 .wave { fill: var(--soft); opacity: .55; } .heat { fill: var(--accent); }
 .found { fill: none; stroke: var(--accent); stroke-width: 2; vector-effect: non-scaling-stroke; }
 .hero-wave { display: block; width: 100%; height: 64px; }
@@ -145,6 +175,7 @@ footer { margin-top: 48px; color: var(--soft); font-size: 13px; display: grid; g
 @media print { body { background: none; } .card, .tile { break-inside: avoid; }
   button.play { display: none; } main { max-width: none; padding: 0; } }
 """
+)
 
 SCRIPT = """
 const player = new Audio();

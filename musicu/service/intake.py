@@ -14,7 +14,7 @@ import threading
 import unicodedata
 import uuid
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ def add_upload(
         507: their disk is full.
     """
     try:
-        with _turn, closing(Store(catalog, create=False)) as store:
+        with _turn, Store(catalog, create=False) as store:
             if store.read_only:
                 raise Busy("the catalog can only be read", 60)
             if _is_known(store, answer["id"]):

@@ -305,6 +305,7 @@ _LIMITS = {
     "upload_seconds": 3600.0,
     "deadline": 30.0,
 }
+_SOUND_FIELD = {"label": "Sound", "light": "#2a78d6", "dark": "#3987e5"}
 INFO = json_response(
     "What is served.",
     {
@@ -313,6 +314,12 @@ INFO = json_response(
         "tracks": {"type": "integer"},
         "limits": _object({name: {"type": "number"} for name in _LIMITS}),
         "features": _object({name: {"type": "boolean"} for name in _FEATURES}),
+        "fields": {
+            "type": "object",
+            "description": "What tracks are compared by: a label, and a color on light and on dark "
+            "ground.",
+            "additionalProperties": _object(dict.fromkeys(_SOUND_FIELD, {"type": "string"})),
+        },
         "notice": _TEXT_OR_NONE,
     },
     {
@@ -321,6 +328,7 @@ INFO = json_response(
         "tracks": 1204,
         "limits": _LIMITS,
         "features": _FEATURES,
+        "fields": {"audio": _SOUND_FIELD},
         "notice": None,
     },
 )

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from musicu.schema import LIST_COLUMNS
 from musicu.service.problems import Refusal
-from musicu.store import LIST_COLUMNS, Store
+from musicu.store import Store
 
 __all__ = ["read_roots", "read_songs", "song_child"]
 
@@ -19,11 +20,8 @@ _AT_ONCE = 500  # SQLite takes so many values in one statement everywhere
 
 def read_roots(catalog: Path) -> list[str]:
     """Return the folders that a catalog was made of."""
-    store = Store(catalog, create=False)
-    try:
+    with Store(catalog, create=False) as store:
         return store.roots()
-    finally:
-        store.close()
 
 
 def read_songs(catalog: Path, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -48,8 +46,7 @@ def read_songs(catalog: Path, ids: Sequence[str]) -> list[dict[str, Any]]:
     """
     wanted = list(dict.fromkeys(ids))
     found: dict[str, dict[str, Any]] = {}
-    store = Store(catalog, create=False)
-    try:
+    with Store(catalog, create=False) as store:
         for first in range(0, len(wanted), _AT_ONCE):
             some = wanted[first : first + _AT_ONCE]
             rows = store.db.execute(
@@ -63,8 +60,6 @@ def read_songs(catalog: Path, ids: Sequence[str]) -> list[dict[str, Any]]:
                 for name in LIST_COLUMNS:
                     song[name] = json.loads(song[name] or "[]")
                 found[song["id"]] = song
-    finally:
-        store.close()
     for id in wanted:
         if id not in found:
             raise Refusal(404, f"there is no track {id[:64]!r}, or its file is gone")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MetadataError, MusicuError
+from musicu.items.comparable import COMPARABLE
 from musicu.items.item import Items
 from musicu.items.sources import Source
 from musicu.items.tables import Table
@@ -19,11 +20,7 @@ __all__ = ["described", "group_items", "read_folds"]
 
 Bools = NDArray[np.bool_]
 
-# The metadata that items are compared by: all but titles, albums and identifiers.
-_COMPARED = (
-    *("artist", "artists", "genres", "tags", "label", "country", "language"),
-    *("year", "date", "bpm", "key", "description"),
-)
+_COMPARED = tuple(name for field in COMPARABLE.values() for name in field.reads)
 
 
 def described(items: Items) -> Bools:

@@ -1,24 +1,17 @@
 // Why two tracks are alike: a bar of what each field adds, and the same as numbers.
 
 import { el } from "./dom.js";
+import { state } from "./state.js";
 
-export const FIELDS = {
-  audio: "Sound",
-  genres: "Genres",
-  tags: "Tags",
-  artists: "Artists",
-  label: "Label",
-  country: "Country",
-  language: "Language",
-  year: "Year",
-  tempo: "Tempo",
-  key: "Key",
-  loudness: "Loudness",
-  sound: "Timbre and dynamics",
-  text: "Description",
-};
+// What items are compared by, as the service tells it: {name: {label, light, dark}}.
+const fields = () => state.info?.fields ?? {};
+const fieldName = (name) => fields()[name]?.label ?? name;
 
-const fieldName = (name) => FIELDS[name] ?? name;
+function fieldColor(name) {
+  const field = fields()[name];
+  return field ? `light-dark(${field.light}, ${field.dark})` : "var(--other)";
+}
+
 export const percent = (value) => `${(100 * value).toFixed(0).replace("-", "−")}`;
 const exact = (value) => (100 * value).toFixed(1).replace("-", "−");
 
@@ -36,7 +29,7 @@ export function whyBar(why) {
         el("i", {
           title: `${fieldName(name)} ${exact(value)}`,
           data: { field: name },
-          vars: { share: `${100 * value}%`, color: `var(--${name in FIELDS ? name : "other"})` },
+          vars: { share: `${100 * value}%`, color: fieldColor(name) },
         }),
       ),
     entries.some(([, value]) => value < 0) &&
@@ -55,7 +48,7 @@ export function whyList(why) {
         el(
           "li",
           {},
-          el("i", { vars: { color: `var(--${name in FIELDS ? name : "other"})` } }),
+          el("i", { vars: { color: fieldColor(name) } }),
           `${fieldName(name)} `,
           el("b", {}, exact(value)),
         ),
@@ -65,7 +58,7 @@ export function whyList(why) {
 
 /** The legend of the fields that occur in a list of matches. */
 export function whyLegend(matches) {
-  const present = Object.keys(FIELDS).filter((name) =>
+  const present = Object.keys(fields()).filter((name) =>
     matches.some(({ why }) => Math.abs(why?.[name] ?? 0) >= 0.0005),
   );
   if (present.length < 2) return null;
@@ -73,7 +66,7 @@ export function whyLegend(matches) {
     "ul",
     { class: "why-list legend", "aria-label": "What the bars show" },
     present.map((name) =>
-      el("li", {}, el("i", { vars: { color: `var(--${name})` } }), fieldName(name)),
+      el("li", {}, el("i", { vars: { color: fieldColor(name) } }), fieldName(name)),
     ),
   );
 }

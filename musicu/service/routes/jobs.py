@@ -212,12 +212,9 @@ async def list_file_problems(
     catalog = service.settings.catalog
 
     def read() -> tuple[int, list[dict[str, str]]]:
-        store = Store(catalog, create=False)
-        try:
+        with Store(catalog, create=False) as store:
             found = list_problems(store, _KINDS if kind is None else (kind,))
             roots = store.roots()
-        finally:
-            store.close()
         return len(found), [_shown(one, roots) for one in found[offset : offset + limit]]
 
     total, problems = await service.work(read)

@@ -7,7 +7,7 @@ hour. What has to be decoded for it is decoded in worker processes, in a line of
 import json
 import os
 import stat
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -190,7 +190,7 @@ def _stored(service: Service, id: str) -> _Sound:
     """Look up the catalog's first file of a track that is there."""
     snapshot = service.live.snapshot
     position = snapshot.position(id)
-    with closing(Store(snapshot.path, create=False)) as store:
+    with Store(snapshot.path, create=False) as store:
         rows = store.db.execute(
             "SELECT f.path, t.codec, t.seconds FROM files f JOIN tracks t USING (track)"
             " WHERE f.track = ? AND NOT f.missing ORDER BY f.path",

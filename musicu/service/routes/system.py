@@ -7,6 +7,8 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from musicu.explore.query import MOST_SEEDS, MOST_TRACKS
+from musicu.items.comparable import COMPARABLE
+from musicu.release.style import FIELD_COLORS
 from musicu.service.problems import Refusal
 from musicu.service.schemas import HEALTH, INFO, READINESS, Credentials
 from musicu.service.security import COOKIE, JSON_BYTES
@@ -72,6 +74,10 @@ async def info(service: Here) -> dict[str, Any]:
             "scan": settings.scan,
             "map": True,
             "why": True,
+        },
+        "fields": {
+            name: {"label": COMPARABLE[name].label, "light": light, "dark": dark}
+            for name, (light, dark) in FIELD_COLORS.items()
         },
         "notice": service.notice(),
     }

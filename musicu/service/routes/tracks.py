@@ -65,11 +65,8 @@ async def track(service: Here, id: TrackPath) -> Response:
 def _details(service: Service, id: str) -> dict[str, Any]:
     """Tell all columns of a track; where its files lie only as seen from the catalog's folders."""
     details = service.explorer.details(id)
-    store = Store(service.settings.catalog, create=False)
-    try:
+    with Store(service.settings.catalog, create=False) as store:
         roots = store.roots()
-    finally:
-        store.close()
     details["path"] = _inside(details["path"], roots)
     details["files"] = [_inside(path, roots) for path in details["files"]]
     return details
