@@ -25,7 +25,7 @@ from musicu.cli.options import Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, 
 if TYPE_CHECKING:
     from musicu.items.item import Items
     from musicu.listening.recommender import History
-    from musicu.listening.results import Fan, Recommendation
+    from musicu.listening.results import AudienceMatch, Recommendation
 
 
 def recommend(
@@ -331,7 +331,7 @@ def _explanation(found: "Sequence[Recommendation]", stock: Stock) -> list[dict[s
     return rows
 
 
-def _fans(kind: str, fans: "Sequence[Fan]") -> list[dict[str, Any]]:
+def _fans(kind: str, fans: "Sequence[AudienceMatch]") -> list[dict[str, Any]]:
     return [
         {
             "kind": kind,
