@@ -17,11 +17,11 @@ from musicu.items.item import Item, Items
 from musicu.items.library import catalog_items
 from musicu.listening.interactions import Interactions
 from musicu.listening.matching import (
-    ItemNames,
+    ItemResolver,
     catalog_names,
     hear_item,
     match_items,
-    newcomers,
+    new_items,
 )
 from musicu.metadata import Metadata
 
@@ -43,7 +43,7 @@ PATHS = {
     f"/music/{unicodedata.normalize('NFC', 'Björk')}/x.flac": IDS[2],
     "/gone/with its track.flac": "dddddd55",
 }
-NAMES = ItemNames(ITEMS, PATHS, ["/music"])
+NAMES = ItemResolver(ITEMS, PATHS, ["/music"])
 
 
 def _log(items: tuple[str, ...], *, users: int = 2) -> Interactions:
@@ -93,7 +93,7 @@ def test_the_forms_of_a_name_in_unicode_are_one(form: str) -> None:
 
 def test_the_path_of_an_item_is_the_first_that_was_given() -> None:
     assert NAMES.path(IDS[1]) == "/music/b/two.flac"
-    assert ItemNames(ITEMS).path(IDS[1]) is None
+    assert ItemResolver(ITEMS).path(IDS[1]) is None
 
 
 def test_the_beginning_of_an_id_is_enough_if_one_only_begins_so() -> None:
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_item_is_told_from_a_wrong_name(tmp_path: Path) -> Non
     with pytest.raises(MetadataError, match="not in the catalog: 'musicu embed' adds it"):
         NAMES.one("new.mp3", folder=tmp_path)
     with pytest.raises(MetadataError, match="name the catalog too"):
-        ItemNames(ITEMS).one(str(tmp_path / "new.mp3"))
+        ItemResolver(ITEMS).one(str(tmp_path / "new.mp3"))
     with pytest.raises(MetadataError, match="name one by an id"):
         NAMES.one("old.mp3", folder=tmp_path)
 
@@ -192,19 +192,19 @@ def test_no_interaction_is_lost_or_made_up(items: list[str]) -> None:
 
 
 def test_tracks_that_are_not_known_are_new() -> None:
-    new = newcomers(ITEMS.take([0, 2]), ITEMS, source="music.db")
+    new = new_items(ITEMS.take([0, 2]), ITEMS, source="music.db")
     assert new.ids == (IDS[1], IDS[3])
     np.testing.assert_array_equal(new.audio, ITEMS.audio[[1, 3]])
 
 
 def test_tracks_of_another_catalog_or_model_are_refused() -> None:
     with pytest.raises(MetadataError, match="none of its 1 tracks is among the 4 items"):
-        newcomers(ITEMS, Items([Item("zzz")]), source="music.db")
+        new_items(ITEMS, Items([Item("zzz")]), source="music.db")
     rng = np.random.default_rng(0)
     for dim in (4, 8):
         again = Items(list(ITEMS), unit(rng.standard_normal((4, dim))))
         with pytest.raises(ModelMismatchError, match="another model"):
-            newcomers(ITEMS, again, source="music.db")
+            new_items(ITEMS, again, source="music.db")
 
 
 def test_a_new_file_is_heard_as_its_catalog_hears(original: Shelf, tmp_path: Path) -> None:

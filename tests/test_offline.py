@@ -185,7 +185,11 @@ def test_shuffled_contents_are_the_same_contents_elsewhere(split: Split) -> None
 def test_settings_change_what_is_learned_and_not_the_factors(split: Split) -> None:
     _, items = world()
     model = experiment(split, items).model
-    changes = {"ridge": 12.0, "weights": {"audio": 1.0, "genres": 0.5}, "taste": 0.5}
+    changes: dict[str, Any] = {
+        "ridge": 12.0,
+        "weights": {"audio": 1.0, "genres": 0.5},
+        "taste": 0.5,
+    }
     tuned = model.with_settings(**changes)
     cold = set(split.cold.tolist())
     warm = items.take(i for i in range(len(items)) if i not in cold)

@@ -16,7 +16,7 @@ __all__ = [
     "near_artists",
     "near_interests",
     "near_listeners",
-    "new_items",
+    "unplayed_items",
     "propose",
 ]
 
@@ -50,7 +50,7 @@ def near_listeners(model: FittedModel, listener: Listener, n: int) -> Positions:
     return _best(model.item_factors.factors @ listener.factor, n)
 
 
-def new_items(model: FittedModel, listener: Listener, n: int) -> Positions:
+def unplayed_items(model: FittedModel, listener: Listener, n: int) -> Positions:
     """Best of what nobody has played: beside popular items they would not be seen."""
     new = np.flatnonzero(model.listeners == 0)
     return new[_best(model.item_factors.factors[new] @ listener.factor, n)]
@@ -76,7 +76,7 @@ CANDIDATE_SOURCES: dict[str, Source] = {
     "interests": near_interests,
     "listeners": near_listeners,
     "artists": near_artists,
-    "new": new_items,
+    "new": unplayed_items,
 }
 
 
