@@ -15,14 +15,14 @@ from musicu.listening.candidates import (
     unplayed_items,
 )
 from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters
 from musicu.listening.scorer import History, Listener, Scorer
-from musicu.listening.settings import Settings
 from musicu.metadata import Metadata
 
 
 @pytest.fixture(scope="module")
 def model() -> FittedModel:
-    return FittedModel.fit(log(), items(), Settings(dim=8))
+    return FittedModel.fit(log(), items(), Hyperparameters(dim=8))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_items_that_are_near_everything_do_not_fill_everybodys_list() -> None:
     n = 300
     heard = rng.uniform(0.2, 2, (n, 1)) * rng.standard_normal((n, 40)) + rng.standard_normal(40)
     known = Items([Item(f"item {i}") for i in range(n)], heard.astype(np.float32))
-    model = FittedModel.fit(log(), known, Settings(dim=4, weights={"audio": 1.0}))
+    model = FittedModel.fit(log(), known, Hyperparameters(dim=4, weights={"audio": 1.0}))
     count = np.zeros((2, n))
     for at in range(n):
         listener = Scorer(model).listener(History([known.ids[at]]))

@@ -12,9 +12,9 @@ from musicu.errors import MusicuError
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters
 from musicu.listening.interactions import Interactions
 from musicu.listening.scorer import Scorer
-from musicu.listening.settings import Settings
 from musicu.metadata import Metadata
 from musicu.trials.contenders import FULL, GRID, Experiment
 from musicu.trials.evaluation import RecommendEvaluation
@@ -193,7 +193,7 @@ def test_settings_change_what_is_learned_and_not_the_factors(split: Split) -> No
     tuned = model.with_settings(**changes)
     cold = set(split.cold.tolist())
     warm = items.take(i for i in range(len(items)) if i not in cold)
-    again = FittedModel.fit(split.train, warm, Settings(**changes))
+    again = FittedModel.fit(split.train, warm, Hyperparameters(**changes))
     again = again.with_items(items.take(split.cold.tolist()))
     assert tuned.als is model.als and model.settings.ridge == 5.0
     np.testing.assert_allclose(tuned.item_factors.factors, again.item_factors.factors, atol=1e-5)

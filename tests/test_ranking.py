@@ -14,17 +14,17 @@ from planted import N_ITEMS, NEW, group, item, items, log
 from musicu.errors import RecommenderError
 from musicu.items.item import Item, Items
 from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters
 from musicu.listening.interactions import Interactions, read_interactions
 from musicu.listening.ranking import FEATURES, features, hide_plays, learn_ranking
 from musicu.listening.recommender import Recommender
 from musicu.listening.scorer import History, Scorer
-from musicu.listening.settings import Settings
 from musicu.metadata import Metadata
 
 
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
-    return Scorer(FittedModel.fit(log(), items(), Settings(dim=8)))
+    return Scorer(FittedModel.fit(log(), items(), Hyperparameters(dim=8)))
 
 
 def test_features_are_what_they_are_said_to_be(scorer: Scorer) -> None:
@@ -54,7 +54,7 @@ def test_of_several_artists_the_one_who_was_played_most_counts(scorer: Scorer) -
 
 def test_items_without_artists_have_features_too() -> None:
     bare = Items([item(i, artist=None, artists=()) for i in range(N_ITEMS)])
-    scorer = Scorer(FittedModel.fit(log(), bare, Settings(dim=4)))
+    scorer = Scorer(FittedModel.fit(log(), bare, Hyperparameters(dim=4)))
     found = features(scorer, scorer.listener(History(["item 0"])), np.arange(5))
     assert not found[:, FEATURES.index("artist")].any()
 
@@ -75,11 +75,11 @@ def misleading(users: int = 80) -> tuple[Interactions, Items]:
 
 def test_where_popularity_misleads_it_counts_against_an_item() -> None:
     logged, known = misleading()
-    ranker = learn_ranking(logged, known, Settings(dim=8))
+    ranker = learn_ranking(logged, known, Hyperparameters(dim=8))
     weights = dict(zip(ranker.names, ranker.weights, strict=True))
     assert weights["popularity"] < 0
     assert weights["content"] + weights["listeners"] + weights["taste"] > 0
-    plain = learn_ranking(log(popular=3.0), known, Settings(dim=8))
+    plain = learn_ranking(log(popular=3.0), known, Hyperparameters(dim=8))
     assert dict(zip(plain.names, plain.weights, strict=True))["popularity"] > weights["popularity"]
 
 
@@ -104,7 +104,7 @@ def test_held_out_plays_rank_higher_with_what_was_learned() -> None:
 
 
 def test_the_same_log_teaches_the_same() -> None:
-    settings = Settings(dim=8, seed=3)
+    settings = Hyperparameters(dim=8, seed=3)
     first, second = (learn_ranking(log(), items(), settings) for _ in range(2))
     assert np.array_equal(first.weights, second.weights)
     assert min(w for n, w in zip(first.names, first.weights, strict=True) if n != "popularity") >= 0
@@ -127,7 +127,7 @@ def test_the_last_plays_are_hidden_or_any_where_nothing_is_dated() -> None:
 def test_no_listener_with_enough_items_is_an_error() -> None:
     few = Interactions(["a", "b"], ["item 0", "item 1"], [0, 0, 1], [0, 1, 1])
     with pytest.raises(RecommenderError, match="no listener played five items"):
-        learn_ranking(few, items(), Settings(dim=2))
+        learn_ranking(few, items(), Hyperparameters(dim=2))
 
 
 @pytest.mark.data

@@ -12,10 +12,10 @@ from planted import DAY, DIM, GENRES, N_ITEMS, NEW, NOW, group, item, items, log
 from musicu.errors import MetadataError, MusicuError, RecommenderError
 from musicu.items.item import Item, Items
 from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters
 from musicu.listening.interactions import Interactions
 from musicu.listening.recommender import Recommender
 from musicu.listening.scorer import History, Scorer
-from musicu.listening.settings import Settings
 from musicu.metadata import Metadata
 from musicu.trials.beyond import popularity_lift
 
@@ -24,7 +24,7 @@ ARRAYS = "content factors mean inv_std scale".split()
 
 def fit(logged: Interactions | None = None, known: Items | None = None, **more: Any) -> FittedModel:
     chosen = {"dim": 8} | more
-    return FittedModel.fit(logged or log(), known or items(), Settings(**chosen))
+    return FittedModel.fit(logged or log(), known or items(), Hyperparameters(**chosen))
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ from musicu.errors import MetadataError, RecommenderError
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.items.item import Item, Items
 from musicu.listening.factors import Factors, factorize
+from musicu.listening.hyperparameters import Hyperparameters, named_today
 from musicu.listening.interactions import Interactions
 from musicu.listening.places import ItemFactors, artist_matrix
 from musicu.listening.projection import ContentMap
-from musicu.listening.settings import Settings, named_today
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -27,7 +27,7 @@ __all__ = ["FittedModel"]
 Floats = NDArray[np.float32]
 Positions = NDArray[np.intp]
 
-# Settings that the content map is learned with.
+# Hyperparameters that the content map is learned with.
 _LEARNED_WITH = {"weights", "ridge", "shrinkage", "seed"}
 
 
@@ -40,7 +40,7 @@ class FittedModel:
 
     Attributes
     ----------
-    settings : Settings
+    settings : Hyperparameters
     items : Items
         All n that can be recommended: the items fitted, then played ones of which nothing is
         known, then those added.
@@ -64,11 +64,11 @@ class FittedModel:
 
     Examples
     --------
-    >>> model = FittedModel.fit(interactions, items, Settings(dim=32))  # doctest: +SKIP
+    >>> model = FittedModel.fit(interactions, items, Hyperparameters(dim=32))  # doctest: +SKIP
     >>> model.with_items(new_items).with_settings(taste=0.5)  # doctest: +SKIP
     """
 
-    settings: Settings
+    settings: Hyperparameters
     items: Items
     n_given: int
     interactions: Interactions | None
@@ -82,7 +82,7 @@ class FittedModel:
 
     @classmethod
     def fit(
-        cls, interactions: Interactions, items: Items, settings: Settings | None = None
+        cls, interactions: Interactions, items: Items, settings: Hyperparameters | None = None
     ) -> Self:
         """Learn from who played what, and from what is known of the items.
 
@@ -92,14 +92,14 @@ class FittedModel:
             Items that are not among `items` take part as played things without content.
         items : Items
             Everything that is known; most may be unplayed.
-        settings : Settings, optional
+        settings : Hyperparameters, optional
 
         Raises
         ------
         RecommenderError
             There are no interactions.
         """
-        settings = settings or Settings()
+        settings = settings or Hyperparameters()
         known = set(items.ids)
         everything = items.extended(Items(Item(id) for id in interactions.items if id not in known))
         at = np.array([everything.position(id) for id in interactions.items], dtype=np.intp)
@@ -118,7 +118,7 @@ class FittedModel:
     def assemble(
         cls,
         *,
-        settings: Settings,
+        settings: Hyperparameters,
         items: Items,
         n_given: int,
         als: Factors,
@@ -218,7 +218,7 @@ class FittedModel:
         Parameters
         ----------
         **changes
-            Of :class:`Settings`; ``dim`` tells only at the next fit.
+            Of :class:`Hyperparameters`; ``dim`` tells only at the next fit.
         """
         named = named_today(changes)
         settings = replace(self.settings, **named)
@@ -284,7 +284,7 @@ class FittedModel:
 
 
 def _content_map(
-    settings: Settings,
+    settings: Hyperparameters,
     vectors: ItemVectors,
     als: Factors,
     listeners: NDArray[np.intp],
@@ -305,7 +305,7 @@ def _content_map(
 
 
 def _item_factors(
-    settings: Settings,
+    settings: Hyperparameters,
     content_map: ContentMap,
     vectors: ItemVectors,
     als: Factors,

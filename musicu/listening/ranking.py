@@ -15,10 +15,10 @@ from musicu.errors import RecommenderError
 from musicu.items.item import Items
 from musicu.listening.candidates import propose
 from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters
 from musicu.listening.interactions import Interactions
 from musicu.listening.ranker import Ranker, sample_negatives
 from musicu.listening.scorer import Listener, Scorer
-from musicu.listening.settings import Settings
 
 __all__ = ["FEATURES", "features", "hide_plays", "learn_ranking", "rank_scores"]
 
@@ -80,7 +80,7 @@ def rank_scores(scorer: Scorer, ranker: Ranker | None, listener: Listener, at: P
 
 
 def learn_ranking(
-    interactions: Interactions, items: Items, settings: Settings, *, hidden: float = 0.2
+    interactions: Interactions, items: Items, settings: Hyperparameters, *, hidden: float = 0.2
 ) -> Ranker:
     """Learn the weights of the ranking stage.
 
@@ -88,7 +88,7 @@ def learn_ranking(
     ----------
     interactions : Interactions
     items : Items
-    settings : Settings
+    settings : Hyperparameters
         Of the scores; their seed draws what is hidden, too.
     hidden : float in (0, 1)
         Share of each listener's items to hide: the last ones where there are times, else drawn.

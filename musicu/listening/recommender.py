@@ -15,13 +15,13 @@ from musicu.listening import storage
 from musicu.listening.answers import explain, matching_users, similar_artists, similar_items
 from musicu.listening.candidates import CANDIDATE_SOURCES, Source, propose
 from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters, named_today
 from musicu.listening.interactions import Interactions
 from musicu.listening.ranker import Ranker
 from musicu.listening.ranking import learn_ranking, rank_scores
 from musicu.listening.results import Audience, AudienceMatch, Recommendations
 from musicu.listening.scorer import History, Scorer
 from musicu.listening.selection import select
-from musicu.listening.settings import Settings, named_today
 
 __all__ = ["History", "Recommender"]
 
@@ -32,11 +32,11 @@ class Recommender:
     Parameters
     ----------
     **settings
-        Those of :class:`musicu.listening.settings.Settings`.
+        Those of :class:`musicu.listening.hyperparameters.Hyperparameters`.
 
     Attributes
     ----------
-    settings : Settings
+    settings : Hyperparameters
         What the next :meth:`fit` learns with.
     sources : mapping of str to callable
         The candidate sources; replace them at will.
@@ -53,7 +53,7 @@ class Recommender:
     """
 
     def __init__(self, **settings: Any) -> None:
-        self.settings = Settings(**named_today(settings))
+        self.settings = Hyperparameters(**named_today(settings))
         self.sources: Mapping[str, Source] = CANDIDATE_SOURCES
         self.ranker: Ranker | None = None
         self._model: FittedModel | None = None

@@ -18,8 +18,8 @@ from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.listening.factors import Factors
 from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters, named_as_stored, named_today
 from musicu.listening.ranker import Ranker
-from musicu.listening.settings import Settings, named_as_stored, named_today
 from musicu.metadata import Metadata
 
 __all__ = ["check_folder", "load", "save"]
@@ -126,7 +126,7 @@ def load(
             arrays["audio"],
         )
         model = FittedModel.assemble(
-            settings=Settings(**named_today(about["parameters"])),
+            settings=Hyperparameters(**named_today(about["parameters"])),
             items=items,
             n_given=int(about["given"]),
             als=Factors(

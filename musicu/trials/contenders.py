@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.items.item import Items
 from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters, named_today
 from musicu.listening.scorer import Listener, Scorer
-from musicu.listening.settings import Settings, named_today
 from musicu.trials.protocols import Split
 from musicu.trials.rivals import Baselines, Contender, Kind, likeness
 
@@ -52,7 +52,7 @@ class Experiment:
     fields : sequence of str
         The fields that any item has.
     settings : mapping of str to object
-        Those of :class:`musicu.listening.settings.Settings`.
+        Those of :class:`musicu.listening.hyperparameters.Hyperparameters`.
     others : mapping of str to np.ndarray [shape=(n, dim)]
         More vectors of all the items to compare with; a row of zeros is an item without one.
     seed : int
@@ -73,7 +73,7 @@ class Experiment:
         cold = np.isin(np.arange(len(items)), split.cold)
         warm = items.take(np.flatnonzero(~cold).tolist())
         model = FittedModel.fit(
-            split.train, warm, Settings(**{"seed": seed, **named_today(settings)})
+            split.train, warm, Hyperparameters(**{"seed": seed, **named_today(settings)})
         )
         self.model = model.with_items(items.take(split.cold.tolist()))
         self._users = [split.train.users[user] for user in split.users]

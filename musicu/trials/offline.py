@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from musicu.errors import MusicuError
 from musicu.items.fusion import Fusion
 from musicu.items.item import Items
+from musicu.listening.hyperparameters import named_as_stored
 from musicu.listening.interactions import Interactions
-from musicu.listening.settings import named_as_stored
 from musicu.trials.contenders import FULL, Experiment
 from musicu.trials.evaluation import RecommendEvaluation
 from musicu.trials.measures import KS
@@ -64,7 +64,7 @@ def evaluate_recommend(
         Rank the new items among themselves, or all items but those of the listener's history; what
         should be found is what was played of the new ones either way.
     settings : mapping of str to object, optional
-        Those of :class:`musicu.listening.settings.Settings`.
+        Those of :class:`musicu.listening.hyperparameters.Hyperparameters`.
     tune : bool
         Choose ridge, weight of the audio and taste (:data:`musicu.trials.contenders.GRID`) in
         each split, on a validation split inside its training part.

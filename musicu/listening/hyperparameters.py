@@ -1,4 +1,4 @@
-"""Settings of a recommender, by their names of today and by those that files have for them."""
+"""Hyperparameters of a recommender, by their names of today and by those that files have for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from musicu.items.fusion import DEFAULT_WEIGHTS
 
-__all__ = ["LISTENING_WEIGHTS", "Settings", "named_as_stored", "named_today"]
+__all__ = ["LISTENING_WEIGHTS", "Hyperparameters", "named_as_stored", "named_today"]
 
 # Where listeners teach what belongs together, audio's 256 dimensions need less room than where
 # likeness is all there is, and what is measured beside them costs more than it tells (measured:
@@ -28,8 +28,8 @@ _STORED_NAMES = {"ridge": "smoothing", "shrinkage": "doubt", "length_debias": "e
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings of a recommender.
+class Hyperparameters:
+    """Hyperparameters of a recommender.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Settings:
 
 
 def named_today(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings by the names of :class:`Settings`, whichever of their names they have."""
+    """Return settings by the names of :class:`Hyperparameters`, whichever of their names they have."""
     today = {old: name for name, old in _STORED_NAMES.items()}
     return {today.get(name, name): value for name, value in settings.items()}
 
