@@ -302,9 +302,9 @@ def test_only_a_recommender_is_replaced_and_only_if_told(world: World, tmp_path:
     copy = tmp_path / "fitted"
     shutil.copytree(world.fitted, copy)
     assert "--force replaces it" in one_line(call(*words, copy, "--dim", "3"))
-    assert Recommender.load(copy).dim != 3
+    assert Recommender.load(copy).settings.dim != 3
     assert call(*words, copy, "--dim", "3", "--force").stderr == ""
-    assert Recommender.load(copy).dim == 3
+    assert Recommender.load(copy).settings.dim == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fitted", "mine"]
 
 

@@ -494,6 +494,7 @@ def test_settings_are_read_and_copied_as_scikit_learns() -> None:
     recommender = Recommender(**chosen)
     assert {**recommender.get_params(), **chosen} == recommender.get_params()
     assert Recommender(**recommender.get_params()).get_params() == recommender.get_params()
+    assert Recommender(weights=None).get_params() == Recommender().get_params()
 
 
 def test_earlier_names_of_settings_are_understood_and_saved(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Hyperparameters of a recommender, by their names of today and by those that files have for them."""
+"""Hyperparameters of a recommender, by today's names and by those that files have for them."""
 
 from __future__ import annotations
 
@@ -66,9 +66,13 @@ class Hyperparameters:
 
 
 def named_today(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings by the names of :class:`Hyperparameters`, whichever of their names they have."""
+    """Return settings by their names in :class:`Hyperparameters`, given by either name.
+
+    Weights that are None are left out: they are the usual ones.
+    """
     today = {old: name for name, old in _STORED_NAMES.items()}
-    return {today.get(name, name): value for name, value in settings.items()}
+    named = {today.get(name, name): value for name, value in settings.items()}
+    return {name: value for name, value in named.items() if (name, value) != ("weights", None)}
 
 
 def named_as_stored(settings: Mapping[str, Any]) -> dict[str, Any]:
