@@ -16,8 +16,8 @@ __all__ = [
     "near_artists",
     "near_interests",
     "near_listeners",
-    "unplayed_items",
     "propose",
+    "unplayed_items",
 ]
 
 Positions = NDArray[np.intp]

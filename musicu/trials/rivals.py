@@ -27,6 +27,7 @@ __all__ = [
     "Baselines",
     "Contender",
     "Kind",
+    "Scored",
     "field_neighbors",
     "likeness",
     "popularity",
