@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from musicu.items.sources import read_items
 from musicu.items.vectors import join_vectors, read_vectors
+from musicu.listening.fitted import FittedModel
 from musicu.listening.interactions import read_interactions
 from musicu.listening.scorer import Scorer
 from musicu.trials.measures import measure, top_n
@@ -40,14 +41,15 @@ def network(dim: int, hidden: int, out: int) -> torch.nn.Module:
 
 
 def contrastive(
-    scorer: Scorer, new: NDArray[np.intp], *, hidden: int, temperature: float
+    model: FittedModel, new: NDArray[np.intp], *, hidden: int, temperature: float
 ) -> Iterator[tuple[int, Floats]]:
     """Train; yield the epochs so far and the places [new, k] that the network predicts."""
     torch.manual_seed(0)
-    known = np.flatnonzero((scorer.listeners > 0) & scorer.vectors.present.any(axis=1))
-    x = torch.from_numpy(scorer.vectors.take(known).toarray())
-    target = functional.normalize(torch.from_numpy(scorer.factors.items[known]), dim=1)
-    trust = torch.from_numpy(scorer.listeners[known] / (scorer.listeners[known] + scorer.doubt))
+    known = np.flatnonzero((model.listeners > 0) & model.vectors.present.any(axis=1))
+    x = torch.from_numpy(model.vectors.take(known).toarray())
+    target = functional.normalize(torch.from_numpy(model.als.items[known]), dim=1)
+    count = model.listeners[known]
+    trust = torch.from_numpy(count / (count + model.settings.shrinkage))
     net = network(x.shape[1], hidden, target.shape[1])
     adam = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.05)
     mine = torch.eye(len(x), dtype=torch.bool)
@@ -62,17 +64,19 @@ def contrastive(
         if epoch in EPOCHS:
             net.eval()
             with torch.no_grad():
-                found = net(torch.from_numpy(scorer.vectors.take(new).toarray()))
+                found = net(torch.from_numpy(model.vectors.take(new).toarray()))
                 yield epoch, functional.normalize(found, dim=1).numpy()
 
 
 def quality(
-    scorer: Scorer, split: Split, new: NDArray[np.intp]
+    model: FittedModel, split: Split, new: NDArray[np.intp]
 ) -> Callable[[Floats, float], NDArray[np.float64]]:
     """Return what measures places of the new items with a weight of taste: NDCG and Recall."""
+    scorer = Scorer(model)
     users = [scorer.listener(split.train.users[user]) for user in split.users]
     factors = np.stack([listener.factor for listener in users])
-    taste = np.stack([scorer.parts(listener, new)[:, 2] for listener in users]) / scorer.taste
+    taste = np.stack([scorer.parts(listener, new)[:, 2] for listener in users])
+    taste /= model.settings.taste
     relevant = split.test.matrix("binary")[split.users] > 0
 
     def measured(places: Floats, weight: float) -> NDArray[np.float64]:
@@ -92,17 +96,18 @@ def main(folder: Path) -> None:
     found: dict[tuple[str, int, float], list[NDArray[np.float64]]] = {}
     for split in FoldProtocol().splits(log, items):
         warm = np.setdiff1d(np.arange(len(items)), split.cold)
-        scorer = Scorer().fit(split.train, items.take(warm)).add(items.take(split.cold))
-        new = np.array([scorer.items.position(items.ids[i]) for i in split.cold], dtype=np.intp)
-        measured = quality(scorer, split, new)
-        found.setdefault(("ridge regression, as shipped", 0, scorer.taste), []).append(
-            measured(scorer.places[new], scorer.taste)
+        model = FittedModel.fit(split.train, items.take(warm)).with_items(items.take(split.cold))
+        new = model.positions(items.ids[i] for i in split.cold)
+        measured = quality(model, split, new)
+        taste = model.settings.taste
+        found.setdefault(("ridge regression, as shipped", 0, taste), []).append(
+            measured(model.item_factors.factors[new], taste)
         )
         for hidden in (0, 256, 768):
             for temperature in (0.1, 0.3):
                 name = f"contrastive, hidden {hidden}, temperature {temperature}"
                 for epoch, places in contrastive(
-                    scorer, new, hidden=hidden, temperature=temperature
+                    model, new, hidden=hidden, temperature=temperature
                 ):
                     for weight in TASTES:
                         key = name, epoch, weight

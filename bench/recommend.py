@@ -25,8 +25,8 @@ from threadpoolctl import threadpool_limits
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.items.sources import parse_schema, read_items
+from musicu.listening.hyperparameters import LISTENING_WEIGHTS
 from musicu.listening.recommender import Recommender
-from musicu.listening.scorer import LISTENING_WEIGHTS
 from musicu.listening.simulate import simulate_listening, to_interactions
 from musicu.metadata import Metadata
 

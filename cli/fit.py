@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -11,14 +11,10 @@ from musicu.cli.listening import (
     Repeats,
     SaltFile,
     Unknown,
-    catalog_stock,
     matched_log,
+    named_items,
 )
 from musicu.cli.options import Catalog, Quiet, say
-
-if TYPE_CHECKING:
-    from musicu.items.item import Items
-    from musicu.listening.matching import ItemNames
 
 
 def fit(
@@ -85,9 +81,7 @@ def fit(
     from musicu.listening.storage import check_folder
 
     check_folder(out, force=force)
-    known, names = (
-        catalog_stock(catalog) if items is None else _from_table(items, column or [], audio, quiet)
-    )
+    known, names, _ = named_items(catalog, items, column or [], audio, quiet=quiet)
     interactions = matched_log(
         log,
         names,
@@ -103,24 +97,10 @@ def fit(
         f"{known.heard.sum():,} of them heard",
         quiet=quiet,
     )
-    given: dict[str, Any] = {"dim": dim, "evenness": evenness}
+    given: dict[str, Any] = {"dim": dim, "length_debias": evenness}
     chosen = {name: value for name, value in given.items() if value is not None}
     recommender = Recommender(seed=seed, **chosen).fit(interactions, known)
     if learn_ranking:
         recommender.learn_ranking()
     recommender.save(out, force=force)
     say(f"{out}: musicu recommend --recommender {shlex.quote(str(out))} ITEM", quiet=quiet)
-
-
-def _from_table(
-    table: Path, columns: list[str], audio: Path | None, quiet: bool
-) -> tuple["Items", "ItemNames"]:
-    from musicu.items.sources import parse_schema, read_items
-    from musicu.items.vectors import join_vectors, read_vectors
-    from musicu.listening.matching import ItemNames
-
-    source = read_items(table, schema=parse_schema(columns))
-    if source.ignored:
-        say(f"columns not used: {', '.join(source.ignored)}", quiet=quiet)
-    items = source.items if audio is None else join_vectors(source.items, *read_vectors(audio))
-    return items, ItemNames(items)

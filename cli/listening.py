@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +12,9 @@ from musicu.cli.options import say
 
 if TYPE_CHECKING:
     from musicu.items.item import Items
+    from musicu.items.sources import Source
     from musicu.listening.interactions import Interactions
-    from musicu.listening.matching import ItemNames
-    from musicu.listening.recommender import Recommender
+    from musicu.listening.matching import ItemResolver
 
 __all__ = [
     "CatalogToo",
@@ -23,11 +22,9 @@ __all__ = [
     "Repeats",
     "SaltFile",
     "Saved",
-    "Stock",
     "Unknown",
-    "catalog_stock",
-    "load_stock",
     "matched_log",
+    "named_items",
     "salt",
     "terms",
 ]
@@ -73,63 +70,38 @@ Saved = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Stock:
-    """A recommender with what can be recommended today.
+def named_items(
+    catalog: Path | None,
+    table: Path | None,
+    columns: Sequence[str],
+    vectors: Path | None,
+    *,
+    quiet: bool,
+    unused: str = "columns not used",
+) -> tuple["Items", "ItemResolver", "Source | None"]:
+    """Read items, what they go by, and how their table was understood if they are in one.
 
-    Attributes
-    ----------
-    recommender : Recommender
-    names : ItemNames
-        What its items go by.
-    candidates : tuple of str or None
-        The items to choose among; None is all.
+    Without a table they are the tracks of a catalog, of which there must be some.
     """
+    from musicu.listening.matching import ItemResolver, catalog_names
 
-    recommender: "Recommender"
-    names: "ItemNames"
-    candidates: tuple[str, ...] | None
+    if table is not None:
+        from musicu.items.sources import parse_schema
+        from musicu.items.vectors import read_items_with_vectors
 
-    def title(self, id: str, written: str | None) -> str:
-        """Return what to call an item whose title may be unknown."""
-        path = self.names.path(id)
-        return written or (Path(path).stem if path else id)
-
-
-def catalog_stock(catalog: Path | None) -> tuple["Items", "ItemNames"]:
-    """Read a catalog's tracks, of which there must be some, and what they go by."""
-    from musicu.catalog import Catalog as Opened
-    from musicu.errors import CatalogError
-    from musicu.items.library import catalog_items
-    from musicu.listening.matching import catalog_names
-
-    with Opened(catalog, create=False) as opened:
-        tracks = catalog_items(opened)
-        if not len(tracks):
-            raise CatalogError(f"{opened.info().path}: no tracks yet; 'musicu embed FOLDER'")
-        return tracks, catalog_names(opened, tracks)
-
-
-def load_stock(folder: Path, catalog: Path | None, where: str | None = None) -> Stock:
-    """Load a recommender; with a catalog, its new tracks take part and its lost ones do not."""
-    from musicu.listening.matching import ItemNames, catalog_names, newcomers
-    from musicu.listening.recommender import Recommender
-
-    if catalog is None:
-        recommender = Recommender.load(folder)
-        return Stock(recommender, ItemNames(recommender.items), None)
+        source = read_items_with_vectors(table, parse_schema(columns), vectors)
+        if source.ignored:
+            say(f"{unused}: {', '.join(source.ignored)}", quiet=quiet)
+        return source.items, ItemResolver(source.items), source
     from musicu.catalog import Catalog
+    from musicu.errors import CatalogError
     from musicu.items.library import catalog_items
 
     with Catalog(catalog, create=False) as opened:
-        recommender = Recommender.load(folder, aliases=opened.aliases())
         tracks = catalog_items(opened)
-        if new := newcomers(recommender.items, tracks, source=str(catalog)):
-            recommender.add(new)
-        names = catalog_names(opened, recommender.items)
-        ids = tracks.ids if where is None else tuple(t["id"] for t in opened.tracks(where))
-    # Without a reason to name them, the recommender's sources propose and are told.
-    return Stock(recommender, names, ids if len(ids) < len(recommender.items) else None)
+        if not len(tracks):
+            raise CatalogError(f"{opened.info().path}: no tracks yet; 'musicu embed FOLDER'")
+        return tracks, catalog_names(opened, tracks), None
 
 
 def salt(salt_file: Path | None) -> str | None:
@@ -149,7 +121,7 @@ def salt(salt_file: Path | None) -> str | None:
 
 def matched_log(
     log: Path,
-    names: "ItemNames",
+    names: "ItemResolver",
     *,
     salt_file: Path | None,
     duplicates: Duplicates,
@@ -158,7 +130,7 @@ def matched_log(
     forget: Sequence[str] = (),
 ) -> "Interactions":
     """Read a log and call its items by their ids; say how much of it was left out."""
-    from musicu.errors import MetadataError
+    from musicu.errors import RecommenderError
     from musicu.listening.interactions import hash_user, read_interactions
     from musicu.listening.matching import match_items
 
@@ -167,7 +139,9 @@ def matched_log(
     for user in forget:
         read = read.without_user(user if secret is None else hash_user(user, secret))
     if not len(read):
-        raise MetadataError(f"{log}: nobody is left to learn from, without those to be forgotten")
+        raise RecommenderError(
+            f"{log}: nobody is left to learn from, without those to be forgotten"
+        )
     matched = match_items(
         read, names, folder=log.parent, unknown=unknown.value, source=os.fspath(log)
     )

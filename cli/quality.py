@@ -104,17 +104,15 @@ def _from_table(
     table: Path, columns: list[str], audio: Path | None, split: str | None, *, quiet: bool
 ) -> tuple["Items", dict[str, str] | None]:
     """Read a table's items, and which part of a trial each belongs to."""
-    from musicu.items.sources import parse_schema, read_items
-    from musicu.items.vectors import join_vectors, read_vectors
+    from musicu.items.sources import parse_schema
+    from musicu.items.vectors import read_items_with_vectors
 
-    schema = parse_schema(columns)
     # A split is no field, whatever its name may look like.
-    source = read_items(table, schema=schema | ({split: "-"} if split is not None else {}))
+    schema = parse_schema(columns) | ({split: "-"} if split is not None else {})
+    source = read_items_with_vectors(table, schema, audio)
     if source.ignored and (left := [name for name in source.ignored if name != split]):
         say(f"columns not used: {', '.join(left)}", quiet=quiet)
     items = source.items
-    if audio is not None:
-        items = join_vectors(items, *read_vectors(audio))
     if split is None:
         return items, None
     from musicu.items.records import texts

@@ -13,9 +13,7 @@ from musicu.cli.listening import (
     Repeats,
     SaltFile,
     Saved,
-    Stock,
     Unknown,
-    load_stock,
     matched_log,
     salt,
     terms,
@@ -24,8 +22,9 @@ from musicu.cli.options import Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, 
 
 if TYPE_CHECKING:
     from musicu.items.item import Items
+    from musicu.listening.loading import CatalogRecommender
     from musicu.listening.recommender import History
-    from musicu.listening.results import Fan, Recommendation
+    from musicu.listening.results import AudienceMatch, Recommendation
 
 
 def recommend(
@@ -106,19 +105,20 @@ def recommend(
         raise typer.BadParameter("--passages needs --catalog: it hears the files")
     if explain and form is not Format.TABLE:
         raise typer.BadParameter("--explain is for the table: the other forms always tell all")
+    from musicu.listening.loading import load_catalog_recommender
     from musicu.listening.recommender import History
 
-    stock = load_stock(recommender, catalog, where)
+    loaded = load_catalog_recommender(recommender, catalog, where=where)
     if log is not None and user is not None:
-        played = _of_user(stock, log, user, salt_file, duplicates, quiet=quiet)
+        played = _of_user(loaded, log, user, salt_file, duplicates, quiet=quiet)
     elif history is not None:
-        played = _of_playlist(stock, history, quiet=quiet)
+        played = _of_playlist(loaded, history, quiet=quiet)
     else:
-        played = History([stock.names.one(item, folder=".") for item in items or ()])
-    found = stock.recommender.recommend(
+        played = History([loaded.names.one(item, folder=".") for item in items or ()])
+    found = loaded.recommender.recommend(
         played,
         n,
-        candidates=stock.candidates,
+        candidates=loaded.candidates,
         again=again,
         hour=hour,
         diversity=diversity,
@@ -128,15 +128,15 @@ def recommend(
         min_new=min_new,
     )
     if m3u8 is not None:
-        _write_playlist(m3u8, stock, found)
-    matched = _passages(found, stock, catalog) if passages else {}
+        _write_playlist(m3u8, loaded, found)
+    matched = _passages(found, loaded, catalog) if passages else {}
     if form is Format.TABLE:
-        emit([_row(one, stock) | _when(matched.get(one.id)) for one in found], form)
+        emit([_row(one, loaded) | _when(matched.get(one.id)) for one in found], form)
         if explain:
             typer.echo()
-            emit(_explanation(found, stock), form)
+            emit(_explanation(found, loaded), form)
     else:
-        rows = [{**one.to_dict(), "path": stock.names.path(one.id)} for one in found]
+        rows = [{**one.to_dict(), "path": loaded.names.path(one.id)} for one in found]
         if passages:
             rows = [row | {"passage": matched.get(row["id"])} for row in rows]
         emit(rows, form)
@@ -174,15 +174,17 @@ def audience(
         from musicu.store import catalog_path
 
         catalog = catalog_path()
-    stock = load_stock(recommender, catalog)
-    new = catalog is not None and os.path.isfile(item) and not stock.names.find(item, folder=".")
-    asked = _hear(catalog, item) if new else stock.names.one(item, folder=".")
-    knowing = stock.recommender
+    from musicu.listening.loading import load_catalog_recommender
+
+    loaded = load_catalog_recommender(recommender, catalog)
+    new = catalog is not None and os.path.isfile(item) and not loaded.names.find(item, folder=".")
+    asked = _hear(catalog, item) if new else loaded.names.one(item, folder=".")
+    knowing = loaded.recommender
     if log is not None:
         knowing = knowing.with_log(
             matched_log(
                 log,
-                stock.names,
+                loaded.names,
                 salt_file=salt_file,
                 duplicates=duplicates,
                 unknown=Unknown.DROP,
@@ -199,7 +201,7 @@ def audience(
 
 
 def _of_user(
-    stock: Stock,
+    loaded: "CatalogRecommender",
     log: Path,
     user: str,
     salt_file: Path | None,
@@ -207,13 +209,13 @@ def _of_user(
     *,
     quiet: bool,
 ) -> "History":
-    from musicu.errors import MetadataError
+    from musicu.errors import RecommenderError
     from musicu.listening.interactions import hash_user
     from musicu.listening.recommender import History
 
     interactions = matched_log(
         log,
-        stock.names,
+        loaded.names,
         salt_file=salt_file,
         duplicates=duplicates,
         unknown=Unknown.DROP,
@@ -224,21 +226,21 @@ def _of_user(
     if secret is not None and user not in interactions.users:
         user = hash_user(user, secret)
     if user not in interactions.users:
-        raise MetadataError(
+        raise RecommenderError(
             f"{log}: no such user, or nothing of what the user played is known to the recommender"
         )
     return History(*interactions.of_user(user))
 
 
-def _of_playlist(stock: Stock, playlist: Path, *, quiet: bool) -> "History":
-    from musicu.errors import MetadataError
+def _of_playlist(loaded: "CatalogRecommender", playlist: Path, *, quiet: bool) -> "History":
+    from musicu.errors import RecommenderError
     from musicu.listening.recommender import History
     from musicu.playlist import read_m3u8
 
     paths = read_m3u8(playlist)
-    found = [ids[0] for ids in map(stock.names.find, paths) if len(ids) == 1]
+    found = [ids[0] for ids in map(loaded.names.find, paths) if len(ids) == 1]
     if not found:
-        raise MetadataError(
+        raise RecommenderError(
             f"{playlist}: none of its {len(paths):,} files is an item of the recommender: name the "
             "--catalog they are in"
         )
@@ -256,13 +258,13 @@ def _hear(catalog: Path | None, path: str) -> "Items":
 
 
 def _passages(
-    found: "Sequence[Recommendation]", stock: Stock, catalog: Path | None
+    found: "Sequence[Recommendation]", loaded: "CatalogRecommender", catalog: Path | None
 ) -> dict[str, dict[str, Any]]:
     """Hear which seconds match those of the played track that spoke most for each."""
     from musicu.catalog import Catalog
     from musicu.release.segments import match_files
 
-    names = stock.names
+    names = loaded.names
     pairs = {
         one.id: (here, there)
         for one in found
@@ -284,13 +286,15 @@ def _when(passage: Mapping[str, Any] | None) -> dict[str, str]:
     return {"seconds": f"{here}-{here + long} like {there}-{there + long}"}
 
 
-def _write_playlist(target: Path, stock: Stock, found: "Sequence[Recommendation]") -> None:
+def _write_playlist(
+    target: Path, loaded: "CatalogRecommender", found: "Sequence[Recommendation]"
+) -> None:
     from musicu.playlist import PlaylistEntry, write_m3u8
 
     entries = []
     for one in found:
-        item = stock.recommender.items[stock.recommender.items.position(one.id)]
-        if path := stock.names.path(one.id):
+        item = loaded.recommender.items[loaded.recommender.items.position(one.id)]
+        if path := loaded.names.path(one.id):
             entries.append(
                 PlaylistEntry(path, one.title, one.artist, item.descriptors.get("duration"))
             )
@@ -298,25 +302,27 @@ def _write_playlist(target: Path, stock: Stock, found: "Sequence[Recommendation]
         say(f"not in {target}: {entry.path!r}, a name that a playlist cannot hold")
 
 
-def _row(one: "Recommendation", stock: Stock) -> dict[str, Any]:
+def _row(one: "Recommendation", loaded: "CatalogRecommender") -> dict[str, Any]:
     """Show a recommendation in one line."""
     reasons = [terms(one.contributions, 2)]
     if one.words:
         reasons.append(", ".join(one.words[:2]))
     if one.because:
         first = one.because[0]
-        title = stock.title(first.id, first.title)
+        title = loaded.title(first.id, first.title)
         reasons.append(f"because you played {title}" + (f" by {first.artist}" * bool(first.artist)))
     return {
         "rank": one.rank,
         "score": one.score,
         "artist": one.artist,
-        "title": stock.title(one.id, one.title),
+        "title": loaded.title(one.id, one.title),
         "why": "; ".join(filter(None, reasons)),
     }
 
 
-def _explanation(found: "Sequence[Recommendation]", stock: Stock) -> list[dict[str, Any]]:
+def _explanation(
+    found: "Sequence[Recommendation]", loaded: "CatalogRecommender"
+) -> list[dict[str, Any]]:
     """Return a row for all that adds to each score: by what it is, and by what was played."""
     rows: list[dict[str, Any]] = []
     for one in found:
@@ -324,14 +330,14 @@ def _explanation(found: "Sequence[Recommendation]", stock: Stock) -> list[dict[s
         adds = [(name, value) for name, value in parts if value]
         for heard in one.because:
             who = f"{heard.artist} - " if heard.artist else ""
-            title = stock.title(heard.id, heard.title)
+            title = loaded.title(heard.id, heard.title)
             adds.append((f"played: {who}{title}", heard.contribution))
         rows += [{"rank": one.rank, "adds": value, "what": what} for what, value in adds]
         rows.append({"rank": one.rank, "adds": None, "what": f"found by: {', '.join(one.sources)}"})
     return rows
 
 
-def _fans(kind: str, fans: "Sequence[Fan]") -> list[dict[str, Any]]:
+def _fans(kind: str, fans: "Sequence[AudienceMatch]") -> list[dict[str, Any]]:
     return [
         {
             "kind": kind,

@@ -17,15 +17,13 @@ from musicu.cli.listening import (
     Repeats,
     SaltFile,
     Unknown,
-    catalog_stock,
     matched_log,
+    named_items,
 )
 from musicu.cli.options import Catalog, Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
 
 if TYPE_CHECKING:
-    from musicu.items.item import Items
     from musicu.items.sources import Source
-    from musicu.listening.matching import ItemNames
     from musicu.trials.protocols import Protocol
 
 _MADE_UP = "The listening is simulated: no figure here says anything of people."
@@ -130,7 +128,9 @@ def recommend(
     from musicu.trials.offline import evaluate_recommend
 
     _check(report)
-    known, names, source = _items(catalog, items, column or [], audio, quiet=quiet)
+    known, names, source = named_items(
+        catalog, items, column or [], audio, quiet=quiet, unused="columns not used as content"
+    )
     interactions = matched_log(
         log, names, salt_file=salt_file, duplicates=duplicates, unknown=unknown, quiet=quiet
     )
@@ -240,22 +240,6 @@ def ab(
     for note in found.notes:
         say(note, quiet=quiet)
     _write(report, lambda: ab_page(found, _provenance()))
-
-
-def _items(
-    catalog: Path | None, items: Path | None, columns: list[str], audio: Path | None, *, quiet: bool
-) -> tuple["Items", "ItemNames", "Source | None"]:
-    from musicu.items.sources import parse_schema, read_items
-    from musicu.items.vectors import join_vectors, read_vectors
-    from musicu.listening.matching import ItemNames
-
-    if items is None:
-        return *catalog_stock(catalog), None
-    source = read_items(items, schema=parse_schema(columns))
-    if source.ignored:
-        say(f"columns not used as content: {', '.join(source.ignored)}", quiet=quiet)
-    known = source.items if audio is None else join_vectors(source.items, *read_vectors(audio))
-    return known, ItemNames(known), source
 
 
 def _protocol(

@@ -5,7 +5,9 @@ MusicuError            something the caller can mend; its text is one line
 ├── ModelError         a model folder is missing, incomplete, or does not fit its weights
 ├── ModelMismatchError vectors of two models would have been compared
 ├── CatalogError       a catalog file is missing, foreign, too new, or lacks what was asked for
-├── MetadataError      a metadata sheet or a filter expression cannot be understood
+├── MetadataError      a table (metadata, items, listening) or a filter cannot be understood
+├── RecommenderError   a recommender cannot learn from, or answer, what it was given
+│   └── NotFittedError it has not learned anything yet
 └── MissingExtraError  an optional dependency is not installed
 """
 
@@ -18,6 +20,8 @@ __all__ = [
     "ModelError",
     "ModelMismatchError",
     "MusicuError",
+    "NotFittedError",
+    "RecommenderError",
 ]
 
 # Causes of an AudioError that lie outside the file, so that it is worth another try.
@@ -64,7 +68,15 @@ class CatalogError(MusicuError):
 
 
 class MetadataError(MusicuError):
-    """A metadata sheet or a filter expression cannot be understood."""
+    """A table (metadata, items, a log of listening) or a filter expression cannot be understood."""
+
+
+class RecommenderError(MusicuError):
+    """A recommender cannot learn from, or answer, what it was given: an unknown user or item."""
+
+
+class NotFittedError(RecommenderError):
+    """A recommender was asked before it was fitted or loaded."""
 
 
 class MissingExtraError(MusicuError):

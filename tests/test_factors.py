@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
-from musicu.errors import MetadataError
+from musicu.errors import RecommenderError
 from musicu.listening.factors import Factors, factorize
 from musicu.listening.interactions import Interactions, read_interactions
 
@@ -174,14 +174,14 @@ def test_repr_holds_counts_only() -> None:
 
 
 def test_what_cannot_be_factorized_is_refused() -> None:
-    with pytest.raises(MetadataError, match="nobody listened"):
+    with pytest.raises(RecommenderError, match="nobody listened"):
         factorize(csr_array((3, 4), dtype=np.float32))
     for bad in (-1.0, 0.0, np.nan, np.inf):
         matrix = csr_array((np.array([1.0, bad]), ([0, 1], [0, 1])), shape=(2, 2))
-        with pytest.raises(MetadataError, match="above 0"):
+        with pytest.raises(RecommenderError, match="above 0"):
             factorize(matrix)
     found = factorize(listening(), dim=DIM)
-    with pytest.raises(MetadataError, match="histories over 7 items do not fit factors of 90"):
+    with pytest.raises(RecommenderError, match="histories over 7 items do not fit factors of 90"):
         found.fold_in(csr_array((1, 7), dtype=np.float32))
 
 

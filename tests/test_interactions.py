@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from musicu.errors import MetadataError, MissingExtraError
+from musicu.errors import MetadataError, MissingExtraError, RecommenderError
 from musicu.listening.interactions import Interactions, hash_user, read_interactions
 
 SMALL = """user,item,weight,time
@@ -210,7 +210,7 @@ def test_no_error_tells_who_somebody_is(tmp_path: Path) -> None:
     assert "anna" not in fault(path)
     log = Interactions(["anna"], ["i"], [0], [0])
     for ask in (log.of_user, log.without_user):
-        with pytest.raises(MetadataError, match="^no such user among the 1 ") as caught:
+        with pytest.raises(RecommenderError, match="^no such user among the 1 ") as caught:
             ask("bert")
         assert "bert" not in str(caught.value)
     assert repr(log) == "Interactions(1 of 1 users with 1 items, without times)"
@@ -248,7 +248,7 @@ def test_with_a_salt_no_plain_name_is_kept(small: Interactions, tmp_path: Path) 
     assert all(re.fullmatch("[0-9a-f]{32}", user) for user in hidden.users)
     assert hidden.of_user(names["al"])[0] == small.of_user("al")[0] == ("x", "y")
     assert hash_user("al", "other") != names["al"]
-    with pytest.raises(MetadataError, match="salt"):
+    with pytest.raises(RecommenderError, match="salt"):
         hidden.of_user("al")
     with pytest.raises(MetadataError, match="empty salt"):
         hash_user("al", "")
@@ -329,7 +329,7 @@ def test_a_user_who_is_forgotten_has_never_been_there(
     log = read(rows)
     left = [row for row in rows if row[0] != gone]
     if len(left) == len(rows):
-        with pytest.raises(MetadataError):
+        with pytest.raises(RecommenderError):
             log.without_user(gone)
     elif left:
         assert same(log.without_user(gone), read(left))

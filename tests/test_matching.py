@@ -12,16 +12,16 @@ from conftest import Shelf, unit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicu.errors import AudioError, MetadataError, ModelMismatchError
+from musicu.errors import AudioError, ModelMismatchError, RecommenderError
 from musicu.items.item import Item, Items
 from musicu.items.library import catalog_items
 from musicu.listening.interactions import Interactions
 from musicu.listening.matching import (
-    ItemNames,
+    ItemResolver,
     catalog_names,
     hear_item,
     match_items,
-    newcomers,
+    new_items,
 )
 from musicu.metadata import Metadata
 
@@ -43,7 +43,7 @@ PATHS = {
     f"/music/{unicodedata.normalize('NFC', 'Björk')}/x.flac": IDS[2],
     "/gone/with its track.flac": "dddddd55",
 }
-NAMES = ItemNames(ITEMS, PATHS, ["/music"])
+NAMES = ItemResolver(ITEMS, PATHS, ["/music"])
 
 
 def _log(items: tuple[str, ...], *, users: int = 2) -> Interactions:
@@ -93,24 +93,24 @@ def test_the_forms_of_a_name_in_unicode_are_one(form: str) -> None:
 
 def test_the_path_of_an_item_is_the_first_that_was_given() -> None:
     assert NAMES.path(IDS[1]) == "/music/b/two.flac"
-    assert ItemNames(ITEMS).path(IDS[1]) is None
+    assert ItemResolver(ITEMS).path(IDS[1]) is None
 
 
 def test_the_beginning_of_an_id_is_enough_if_one_only_begins_so() -> None:
     assert NAMES.one("BBBBBB") == IDS[2]
-    with pytest.raises(MetadataError, match="aaaaaa11 and aaaaaa22: name one by its id"):
+    with pytest.raises(RecommenderError, match="aaaaaa11 and aaaaaa22: name one by its id"):
         NAMES.one("aaaaaa")
-    with pytest.raises(MetadataError, match="none of the 4 items"):
+    with pytest.raises(RecommenderError, match="none of the 4 items"):
         NAMES.one("bbbbb")
 
 
 def test_a_file_that_is_no_item_is_told_from_a_wrong_name(tmp_path: Path) -> None:
     (tmp_path / "new.mp3").touch()
-    with pytest.raises(MetadataError, match="not in the catalog: 'musicu embed' adds it"):
+    with pytest.raises(RecommenderError, match="not in the catalog: 'musicu embed' adds it"):
         NAMES.one("new.mp3", folder=tmp_path)
-    with pytest.raises(MetadataError, match="name the catalog too"):
-        ItemNames(ITEMS).one(str(tmp_path / "new.mp3"))
-    with pytest.raises(MetadataError, match="name one by an id"):
+    with pytest.raises(RecommenderError, match="name the catalog too"):
+        ItemResolver(ITEMS).one(str(tmp_path / "new.mp3"))
+    with pytest.raises(RecommenderError, match="name one by an id"):
         NAMES.one("old.mp3", folder=tmp_path)
 
 
@@ -148,7 +148,7 @@ def test_a_log_without_times_stays_without() -> None:
 
 def test_what_is_unknown_or_unclear_is_counted_and_named_in_one_line() -> None:
     log = _log(("what", IDS[0], "USRC17607839", "who"))
-    with pytest.raises(MetadataError) as raised:
+    with pytest.raises(RecommenderError) as raised:
         match_items(log, NAMES, source="log.csv")
     text = str(raised.value)
     assert text.startswith("log.csv: 3 of 4 items are unknown or have a name of several")
@@ -172,7 +172,7 @@ def test_what_is_unknown_can_be_kept_under_its_name() -> None:
 
 
 def test_a_log_of_other_items_is_not_left_out_whole() -> None:
-    with pytest.raises(MetadataError, match="nothing is left without them"):
+    with pytest.raises(RecommenderError, match="nothing is left without them"):
         match_items(_log(("what", "who")), NAMES, unknown="drop")
 
 
@@ -192,19 +192,19 @@ def test_no_interaction_is_lost_or_made_up(items: list[str]) -> None:
 
 
 def test_tracks_that_are_not_known_are_new() -> None:
-    new = newcomers(ITEMS.take([0, 2]), ITEMS, source="music.db")
+    new = new_items(ITEMS.take([0, 2]), ITEMS, source="music.db")
     assert new.ids == (IDS[1], IDS[3])
     np.testing.assert_array_equal(new.audio, ITEMS.audio[[1, 3]])
 
 
 def test_tracks_of_another_catalog_or_model_are_refused() -> None:
-    with pytest.raises(MetadataError, match="none of its 1 tracks is among the 4 items"):
-        newcomers(ITEMS, Items([Item("zzz")]), source="music.db")
+    with pytest.raises(RecommenderError, match="none of its 1 tracks is among the 4 items"):
+        new_items(ITEMS, Items([Item("zzz")]), source="music.db")
     rng = np.random.default_rng(0)
     for dim in (4, 8):
         again = Items(list(ITEMS), unit(rng.standard_normal((4, dim))))
         with pytest.raises(ModelMismatchError, match="another model"):
-            newcomers(ITEMS, again, source="music.db")
+            new_items(ITEMS, again, source="music.db")
 
 
 def test_a_new_file_is_heard_as_its_catalog_hears(original: Shelf, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Offline evaluation of recommendation: who takes part, what is measured, what is concluded."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,15 +11,17 @@ import pytest
 from musicu.errors import MusicuError
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
+from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters
 from musicu.listening.interactions import Interactions
 from musicu.listening.scorer import Scorer
 from musicu.metadata import Metadata
-from musicu.trials.contenders import FULL, GRID, Arena
+from musicu.trials.contenders import FULL, GRID, Experiment
 from musicu.trials.evaluation import RecommendEvaluation
 from musicu.trials.evaluation_page import evaluation_page
 from musicu.trials.offline import evaluate_recommend
 from musicu.trials.protocols import FoldProtocol, Split, TimeProtocol
-from musicu.trials.rivals import Contender
+from musicu.trials.rivals import BASELINES, Baselines, Contender
 from musicu.trials.tally import Tally
 
 FIELDS = ("audio", "genres", "artists", "year")
@@ -66,9 +69,9 @@ def result() -> RecommendEvaluation:
     )
 
 
-def arena(split: Split, items: Items, candidates: Any = None, **more: Any) -> Arena:
+def experiment(split: Split, items: Items, candidates: Any = None, **more: Any) -> Experiment:
     about = {"fields": FIELDS, "settings": {}, "others": {}, "seed": 0} | more
-    return Arena(split, items, split.cold if candidates is None else candidates, **about)
+    return Experiment(split, items, split.cold if candidates is None else candidates, **about)
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +81,8 @@ def split() -> Split:
 
 
 def by_name(split: Split, items: Items, **more: Any) -> dict[str, Contender]:
-    one = arena(split, items, **more)
-    return {contender.name: contender for contender in one.contenders(one.scorer)}
+    one = experiment(split, items, **more)
+    return {contender.name: contender for contender in one.contenders(one.model)}
 
 
 def value(result: RecommendEvaluation, system: str, metric: str = "ndcg@20") -> float:
@@ -93,11 +96,11 @@ def value(result: RecommendEvaluation, system: str, metric: str = "ndcg@20") -> 
 
 def test_the_recommender_is_scored_as_it_scores(split: Split) -> None:
     _, items = world()
-    scorer = Scorer(seed=0)
     cold = set(split.cold.tolist())
-    scorer.fit(split.train, items.take(i for i in range(len(items)) if i not in cold))
-    scorer.add(items.take(split.cold.tolist()))
-    at = np.array([scorer.items.position(items.ids[i]) for i in split.cold])
+    warm = items.take(i for i in range(len(items)) if i not in cold)
+    model = FittedModel.fit(split.train, warm).with_items(items.take(split.cold.tolist()))
+    scorer = Scorer(model)
+    at = model.positions(items.ids[i] for i in split.cold)
     found = by_name(split, items)[FULL].scores
     for row, user in zip(found, split.users, strict=True):
         expected = scorer.scores(scorer.listener(split.train.users[user]), at)
@@ -181,15 +184,36 @@ def test_shuffled_contents_are_the_same_contents_elsewhere(split: Split) -> None
 
 def test_settings_change_what_is_learned_and_not_the_factors(split: Split) -> None:
     _, items = world()
-    one = arena(split, items)
-    tuned = one.tuned({"smoothing": 12.0, "weights": {"audio": 1.0, "genres": 0.5}, "taste": 0.5})
-    again = Scorer(seed=0, smoothing=12.0, weights={"audio": 1.0, "genres": 0.5}, taste=0.5)
+    model = experiment(split, items).model
+    changes: dict[str, Any] = {
+        "ridge": 12.0,
+        "weights": {"audio": 1.0, "genres": 0.5},
+        "taste": 0.5,
+    }
+    tuned = model.with_settings(**changes)
     cold = set(split.cold.tolist())
-    again.fit(split.train, items.take(i for i in range(len(items)) if i not in cold))
-    again.add(items.take(split.cold.tolist()))
-    assert tuned.factors is one.scorer.factors
-    np.testing.assert_allclose(tuned.places, again.places, atol=1e-5)
-    np.testing.assert_allclose(tuned.gain, again.gain, rtol=1e-4)
+    warm = items.take(i for i in range(len(items)) if i not in cold)
+    again = FittedModel.fit(split.train, warm, Hyperparameters(**changes))
+    again = again.with_items(items.take(split.cold.tolist()))
+    assert tuned.als is model.als and model.settings.ridge == 5.0
+    np.testing.assert_allclose(tuned.item_factors.factors, again.item_factors.factors, atol=1e-5)
+    np.testing.assert_allclose(tuned.item_factors.inv_std, again.item_factors.inv_std, rtol=1e-4)
+
+
+def test_a_baseline_is_added_in_one_place(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    def newest(baselines: Baselines) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+        years = np.array([item.metadata.year for item in baselines.items], dtype=np.float32)
+        yield "newest", ("year",), years[baselines.candidates]
+
+    monkeypatch.setitem(BASELINES, "newest", newest)
+    log, items = world()
+    found = by_name(split, items)["newest"]
+    assert (found.kind, found.uses) == ("baseline", ("year",))
+    assert found.scores.shape == (len(split.users), len(split.cold))
+    result = evaluate_recommend(log, items, protocol=FoldProtocol("artist", 2), seeds=1, draws=20)
+    assert 0 < value(result, "newest") < value(result, FULL)
+    assert "newest" in {row["system"] for row in result.summary()}
+    assert "newest" in evaluation_page(result, {})
 
 
 # What is measured
@@ -329,7 +353,7 @@ def test_by_time_the_settings_are_chosen_before_the_test() -> None:
         tune=True,
     )
     (chosen,) = found.chosen
-    assert chosen["smoothing"] in GRID["smoothing"] and chosen["taste"] in GRID["taste"]
+    assert chosen["smoothing"] in GRID["ridge"] and chosen["taste"] in GRID["taste"]
     assert chosen["weights"]["audio"] in GRID["audio"]
     assert found.splits == 1 and found.cold == 24
     assert "chosen in each split" in evaluation_page(found, {})

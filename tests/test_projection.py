@@ -8,7 +8,7 @@ from planted import GENRES, group, sound
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.items.item import Item, Items
 from musicu.listening import projection
-from musicu.listening.projection import Projection, fit_projection
+from musicu.listening.projection import ContentMap, fit_content_map
 from musicu.metadata import Metadata
 
 K = 5
@@ -38,7 +38,7 @@ def test_the_map_solves_the_normal_equations_of_all_views(monkeypatch: pytest.Mo
     monkeypatch.setattr(projection, "_TOLERANCE", 1e-7)
     x, y = vectors(), factors(90)
     listeners = np.random.default_rng(2).integers(1, 40, 90)
-    found = fit_projection(x, y, listeners, smoothing=3.0, doubt=4.0, seed=5)
+    found = fit_content_map(x, y, listeners, ridge=3.0, shrinkage=4.0, seed=5)
     rng = np.random.default_rng(5)
     trust = listeners / (listeners + 4.0)
     rows, weights = [x.toarray()], [trust / 2]
@@ -55,7 +55,7 @@ def test_without_dropout_items_count_as_they_are(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(projection, "_TOLERANCE", 1e-7)
     x, y = vectors(), factors(90)
     listeners = np.random.default_rng(2).integers(1, 40, 90)
-    found = fit_projection(x, y, listeners, smoothing=3.0, doubt=4.0, dropout=False)
+    found = fit_content_map(x, y, listeners, ridge=3.0, shrinkage=4.0, dropout=False)
     rows, w = x.toarray().astype(np.float64), listeners / (listeners + 4.0)
     system = rows.T @ (w[:, None] * rows) + 3.0 * np.eye(x.dim)
     exact = np.linalg.solve(system, rows.T @ (w[:, None] * y))
@@ -72,7 +72,7 @@ def test_a_planted_map_is_found(audio: bool) -> None:
     )
     x = Fusion({"audio" if audio else "label": 1.0}).fit(known).transform(known)
     planted = rng.standard_normal((x.dim, K)).astype(np.float32)
-    found = fit_projection(x, x.scores(planted.T), np.full(n, 1e6), smoothing=1e-3)
+    found = fit_content_map(x, x.scores(planted.T), np.full(n, 1e6), ridge=1e-3)
     assert np.allclose(x.scores(found.T), x.scores(planted.T), atol=1e-3)
 
 
@@ -85,7 +85,7 @@ def test_what_lacks_most_fields_is_placed_better_for_the_views_that_lacked_some(
     error: dict[tuple[int, str], float] = {}
     for views in (6, 0):
         monkeypatch.setattr(projection, "_VIEWS", views)
-        found = fit_projection(x.take(train), y[train], np.full(120, 50.0), smoothing=1.0)
+        found = fit_content_map(x.take(train), y[train], np.full(120, 50.0), ridge=1.0)
         for field in ("audio", "genres"):
             only = np.broadcast_to([name == field for name in x.fields], (80, len(x.fields)))
             placed = x.take(test).keep(only).scores(found.T)
@@ -97,7 +97,7 @@ def test_what_lacks_most_fields_is_placed_better_for_the_views_that_lacked_some(
 
 def test_without_items_everything_is_placed_at_zero() -> None:
     x = vectors()
-    found = fit_projection(x.take([]), factors(0), np.zeros(0))
+    found = fit_content_map(x.take([]), factors(0), np.zeros(0))
     assert found.shape == (x.dim, K) and not found.any()
 
 
@@ -106,7 +106,7 @@ def test_what_few_have_played_says_little() -> None:
     x = vectors(1).take([0, 0])
     y = np.array([[1.0], [-1.0]], dtype=np.float32)
     doubted, trusted = (
-        float(x.scores(fit_projection(x, y, np.array([100, 1]), smoothing=0.1, doubt=d).T)[0, 0])
+        float(x.scores(fit_content_map(x, y, np.array([100, 1]), ridge=0.1, shrinkage=d).T)[0, 0])
         for d in (5.0, 0.0)
     )
     assert doubted > 0.3
@@ -119,7 +119,7 @@ def test_axes_of_factors_that_say_nothing_do_no_harm() -> None:
     faint = y.copy()
     faint[:, 1] *= 1e-38
     faint[:, 2] = 0
-    whole, part = (fit_projection(x, f, listeners) for f in (y, faint))
+    whole, part = (fit_content_map(x, f, listeners) for f in (y, faint))
     assert np.allclose(part[:, [0, 3, 4]], whole[:, [0, 3, 4]], atol=1e-3)
     assert np.allclose(1e38 * part[:, 1].astype(np.float64), whole[:, 1], rtol=1e-2, atol=1e-3)
     assert not part[:, 2].any()
@@ -134,13 +134,13 @@ def test_axes_of_factors_that_say_nothing_do_no_harm() -> None:
 def test_items_without_audio_or_without_names_are_no_matter() -> None:
     for kept in ({"audio": False}, {"genres": False}):
         x = vectors(**kept)
-        found = fit_projection(x, factors(90), np.full(90, 10.0))
+        found = fit_content_map(x, factors(90), np.full(90, 10.0))
         assert np.isfinite(found).all() and found.any()
 
 
 def test_each_set_of_fields_has_a_map_of_its_own() -> None:
     x, y, listeners = vectors(), factors(90), np.full(90, 10)
-    maps = Projection(x, y, listeners, smoothing=2.0, doubt=5.0, seed=0)
+    maps = ContentMap(x, y, listeners, ridge=2.0, shrinkage=5.0, seed=0)
     kept = np.ones(x.present.shape, dtype=np.bool_)
     kept[:30, x.fields.index("audio")] = False
     kept[30:40] = False
@@ -150,7 +150,7 @@ def test_each_set_of_fields_has_a_map_of_its_own() -> None:
     for rows in (slice(0, 30), slice(40, 90)):
         at = np.arange(90)[rows]
         seen = x.keep(np.tile(poorer.present[at[0]], (90, 1)))
-        own = fit_projection(seen, y, listeners, smoothing=2.0, doubt=5.0, dropout=False)
+        own = fit_content_map(seen, y, listeners, ridge=2.0, shrinkage=5.0, dropout=False)
         assert np.allclose(found[at], poorer.take(at).scores(own.T), atol=1e-6)
 
 
@@ -161,23 +161,23 @@ def test_a_map_of_their_own_places_poor_items_better() -> None:
     for field in ("audio", "genres"):
         kept = np.broadcast_to([name == field for name in x.fields], (80, len(x.fields)))
         poor = x.take(range(n, 200)).keep(kept)
-        own = Projection(learned, y[:n], listeners, smoothing=1.0).predict(poor)
-        one = poor.scores(fit_projection(learned, y[:n], listeners, smoothing=1.0).T)
+        own = ContentMap(learned, y[:n], listeners, ridge=1.0).predict(poor)
+        one = poor.scores(fit_content_map(learned, y[:n], listeners, ridge=1.0).T)
         assert np.square(own - truth).mean() < np.square(one - truth).mean()
 
 
 def test_rare_sets_of_fields_share_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(projection, "_MAPS", 1)
     x, y, listeners = vectors(), factors(90), np.full(90, 10)
-    maps = Projection(x, y, listeners)
+    maps = ContentMap(x, y, listeners)
     kept = np.ones(x.present.shape, dtype=np.bool_)
     kept[:5, 0] = False
     kept[5:9, 1] = False
     poorer = x.keep(kept)
     found = maps.predict(poorer)
-    assert set(maps.maps) == {Projection.key(poorer.present[-1]), b""}
-    shared = fit_projection(x, y, listeners)
+    assert set(maps.maps) == {ContentMap.key(poorer.present[-1]), b""}
+    shared = fit_content_map(x, y, listeners)
     assert np.allclose(found[:9], poorer.take(range(9)).scores(shared.T), atol=1e-6)
     # What was learned is used as it is.
-    again = Projection(x, np.zeros_like(y), listeners, maps=maps.maps)
+    again = ContentMap(x, np.zeros_like(y), listeners, maps=maps.maps)
     assert np.array_equal(again.predict(poorer), found)

@@ -1,6 +1,5 @@
 """The ranking stage: what it knows of candidates, and what a log teaches it."""
 
-import copy
 import csv
 import gzip
 import os
@@ -12,10 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from planted import N_ITEMS, NEW, group, item, items, log
 
-from musicu.errors import MetadataError
+from musicu.errors import RecommenderError
 from musicu.items.item import Item, Items
+from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters
 from musicu.listening.interactions import Interactions, read_interactions
-from musicu.listening.ranking import FEATURES, features, learn_ranking
+from musicu.listening.ranking import FEATURES, features, hide_plays, learn_ranking
 from musicu.listening.recommender import Recommender
 from musicu.listening.scorer import History, Scorer
 from musicu.metadata import Metadata
@@ -23,7 +24,7 @@ from musicu.metadata import Metadata
 
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
-    return Scorer(dim=8).fit(log(), items())
+    return Scorer(FittedModel.fit(log(), items(), Hyperparameters(dim=8)))
 
 
 def test_features_are_what_they_are_said_to_be(scorer: Scorer) -> None:
@@ -35,7 +36,7 @@ def test_features_are_what_they_are_said_to_be(scorer: Scorer) -> None:
     assert np.allclose(found["content"], parts[:, 0])
     assert np.allclose(found["taste"], parts[:, 2])
     assert np.allclose(found["listeners"][old], parts[old, 1])
-    assert np.allclose(found["popularity"][old], np.log1p(scorer.listeners[old]))
+    assert np.allclose(found["popularity"][old], np.log1p(scorer.model.listeners[old]))
     for name in ("listeners", "popularity"):  # not known of what is new
         assert np.isnan(found[name][~old]).all()
     assert found["artist"][:8] == pytest.approx([0.5] * 4 + [0.25] * 4)
@@ -44,7 +45,8 @@ def test_features_are_what_they_are_said_to_be(scorer: Scorer) -> None:
 
 def test_of_several_artists_the_one_who_was_played_most_counts(scorer: Scorer) -> None:
     duets = [item(0, artists=("Artist 1", "Artist 0")), item(0, artists=("X",))]
-    more = copy.copy(scorer).add(Items([Item(f"d{i}", d.metadata) for i, d in enumerate(duets)]))
+    new = Items([Item(f"d{i}", d.metadata) for i, d in enumerate(duets)])
+    more = Scorer(scorer.model.with_items(new))
     listener = more.listener(History(["item 0", "item 1", "item 16", "item 4"]))
     found = features(more, listener, np.array([N_ITEMS, N_ITEMS + 1]))
     assert found[:, FEATURES.index("artist")] == pytest.approx([0.5, 0])
@@ -52,7 +54,7 @@ def test_of_several_artists_the_one_who_was_played_most_counts(scorer: Scorer) -
 
 def test_items_without_artists_have_features_too() -> None:
     bare = Items([item(i, artist=None, artists=()) for i in range(N_ITEMS)])
-    scorer = Scorer(dim=4).fit(log(), bare)
+    scorer = Scorer(FittedModel.fit(log(), bare, Hyperparameters(dim=4)))
     found = features(scorer, scorer.listener(History(["item 0"])), np.arange(5))
     assert not found[:, FEATURES.index("artist")].any()
 
@@ -73,11 +75,11 @@ def misleading(users: int = 80) -> tuple[Interactions, Items]:
 
 def test_where_popularity_misleads_it_counts_against_an_item() -> None:
     logged, known = misleading()
-    ranker = learn_ranking(Scorer(dim=8), logged, known)
+    ranker = learn_ranking(logged, known, Hyperparameters(dim=8))
     weights = dict(zip(ranker.names, ranker.weights, strict=True))
     assert weights["popularity"] < 0
     assert weights["content"] + weights["listeners"] + weights["taste"] > 0
-    plain = learn_ranking(Scorer(dim=8), log(popular=3.0), known)
+    plain = learn_ranking(log(popular=3.0), known, Hyperparameters(dim=8))
     assert dict(zip(plain.names, plain.weights, strict=True))["popularity"] > weights["popularity"]
 
 
@@ -101,19 +103,16 @@ def test_held_out_plays_rank_higher_with_what_was_learned() -> None:
     assert held_out(recommender.learn_ranking(), logged.where(last)) > 1.1 * before
 
 
-def test_what_is_not_learned_from_stays_as_it_is(scorer: Scorer) -> None:
-    before = scorer.places.copy()
-    first, second = (learn_ranking(scorer, log(), items(), seed=3) for _ in range(2))
+def test_the_same_log_teaches_the_same() -> None:
+    settings = Hyperparameters(dim=8, seed=3)
+    first, second = (learn_ranking(log(), items(), settings) for _ in range(2))
     assert np.array_equal(first.weights, second.weights)
-    assert np.array_equal(scorer.places, before)
     assert min(w for n, w in zip(first.names, first.weights, strict=True) if n != "popularity") >= 0
 
 
 def test_the_last_plays_are_hidden_or_any_where_nothing_is_dated() -> None:
-    from musicu.listening.ranking import _hide
-
     logged = log()
-    kept, wanted = _hide(logged, 0.2, np.random.default_rng(0))
+    kept, wanted = hide_plays(logged, 0.2, np.random.default_rng(0))
     assert logged.time is not None
     for user, gone in wanted.items():
         mine = logged.user == user
@@ -121,14 +120,14 @@ def test_the_last_plays_are_hidden_or_any_where_nothing_is_dated() -> None:
         assert logged.time[mine & ~kept].min() >= logged.time[mine & kept].max()
         assert len(gone) == int(0.2 * mine.sum())
     undated = Interactions(logged.users, logged.items, logged.user, logged.item)
-    kept, wanted = _hide(undated, 0.2, np.random.default_rng(0))
+    kept, wanted = hide_plays(undated, 0.2, np.random.default_rng(0))
     assert 0 < np.count_nonzero(~kept) == sum(map(len, wanted.values()))
 
 
 def test_no_listener_with_enough_items_is_an_error() -> None:
     few = Interactions(["a", "b"], ["item 0", "item 1"], [0, 0, 1], [0, 1, 1])
-    with pytest.raises(MetadataError, match="no listener played five items"):
-        learn_ranking(Scorer(dim=2), few, items())
+    with pytest.raises(RecommenderError, match="no listener played five items"):
+        learn_ranking(few, items(), Hyperparameters(dim=2))
 
 
 @pytest.mark.data

@@ -30,8 +30,10 @@ from typer.testing import CliRunner
 from musicu.catalog import Catalog
 from musicu.cli import main
 from musicu.cli.app import app
+from musicu.errors import RecommenderError
 from musicu.items.library import catalog_items
 from musicu.listening.interactions import hash_user, read_interactions
+from musicu.listening.loading import load_catalog_recommender
 from musicu.listening.recommender import History, Recommender
 from musicu.model import find_model
 from musicu.playlist import PlaylistEntry, write_m3u8
@@ -290,6 +292,24 @@ def test_what_is_unknown_or_double_can_be_taken(world: World, tmp_path: Path) ->
     }
 
 
+def test_a_recommender_is_loaded_with_the_catalog_of_today_and_a_log(
+    world: World, tmp_path: Path
+) -> None:
+    less = tmp_path / "less.db"
+    fill(less, range(TRACKS - 2))
+    alone = load_catalog_recommender(world.fitted)
+    today = load_catalog_recommender(world.fitted, less, world.log)
+    assert alone.candidates is None and today.candidates is not None
+    assert len(today.candidates) == len(alone.recommender.items) - 2 == TRACKS - 2
+    assert today.names.path(today.candidates[0]) and not alone.names.path(today.candidates[0])
+    user = world.rows()[0]["user"]
+    assert len(today.recommender.recommend(user, 3, candidates=today.candidates)) == 3
+    with pytest.raises(RecommenderError, match="knows no users"):
+        alone.recommender.recommend(user)
+    some = load_catalog_recommender(world.fitted, less, where="year = 1990")
+    assert some.candidates is not None and len(some.candidates) == EACH
+
+
 def test_only_a_recommender_is_replaced_and_only_if_told(world: World, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -301,9 +321,9 @@ def test_only_a_recommender_is_replaced_and_only_if_told(world: World, tmp_path:
     copy = tmp_path / "fitted"
     shutil.copytree(world.fitted, copy)
     assert "--force replaces it" in one_line(call(*words, copy, "--dim", "3"))
-    assert Recommender.load(copy).dim != 3
+    assert Recommender.load(copy).settings.dim != 3
     assert call(*words, copy, "--dim", "3", "--force").stderr == ""
-    assert Recommender.load(copy).dim == 3
+    assert Recommender.load(copy).settings.dim == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fitted", "mine"]
 
 

@@ -13,13 +13,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from planted import N_ITEMS, group, item, items, log, sound
 
-from musicu.errors import CatalogError, MetadataError, MusicuError
+from musicu.errors import CatalogError, MusicuError, NotFittedError, RecommenderError
 from musicu.items.item import Item, Items
+from musicu.listening.candidates import CANDIDATE_SOURCES
+from musicu.listening.fitted import FittedModel
 from musicu.listening.interactions import Interactions, hash_user
 from musicu.listening.ranker import Ranker
+from musicu.listening.ranking import rank_scores
 from musicu.listening.recommender import History, Recommender
+from musicu.listening.scorer import Listener, Scorer
 from musicu.metadata import Metadata
 
 USER = "listener-001-of-60"  # metal
@@ -94,16 +99,18 @@ def test_contributions_add_up_to_the_score_whatever_the_rules(
         albums = [one.album for one in found]
         assert max(map(albums.count, albums), default=0) <= 1
     if rules["min_new"] and not any("min_new" in note for note in found.notes):
-        new = [recommender.listeners[recommender.items.position(id)] == 0 for id in ids(found)]
+        new = [
+            recommender.model.listeners[recommender.items.position(id)] == 0 for id in ids(found)
+        ]
         assert all(sum(new[:p]) >= int(0.3 * p + 1e-9) for p in range(len(new) + 1))
 
 
 def test_the_score_is_the_rankings(recommender: Recommender) -> None:
-    listener = recommender.listener(USER)
+    scorer = Scorer(recommender.model)
     found = recommender.recommend(USER, 10)
     at = np.array([recommender.items.position(id) for id in ids(found)])
     assert [one.score for one in found] == pytest.approx(
-        recommender._rank(listener, at), rel=1e-4, abs=1e-4
+        rank_scores(scorer, recommender.ranker, scorer.listener(USER), at), rel=1e-4, abs=1e-4
     )
 
 
@@ -111,7 +118,7 @@ def test_the_level_is_the_same_for_all(learned: Recommender) -> None:
     found = learned.recommend(USER, 40)
     level = [one.contributions["level"] for one in found]
     assert level == pytest.approx([level[0]] * len(level), abs=1e-4)
-    new = [one for one in found if learned.listeners[learned.items.position(one.id)] == 0]
+    new = [one for one in found if learned.model.listeners[learned.items.position(one.id)] == 0]
     assert new and all(one.contributions["popularity"] == 0 for one in new)
 
 
@@ -194,7 +201,7 @@ def test_another_version_of_what_was_played_is_nothing_new(plain: Recommender) -
 def test_diversity_makes_lists_more_varied(plain: Recommender) -> None:
     def alike(diversity: float) -> float:
         found = plain.recommend(USER, 10, diversity=diversity)
-        rows = plain.vectors.take([plain.items.position(id) for id in ids(found)])
+        rows = plain.model.vectors.take([plain.items.position(id) for id in ids(found)])
         return float(rows.similarity(rows).mean())
 
     assert alike(0.6) < alike(0.3) < alike(0.0)
@@ -213,7 +220,7 @@ def test_room_for_new_items_finds_them_below_the_top_of_the_ranking(plain: Recom
     found = plain.recommend(USER, 2, min_new=1.0)
     assert found.notes == () and len(found) == 2
     assert not set(best) & set(ids(found))
-    assert all(plain.listeners[plain.items.position(id)] == 0 for id in ids(found))
+    assert all(plain.model.listeners[plain.items.position(id)] == 0 for id in ids(found))
 
 
 def test_partners_of_the_artists_who_were_played_are_proposed(plain: Recommender) -> None:
@@ -246,8 +253,10 @@ def test_what_was_added_is_kept_too(plain: Recommender, tmp_path: Path) -> None:
     more.save(tmp_path / "saved")
     loaded = Recommender.load(tmp_path / "saved")
     assert loaded.items.ids == more.items.ids and loaded.get_params() == more.get_params()
-    for name in "places gain common stretch listeners".split():
-        assert np.allclose(getattr(loaded, name), getattr(more, name), rtol=1e-4, atol=1e-5), name
+    for name in "factors inv_std mean scale".split():
+        a, b = (getattr(one.model.item_factors, name) for one in (loaded, more))
+        assert np.allclose(a, b, rtol=1e-4, atol=1e-5), name
+    assert np.array_equal(loaded.model.listeners, more.model.listeners)
     loaded.save(tmp_path / "again")
     for file in os.listdir(tmp_path / "saved"):
         assert (tmp_path / "again" / file).is_file()
@@ -404,10 +413,11 @@ def test_how_a_track_stands_out_for_a_listener_is_told_in_their_own_deviations(
 ) -> None:
     found = plain.audience("item 5", 60)
     at = plain.items.position("item 5")
-    scores = plain.factors.users @ plain.places[plain._sample].T
+    model = plain.model
+    scores = model.als.users @ model.item_factors.factors[model.item_factors.sample].T
     for fan in found.listeners:
         user = plain.log.users.index(fan.name)
-        own = float(plain.factors.users[user] @ plain.places[at])
+        own = float(model.als.users[user] @ model.item_factors.factors[at])
         assert fan.score == pytest.approx(
             (own - scores[user].mean()) / scores[user].std(), rel=1e-3, abs=1e-3
         )
@@ -425,7 +435,7 @@ def test_a_loaded_recommender_knows_artists_but_no_listeners(
     assert found.listeners == ()
     assert [fan.name for fan in found.artists] == [fan.name for fan in whole.artists]
     for ask in (lambda: loaded.recommend(USER), lambda: loaded.forget_user(USER)):
-        with pytest.raises(MetadataError, match="knows no users"):
+        with pytest.raises(RecommenderError, match="knows no users"):
             ask()
     # With a log it knows those of the log.
     knowing = loaded.with_log(log(users=24, seed=5))
@@ -453,9 +463,52 @@ def test_similar_items_are_of_the_same_kind(plain: Recommender) -> None:
 
 def test_sources_can_be_replaced(plain: Recommender) -> None:
     only = copy.copy(plain)
-    only.sources = {"mine": lambda scorer, listener, n: np.array([90, 91])}
+    only.sources = {"mine": lambda model, listener, n: np.array([90, 91])}
     found = only.recommend(USER, 5)
     assert set(ids(found)) == {"item 90", "item 91"} and found[0].sources == ("mine",)
+
+
+def test_a_candidate_source_is_added_in_one_place(
+    plain: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def oldest(model: FittedModel, listener: Listener, n: int) -> NDArray[np.intp]:
+        years = [item.metadata.year or np.inf for item in model.items]
+        return np.argsort(years, kind="stable")[:n]
+
+    monkeypatch.setitem(CANDIDATE_SOURCES, "oldest", oldest)
+    found = plain.recommend(USER, 1000)
+    assert all("oldest" in one.sources for one in found)
+    assert Recommender(dim=4).fit(log(), items()).recommend(USER, 5)[0].sources[-1] == "oldest"
+
+
+def test_what_has_learned_nothing_says_so() -> None:
+    bare = Recommender()
+    for ask in (lambda: bare.recommend(USER), lambda: bare.audience("x"), lambda: bare.items):
+        with pytest.raises(NotFittedError, match="fit it, or load one"):
+            ask()
+    assert issubclass(NotFittedError, RecommenderError)
+
+
+def test_settings_are_read_and_copied_as_scikit_learns() -> None:
+    chosen: dict[str, Any] = {"dim": 5, "taste": 0.3, "weights": {"audio": 1.0}, "seed": 3}
+    recommender = Recommender(**chosen)
+    assert {**recommender.get_params(), **chosen} == recommender.get_params()
+    assert Recommender(**recommender.get_params()).get_params() == recommender.get_params()
+    assert Recommender(weights=None).get_params() == Recommender().get_params()
+
+
+def test_earlier_names_of_settings_are_understood_and_saved(tmp_path: Path) -> None:
+    earlier = Recommender(dim=2, smoothing=3.0, doubt=2.0, evenness=0.5)
+    assert (
+        earlier.get_params()
+        == Recommender(dim=2, ridge=3.0, shrinkage=2.0, length_debias=0.5).get_params()
+    )
+    earlier.fit(log(), items()).save(tmp_path / "saved")
+    stored = json.loads((tmp_path / "saved" / "recommender.json").read_text())["parameters"]
+    assert [stored[name] for name in ("smoothing", "doubt", "evenness")] == [3.0, 2.0, 0.5]
+    assert Recommender.load(tmp_path / "saved").get_params() == earlier.get_params()
+    with pytest.raises(TypeError, match="unheard"):
+        Recommender(unheard=1)
 
 
 def test_a_ranker_counts_as_it_was_learned(plain: Recommender) -> None:
@@ -465,8 +518,8 @@ def test_a_ranker_counts_as_it_was_learned(plain: Recommender) -> None:
     popular.ranker = Ranker(names, weights, np.zeros(5), np.ones(5))
     found = popular.recommend(USER, 5)
     played = {popular.items.position(id) for id in popular.log.of_user(USER)[0]}
-    most = sorted(popular.listeners[[i for i in range(N_ITEMS) if i not in played]])[-5:]
-    assert [popular.listeners[popular.items.position(id)] for id in ids(found)] == most[::-1]
+    most = sorted(popular.model.listeners[[i for i in range(N_ITEMS) if i not in played]])[-5:]
+    assert [popular.model.listeners[popular.items.position(id)] for id in ids(found)] == most[::-1]
     assert all(
         one.score == pytest.approx(one.contributions["popularity"], abs=1e-6) for one in found
     )

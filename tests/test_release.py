@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from musicu.catalog import Catalog
 from musicu.errors import AudioError, CatalogError, MetadataError, MusicuError
 from musicu.items.item import Items
-from musicu.listening.results import Audience, Fan
+from musicu.listening.results import Audience, AudienceMatch
 from musicu.metadata import Metadata
 from musicu.model import Tag
 from musicu.playlist import PlaylistEntry, write_m3u8
@@ -50,7 +50,7 @@ class Oracle:
 
     def audience(self, item: Items, n: int) -> Audience:
         self.asked.append(item)
-        return Audience((Fan("Nora", 1.5, {}),), (Fan("Bruno", 0.4, {}),))
+        return Audience((AudienceMatch("Nora", 1.5, {}),), (AudienceMatch("Bruno", 0.4, {}),))
 
 
 @pytest.fixture(scope="module")

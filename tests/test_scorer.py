@@ -1,6 +1,6 @@
 """Scores: sums over fields and over what was played, for anybody, and forgotten when asked."""
 
-import copy
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -9,30 +9,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import DAY, DIM, GENRES, N_ITEMS, NEW, NOW, group, item, items, log, sound
 
-from musicu.errors import MetadataError, MusicuError
+from musicu.errors import MetadataError, MusicuError, RecommenderError
 from musicu.items.item import Item, Items
+from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters
 from musicu.listening.interactions import Interactions
 from musicu.listening.recommender import Recommender
 from musicu.listening.scorer import History, Scorer
 from musicu.metadata import Metadata
 from musicu.trials.beyond import popularity_lift
 
-ARRAYS = "listeners content places common gain stretch".split()
+ARRAYS = "content factors mean inv_std scale".split()
+
+
+def fit(logged: Interactions | None = None, known: Items | None = None, **more: Any) -> FittedModel:
+    chosen = {"dim": 8} | more
+    return FittedModel.fit(logged or log(), known or items(), Hyperparameters(**chosen))
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Scorer:
-    return Scorer(dim=8).fit(log(), items())
+def fitted() -> FittedModel:
+    return fit()
 
 
-def same(a: Scorer, b: Scorer) -> None:
-    """Check that two scorers hold the same items and numbers."""
-    assert a.items.ids == b.items.ids and list(a.items) == list(b.items)
-    assert np.array_equal(a.factors.items, b.factors.items)
+def same_numbers(a: FittedModel, b: FittedModel, rtol: float = 1e-4) -> None:
+    """Check that two models say the same of the same items."""
+    assert a.items.ids == b.items.ids
+    assert np.array_equal(a.listeners, b.listeners)
     for name in ARRAYS:  # but for rounding of what is made unit length again
-        assert np.allclose(getattr(a, name), getattr(b, name), rtol=1e-4, atol=1e-6), name
+        one, other = getattr(a.item_factors, name), getattr(b.item_factors, name)
+        assert np.allclose(one, other, rtol=rtol, atol=1e-6), name
     assert np.allclose(a.vectors.toarray(), b.vectors.toarray(), atol=1e-6)
-    assert np.array_equal(a.credits.toarray(), b.credits.toarray())
+    assert np.array_equal(a.artist_matrix.toarray(), b.artist_matrix.toarray())
 
 
 @st.composite
@@ -65,29 +73,31 @@ def worlds(draw: st.DrawFn) -> tuple[Scorer, list[int]]:
         times,
     )
     known = some(0, draw(st.integers(1, n)))  # the others are played, and nothing is known of them
-    scorer = Scorer(
+    model = fit(
+        logged,
+        known,
         dim=draw(st.integers(1, 6)),
         taste=draw(st.sampled_from([0.0, 0.1, 1.0])),
-        evenness=draw(st.sampled_from([0.0, 0.25, 1.0])),
-        doubt=draw(st.sampled_from([0.0, 5.0])),
+        length_debias=draw(st.sampled_from([0.0, 0.25, 1.0])),
+        shrinkage=draw(st.sampled_from([0.0, 5.0])),
         max_interests=draw(st.integers(1, 3)),
-    ).fit(logged, known)
-    scorer.add(some(n, draw(st.integers(0, 4))))
-    at = rng.permutation(len(scorer.items))[: draw(st.integers(1, len(scorer.items)))]
-    return scorer, at.tolist()
+    ).with_items(some(n, draw(st.integers(0, 4))))
+    at = rng.permutation(len(model.items))[: draw(st.integers(1, len(model.items)))]
+    return Scorer(model), at.tolist()
 
 
 @settings(max_examples=150, deadline=None)
 @given(worlds())
 def test_fields_and_history_each_add_up_to_the_score(drawn: tuple[Scorer, list[int]]) -> None:
     scorer, history = drawn
-    listener = scorer.listener(History([scorer.items.ids[i] for i in history], None, None))
-    everything = np.arange(len(scorer.items))
+    items, vectors = scorer.model.items, scorer.model.vectors
+    listener = scorer.listener(History([items.ids[i] for i in history], None, None))
+    everything = np.arange(len(items))
     scores, parts = scorer.scores(listener), scorer.parts(listener, everything)
     assert np.isfinite(scores).all()
     for at in everything.tolist():
         fields, plays = scorer.by_field(listener, at), scorer.by_history(listener, at)
-        assert set(fields) == {*scorer.vectors.fields, "listeners"}
+        assert set(fields) == {*vectors.fields, "listeners"}
         assert len(plays) == len(listener.played) == len(set(history))
         # Contributions may cancel out: rounding is of their size, and that of the scores.
         size = np.abs(scores).max() + np.abs(list(fields.values())).sum() + np.abs(plays).sum()
@@ -97,25 +107,24 @@ def test_fields_and_history_each_add_up_to_the_score(drawn: tuple[Scorer, list[i
     assert np.allclose(scorer.scores(listener, some), scores[some], rtol=1e-5, atol=1e-5)
 
 
-def test_contributions_stand_where_they_belong(fitted: Scorer) -> None:
-    listener = fitted.listener(History(["item 0", "item 1", "item 16"]))
+def test_contributions_stand_where_they_belong(fitted: FittedModel) -> None:
+    scorer = Scorer(fitted)
+    listener = scorer.listener(History(["item 0", "item 1", "item 16"]))
     new = fitted.items.position(f"item {N_ITEMS - 1}")
-    bare = copy.copy(fitted).add(Items([Item("unknown")]))
-    fields = fitted.by_field(listener, new)
+    bare = Scorer(fitted.with_items(Items([Item("unknown")])))
+    fields = scorer.by_field(listener, new)
     assert fields["listeners"] == pytest.approx(0, abs=1e-6)  # nobody played it
     assert fields["label"] == fields["text"] == 0  # nothing is known of these
-    assert set(bare.by_field(bare.listener(History(["item 0"])), len(bare.items) - 1).values()) <= {
-        0.0
-    }
-    weighed = fitted.by_field(listener, 5, part_weights=(1.0, 0.0, 0.0))
-    content = fitted.parts(listener, np.array([5]))[0, 0]
+    assert set(bare.by_field(bare.listener(History(["item 0"])), N_ITEMS).values()) <= {0.0}
+    weighed = scorer.by_field(listener, 5, part_weights=(1.0, 0.0, 0.0))
+    content = scorer.parts(listener, np.array([5]))[0, 0]
     assert sum(weighed.values()) == pytest.approx(content, rel=1e-5)
     assert weighed["listeners"] == 0
 
 
 def test_what_nobody_knows_anything_of_is_still_recommended_by_its_listeners() -> None:
     bare = Items([Item(f"item {i}") for i in range(N_ITEMS)])
-    scorer = Scorer(dim=8).fit(log(), bare)
+    scorer = Scorer(fit(known=bare))
     assert scorer.listener("listener-000-of-60").interests is None
     scores = scorer.scores(scorer.listener("listener-000-of-60"))
     own = np.array([group(i) == 0 for i in range(N_ITEMS - NEW)])
@@ -123,49 +132,53 @@ def test_what_nobody_knows_anything_of_is_still_recommended_by_its_listeners() -
     assert not scores[N_ITEMS - NEW :].any()
 
 
-def test_a_history_of_new_items_alone_finds_its_group(fitted: Scorer) -> None:
+def test_a_history_of_new_items_alone_finds_its_group(fitted: FittedModel) -> None:
     heard = np.stack([sound(2, 900 + i) for i in range(3)])
     new = Items([item(2 * 4 + i, artist=f"x{i}", artists=()) for i in range(3)], heard)
     new = Items([Item(f"new {i}", one.metadata) for i, one in enumerate(new)], heard)
-    scorer = copy.copy(fitted).add(new)
+    scorer = Scorer(fitted.with_items(new))
     listener = scorer.listener(History(new.ids))
     assert not listener.factor.any()
     best = np.argsort(-scorer.scores(listener))[:12]
     assert [group(i) for i in best if i < N_ITEMS].count(2) >= 8
 
 
-def test_adding_items_changes_no_score(fitted: Scorer) -> None:
-    before = fitted.listener("listener-003-of-60")
+def test_adding_items_changes_no_score_and_not_the_model_before(fitted: FittedModel) -> None:
+    before = Scorer(fitted).listener("listener-003-of-60")
     heard = np.stack([sound(i % 4, 700 + i) for i in range(50)])
-    more = copy.copy(fitted).add(Items([Item(f"more {i}") for i in range(50)], heard))
-    after = more.listener("listener-003-of-60")
-    assert np.array_equal(more.scores(after)[:N_ITEMS], fitted.scores(before))
-    assert len(fitted.items) == len(fitted.places) == len(fitted.vectors) == N_ITEMS
-    assert len(more.items) == len(more.places) == len(more.vectors) == N_ITEMS + 50
+    more = fitted.with_items(Items([Item(f"more {i}") for i in range(50)], heard))
+    after = Scorer(more).listener("listener-003-of-60")
+    assert np.array_equal(Scorer(more).scores(after)[:N_ITEMS], Scorer(fitted).scores(before))
+    for model, n in ((fitted, N_ITEMS), (more, N_ITEMS + 50)):
+        assert len(model.items) == len(model.item_factors.factors) == len(model.vectors) == n
+    with pytest.raises(FrozenInstanceError):
+        fitted.items = more.items  # type: ignore[misc]
 
 
-def test_items_added_one_by_one_or_at_once_or_twice_are_the_same(fitted: Scorer) -> None:
+def test_items_added_one_by_one_or_at_once_or_twice_are_the_same(fitted: FittedModel) -> None:
     new = Items([item(i) for i in range(200, 206)], np.stack([sound(1, i) for i in range(6)]))
-    at_once = copy.copy(fitted).add(new)
-    one_by_one = copy.copy(fitted)
+    at_once = fitted.with_items(new)
+    one_by_one = fitted
     for i in range(len(new)):
-        one_by_one.add(new.take([i])).add(new.take([i]))
-    assert at_once.items.ids == one_by_one.items.ids
-    assert np.allclose(at_once.places, one_by_one.places, atol=1e-6)
-    assert np.allclose(at_once.gain, one_by_one.gain, rtol=1e-5)
-    assert np.array_equal(at_once.credits.toarray(), one_by_one.credits.toarray())
-    settled = copy.copy(at_once)
-    settled.settle()
-    for name in ARRAYS:
-        assert np.allclose(getattr(settled, name), getattr(at_once, name), rtol=1e-5, atol=1e-6)
-    assert at_once.add(new.take([])) is at_once
+        one_by_one = one_by_one.with_items(new.take([i])).with_items(new.take([i]))
+    same_numbers(at_once, one_by_one, rtol=1e-5)
+    computed_anew = at_once.with_vectors(at_once.vectors, learn=False)
+    same_numbers(computed_anew, at_once, rtol=1e-5)
+    assert at_once.with_items(new.take([])) is at_once
 
 
-def test_items_of_another_model_are_refused_and_nothing_changes(fitted: Scorer) -> None:
-    scorer = copy.copy(fitted)
+def test_items_of_another_model_are_refused(fitted: FittedModel) -> None:
     with pytest.raises(MetadataError, match="one model"):
-        scorer.add(Items([Item("other")], np.ones((1, DIM + 1), dtype=np.float32)))
-    assert len(scorer.items) == len(scorer.places) == N_ITEMS
+        fitted.with_items(Items([Item("other")], np.ones((1, DIM + 1), dtype=np.float32)))
+
+
+def test_other_settings_are_those_of_a_fit_with_them(fitted: FittedModel) -> None:
+    changes: dict[str, Any] = {"weights": {"audio": 1.0, "genres": 0.5}, "shrinkage": 1.0}
+    changes |= {"length_debias": 1.0, "half_life": 10.0, "ridge": 2.0}
+    same_numbers(fitted.with_settings(**changes), fit(**changes))
+    # What does not touch the content map keeps it.
+    assert fitted.with_settings(length_debias=1.0).content_map is fitted.content_map
+    same_numbers(fitted.with_settings(evenness=1.0), fit(length_debias=1.0))
 
 
 def test_a_folded_in_listener_is_the_fitted_one_when_nothing_fades() -> None:
@@ -173,10 +186,10 @@ def test_a_folded_in_listener_is_the_fitted_one_when_nothing_fades() -> None:
     undated = Interactions(dated.users, dated.items, dated.user, dated.item, dated.weight)
     # Each on an album of its own: an album heard in one go counts less than its tracks.
     apart = Items([item(i, album=None) for i in range(N_ITEMS)])
-    scorer = Scorer(dim=8).fit(undated, apart)
+    model = fit(undated, apart)
     for number, user in enumerate(undated.users):
-        listener = scorer.listener(user)
-        assert np.allclose(listener.factor, scorer.factors.users[number], atol=1e-4)
+        listener = Scorer(model).listener(user)
+        assert np.allclose(listener.factor, model.als.users[number], atol=1e-4)
 
 
 @pytest.mark.parametrize("user", ["listener-000-of-60", "loner"])
@@ -195,32 +208,36 @@ def test_forgetting_is_never_having_known(user: str) -> None:
     )
     titled = known.extended(Items([Item("titled", Metadata(title="Only a title"))]))
     later = Items([item(300)], sound(3, 300)[None])
-    with_them = Scorer(dim=8).fit(logged, titled).add(later)
-    without = Scorer(dim=8).fit(logged.without_user(user), titled).add(later)
-    same(with_them.forget_user(user), without)
-    assert user not in with_them.log.users and user not in repr(vars(with_them))
-    assert ("obscure" in with_them.items.ids) == (user != "loner")
-    assert {"titled", "shared and bare"} <= set(with_them.items.ids)
-    with pytest.raises(MetadataError, match="no such user"):
-        with_them.forget_user(user)
+    with_them = fit(logged, titled).with_items(later)
+    without = fit(logged.without_user(user), titled).with_items(later)
+    forgot = with_them.without_user(user)
+    assert list(forgot.items) == list(without.items)
+    assert np.array_equal(forgot.als.items, without.als.items)
+    same_numbers(forgot, without)
+    assert user not in forgot.log.users and user not in repr(vars(forgot))
+    assert ("obscure" in forgot.items.ids) == (user != "loner")
+    assert {"titled", "shared and bare"} <= set(forgot.items.ids)
+    with pytest.raises(RecommenderError, match="no such user"):
+        forgot.without_user(user)
 
 
 def test_the_last_listener_cannot_be_forgotten_and_all_stays_as_it_was() -> None:
-    scorer = Scorer(dim=4).fit(Interactions(["u"], ["item 0"], [0], [0]), items())
-    with pytest.raises(MetadataError, match="nobody listened"):
-        scorer.forget_user("u")
-    assert scorer.log.users == ("u",) and len(scorer.items) == len(scorer.places)
+    recommender = Recommender(dim=4).fit(Interactions(["u"], ["item 0"], [0], [0]), items())
+    with pytest.raises(RecommenderError, match="nobody listened"):
+        recommender.forget_user("u")
+    assert recommender.log.users == ("u",) and len(recommender.items) == N_ITEMS
 
 
-def test_a_change_of_taste_shows_within_days(fitted: Scorer) -> None:
+def test_a_change_of_taste_shows_within_days(fitted: FittedModel) -> None:
     def share(days: int) -> float:
         """Share of the new taste in the best 12, some days after it began."""
         old = [f"item {i}" for i in range(N_ITEMS - NEW) if group(i) == 0][:12]
         new = [f"item {i}" for i in range(N_ITEMS - NEW) if group(i) == 1][: 3 * days]
         times = [NOW - DAY * (30 + 4 * i) for i in range(len(old))]
         times += [NOW + DAY * (i // 3) for i in range(len(new))]
-        listener = fitted.listener(History(old + new, None, times), now=NOW + days * DAY)
-        scores = fitted.scores(listener)
+        scorer = Scorer(fitted)
+        listener = scorer.listener(History(old + new, None, times), now=NOW + days * DAY)
+        scores = scorer.scores(listener)
         scores[listener.played] = -np.inf
         return float(np.mean([group(i) == 1 for i in np.argsort(-scores)[:6]]))
 
@@ -247,17 +264,17 @@ def test_a_mix_of_hundred_tracks_does_not_dominate() -> None:
     assert lead([NOW - DAY * (1 + i / 2) for i in range(100)]) > 0.6
 
 
-def test_evenness_lowers_popularity_lift() -> None:
+def test_length_debiasing_lowers_popularity_lift() -> None:
     logged, known = log(popular=2.0, users=120), items()
     played = logged.matrix("binary").toarray() > 0
     assert played.any(axis=1).all()
     played = np.pad(played, ((0, 0), (0, NEW)))
     lift = []
-    for evenness in (0.0, 0.25, 1.0):
-        scorer = Scorer(dim=8, evenness=evenness).fit(logged, known)
+    for length_debias in (0.0, 0.25, 1.0):
+        scorer = Scorer(fit(logged, known, length_debias=length_debias))
         scores = np.stack([scorer.scores(scorer.listener(user)) for user in logged.users])
         ranked = np.argsort(-np.where(played, -np.inf, scores), axis=1)[:, :10]
-        lift.append(popularity_lift(ranked, played, scorer.listeners))
+        lift.append(popularity_lift(ranked, played, scorer.model.listeners))
     assert lift[0] > lift[1] > lift[2]
 
 
@@ -275,20 +292,13 @@ def test_an_artists_new_track_is_placed_nearer_to_its_listeners_than_a_strangers
     same_genre = [item(0, artist=names[0], artists=names, album=None) for names in artists]
     new = Items([Item(f"new {i}", one.metadata) for i, one in enumerate(same_genre)])
     new = Items(new, np.stack([sound(0, 500)] * 4))
-    scorer = Scorer(dim=16).fit(logged, items()).add(new)
-    fans = scorer.factors.users[np.arange(users) % 22 == 0]
-    known, stranger, duet, other_duet = scorer.places[N_ITEMS:] @ fans.T
+    model = fit(logged, dim=16).with_items(new)
+    fans = model.als.users[np.arange(users) % 22 == 0]
+    known, stranger, duet, other_duet = model.item_factors.factors[N_ITEMS:] @ fans.T
     assert (known > stranger).all() and (duet > other_duet).all()
 
 
-def test_settings_are_read_and_copied_as_scikit_learns() -> None:
-    chosen: dict[str, Any] = {"dim": 5, "taste": 0.3, "weights": {"audio": 1.0}, "seed": 3}
-    scorer = Scorer(**chosen)
-    assert {**scorer.get_params(), **chosen} == scorer.get_params()
-    assert Scorer(**scorer.get_params()).get_params() == scorer.get_params()
-
-
-def test_errors_say_what_is_wrong_in_one_line(fitted: Scorer) -> None:
+def test_errors_say_what_is_wrong_in_one_line(fitted: FittedModel) -> None:
     faults: list[tuple[Any, dict[str, Any], str]] = [
         ("nobody", {}, "no such user"),
         (History([]), {}, "the history is empty"),
@@ -298,12 +308,12 @@ def test_errors_say_what_is_wrong_in_one_line(fitted: Scorer) -> None:
     ]
     for user, options, words in faults:
         with pytest.raises(MusicuError, match=words) as caught:
-            fitted.listener(user, **options)
+            Scorer(fitted).listener(user, **options)
         assert "\n" not in str(caught.value)
         assert "nobody" not in str(caught.value)
 
 
-def test_the_hour_asked_for_brings_what_is_played_then(fitted: Scorer) -> None:
+def test_the_hour_asked_for_brings_what_is_played_then(fitted: FittedModel) -> None:
     mornings = [f"item {i}" for i in range(N_ITEMS - NEW) if group(i) == 0][:8]
     nights = [f"item {i}" for i in range(N_ITEMS - NEW) if group(i) == 1][:8]
     midnight = NOW - NOW % DAY
@@ -312,20 +322,23 @@ def test_the_hour_asked_for_brings_what_is_played_then(fitted: Scorer) -> None:
     history = History(mornings + nights, None, times)
     share = []
     for hour in (8.0, 20.0):
-        scores = fitted.scores(fitted.listener(history, hour=hour))
+        scorer = Scorer(fitted)
+        scores = scorer.scores(scorer.listener(history, hour=hour))
         share.append(np.mean([group(i) == 0 for i in np.argsort(-scores)[:20]]))
     assert share[0] > share[1]
 
 
 def test_a_long_history_is_not_compared_with_itself_as_a_whole(
-    fitted: Scorer, monkeypatch: pytest.MonkeyPatch
+    fitted: FittedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scorer = Scorer(fitted)
     ids, weights = fitted.items.ids[:30], np.arange(30) + 1.0
-    whole = fitted.listener(History(ids, weights))
+    whole = scorer.listener(History(ids, weights))
     monkeypatch.setattr("musicu.listening.scorer._TELLING", 10)
-    part = fitted.listener(History(ids, weights))
-    assert np.count_nonzero(whole.liking) == 30 and np.count_nonzero(part.liking) == 10
+    part = scorer.listener(History(ids, weights))
+    assert np.count_nonzero(whole.profile_weights) == 30
+    assert np.count_nonzero(part.profile_weights) == 10
     assert np.array_equal(whole.factor, part.factor)
-    at = int(np.argmax(fitted.scores(part)))
-    told = fitted.by_history(part, at).sum()
-    assert told == pytest.approx(fitted.scores(part)[at], rel=1e-4)
+    at = int(np.argmax(scorer.scores(part)))
+    told = scorer.by_history(part, at).sum()
+    assert told == pytest.approx(scorer.scores(part)[at], rel=1e-4)

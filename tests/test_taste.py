@@ -10,8 +10,7 @@ from musicu.listening.taste import (
     Interests,
     find_interests,
     history_weights,
-    score_interests,
-    spoke,
+    interest_shares,
 )
 
 Floats = NDArray[np.float64]
@@ -193,9 +192,9 @@ def test_a_new_style_is_an_interest_of_its_own_within_days_and_grows() -> None:
         assert (found.members[newest][:180] == 0).all()
         shares.append(found.mass[newest])
         scores = found.rows @ (x[heard] @ STYLES.T)
-        combined, winner = score_interests(scores, found.mass)
+        combined = interest_shares(found.mass) @ scores
         assert combined[1] > 2 * max(combined[2], combined[3])
-        assert winner[1] == newest
+        assert scores[:, 1].argmax() == newest
     assert 0.02 < shares[0] < shares[1] < shares[2]
 
 
@@ -219,20 +218,8 @@ def test_interests_do_not_depend_on_the_order_of_the_history() -> None:
     np.testing.assert_allclose(other.members, found.members[:, order])
 
 
-def test_the_tracks_that_spoke_for_an_item_add_up_to_its_score() -> None:
-    x = np.concatenate([tracks(0, 7, spread=0.3), tracks(2, 5, seed=1)])
-    item = tracks(0, 1, spread=0.5, seed=9)[0]
-    found = find_interests(x @ x.T, np.ones(12))
-    for m in range(len(found)):
-        parts = spoke(found, m, x @ item)
-        assert parts.sum() == pytest.approx((found.rows[m] @ x) @ item)
-        assert (parts[found.members[m] == 0] == 0).all()
-
-
 def test_a_small_interest_is_heard_but_less_than_a_large_one() -> None:
-    combined, winner = score_interests([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]], [0.9, 0.1])
-    np.testing.assert_allclose(combined, [0.75, 0.25, 0.5])
-    assert list(winner) == [0, 1, 0]
+    np.testing.assert_allclose(interest_shares([0.9, 0.1]), [0.75, 0.25])
 
 
 def test_what_does_not_fit_together_is_named() -> None:
@@ -240,5 +227,3 @@ def test_what_does_not_fit_together_is_named() -> None:
         find_interests(np.eye(2), [1, 1, 1])
     with pytest.raises(MusicuError, match="0 interests"):
         find_interests(np.eye(2), [1, 1], max_interests=0)
-    with pytest.raises(MusicuError, match="do not fit 0 interests"):
-        score_interests(np.zeros((0, 3)), [])

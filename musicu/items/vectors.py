@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from musicu.errors import MetadataError
 from musicu.files import open_file
 from musicu.items.item import Items
+from musicu.items.sources import Source, read_items
 from musicu.items.tables import Table
 
-__all__ = ["join_vectors", "read_vectors"]
+__all__ = ["join_vectors", "read_items_with_vectors", "read_vectors"]
 
 Floats = NDArray[np.float32]
 
@@ -90,6 +92,36 @@ def join_vectors(items: Items, ids: Sequence[str], vectors: Floats) -> Items:
     audio = np.zeros((len(items), vectors.shape[1]), dtype=np.float32)
     audio[positions] = vectors[rows]
     return Items(items, audio)
+
+
+def read_items_with_vectors(
+    table: str | os.PathLike[str],
+    schema: Mapping[str, str] | None = None,
+    vectors: str | os.PathLike[str] | None = None,
+) -> Source:
+    """Read items from a table, and their vectors from a file of their own.
+
+    Parameters
+    ----------
+    table : str or path-like
+    schema : mapping of str to str, optional
+        As for :func:`musicu.items.sources.read_items`.
+    vectors : str or path-like, optional
+        As for :func:`read_vectors`; None leaves the items as the table has them.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    MetadataError
+        A file cannot be read, or they share no id.
+    """
+    source = read_items(table, schema=schema)
+    if vectors is None:
+        return source
+    return replace(source, items=join_vectors(source.items, *read_vectors(vectors)))
 
 
 def _first(ids: Sequence[str]) -> str:

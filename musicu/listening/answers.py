@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from musicu.items.reasons import words
 from musicu.items.titles import artist_names, main_artist
+from musicu.listening.fitted import FittedModel
 from musicu.listening.ranker import Ranker
 from musicu.listening.ranking import features
 from musicu.listening.rerank import Placed
-from musicu.listening.results import Fan, Heard, Recommendation
+from musicu.listening.results import AudienceMatch, HistoryContribution, Recommendation
 from musicu.listening.scorer import Listener, Scorer
 
-__all__ = ["explained", "near_items", "near_musicians", "near_users"]
+__all__ = ["explain", "matching_users", "similar_artists", "similar_items"]
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
@@ -24,7 +25,7 @@ _BECAUSE = 3  # items of the history that are named
 _NO_LENGTH = 1e-12
 
 
-def explained(
+def explain(
     scorer: Scorer,
     ranker: Ranker | None,
     listener: Listener,
@@ -47,6 +48,7 @@ def explained(
     sources : mapping of int to tuple of str
         Who proposed what is at a position.
     """
+    items = scorer.model.items
     told = None if ranker is None else ranker.contributions(features(scorer, listener, at))
     for i, (row, place) in enumerate(zip(at.tolist(), placed, strict=True)):
         if ranker is None or told is None:
@@ -57,14 +59,14 @@ def explained(
             parts["rules"] = place.score - sum(parts.values())
         by = scorer.by_history(listener, row)
         because = [
-            Heard(item.id, item.metadata.title, item.metadata.artist, float(by[j]))
+            HistoryContribution(item.id, item.metadata.title, item.metadata.artist, float(by[j]))
             for j in np.argsort(-by, kind="stable")[:_BECAUSE]
             if by[j] > 0
-            for item in [scorer.items[int(listener.played[j])]]
+            for item in [items[int(listener.played[j])]]
         ]
-        item = scorer.items[row]
+        item = items[row]
         about = item.metadata
-        first = scorer.items[scorer.items.position(because[0].id)] if because else None
+        first = items[items.position(because[0].id)] if because else None
         yield Recommendation(
             i + 1,
             item.id,
@@ -91,47 +93,49 @@ def _weighed(
     return parts
 
 
-def near_items(scorer: Scorer, at: int, n: int) -> Iterator[Fan]:
+def similar_items(model: FittedModel, at: int, n: int) -> Iterator[AudienceMatch]:
     """Yield the items most like one; see :meth:`Recommender.similar_items`."""
-    scores, near = _alike(scorer, at)
+    scores, near = _alike(model, at)
     order = [other for other in _first(scores, n + 1) if other != at]
     for other in order[: max(n, 0)]:
-        yield Fan(scorer.items.ids[other], *_why(scorer, at, other, near))
+        yield AudienceMatch(model.items.ids[other], *_why(model, at, other, near))
 
 
-def near_musicians(scorer: Scorer, at: int, n: int) -> Iterator[Fan]:
+def similar_artists(model: FittedModel, at: int, n: int) -> Iterator[AudienceMatch]:
     """Yield other artists that were played, by their item that is most like one."""
-    scores, near = _alike(scorer, at)
-    own = set(artist_names(scorer.items[at]))
+    scores, near = _alike(model, at)
+    own = set(artist_names(model.items[at]))
     seen: set[str] = set()
     for other in np.lexsort((np.arange(len(scores)), -scores)).tolist():
         if len(seen) >= n:
             return
-        item = scorer.items[other]
+        item = model.items[other]
         key = main_artist(item) or item.id
-        if other == at or scorer.listeners[other] == 0 or key in seen:
+        if other == at or model.listeners[other] == 0 or key in seen:
             continue
         if own & set(artist_names(item)):
             continue
         seen.add(key)
         names = item.metadata.artists or (item.metadata.artist or item.id,)
-        yield Fan(names[0], *_why(scorer, at, other, near))
+        yield AudienceMatch(names[0], *_why(model, at, other, near))
 
 
-def near_users(scorer: Scorer, users: Sequence[str], at: int, n: int) -> Iterator[Fan]:
+def matching_users(
+    scorer: Scorer, users: Sequence[str], at: int, n: int
+) -> Iterator[AudienceMatch]:
     """Yield the users, those of the factors, for whom an item stands out most from the catalog."""
-    usual, joint = scorer.catalog_moments()
-    factors = scorer.factors.users
+    usual, joint = scorer.model.item_factors.moments()
+    factors = scorer.model.als.users
     # A user's scores over the catalog have mean u . m and variance u' C u.
     mean = factors @ usual
     spread = np.sqrt(np.maximum(((factors @ joint) * factors).sum(axis=1), 0))
     spread = np.where(spread > 0, spread, 1).astype(np.float64)
-    z = (factors @ scorer.places[at] - mean) / spread
+    z = (factors @ scorer.model.item_factors.factors[at] - mean) / spread
     for user in _first(z, n):
-        parts = scorer.by_place(factors[user], at)
+        parts = scorer.by_factor(factors[user], at)
         parts = {name: float(value / spread[user]) for name, value in parts.items()}
         parts["usual"] = float(-mean[user] / spread[user])
-        yield Fan(users[user], float(sum(parts.values())), parts)
+        yield AudienceMatch(users[user], float(sum(parts.values())), parts)
 
 
 def _first(scores: NDArray[np.floating], n: int) -> list[int]:
@@ -140,15 +144,16 @@ def _first(scores: NDArray[np.floating], n: int) -> list[int]:
     return order
 
 
-def _alike(scorer: Scorer, at: int) -> tuple[Floats, Floats]:
+def _alike(model: FittedModel, at: int) -> tuple[Floats, Floats]:
     """Likeness of all items to one, and the half of it that is due to listeners."""
-    length = np.linalg.norm(scorer.places, axis=1)
-    near = scorer.places @ scorer.places[at] / np.maximum(length * length[at], _NO_LENGTH) / 2
-    content = scorer.vectors.scores(scorer.vectors.take([at]).toarray()[0]) / 2
+    factors = model.item_factors.factors
+    length = np.linalg.norm(factors, axis=1)
+    near = factors @ factors[at] / np.maximum(length * length[at], _NO_LENGTH) / 2
+    content = model.vectors.scores(model.vectors.take([at]).toarray()[0]) / 2
     return (content + near).astype(np.float64), near.astype(np.float64)
 
 
-def _why(scorer: Scorer, at: int, other: int, near: Floats) -> tuple[float, dict[str, float]]:
-    parts = scorer.vectors.contributions(scorer.vectors.take([at]).toarray()[0] / 2, other)
+def _why(model: FittedModel, at: int, other: int, near: Floats) -> tuple[float, dict[str, float]]:
+    parts = model.vectors.contributions(model.vectors.take([at]).toarray()[0] / 2, other)
     parts["listeners"] = float(near[other])
     return float(sum(parts.values())), parts

@@ -7,21 +7,22 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.listening.scorer import Listener, Scorer
+from musicu.listening.fitted import FittedModel
+from musicu.listening.scorer import Listener
 
 __all__ = [
-    "SOURCES",
+    "CANDIDATE_SOURCES",
     "Source",
     "near_artists",
     "near_interests",
     "near_listeners",
-    "new_items",
     "propose",
+    "unplayed_items",
 ]
 
 Positions = NDArray[np.intp]
 # From who listens, to positions of items, at most that many.
-Source = Callable[[Scorer, Listener, int], Positions]
+Source = Callable[[FittedModel, Listener, int], Positions]
 
 _TYPICAL = 10  # items of a history whose neighbors are looked at
 _NEIGHBORS = 10
@@ -33,65 +34,67 @@ def _best(scores: NDArray[np.floating], n: int) -> Positions:
     return np.argpartition(-scores, n)[:n]
 
 
-def near_interests(scorer: Scorer, listener: Listener, n: int) -> Positions:
+def near_interests(model: FittedModel, listener: Listener, n: int) -> Positions:
     """Nearest neighbors of each interest: fused vectors of content, so new items too."""
     if listener.interests is None:
         return np.zeros(0, dtype=np.intp)
-    centers = np.stack([listener.rows.query(w) for w in listener.interests.rows])
-    scores = scorer.vectors.scores(centers - scorer.common).T * scorer.gain
+    items = model.item_factors
+    centers = np.stack([listener.vectors.query(w) for w in listener.interests.rows])
+    scores = model.vectors.scores(centers - items.mean).T * items.inv_std
     each = -(-n // len(scores))
     return np.unique(np.concatenate([_best(row, each) for row in scores]))
 
 
-def near_listeners(scorer: Scorer, listener: Listener, n: int) -> Positions:
-    """Those whose place among the listeners fits best."""
-    return _best(scorer.places @ listener.factor, n)
+def near_listeners(model: FittedModel, listener: Listener, n: int) -> Positions:
+    """Those whose factors fit the listener's best."""
+    return _best(model.item_factors.factors @ listener.factor, n)
 
 
-def new_items(scorer: Scorer, listener: Listener, n: int) -> Positions:
+def unplayed_items(model: FittedModel, listener: Listener, n: int) -> Positions:
     """Best of what nobody has played: beside popular items they would not be seen."""
-    new = np.flatnonzero(scorer.listeners == 0)
-    return new[_best(scorer.places[new] @ listener.factor, n)]
+    new = np.flatnonzero(model.listeners == 0)
+    return new[_best(model.item_factors.factors[new] @ listener.factor, n)]
 
 
-def near_artists(scorer: Scorer, listener: Listener, n: int) -> Positions:
+def near_artists(model: FittedModel, listener: Listener, n: int) -> Positions:
     """More by the artists who were played, by those they work with, and by their neighbors."""
-    places, credits = scorer.places, scorer.credits
+    factors, artists = model.item_factors.factors, model.artist_matrix
     played = listener.played
-    typical = played[_best(places[played] @ listener.factor, _TYPICAL)]
-    known = np.zeros(len(places), dtype=np.float32)
+    typical = played[_best(factors[played] @ listener.factor, _TYPICAL)]
+    known = np.zeros(len(factors), dtype=np.float32)
     known[played] = 1
-    for scores in places[typical] @ places.T:
+    for scores in factors[typical] @ factors.T:
         known[_best(scores, _NEIGHBORS)] = 1
     for _ in range(2):  # all by these artists, then all by whom they work with
-        known = (credits @ (credits.T @ known) > 0).astype(np.float32)
+        known = (artists @ (artists.T @ known) > 0).astype(np.float32)
     at = np.flatnonzero(known)
-    return at[_best(places[at] @ listener.factor, n)]
+    return at[_best(factors[at] @ listener.factor, n)]
 
 
-SOURCES: Mapping[str, Source] = {
+# Add a candidate source here: all recommenders ask those that are in this table.
+CANDIDATE_SOURCES: dict[str, Source] = {
     "interests": near_interests,
     "listeners": near_listeners,
     "artists": near_artists,
-    "new": new_items,
+    "new": unplayed_items,
 }
 
 
 def propose(
-    scorer: Scorer,
+    model: FittedModel,
     listener: Listener,
     *,
-    sources: Mapping[str, Source] = SOURCES,
+    sources: Mapping[str, Source] = CANDIDATE_SOURCES,
     pool: int = 500,
 ) -> dict[int, tuple[str, ...]]:
     """Ask all sources.
 
     Parameters
     ----------
-    scorer : Scorer
+    model : FittedModel
     listener : Listener
     sources : mapping of str to callable
-        By name; each takes scorer, listener and a number, and returns positions.
+        By name; each takes model, listener and a number, and returns positions.
     pool : int >= 1
         How many items each may propose.
 
@@ -102,6 +105,6 @@ def propose(
     """
     found: dict[int, tuple[str, ...]] = {}
     for name, source in sources.items():
-        for at in source(scorer, listener, pool).tolist():
+        for at in source(model, listener, pool).tolist():
             found[at] = (*found.get(at, ()), name)
     return dict(sorted(found.items()))

@@ -16,12 +16,13 @@ length only, which is what makes this fast.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.errors import MetadataError
+from musicu.errors import RecommenderError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -69,6 +70,12 @@ class Factors:
     def __repr__(self) -> str:
         return f"Factors({len(self.users):,} users, {len(self.items):,} items, dim={self.dim})"
 
+    def with_users(self, users: Floats) -> Factors:
+        """Return the same factors of items with those of other users [shape=(m, dim)]."""
+        other = copy(self)
+        other.users = users
+        return other
+
     def influence(self, items: NDArray[np.intp], weights: NDArray[np.floating]) -> Floats:
         """Return what each item of one history adds to the vector of who has it (Hu et al. 2008).
 
@@ -104,11 +111,11 @@ class Factors:
 
         Raises
         ------
-        MetadataError
+        RecommenderError
             The rows have another number of items, or a weight is not a number > 0.
         """
         if rows.shape[1] != len(self.items):
-            raise MetadataError(
+            raise RecommenderError(
                 f"histories over {rows.shape[1]:,} items do not fit factors of "
                 f"{len(self.items):,} items: build them with the same list of items"
             )
@@ -152,14 +159,14 @@ def factorize(
 
     Raises
     ------
-    MetadataError
+    RecommenderError
         The matrix is empty, or a weight is not a number > 0.
     """
     from threadpoolctl import threadpool_limits
 
     by_user = _level(matrix)
     if not by_user.nnz:
-        raise MetadataError("nobody listened to anything: factors need at least one interaction")
+        raise RecommenderError("nobody listened to anything: factors need at least one interaction")
     by_item = by_user.T.tocsr()
     heard = np.diff(by_item.indptr) > 0
     listeners = int(np.count_nonzero(np.diff(by_user.indptr)))
@@ -255,7 +262,7 @@ def _level(rows: csr_array) -> csr_array:
     rows = csr_array(rows, dtype=np.float32, copy=True)
     rows.sum_duplicates()
     if not (np.isfinite(rows.data) & (rows.data > 0)).all():
-        raise MetadataError("weights of listening must be numbers above 0: leave out the others")
+        raise RecommenderError("weights of listening must be numbers above 0: leave out the others")
     counts = np.diff(rows.indptr)
     means = rows.sum(axis=1, dtype=np.float64) / np.maximum(counts, 1)
     rows.data /= np.repeat(means, counts)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from musicu.errors import MetadataError
+from musicu.errors import MetadataError, RecommenderError
 from musicu.listening.columns import Log
 from musicu.listening.logs import read_log
 
@@ -140,7 +140,7 @@ class Interactions:
 
         Raises
         ------
-        MetadataError
+        RecommenderError
             There is no such user; the text does not repeat who was asked for.
         """
         first, last = np.searchsorted(self.user, [self._position(user), self._position(user) + 1])
@@ -195,7 +195,7 @@ class Interactions:
 
         Raises
         ------
-        MetadataError
+        RecommenderError
             There is no such user; the text does not repeat who was asked for.
         """
         position = self._position(user)
@@ -213,7 +213,7 @@ class Interactions:
 
     def _position(self, user: str) -> int:
         if user not in self._row_of_user:
-            raise MetadataError(
+            raise RecommenderError(
                 f"no such user among the {len(self.users):,} of this log: if it was read with a "
                 "salt, ask for hash_user(user, salt)"
             )

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from musicu.catalog import Catalog
-from musicu.errors import MetadataError, ModelMismatchError
+from musicu.errors import ModelMismatchError, RecommenderError
 from musicu.items.item import Item, Items
 from musicu.listening.interactions import Interactions
 from musicu.locate import absolute, composed
@@ -17,14 +17,14 @@ from musicu.metadata import Metadata, parse_field
 from musicu.pool import WorkerSettings, analyze_isolated
 from musicu.store import Store
 
-__all__ = ["ItemNames", "catalog_names", "hear_item", "match_items", "newcomers"]
+__all__ = ["ItemResolver", "catalog_names", "hear_item", "match_items", "new_items"]
 
 _PREFIX = 6  # characters of an id that stand for it, as in a catalog
 _SAME = 0.99  # cosine of one track's vectors by one model, whatever they were rounded to
 _ISRC_LENGTHS = range(12, 20)  # with blanks, hyphens and a prefix; else it is not worth a look
 
 
-class ItemNames:
+class ItemResolver:
     """The names that items go by.
 
     Parameters
@@ -94,7 +94,7 @@ class ItemNames:
 
         Raises
         ------
-        MetadataError
+        RecommenderError
             It means none, or several.
         """
         found = self.find(name, folder=folder)
@@ -104,9 +104,9 @@ class ItemNames:
                 {id for old, id in self._aliases.items() if old.startswith(start)}
             )
         if not found:
-            raise MetadataError(f"{name}: {self._why_not(name, folder)}")
+            raise RecommenderError(f"{name}: {self._why_not(name, folder)}")
         if len(found) > 1:
-            raise MetadataError(
+            raise RecommenderError(
                 f"{name}: {len(found):,} items go by this name, such as {found[0]} and {found[1]}: "
                 "name one by its id"
             )
@@ -122,7 +122,7 @@ class ItemNames:
         return "to name items by their files, name the catalog too"
 
 
-def catalog_names(catalog: Catalog, items: Items) -> ItemNames:
+def catalog_names(catalog: Catalog, items: Items) -> ItemResolver:
     """Return the names of items that are tracks of a catalog: every file's path, copies included.
 
     Relative paths may start in the folders that were embedded.
@@ -139,12 +139,12 @@ def catalog_names(catalog: Catalog, items: Items) -> ItemNames:
             "SELECT f.path, t.id FROM files f JOIN tracks t ON t.track = f.track"
             " ORDER BY f.missing, f.path"
         ).fetchall()
-    return ItemNames(items, dict(rows), info.folders, catalog.aliases())
+    return ItemResolver(items, dict(rows), info.folders, catalog.aliases())
 
 
 def match_items(
     interactions: Interactions,
-    names: ItemNames,
+    names: ItemResolver,
     *,
     folder: str | os.PathLike[str] | None = None,
     unknown: Literal["error", "keep", "drop"] = "error",
@@ -158,7 +158,7 @@ def match_items(
     ----------
     interactions : Interactions
         Its items go by any names.
-    names : ItemNames
+    names : ItemResolver
     folder : str or path-like, optional
         The log's folder, where relative paths may start.
     unknown : {"error", "keep", "drop"}
@@ -174,7 +174,7 @@ def match_items(
 
     Raises
     ------
-    MetadataError
+    RecommenderError
         Items are unknown or ambiguous, or nothing is left without them.
     """
     used = np.unique(interactions.item)
@@ -195,7 +195,7 @@ def match_items(
         if len(doubtful) < len(unclear):
             stranger = next(at for at in unclear if not meant[at])
             faults.insert(1, f"the first is {interactions.items[stranger]!r}")
-        raise MetadataError(
+        raise RecommenderError(
             f"{source}: {', '.join(faults)}; {np.count_nonzero(lost):,} of {len(lost):,} "
             f"interactions: {way}"
         )
@@ -217,7 +217,7 @@ def match_items(
     )
 
 
-def newcomers(known: Items, tracks: Items, *, source: str) -> Items:
+def new_items(known: Items, tracks: Items, *, source: str) -> Items:
     """Return the tracks that are not known yet, once it is clear that both belong together.
 
     Parameters
@@ -231,7 +231,7 @@ def newcomers(known: Items, tracks: Items, *, source: str) -> Items:
 
     Raises
     ------
-    MetadataError
+    RecommenderError
         They share no item.
     ModelMismatchError
         The vectors of what they share are of two models.
@@ -239,7 +239,7 @@ def newcomers(known: Items, tracks: Items, *, source: str) -> Items:
     ids = frozenset(known.ids)
     shared = [at for at, id in enumerate(tracks.ids) if id in ids]
     if not shared:
-        raise MetadataError(
+        raise RecommenderError(
             f"{source}: none of its {len(tracks):,} tracks is among the {len(known):,} items of "
             "the recommender: name the catalog it was fitted on, or fit it again"
         )

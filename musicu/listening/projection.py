@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from musicu.items.fusion import ItemVectors
 
-__all__ = ["Projection", "fit_projection"]
+__all__ = ["ContentMap", "fit_content_map"]
 
 Floats = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
@@ -30,13 +30,13 @@ _STEPS = 200
 _TINY = np.finfo(np.float64).tiny
 
 
-def fit_projection(
+def fit_content_map(
     vectors: ItemVectors,
     factors: Floats,
     listeners: NDArray[Any],
     *,
-    smoothing: float = 5.0,
-    doubt: float = 5.0,
+    ridge: float = 5.0,
+    shrinkage: float = 5.0,
     dropout: bool = True,
     seed: int = 0,
 ) -> Floats:
@@ -46,7 +46,7 @@ def fit_projection(
     fields, together as weighty as the first (modality dropout: Volkovs et al., "DropoutNet", NIPS
     2017; Ganhoer et al., "SiBraR", RecSys 2024), so that one map serves items of which only the
     audio, or only the metadata, is there. What few have played says little: an item counts ``n /
-    (n + doubt)``.
+    (n + shrinkage)``.
 
     Parameters
     ----------
@@ -56,9 +56,9 @@ def fit_projection(
         Their collaborative factors.
     listeners : np.ndarray [shape=(n,)]
         How many have played each.
-    smoothing : float > 0
+    ridge : float > 0
         Ridge penalty: how many items of evidence a direction needs.
-    doubt : float >= 0
+    shrinkage : float >= 0
         Listeners at which an item counts half.
     dropout : bool
         Whether copies lack fields.
@@ -71,7 +71,9 @@ def fit_projection(
         The map: ``vectors.scores(map.T)`` are the predicted factors.
     """
     rng = np.random.default_rng(seed)
-    trust = (listeners / (listeners + doubt) if doubt else np.ones(len(vectors))).astype(np.float32)
+    trust = (listeners / (listeners + shrinkage) if shrinkage else np.ones(len(vectors))).astype(
+        np.float32
+    )
     views = [(vectors, trust[:, None] / (2 if dropout else 1))]
     for _ in range(_VIEWS if dropout else 0):
         kept = vectors.present & (rng.random(vectors.present.shape) < 0.5)
@@ -85,7 +87,7 @@ def fit_projection(
     def gram(w: Floats64) -> Floats64:
         dense, sparse = np.split(w.astype(np.float32), [vectors.dense.shape[1]])
         rest = sum(rows.sparse.T @ (weight * (rows.sparse @ sparse)) for rows, weight in views)
-        total: Floats64 = smoothing * w
+        total: Floats64 = ridge * w
         total += np.concatenate([among @ dense + across.T @ sparse, across @ dense + rest])
         return total
 
@@ -96,7 +98,7 @@ def fit_projection(
     return _solve(gram, right).astype(np.float32)
 
 
-class Projection:
+class ContentMap:
     """Maps from content to factors: one for each set of fields that items have.
 
     A map of its own serves items without genres, say, better than one map for all with fields left
@@ -107,11 +109,11 @@ class Projection:
     Parameters
     ----------
     vectors, factors, listeners
-        The items that were played, as for :func:`fit_projection`.
+        The items that were played, as for :func:`fit_content_map`.
     maps : mapping of bytes to np.ndarray, optional
         Maps that are learned already, by :meth:`key`.
     **settings
-        ``smoothing``, ``doubt`` and ``seed`` of :func:`fit_projection`.
+        ``ridge``, ``shrinkage`` and ``seed`` of :func:`fit_content_map`.
     """
 
     def __init__(
@@ -143,7 +145,7 @@ class Projection:
             vectors, factors, listeners = self._learned
             seen = vectors if key == b"" else vectors.keep(np.tile(present, (len(vectors), 1)))
             known = np.flatnonzero(seen.present.any(axis=1))
-            self.maps[key] = fit_projection(
+            self.maps[key] = fit_content_map(
                 seen.take(known),
                 factors[known],
                 listeners[known].astype(np.float64),

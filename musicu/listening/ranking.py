@@ -8,22 +8,21 @@ from what the sources proposed instead and from popular items (:func:`sample_neg
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.errors import MetadataError
+from musicu.errors import RecommenderError
+from musicu.items.item import Items
 from musicu.listening.candidates import propose
+from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters
+from musicu.listening.interactions import Interactions
 from musicu.listening.ranker import Ranker, sample_negatives
 from musicu.listening.scorer import Listener, Scorer
 
-if TYPE_CHECKING:
-    from musicu.items.item import Items
-    from musicu.listening.interactions import Interactions
+__all__ = ["FEATURES", "features", "hide_plays", "learn_ranking", "rank_scores"]
 
-__all__ = ["FEATURES", "features", "learn_ranking"]
-
+Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
 
 FEATURES = ("content", "listeners", "taste", "popularity", "artist")
@@ -50,30 +49,49 @@ def features(scorer: Scorer, listener: Listener, at: Positions) -> NDArray[np.fl
         the history that is by its artists. Of an item that nobody played, ``listeners`` and
         ``popularity`` are NaN, not known: it shall not stand behind for being new.
     """
-    played = scorer.listeners[at] > 0
+    model = scorer.model
+    played = model.listeners[at] > 0
     parts = scorer.parts(listener, at)
     parts[~played, 1] = np.nan
-    popularity = np.where(played, np.log1p(scorer.listeners[at]), np.nan)
-    share = scorer.credits[listener.played].sum(axis=0) / len(listener.played)
-    artist = (scorer.credits[at] * share).max(axis=1).toarray().ravel()
+    popularity = np.where(played, np.log1p(model.listeners[at]), np.nan)
+    share = model.artist_matrix[listener.played].sum(axis=0) / len(listener.played)
+    artist = (model.artist_matrix[at] * share).max(axis=1).toarray().ravel()
     return np.column_stack([parts, popularity, artist])
 
 
+def rank_scores(scorer: Scorer, ranker: Ranker | None, listener: Listener, at: Positions) -> Floats:
+    """Return what candidates are ranked by: a ranker's scores, or the plain ones.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    ranker : Ranker or None
+    listener : Listener
+    at : np.ndarray [shape=(c,), intp]
+        Positions of the candidates.
+
+    Returns
+    -------
+    np.ndarray [shape=(c,), float64]
+    """
+    if ranker is None:
+        return scorer.scores(listener, at).astype(np.float64)
+    return ranker.score(features(scorer, listener, at))
+
+
 def learn_ranking(
-    scorer: Scorer, interactions: Interactions, items: Items, *, hidden: float = 0.2, seed: int = 0
+    interactions: Interactions, items: Items, settings: Hyperparameters, *, hidden: float = 0.2
 ) -> Ranker:
     """Learn the weights of the ranking stage.
 
     Parameters
     ----------
-    scorer : Scorer
-        Its parameters are used; it is not changed.
     interactions : Interactions
     items : Items
+    settings : Hyperparameters
+        Of the scores; their seed draws what is hidden, too.
     hidden : float in (0, 1)
         Share of each listener's items to hide: the last ones where there are times, else drawn.
-    seed : int
-        Of the drawing.
 
     Returns
     -------
@@ -81,32 +99,35 @@ def learn_ranking(
 
     Raises
     ------
-    MetadataError
+    RecommenderError
         No listener has items enough.
     """
-    rng = np.random.default_rng(seed)
-    kept, wanted = _hide(interactions, hidden, rng)
-    inner = type(scorer)(**scorer.get_params()).fit(interactions.where(kept), items)
+    rng = np.random.default_rng(settings.seed)
+    kept, wanted = hide_plays(interactions, hidden, rng)
+    model = FittedModel.fit(interactions.where(kept), items, settings)
+    scorer = Scorer(model)
     users = sorted(wanted)
     drawn = sorted(rng.permutation(len(users))[:_USERS].tolist())
     rows, chosen, lists = [], [], []
     for user in (users[i] for i in drawn):
-        listener = inner.listener(interactions.users[user])
-        right = np.array([inner.items.position(interactions.items[i]) for i in wanted[user]])
-        proposed = np.array([*propose(inner, listener)], dtype=np.intp)
+        listener = scorer.listener(interactions.users[user])
+        right = model.positions(interactions.items[i] for i in wanted[user])
+        proposed = np.array([*propose(model, listener)], dtype=np.intp)
         wrong = sample_negatives(
             _NEGATIVES,
             proposed,
-            inner.listeners,
+            model.listeners,
             exclude=[*right.tolist(), *listener.played.tolist()],
-            seed=seed + user,
+            seed=settings.seed + user,
         )
         at = np.concatenate([right, wrong])
-        rows.append(features(inner, listener, at))
+        rows.append(features(scorer, listener, at))
         chosen.append(np.arange(len(at)) < len(right))
         lists.append(np.full(len(at), user))
     if not rows:
-        raise MetadataError("no listener played five items: there is nothing to learn ranking from")
+        raise RecommenderError(
+            "no listener played five items: there is nothing to learn ranking from"
+        )
     return Ranker.fit(
         FEATURES,
         np.concatenate(rows),
@@ -116,10 +137,25 @@ def learn_ranking(
     )
 
 
-def _hide(
+def hide_plays(
     log: Interactions, share: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.bool_], dict[int, list[int]]]:
-    """Choose plays to hide: a mask of those kept, and for each user the items hidden."""
+    """Choose some of each user's plays to hide.
+
+    Parameters
+    ----------
+    log : Interactions
+    share : float in (0, 1)
+        Of each user's items: the last ones played where there are times, else drawn.
+    rng : np.random.Generator
+
+    Returns
+    -------
+    kept : np.ndarray [shape=(m,), bool]
+        The interactions that stay.
+    hidden : dict of int to list of int
+        Positions of the items hidden, by the position of the user.
+    """
     kept = np.ones(len(log), dtype=np.bool_)
     wanted: dict[int, list[int]] = {}
     ends = np.flatnonzero(np.diff(log.user, append=-1)) + 1

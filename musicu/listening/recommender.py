@@ -8,41 +8,36 @@ from copy import copy
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicu.errors import CatalogError
+from musicu.errors import NotFittedError
 from musicu.items.item import Items
-from musicu.items.titles import artist_names
-from musicu.items.versions import versions
 from musicu.listening import storage
-from musicu.listening.answers import explained, near_items, near_musicians, near_users
-from musicu.listening.candidates import SOURCES, Source, propose
+from musicu.listening.answers import explain, matching_users, similar_artists, similar_items
+from musicu.listening.candidates import CANDIDATE_SOURCES, Source, propose
+from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters, named_today
 from musicu.listening.interactions import Interactions
-from musicu.listening.places import matrix_of
 from musicu.listening.ranker import Ranker
-from musicu.listening.ranking import features, learn_ranking
-from musicu.listening.rerank import Placed, rerank
-from musicu.listening.results import Audience, Fan, Recommendations
-from musicu.listening.scorer import History, Listener, Scorer
+from musicu.listening.ranking import learn_ranking, rank_scores
+from musicu.listening.results import Audience, AudienceMatch, Recommendations
+from musicu.listening.scorer import History, Scorer
+from musicu.listening.selection import select
 
 __all__ = ["History", "Recommender"]
 
-Floats = NDArray[np.float64]
-Positions = NDArray[np.intp]
 
-_PLACED = 10  # the best of the candidates, times the length of the list, are what rules act on
-
-
-class Recommender(Scorer):
+class Recommender:
     """Recommends items to listeners, and listeners to items, played or new.
 
     Parameters
     ----------
-    **parameters
-        Those of :class:`musicu.listening.scorer.Scorer`.
+    **settings
+        Those of :class:`musicu.listening.hyperparameters.Hyperparameters`.
 
     Attributes
     ----------
+    settings : Hyperparameters
+        What the next :meth:`fit` learns with.
     sources : mapping of str to callable
         The candidate sources; replace them at will.
     ranker : Ranker or None
@@ -51,30 +46,85 @@ class Recommender(Scorer):
 
     Examples
     --------
-    >>> recommender = Recommender().fit(interactions, items)
-    >>> recommender.recommend("somebody", n=10, max_per_artist=2)
-    >>> recommender.recommend(History(["a", "b"]), n=10)
-    >>> recommender.audience("a new track")
+    >>> recommender = Recommender().fit(interactions, items)  # doctest: +SKIP
+    >>> recommender.recommend("somebody", n=10, max_per_artist=2)  # doctest: +SKIP
+    >>> recommender.recommend(History(["a", "b"]), n=10)  # doctest: +SKIP
+    >>> recommender.audience("a new track")  # doctest: +SKIP
     """
 
-    sources: Mapping[str, Source] = SOURCES
-    ranker: Ranker | None = None
+    def __init__(self, **settings: Any) -> None:
+        self.settings = Hyperparameters(**named_today(settings))
+        self.sources: Mapping[str, Source] = CANDIDATE_SOURCES
+        self.ranker: Ranker | None = None
+        self._model: FittedModel | None = None
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings, as scikit-learn's estimators do."""
+        return dict(vars(self.settings))
+
+    @property
+    def model(self) -> FittedModel:
+        """What was learned.
+
+        Raises
+        ------
+        NotFittedError
+            Nothing was, yet.
+        """
+        if self._model is None:
+            raise NotFittedError("this recommender has learned nothing yet: fit it, or load one")
+        return self._model
+
+    @property
+    def items(self) -> Items:
+        """All that can be recommended."""
+        return self.model.items
+
+    @property
+    def log(self) -> Interactions:
+        """The interactions that were fitted.
+
+        Raises
+        ------
+        RecommenderError
+            The recommender was loaded: its folder holds no users.
+        """
+        return self.model.log
 
     def fit(self, interactions: Interactions, items: Items) -> Self:
-        """Learn who likes what, as a scorer does; a ranking that was learned before is given up.
+        """Learn who likes what; a ranking that was learned before is given up.
 
         Parameters
         ----------
         interactions : Interactions
+            Items that are not among `items` take part as played things without content.
         items : Items
+            Everything that is known; most may be unplayed.
+
+        Raises
+        ------
+        RecommenderError
+            There are no interactions.
+        """
+        self._model = FittedModel.fit(interactions, items, self.settings)
+        self.ranker = None
+        return self
+
+    def add(self, items: Items) -> Self:
+        """Take in new items that nobody has played; nothing changes for those that are there.
+
+        Parameters
+        ----------
+        items : Items
+            Those that are there already are passed over.
 
         Raises
         ------
         MetadataError
-            There are no interactions.
+            They were heard with a model of another dimension.
         """
-        self.ranker = None
-        return super().fit(interactions, items)
+        self._model = self.model.with_items(items)
+        return self
 
     def forget_user(self, user: str) -> Self:
         """Remove a user and learn again without: nothing that was derived from the user stays.
@@ -83,13 +133,12 @@ class Recommender(Scorer):
 
         Raises
         ------
-        MetadataError
+        RecommenderError
             There is no such user, or too few others, or the recommender was loaded and so knows
             none.
         """
-        learned = self.ranker is not None
-        super().forget_user(user)
-        return self.learn_ranking() if learned else self
+        self._model = self.model.without_user(user)
+        return self if self.ranker is None else self.learn_ranking()
 
     def learn_ranking(self, *, hidden: float = 0.2) -> Self:
         """Learn from the log what the parts of the score, popularity and known artists are worth.
@@ -101,15 +150,16 @@ class Recommender(Scorer):
 
         Raises
         ------
-        MetadataError
+        RecommenderError
             The recommender was loaded, or no listener has items enough.
         """
         from threadpoolctl import threadpool_limits
 
-        plain, given = Scorer(**self.get_params()), self.items.take(range(self.given))
+        model = self.model
+        given = model.items.take(range(model.n_given))
         # Listeners come one by one: BLAS's threads would wait for each other, as in the factors.
         with threadpool_limits(limits=1, user_api="blas"):
-            self.ranker = learn_ranking(plain, self.log, given, hidden=hidden, seed=self.seed)
+            self.ranker = learn_ranking(model.log, given, model.settings, hidden=hidden)
         return self
 
     def recommend(
@@ -141,7 +191,7 @@ class Recommender(Scorer):
         again : bool
             Whether what was played may come again, or another version of it.
         now, hour : float or None
-            As for :meth:`listener`.
+            As for :meth:`musicu.listening.scorer.Scorer.listener`.
         diversity, max_per_artist, max_per_album, no_versions, popularity_weight, min_new
             Rules of the list; see :func:`musicu.listening.rerank.rerank`. Popularity is the share
             of items with fewer listeners; new is what nobody has played.
@@ -153,87 +203,39 @@ class Recommender(Scorer):
 
         Raises
         ------
-        MetadataError
+        RecommenderError
             The user or an item is not known, or nothing was played.
         MusicuError
             A rule is out of its range.
         """
-        listener = self.listener(user, now=now, hour=hour)
+        model, scorer = self.model, Scorer(self.model)
+        listener = scorer.listener(user, now=now, hour=hour)
         if candidates is None:
-            found = propose(self, listener, sources=self.sources)
+            found = propose(model, listener, sources=self.sources)
         else:
-            found = {self.items.position(id): ("asked",) for id in candidates}
+            found = {at: ("asked",) for at in model.positions(candidates).tolist()}
         played = listener.played[:0] if again else listener.played
         for row in played.tolist():
             found.pop(row, None)
         at = np.array(sorted(found), dtype=np.intp)
-        scores = self._rank(listener, at)
-        rules = {
-            "diversity": diversity,
-            "max_per_artist": max_per_artist,
-            "max_per_album": max_per_album,
-            "no_versions": no_versions,
-            "popularity_weight": popularity_weight,
-            "min_new": min_new,
-        }
-        # Rules act on the top of the ranking: on all of it only where they leave too little of it.
-        for most in (_PLACED * n, len(at)):
-            top = self._top(at, scores, most)
-            whole = len(top) == len(at)
-            songs = None
-            if no_versions:
-                both = versions(self.items.take(np.concatenate([played, at[top]])))
-                before, songs = np.split(both, [len(played)])
-                fresh = ~np.isin(songs, before)
-                top, songs = top[fresh], songs[fresh]
-            placed, notes = self._placed(at[top], scores[top], songs, n, rules)
-            if len(placed) >= n or whole:
-                break
-        rows = at[top[[place.position for place in placed]]] if placed else at[:0]
+        rows, placed, notes = select(
+            model,
+            at,
+            rank_scores(scorer, self.ranker, listener, at),
+            n,
+            played=played,
+            diversity=diversity,
+            max_per_artist=max_per_artist,
+            max_per_album=max_per_album,
+            no_versions=no_versions,
+            popularity_weight=popularity_weight,
+            min_new=min_new,
+        )
         return Recommendations(
-            explained(self, self.ranker, listener, rows, placed, found), notes=notes
+            explain(scorer, self.ranker, listener, rows, placed, found), notes=notes
         )
 
-    def _top(self, at: Positions, scores: Floats, most: int) -> Positions:
-        """Return rows of the best candidates, and of the best new ones, for which room is kept."""
-        order = np.lexsort((at, -scores))
-        new = order[self.listeners[at[order]] == 0]
-        return np.union1d(order[:most], new[:most])
-
-    def _placed(
-        self,
-        at: Positions,
-        scores: Floats,
-        songs: NDArray[np.int64] | None,
-        n: int,
-        rules: Mapping[str, Any],
-    ) -> tuple[list[Placed], list[str]]:
-        chosen, rows = self.items.take(at), self.vectors.take(at)
-        # Likeness spans what the scores span, so that both count.
-        reach = float(np.ptp(scores)) if len(scores) else 0.0
-        kinds: dict[str, Any] = {"is_new": self.listeners[at] == 0}
-        if rules["diversity"]:
-            kinds["similarity"] = lambda i: reach * rows.take([i]).similarity(rows)[0]
-        if rules["max_per_artist"] is not None:
-            kinds["artists"] = [artist_names(item) for item in chosen]
-        if rules["max_per_album"] is not None:
-            kinds["albums"] = [self.album(int(i)) for i in at]
-        if songs is not None:
-            kinds["versions"] = songs
-        if rules["popularity_weight"]:
-            kinds["popularity"] = self._popularity()[at]
-        return rerank(scores, n=n, **kinds, **rules)
-
-    def _rank(self, listener: Listener, at: Positions) -> Floats:
-        if self.ranker is None:
-            return self.scores(listener, at).astype(np.float64)
-        return self.ranker.score(features(self, listener, at))
-
-    def _popularity(self) -> Floats:
-        """Share of the items that have fewer listeners."""
-        return np.searchsorted(np.sort(self.listeners), self.listeners) / len(self.listeners)
-
-    def similar_items(self, id: str, n: int = 20) -> list[Fan]:
+    def similar_items(self, id: str, n: int = 20) -> list[AudienceMatch]:
         """Return the items most like one: half by content, half by who listens.
 
         Parameters
@@ -243,15 +245,16 @@ class Recommender(Scorer):
 
         Returns
         -------
-        list of Fan
+        list of AudienceMatch
             Names are the items' ids; contributions are those of the fields, and ``listeners``.
 
         Raises
         ------
-        MetadataError
+        RecommenderError
             There is no such item.
         """
-        return list(near_items(self, self.items.position(id), n))
+        (at,) = self.model.positions([id]).tolist()
+        return list(similar_items(self.model, at, n))
 
     def audience(self, item: str | Items, n: int = 20) -> Audience:
         """Return whom a track fits: listeners, and artists that were played.
@@ -265,14 +268,16 @@ class Recommender(Scorer):
 
         Raises
         ------
-        MetadataError
+        RecommenderError
             There is no such item.
         """
         if isinstance(item, Items):
             return copy(self).add(item).audience(item.ids[0], n)
-        at = self.items.position(item)
-        fans = () if self.interactions is None else near_users(self, self.log.users, at, n)
-        return Audience(tuple(fans), tuple(near_musicians(self, at, n)))
+        model = self.model
+        (at,) = model.positions([item]).tolist()
+        users = () if model.interactions is None else model.interactions.users
+        listeners = matching_users(Scorer(model), users, at, n) if users else ()
+        return Audience(tuple(listeners), tuple(similar_artists(model, at, n)))
 
     # Keeping it
 
@@ -286,14 +291,11 @@ class Recommender(Scorer):
 
         Raises
         ------
-        MetadataError
+        RecommenderError
             An item is not known.
         """
         other = copy(self)
-        other.interactions = interactions
-        fitted = len(self.factors.items)
-        other.factors = copy(self.factors)
-        other.factors.users = self.factors.fold_in(matrix_of(interactions, self.items)[:, :fitted])
+        other._model = self.model.with_interactions(interactions)
         return other
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> None:
@@ -311,7 +313,7 @@ class Recommender(Scorer):
         CatalogError
             There is something else, or the folder cannot be written.
         """
-        storage.save(self, self.ranker, folder, force=force)
+        storage.save(self.model, self.ranker, folder, force=force)
 
     @classmethod
     def load(
@@ -330,16 +332,7 @@ class Recommender(Scorer):
         CatalogError
             There is no recommender, or it was saved by a newer musicu.
         """
-        parameters, ranker, maps, state = storage.load(folder, aliases or {})
-        try:
-            loaded = cls(**parameters)
-            loaded.ranker = ranker
-            for name, value in state.items():
-                setattr(loaded, name, value)
-            loaded.interactions = None
-            loaded.vectors = loaded.fusion.transform(loaded.items)
-            loaded.learn(maps)
-        except (TypeError, ValueError, LookupError, AttributeError) as error:
-            # Each part can be read, and they do not fit together.
-            raise CatalogError(f"{folder}: no recommender that can be read ({error})") from None
+        loaded = cls()
+        loaded._model, loaded.ranker = storage.load(folder, aliases or {})
+        loaded.settings = loaded._model.settings
         return loaded

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-__all__ = ["Audience", "Fan", "Heard", "Recommendation", "Recommendations"]
+__all__ = ["Audience", "AudienceMatch", "HistoryContribution", "Recommendation", "Recommendations"]
 
 
 @dataclass(frozen=True)
-class Heard:
+class HistoryContribution:
     """An item of the listener's history that spoke for a recommendation.
 
     Attributes
@@ -46,7 +46,7 @@ class Recommendation:
         is the score.
     words : tuple of str
         What it shares with the history item that spoke for it most.
-    because : tuple of Heard
+    because : tuple of HistoryContribution
         History items that spoke for it, the strongest first.
     sources : tuple of str
         Candidate sources that proposed it.
@@ -60,7 +60,7 @@ class Recommendation:
     score: float
     contributions: Mapping[str, float]
     words: tuple[str, ...]
-    because: tuple[Heard, ...]
+    because: tuple[HistoryContribution, ...]
     sources: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Recommendations(tuple[Recommendation, ...]):
 
 
 @dataclass(frozen=True)
-class Fan:
+class AudienceMatch:
     """A listener, an artist or an item that a track fits.
 
     Attributes
@@ -113,14 +113,14 @@ class Audience:
 
     Attributes
     ----------
-    listeners : tuple of Fan
+    listeners : tuple of AudienceMatch
         The best first; empty for a recommender that was loaded: its file holds no users.
-    artists : tuple of Fan
+    artists : tuple of AudienceMatch
         Artists that were played, whose listeners are the ones to address; the best first.
     """
 
-    listeners: tuple[Fan, ...]
-    artists: tuple[Fan, ...]
+    listeners: tuple[AudienceMatch, ...]
+    artists: tuple[AudienceMatch, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a mapping that JSON can hold."""

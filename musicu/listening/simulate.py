@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from musicu.errors import MusicuError
 from musicu.listening.interactions import Interactions
 from musicu.listening.population import DAY, Behavior, Population
-from musicu.listening.world import START, Policy, Simulation, World
+from musicu.listening.world import START, Environment, Policy, Simulation
 
 __all__ = ["Simulator", "ab_table", "simulate_listening", "to_interactions"]
 
 
 class Simulator:
-    """A world of listeners; the same arguments make the same world.
+    """An environment of made-up listeners; the same arguments make the same one.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Simulator:
         MusicuError
             The policy returns an item twice, or one that is not out.
         """
-        return World(self.population, {"given": policy}, {}, 0).live()
+        return Environment(self.population, {"given": policy}, {}, 0).live()
 
     def replay(
         self,
@@ -131,7 +131,7 @@ class Simulator:
             raise MusicuError(f"from_day is {from_day}: days run from 0 to {days - 1}")
         if unknown := sorted(set(appeal or {}) - set(policies)):
             raise MusicuError(f"appeal names {unknown[0]!r}, which is none of the policies")
-        return World(self.population, policies, appeal or {}, from_day).live()
+        return Environment(self.population, policies, appeal or {}, from_day).live()
 
 
 def simulate_listening(

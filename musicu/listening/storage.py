@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from musicu.errors import CatalogError, MusicuError
 from musicu.files import open_file
@@ -18,11 +17,10 @@ from musicu.folders import written_whole
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.listening.factors import Factors
+from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters, named_as_stored, named_today
 from musicu.listening.ranker import Ranker
-from musicu.listening.scorer import Scorer
 from musicu.metadata import Metadata
-
-Floats = NDArray[np.float32]
 
 __all__ = ["check_folder", "load", "save"]
 
@@ -49,31 +47,31 @@ def check_folder(folder: str | os.PathLike[str], *, force: bool = False) -> None
 
 
 def save(
-    scorer: Scorer, ranker: Ranker | None, folder: str | os.PathLike[str], *, force: bool
+    model: FittedModel, ranker: Ranker | None, folder: str | os.PathLike[str], *, force: bool
 ) -> None:
     """Write a recommender, whole or not at all; see :meth:`Recommender.save`."""
     check_folder(folder, force=force)
-    factors = scorer.factors
+    settings = vars(model.settings) | {"weights": dict(model.settings.weights)}
     about = {
         "musicu_recommender": _FORMAT,
-        "parameters": {**scorer.get_params(), "weights": dict(scorer.weights)},
-        "given": scorer.given,
-        "floor": factors.floor,
-        "regularization": factors.regularization,
+        "parameters": named_as_stored(settings),
+        "given": model.n_given,
+        "floor": model.als.floor,
+        "regularization": model.als.regularization,
         "ranker": ranker and ranker.to_dict(),
     }
     arrays: dict[str, Any] = {
-        "audio": scorer.items.audio,
-        "listeners": scorer.listeners,
-        "factors": factors.items,
+        "audio": model.items.audio,
+        "listeners": model.listeners,
+        "factors": model.als.items,
     }
-    arrays |= {_MAP + key.hex(): learned for key, learned in scorer.projection.maps.items()}
+    arrays |= {_MAP + key.hex(): learned for key, learned in model.content_map.maps.items()}
     try:
         with written_whole(folder) as draft:
             (draft / "recommender.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
             items = draft / "items.jsonl"
             with open(items, "w", encoding="utf-8", errors="surrogateescape") as file:
-                for item in scorer.items:
+                for item in model.items:
                     row = {
                         "id": item.id,
                         "metadata": item.metadata.to_dict(),
@@ -81,7 +79,7 @@ def save(
                         "tag_weights": dict(item.tag_weights),
                     }
                     file.write(json.dumps(row) + "\n")
-            scorer.fusion.save(draft / "fusion.npz")
+            model.fusion.save(draft / "fusion.npz")
             with open(draft / "arrays.npz", "wb") as stream:
                 np.savez_compressed(stream, **arrays)
     except OSError as error:
@@ -90,8 +88,8 @@ def save(
 
 def load(
     folder: str | os.PathLike[str], aliases: Mapping[str, str]
-) -> tuple[dict[str, Any], Ranker | None, dict[bytes, Floats], dict[str, Any]]:
-    """Read parameters, ranker, maps, and what else was learned, as attributes of a recommender."""
+) -> tuple[FittedModel, Ranker | None]:
+    """Read a recommender; see :meth:`Recommender.load`."""
     path = Path(folder)
     if not (path / "recommender.json").is_file():
         raise CatalogError(f"no recommender in {os.fspath(folder)}: 'musicu fit' makes one")
@@ -127,32 +125,33 @@ def load(
             ),
             arrays["audio"],
         )
-        state = {
-            "items": items,
-            "given": int(about["given"]),
-            "fusion": Fusion.load(path / "fusion.npz"),
-            "listeners": arrays["listeners"],
-            "factors": Factors(
+        model = FittedModel.assemble(
+            settings=Hyperparameters(**named_today(about["parameters"])),
+            items=items,
+            n_given=int(about["given"]),
+            als=Factors(
                 np.zeros((0, arrays["factors"].shape[1]), dtype=np.float32),
                 arrays["factors"],
                 floor=float(about["floor"]),
                 regularization=float(about["regularization"]),
             ),
-        }
-        ranker = about["ranker"] and Ranker.from_dict(about["ranker"])
-        maps = {
-            bytes.fromhex(name.removeprefix(_MAP)): array
-            for name, array in arrays.items()
-            if name.startswith(_MAP)
-        }
-        return about["parameters"], ranker, maps, state
+            fusion=Fusion.load(path / "fusion.npz"),
+            listeners=arrays["listeners"],
+            maps={
+                bytes.fromhex(name.removeprefix(_MAP)): array
+                for name, array in arrays.items()
+                if name.startswith(_MAP)
+            },
+        )
+        return model, about["ranker"] and Ranker.from_dict(about["ranker"])
     except CatalogError:
         raise
     except (
         OSError,
         EOFError,
         ValueError,
-        KeyError,
+        LookupError,
+        AttributeError,
         TypeError,
         RecursionError,
         zipfile.BadZipFile,

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from musicu.errors import MusicuError
 
-__all__ = ["Interests", "find_interests", "history_weights", "score_interests", "shares", "spoke"]
+__all__ = ["Interests", "find_interests", "history_weights", "interest_shares"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
@@ -187,29 +187,13 @@ def find_interests(
     return Interests(members, mass / mass.sum(), length)
 
 
-def spoke(interests: Interests, m: int, similarities: ArrayLike) -> Floats:
-    """Say how much each row of the history spoke for an item, within an interest.
-
-    Parameters
-    ----------
-    interests : Interests
-    m : int
-        Which of them.
-    similarities : array-like [shape=(h,)]
-        Dot products of the item and the history's rows.
-
-    Returns
-    -------
-    np.ndarray [shape=(h,), float64]
-        Their sum is the item's score: its dot product with the interest's center.
-    """
-    return np.asarray(interests.rows[m] * np.asarray(similarities), dtype=np.float64)
-
-
-def shares(mass: ArrayLike) -> Floats:
+def interest_shares(mass: ArrayLike) -> Floats:
     """Return how much each interest counts: with the square root of its mass; sums to 1.
 
-    A small interest is heard, but not like a large one.
+    A small interest is heard, but not like a large one. Measured on a fifth of the artists of 1,834
+    Last.fm listeners, held out and found by other people's tags (NDCG@100): one mean .275, this
+    .278, the best of the interests instead .196, for an item may then fit one corner of a taste and
+    nothing else.
 
     Parameters
     ----------
@@ -218,41 +202,6 @@ def shares(mass: ArrayLike) -> Floats:
     """
     weight = np.sqrt(np.asarray(mass, dtype=np.float64))
     return np.asarray(weight / weight.sum())
-
-
-def score_interests(scores: ArrayLike, mass: ArrayLike) -> tuple[Floats, Integers]:
-    """Join the scores that items have with several interests.
-
-    The mean, each interest weighing with the square root of its mass: a small one is heard, but
-    not like a large one. Measured on a fifth of the artists of 1,834 Last.fm listeners, held out
-    and found by other people's tags (NDCG@100): one mean .275, this .278, the best of the
-    interests instead .196, for an item may then fit one corner of a taste and nothing else.
-
-    Parameters
-    ----------
-    scores : array-like [shape=(m, n)]
-        Score of each item with each interest, on one scale; corrected for hubs if possible.
-    mass : array-like [shape=(m,)]
-        From :class:`Interests`; one at least.
-
-    Returns
-    -------
-    combined : np.ndarray [shape=(n,), float64]
-    winner : np.ndarray [shape=(n,), int]
-        The interest that gave most to each item's score.
-
-    Raises
-    ------
-    MusicuError
-        There is no interest, or not one row of scores for each.
-    """
-    weight = np.sqrt(np.asarray(mass, dtype=np.float64))
-    if not len(weight) or len(np.shape(scores)) != 2 or len(np.asarray(scores)) != len(weight):
-        raise MusicuError(
-            f"scores of shape {np.shape(scores)} do not fit {len(weight)} interests: one row each"
-        )
-    parts = (weight / weight.sum())[:, None] * np.asarray(scores, dtype=np.float64)
-    return parts.sum(axis=0), parts.argmax(axis=0)
 
 
 def _labels(groups: Sequence[Hashable]) -> Integers:

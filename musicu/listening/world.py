@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from musicu.errors import MusicuError
 from musicu.listening.population import DAY, Population, Truth, draw, unit
 
-__all__ = ["SOURCES", "START", "Policy", "Shown", "Simulation", "World"]
+__all__ = ["SOURCES", "START", "Environment", "Policy", "Shown", "Simulation"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -106,7 +106,7 @@ class Simulation:
         return len(self.user)
 
 
-class World:
+class Environment:
     """Time passing, an epoch at a time, and what it leaves: popularity, profiles, history.
 
     Parameters

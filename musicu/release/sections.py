@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
-from musicu.listening.results import Fan
+from musicu.listening.results import AudienceMatch
 from musicu.release.charts import (
     map_plot,
     meter_bar,
@@ -342,7 +342,7 @@ def _audience(release: Release) -> str:
     )
 
 
-def _fans(fans: Sequence[Fan]) -> str:
+def _fans(fans: Sequence[AudienceMatch]) -> str:
     most = max(max(fan.score for fan in fans), 1e-9)
     return "".join(
         f"<span>{shown(fan.name)}</span>{meter_bar(fan.score / most, 'label')}"

@@ -11,16 +11,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from musicu.catalog import Catalog
 from musicu.errors import MusicuError
-from musicu.items.library import catalog_items
-from musicu.listening.interactions import hash_user, read_interactions
-from musicu.listening.matching import catalog_names, match_items, newcomers
-from musicu.listening.recommender import History, Recommender
+from musicu.listening.interactions import hash_user
+from musicu.listening.loading import CatalogRecommender, load_catalog_recommender
+from musicu.listening.recommender import History
 from musicu.listening.results import Audience, Recommendations
 from musicu.service.desk import Line
 from musicu.service.problems import Busy, Refusal
@@ -33,17 +30,6 @@ _PATIENCE = 10.0
 _INTERVAL = 1.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class _Loaded:
-    """A recommender with all tracks of a catalog.
-
-    ``known`` are the ids that may be recommended; None if these are all its items.
-    """
-
-    recommender: Recommender
-    known: tuple[str, ...] | None
 
 
 class Taste:
@@ -74,7 +60,7 @@ class Taste:
         self._catalog = settings.catalog
         self._plays = settings.log
         self._moment = moment
-        self._loaded: _Loaded | None = None
+        self._loaded: CatalogRecommender | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="musicu-taste", daemon=True)
 
@@ -109,7 +95,7 @@ class Taste:
         ------
         Busy
             The recommender is being loaded.
-        MetadataError
+        RecommenderError
             The user or a track is not known, or nothing was played.
         MusicuError
             A rule is out of its range.
@@ -121,7 +107,7 @@ class Taste:
                     404, "no log of listening is served: send a history, or serve with --log"
                 )
             user = _name(user)
-        return loaded.recommender.recommend(user, n, candidates=loaded.known, **(rules or {}))
+        return loaded.recommender.recommend(user, n, candidates=loaded.candidates, **(rules or {}))
 
     def audience(self, id: str, n: int = 20) -> Audience:
         """Return whom a stored track fits; see :meth:`musicu.Recommender.audience`.
@@ -140,7 +126,7 @@ class Taste:
             raise Refusal(404, str(error)) from None
         return recommender.audience(id, n)
 
-    def _ready(self) -> _Loaded:
+    def _ready(self) -> CatalogRecommender:
         if self._loaded is not None:
             return self._loaded
         if self.problem:
@@ -165,29 +151,20 @@ class Taste:
                 next_look = ended + _PATIENCE * (ended - began)
             self._over.wait(_INTERVAL)
 
-    def _load(self) -> _Loaded:
-        with Catalog(self._catalog, create=False) as catalog:
-            recommender = Recommender.load(self._folder, aliases=catalog.aliases())
-            tracks = catalog_items(catalog)
-            if new := newcomers(recommender.items, tracks, source=self._catalog.name):
-                recommender.add(new)
-            names = catalog_names(catalog, recommender.items)
-        if self._plays is not None:
-            log = read_interactions(
-                self._plays, duplicates="sum", salt=os.environ.get("MUSICU_SALT") or None
-            )
-            matched = match_items(
-                log, names, folder=self._plays.parent, unknown="drop", source=self._plays.name
-            )
-            recommender = recommender.with_log(matched)
-        # Without a reason to name them, the recommender's own sources propose.
-        return _Loaded(recommender, tracks.ids if len(tracks) < len(recommender.items) else None)
+    def _load(self) -> CatalogRecommender:
+        return load_catalog_recommender(
+            self._folder, self._catalog, self._plays, salt=_salt(), source=self._catalog.name
+        )
 
 
 def _name(user: str) -> str:
     """Return what a user is called in a log that was read with the salt there is."""
-    salt = os.environ.get("MUSICU_SALT")
+    salt = _salt()
     return hash_user(user, salt) if salt else user
+
+
+def _salt() -> str | None:
+    return os.environ.get("MUSICU_SALT") or None
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -7,7 +7,6 @@ parts, users and items are factorized once a split.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,11 +15,13 @@ from numpy.typing import NDArray
 
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.items.item import Items
+from musicu.listening.fitted import FittedModel
+from musicu.listening.hyperparameters import Hyperparameters, named_today
 from musicu.listening.scorer import Listener, Scorer
 from musicu.trials.protocols import Split
-from musicu.trials.rivals import Contender, Kind, Rivals, likeness
+from musicu.trials.rivals import Baselines, Contender, Kind, likeness
 
-__all__ = ["EVENNESS", "FULL", "GRID", "Arena"]
+__all__ = ["FULL", "GRID", "LENGTH_DEBIAS", "Experiment"]
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.intp]
@@ -29,16 +30,16 @@ FULL = "musicu"
 
 # What settings are chosen from, where they are: each value of one with each of the others.
 GRID: Mapping[str, Sequence[float]] = {
-    "smoothing": (2.0, 5.0, 12.0),
+    "ridge": (2.0, 5.0, 12.0),
     "audio": (0.1, 0.3, 1.0),  # weight of the audio
     "taste": (0.05, 0.1, 0.25, 0.5, 1.0, 3.0),
 }
 
 # What control of popularity costs.
-EVENNESS = (0.0, 0.5, 1.0)
+LENGTH_DEBIAS = (0.0, 0.5, 1.0)
 
 
-class Arena:
+class Experiment:
     """A split, and all who take part in it.
 
     Parameters
@@ -51,7 +52,7 @@ class Arena:
     fields : sequence of str
         The fields that any item has.
     settings : mapping of str to object
-        Parameters of :class:`musicu.listening.scorer.Scorer`.
+        Those of :class:`musicu.listening.hyperparameters.Hyperparameters`.
     others : mapping of str to np.ndarray [shape=(n, dim)]
         More vectors of all the items to compare with; a row of zeros is an item without one.
     seed : int
@@ -71,15 +72,17 @@ class Arena:
     ) -> None:
         cold = np.isin(np.arange(len(items)), split.cold)
         warm = items.take(np.flatnonzero(~cold).tolist())
-        self.scorer = Scorer(**{"seed": seed, **settings}).fit(split.train, warm)
-        self.scorer.add(items.take(split.cold.tolist()))
+        model = FittedModel.fit(
+            split.train, warm, Hyperparameters(**{"seed": seed, **named_today(settings)})
+        )
+        self.model = model.with_items(items.take(split.cold.tolist()))
         self._users = [split.train.users[user] for user in split.users]
         self._seed = seed
-        # The scorer holds other items too, in another order.
-        place = np.array([self.scorer.items.position(id) for id in items.ids], dtype=np.intp)
+        # The model holds other items too, in another order.
+        place = self.model.positions(items.ids)
         self._at, self._new = place[candidates], place[split.cold]
-        self._fields = [field for field in self.scorer.vectors.fields if field in fields]
-        self._rivals = Rivals(
+        self._fields = [field for field in self.model.vectors.fields if field in fields]
+        self._baselines = Baselines(
             split.train,
             split.users,
             items,
@@ -93,85 +96,74 @@ class Arena:
 
     def grid(self) -> Iterator[tuple[dict[str, Any], Floats]]:
         """Yield settings of :data:`GRID`, and the scores [users, candidates] that they give."""
-        weights = self.scorer.vectors.weights
+        weights = self.model.vectors.weights
         for audio in GRID["audio"] if "audio" in self._fields else (None,):
-            for smoothing in GRID["smoothing"]:
-                settings: dict[str, Any] = {"smoothing": smoothing}
+            for ridge in GRID["ridge"]:
+                settings: dict[str, Any] = {"ridge": ridge}
                 if audio is not None:
                     settings["weights"] = {**weights, "audio": audio}
-                scorer = self.tuned(settings)
-                place, alike = _Users(scorer, self._users).parts(scorer, self._at)
+                model = self.model.with_settings(**settings)
+                by_factor, alike = _Users(model, self._users).parts(model, self._at)
                 for taste in GRID["taste"]:
-                    yield {**settings, "taste": taste}, place + np.float32(taste) * alike
+                    yield {**settings, "taste": taste}, by_factor + np.float32(taste) * alike
 
-    def tuned(self, settings: Mapping[str, Any]) -> Scorer:
-        """Return the scorer with other settings; the factors stay."""
-        scorer = copy.copy(self.scorer)
-        for name, value in settings.items():
-            setattr(scorer, name, value)
-        if "weights" in settings:
-            scorer.fusion = copy.copy(scorer.fusion).set_params(weights=settings["weights"])
-            return _relearned(scorer, scorer.fusion.transform(scorer.items))
-        return _relearned(scorer, scorer.vectors)
-
-    def contenders(self, scorer: Scorer) -> Iterator[Contender]:
+    def contenders(self, model: FittedModel) -> Iterator[Contender]:
         """Yield all who take part, the whole recommender first.
 
         Parameters
         ----------
-        scorer : Scorer
-            With the settings that are tested: :attr:`scorer`, or what :meth:`tuned` returned.
+        model : FittedModel
+            With the settings that are tested: :attr:`model`, or what followed from it.
         """
-        users = _Users(scorer, self._users)
-        place, alike = users.parts(scorer, self._at)
-        taste, everything = np.float32(scorer.taste), tuple(self._fields)
-        yield Contender(name=FULL, kind="full", uses=everything, scores=place + taste * alike)
-        yield from self._rivals
-        yield from self._others(scorer)
-        for name, scores in (("listeners, no likeness", place), ("likeness, no listeners", alike)):
+        users = _Users(model, self._users)
+        by_factor, alike = users.parts(model, self._at)
+        taste, everything = np.float32(model.settings.taste), tuple(self._fields)
+        yield Contender(name=FULL, kind="full", uses=everything, scores=by_factor + taste * alike)
+        yield from self._baselines
+        yield from self._others(model)
+        for name, scores in (
+            ("listeners, no likeness", by_factor),
+            ("likeness, no listeners", alike),
+        ):
             yield Contender(name=name, kind="ablation", uses=everything, scores=scores)
-        for evenness in EVENNESS:
-            other = copy.copy(scorer)
-            other.evenness = evenness
-            other.settle()
-            scores = self._scored(other)
-            yield Contender(
-                name=f"evenness {evenness:g}", kind="ablation", uses=everything, scores=scores
-            )
+        for length_debias in LENGTH_DEBIAS:
+            scores = self._scored(model.with_settings(length_debias=length_debias))
+            name = f"evenness {length_debias:g}"
+            yield Contender(name=name, kind="ablation", uses=everything, scores=scores)
         for lacks, kept in self._slices():
-            there = np.ones(scorer.vectors.present.shape, dtype=np.bool_)
-            there[self._new] = [field in kept for field in scorer.vectors.fields]
-            poorer = _with_vectors(scorer, scorer.vectors.keep(there))
-            place, alike = users.parts(poorer, self._at)
+            there = np.ones(model.vectors.present.shape, dtype=np.bool_)
+            there[self._new] = [field in kept for field in model.vectors.fields]
+            poorer = model.with_vectors(model.vectors.keep(there), learn=False)
+            by_factor, alike = users.parts(poorer, self._at)
             yield Contender(
                 name=f"{FULL}, {lacks}",
                 kind="missing",
                 uses=tuple(kept),
                 lacks=lacks,
-                scores=place + taste * alike,
+                scores=by_factor + taste * alike,
             )
-            yield from self._rivals.poorer(lacks, kept)
+            yield from self._baselines.poorer(lacks, kept)
 
-    def _others(self, scorer: Scorer) -> Iterator[Contender]:
+    def _others(self, model: FittedModel) -> Iterator[Contender]:
         """Yield recommenders that learned from less, or from what belongs to other items."""
-        vectors = scorer.vectors
+        vectors = model.vectors
         known = np.flatnonzero(vectors.present.any(axis=1))
         moved = np.arange(len(vectors))
         moved[known] = np.random.default_rng(self._seed).permutation(known)
-        yield self._other("contents shuffled", "control", scorer, vectors.take(moved), self._fields)
+        yield self._other("contents shuffled", "control", model, vectors.take(moved), self._fields)
         for name, kept in self._subsets():
             there = np.broadcast_to([f in kept for f in vectors.fields], vectors.present.shape)
-            yield self._other(name, "ablation", scorer, vectors.keep(there), kept)
+            yield self._other(name, "ablation", model, vectors.keep(there), kept)
 
     def _other(
-        self, name: str, kind: Kind, scorer: Scorer, vectors: ItemVectors, uses: Sequence[str]
+        self, name: str, kind: Kind, model: FittedModel, vectors: ItemVectors, uses: Sequence[str]
     ) -> Contender:
-        scores = self._scored(_relearned(scorer, vectors))
+        scores = self._scored(model.with_vectors(vectors, learn=True))
         return Contender(name=name, kind=kind, uses=tuple(uses), scores=scores)
 
-    def _scored(self, scorer: Scorer) -> Floats:
-        place, alike = _Users(scorer, self._users).parts(scorer, self._at)
-        return place + np.float32(scorer.taste) * alike
+    def _scored(self, model: FittedModel) -> Floats:
+        by_factor, alike = _Users(model, self._users).parts(model, self._at)
+        return by_factor + np.float32(model.settings.taste) * alike
 
     def _subsets(self) -> Iterator[tuple[str, list[str]]]:
         """Name what the recommender learns from, where that is less than everything."""
@@ -193,46 +185,32 @@ class Arena:
 
 
 class _Users:
-    """What a scorer makes of some users, for the scores of all of them at once."""
+    """What a model makes of some users, for the scores of all of them at once."""
 
-    def __init__(self, scorer: Scorer, users: Sequence[str]) -> None:
+    def __init__(self, model: FittedModel, users: Sequence[str]) -> None:
         from scipy.sparse import csr_array
 
+        scorer = Scorer(model)
         listeners: list[Listener] = [scorer.listener(user) for user in users]
         self._factor = np.stack([listener.factor for listener in listeners])
         self._scale = np.array([listener.scale for listener in listeners], dtype=np.float32)
         self._tells = np.array([x.interests is not None for x in listeners], dtype=np.float32)
         ends = np.cumsum([0, *(len(listener.played) for listener in listeners)])
-        liking = np.concatenate([listener.liking for listener in listeners]).astype(np.float32)
+        weights = np.concatenate([listener.profile_weights for listener in listeners])
         played = np.concatenate([listener.played for listener in listeners])
-        shape = (len(listeners), len(scorer.items))
-        self._liking = csr_array((liking, played, ends), shape=shape)
+        shape = (len(listeners), len(model.items))
+        self._profile = csr_array((weights.astype(np.float32), played, ends), shape=shape)
 
-    def parts(self, scorer: Scorer, at: Positions) -> tuple[Floats, Floats]:
+    def parts(self, model: FittedModel, at: Positions) -> tuple[Floats, Floats]:
         """Return the two parts of :meth:`Scorer.scores` [users, items], the second for taste 1.
 
-        The scorer may be another one that learned the same, and knows other things of items that
+        The model may be another one that learned the same, and knows other things of items that
         nobody played.
         """
-        place = self._factor @ scorer.places[at].T / self._scale[:, :1]
-        alike = likeness(scorer.vectors, self._liking, at)
+        items = model.item_factors
+        by_factor = self._factor @ items.factors[at].T / self._scale[:, :1]
+        alike = likeness(model.vectors, self._profile, at)
         # Likeness is measured from the catalog's mean.
-        alike -= self._tells[:, None] * scorer.vectors.take(at).scores(scorer.common)
-        alike *= scorer.gain[at] / self._scale[:, 1:]
-        return place, alike
-
-
-def _with_vectors(scorer: Scorer, vectors: ItemVectors) -> Scorer:
-    """Return a scorer that learned the same, and knows other things of its items."""
-    other = copy.copy(scorer)
-    other.vectors = vectors
-    other.settle()
-    return other
-
-
-def _relearned(scorer: Scorer, vectors: ItemVectors) -> Scorer:
-    """Return a scorer that learned from the same listening and other contents."""
-    other = copy.copy(scorer)
-    other.vectors = vectors
-    other.learn()
-    return other
+        alike -= self._tells[:, None] * model.vectors.take(at).scores(items.mean)
+        alike *= items.inv_std[at] / self._scale[:, 1:]
+        return by_factor, alike

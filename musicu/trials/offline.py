@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from musicu.errors import MusicuError
 from musicu.items.fusion import Fusion
 from musicu.items.item import Items
+from musicu.listening.hyperparameters import named_as_stored
 from musicu.listening.interactions import Interactions
-from musicu.trials.contenders import FULL, Arena
+from musicu.trials.contenders import FULL, Experiment
 from musicu.trials.evaluation import RecommendEvaluation
 from musicu.trials.measures import KS
 from musicu.trials.protocols import FoldProtocol, Protocol, Split
@@ -63,9 +64,9 @@ def evaluate_recommend(
         Rank the new items among themselves, or all items but those of the listener's history; what
         should be found is what was played of the new ones either way.
     settings : mapping of str to object, optional
-        Parameters of :class:`musicu.listening.scorer.Scorer`.
+        Those of :class:`musicu.listening.hyperparameters.Hyperparameters`.
     tune : bool
-        Choose smoothing, weight of the audio and taste (:data:`musicu.trials.contenders.GRID`) in
+        Choose ridge, weight of the audio and taste (:data:`musicu.trials.contenders.GRID`) in
         each split, on a validation split inside its training part.
     draws : int
         Of the bootstrap and of the randomization; no p value is below one in so many, and each is
@@ -95,15 +96,16 @@ def evaluate_recommend(
     for seed in range(seeds):
         splits = protocol.splits(log, items, seed=seed)
         for number, split in enumerate(splits):
-            arena = Arena(split, items, _ranked(split, items, candidates), seed=seed, **about)
-            scorer = arena.scorer
+            ranked = _ranked(split, items, candidates)
+            experiment = Experiment(split, items, ranked, seed=seed, **about)
+            model = experiment.model
             if tune:
                 inner = protocol.validation(split, items, seed=seed)
                 best = _tuned(log, inner, items, _ranked(inner, items, candidates), about, seed)
-                chosen.append(best)
-                scorer = arena.tuned(best)
-            tally.open(split, _ranked(split, items, candidates), seed=seed)
-            for contender in arena.contenders(scorer):
+                chosen.append(named_as_stored(best))
+                model = model.with_settings(**best)
+            tally.open(split, ranked, seed=seed)
+            for contender in experiment.contenders(model):
                 tally.add(contender)
             if progress:
                 progress(seed * len(splits) + number + 1, seeds * len(splits))
@@ -161,8 +163,8 @@ def _tuned(
     """Return the settings with the best NDCG@10 in a validation split; the first of equals."""
     tally = Tally(log, items)
     tally.open(split, candidates, seed=seed)
-    arena = Arena(split, items, candidates, seed=seed, **about)
-    found = [(tally.ndcg(scores), settings) for settings, scores in arena.grid()]
+    experiment = Experiment(split, items, candidates, seed=seed, **about)
+    found = [(tally.ndcg(scores), settings) for settings, scores in experiment.grid()]
     return max(found, key=lambda pair: pair[0])[1]
 
 

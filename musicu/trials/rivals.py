@@ -6,9 +6,9 @@ with the logarithm of its plays. It learns nothing from other users.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,29 @@ from musicu.items.fusion import ItemVectors
 from musicu.items.item import Items
 from musicu.items.titles import artist_names
 from musicu.listening.interactions import Interactions
+from musicu.listening.places import artist_matrix
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["Contender", "Kind", "Rivals", "likeness"]
+__all__ = [
+    "BASELINES",
+    "Baselines",
+    "Contender",
+    "Kind",
+    "Scored",
+    "field_neighbors",
+    "likeness",
+    "popularity",
+    "random_order",
+    "same_artist",
+    "vector_neighbors",
+]
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.intp]
+# A name, the fields of new items that are looked at, scores [users, candidates] or [candidates].
+Scored = tuple[str, tuple[str, ...], NDArray[np.floating]]
 Kind = Literal["full", "baseline", "control", "ablation", "missing", "rival"]
 
 
@@ -54,8 +69,8 @@ class Contender:
     lacks: str = ""
 
 
-class Rivals:
-    """The baselines of one split.
+class Baselines:
+    """What the baselines of one split are made of; iterate for their scores.
 
     Parameters
     ----------
@@ -75,6 +90,17 @@ class Rivals:
         More vectors; a row of zeros is an item without one.
     seed : int
         Of what is drawn.
+
+    Attributes
+    ----------
+    items, vectors, candidates, new, fields, seed
+        As given.
+    spaces : mapping of str to np.ndarray [shape=(n, dim)]
+        The audio, and the other vectors.
+    listeners : np.ndarray [shape=(n,), int]
+        How many played each item in training.
+    history : scipy.sparse.csr_array [shape=(u, n), float32]
+        What each user played; rows sum to 1.
     """
 
     def __init__(
@@ -90,28 +116,21 @@ class Rivals:
         others: Mapping[str, NDArray[np.floating]],
         seed: int,
     ) -> None:
-        self._items, self._vectors, self._fields = items, vectors, list(fields)
-        self._candidates, self._new = candidates, new
+        self.items, self.vectors, self.fields = items, vectors, list(fields)
+        self.candidates, self.new = candidates, new
         spaces = {"audio": items.audio} if "audio" in fields else {}
-        self._spaces = {**spaces, **others}
-        self._seed = seed
+        self.spaces = {**spaces, **others}
+        self.seed = seed
         inside = train.of_items(items.ids)
-        self._listeners = np.bincount(inside.item, minlength=len(items))
-        self._history = _even(inside.matrix()[users])
+        self.listeners = np.bincount(inside.item, minlength=len(items))
+        self.history = _even(inside.matrix()[users])
 
     def __iter__(self) -> Iterator[Contender]:
-        shape = (self._history.shape[0], len(self._candidates))
-        drawn = np.random.default_rng(self._seed).random(shape, dtype=np.float32)
-        yield _baseline("random", (), drawn)
-        yield _baseline("popularity", (), np.broadcast_to(self._popularity(), shape))
-        yield _baseline("same artist", ("artists",), self._same_artist())
-        for name, of in self._neighborhoods():
-            yield _baseline(f"{name} kNN", of, self._near(of, of))
-        for name, space in self._spaces.items():
-            length = np.linalg.norm(space, axis=1, keepdims=True)
-            rows = (space / np.where(length > 0, length, 1)).astype(np.float32)
-            scores = (self._history @ rows) @ rows[self._candidates].T
-            yield _baseline(f"{name} kNN", ("audio",), scores)
+        shape = (self.history.shape[0], len(self.candidates))
+        for baseline in BASELINES.values():
+            for name, uses, scores in baseline(self):
+                found = np.asarray(np.broadcast_to(scores, shape), dtype=np.float32)
+                yield Contender(name=name, kind="baseline", uses=uses, scores=found)
 
     def poorer(self, lacks: str, kept: Sequence[str]) -> Iterator[Contender]:
         """Yield the neighborhoods again, the new items having some fields only.
@@ -123,7 +142,7 @@ class Rivals:
         kept : sequence of str
             The fields they have.
         """
-        for name, of in self._neighborhoods():
+        for name, of in self.neighborhoods():
             left = tuple(field for field in of if field in kept)
             if left and len(left) < len(of):
                 yield Contender(
@@ -131,47 +150,72 @@ class Rivals:
                     kind="rival",
                     uses=left,
                     lacks=lacks,
-                    scores=self._near(of, left),
+                    scores=self.near(of, left),
                 )
 
-    def _neighborhoods(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Name what items are compared by."""
-        classic = tuple(field for field in ("genres", "year") if field in self._fields)
-        metadata = tuple(field for field in self._fields if field != "audio")
+    def neighborhoods(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield what items are compared by: a name, and fields."""
+        classic = tuple(field for field in ("genres", "year") if field in self.fields)
+        metadata = tuple(field for field in self.fields if field != "audio")
         if classic:
             yield " + ".join("genre" if f == "genres" else f for f in classic), classic
         if metadata and metadata != classic:
             yield "metadata", metadata
-        if metadata and "audio" in self._fields:
-            yield "all fields", tuple(self._fields)
+        if metadata and "audio" in self.fields:
+            yield "all fields", tuple(self.fields)
 
-    def _near(self, of: Sequence[str], of_new: Sequence[str]) -> Floats:
-        fields, shape = self._vectors.fields, self._vectors.present.shape
+    def near(self, of: Sequence[str], of_new: Sequence[str]) -> Floats:
+        """Return likeness [users, candidates] by some fields, of new items by some of them."""
+        fields, shape = self.vectors.fields, self.vectors.present.shape
         there = np.broadcast_to([field in of for field in fields], shape).copy()
-        there[self._new] = [field in of_new for field in fields]
-        return likeness(self._vectors.keep(there), self._history, self._candidates)
+        there[self.new] = [field in of_new for field in fields]
+        return likeness(self.vectors.keep(there), self.history, self.candidates)
 
-    def _popularity(self) -> Floats:
-        """Return listeners in training; among items without any, those of the artist decide."""
-        names = [next(iter(artist_names(item)), item.id) for item in self._items]
-        _, artist = np.unique(names, return_inverse=True)
-        of_artist = np.bincount(artist, weights=self._listeners)[artist]
-        score = self._listeners + of_artist / (1 + of_artist.max(initial=0))
-        return np.asarray(score[self._candidates], dtype=np.float32)
 
-    def _same_artist(self) -> Floats:
-        from scipy.sparse import csr_array
+def random_order(split: Baselines) -> Iterator[Scored]:
+    """Yield chance."""
+    shape = (split.history.shape[0], len(split.candidates))
+    yield "random", (), np.random.default_rng(split.seed).random(shape, dtype=np.float32)
 
-        number: dict[str, int] = {}
-        pairs = [
-            (at, number.setdefault(artist, len(number)))
-            for at, item in enumerate(self._items)
-            for artist in artist_names(item)
-        ]
-        rows, columns = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
-        ones = np.ones(len(rows), dtype=np.float32)
-        of = csr_array((ones, (rows, columns)), shape=(len(self._items), len(number)))
-        return np.asarray(((self._history @ of) @ of[self._candidates].T).toarray())
+
+def popularity(split: Baselines) -> Iterator[Scored]:
+    """Yield listeners in training; among items without any, those of the artist decide."""
+    names = [next(iter(artist_names(item)), item.id) for item in split.items]
+    _, artist = np.unique(names, return_inverse=True)
+    of_artist = np.bincount(artist, weights=split.listeners)[artist]
+    score = split.listeners + of_artist / (1 + of_artist.max(initial=0))
+    yield "popularity", (), score[split.candidates].astype(np.float32)
+
+
+def same_artist(split: Baselines) -> Iterator[Scored]:
+    """Yield how much of the history is by the artists of an item."""
+    of = artist_matrix(split.items)
+    scores = ((split.history @ of) @ of[split.candidates].T).toarray()
+    yield "same artist", ("artists",), np.asarray(scores)
+
+
+def field_neighbors(split: Baselines) -> Iterator[Scored]:
+    """Yield likeness by genre and year, by all metadata, and by all fields."""
+    for name, of in split.neighborhoods():
+        yield f"{name} kNN", of, split.near(of, of)
+
+
+def vector_neighbors(split: Baselines) -> Iterator[Scored]:
+    """Yield likeness by the audio alone, and by each of the other vectors."""
+    for name, space in split.spaces.items():
+        length = np.linalg.norm(space, axis=1, keepdims=True)
+        rows = (space / np.where(length > 0, length, 1)).astype(np.float32)
+        yield f"{name} kNN", ("audio",), (split.history @ rows) @ rows[split.candidates].T
+
+
+# Add a baseline here: a function from the split to names, fields it looks at, and scores.
+BASELINES: dict[str, Callable[[Baselines], Iterator[Scored]]] = {
+    "random": random_order,
+    "popularity": popularity,
+    "same artist": same_artist,
+    "neighbors by fields": field_neighbors,
+    "neighbors by vectors": vector_neighbors,
+}
 
 
 def likeness(vectors: ItemVectors, weights: csr_array, at: Positions) -> Floats:
@@ -194,11 +238,6 @@ def likeness(vectors: ItemVectors, weights: csr_array, at: Positions) -> Floats:
     dense = (weights @ vectors.dense) @ rows.dense.T
     sparse = ((weights @ vectors.sparse) @ rows.sparse.T).toarray()
     return np.asarray(dense + sparse, dtype=np.float32)
-
-
-def _baseline(name: str, uses: tuple[str, ...], scores: NDArray[Any]) -> Contender:
-    found = np.asarray(scores, dtype=np.float32)
-    return Contender(name=name, kind="baseline", uses=uses, scores=found)
 
 
 def _even(matrix: csr_array) -> csr_array:

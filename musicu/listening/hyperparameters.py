@@ -1,0 +1,80 @@
+"""Hyperparameters of a recommender, by today's names and by those that files have for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from musicu.items.fusion import DEFAULT_WEIGHTS
+
+__all__ = ["LISTENING_WEIGHTS", "Hyperparameters", "named_as_stored", "named_today"]
+
+# Where listeners teach what belongs together, audio's 256 dimensions need less room than where
+# likeness is all there is, and what is measured beside them costs more than it tells (measured:
+# docs/recommend.md).
+LISTENING_WEIGHTS: Mapping[str, float] = {
+    **DEFAULT_WEIGHTS,
+    "audio": 0.3,
+    "tags": 1.0,
+    "tempo": 0.0,
+    "key": 0.0,
+    "loudness": 0.0,
+    "sound": 0.0,
+}
+
+# What saved recommenders and reports call settings; as keywords these names are understood, too.
+_STORED_NAMES = {"ridge": "smoothing", "shrinkage": "doubt", "length_debias": "evenness"}
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Hyperparameters of a recommender.
+
+    Parameters
+    ----------
+    weights : mapping of str to float
+        Weights of the fields (:class:`musicu.items.fusion.Fusion`).
+    dim : int > 0
+        Length of the collaborative factors.
+    ridge : float > 0
+        Penalty of the maps from content to factors; see :func:`fit_content_map`.
+    shrinkage : float >= 0
+        Listeners at which an item's own factor counts half.
+    taste : float >= 0
+        How much plain likeness to what was played counts beside the listeners.
+    length_debias : float in [0, 1]
+        How far the lengths of all item factors are brought together: what is long is popular, or
+        looks like what is popular. 0 leaves them, 1 makes all equal.
+    half_life : float > 0
+        Days in which a play loses half its weight.
+    max_interests : int >= 1
+        Interests of a listener at most.
+    seed : int
+        Of all that is drawn at random.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=lambda: LISTENING_WEIGHTS)
+    dim: int = 64
+    ridge: float = 5.0
+    shrinkage: float = 5.0
+    taste: float = 0.1
+    length_debias: float = 0.25
+    half_life: float = 90.0
+    max_interests: int = 4
+    seed: int = 0
+
+
+def named_today(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by their names in :class:`Hyperparameters`, given by either name.
+
+    Weights that are None are left out: they are the usual ones.
+    """
+    today = {old: name for name, old in _STORED_NAMES.items()}
+    named = {today.get(name, name): value for name, value in settings.items()}
+    return {name: value for name, value in named.items() if (name, value) != ("weights", None)}
+
+
+def named_as_stored(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by the names that saved recommenders and reports have for them."""
+    return {_STORED_NAMES.get(name, name): value for name, value in settings.items()}
