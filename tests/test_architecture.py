@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
     "errors files causes folders locate frames source links headers configuration decode mel "
     "loudness pulse model runtime encoder descriptors names codes encodings id3 containers "
-    "metadata guesses tags sheet playlist "
+    "metadata artists guesses tags sheet playlist "
     "analyze worker pool scan checksums readonly store identities vocabulary tagging changes "
     "analysis_run ingest index condition recommend export inventory damage repair catalog "
     "items.item items.genres items.blocks items.fields items.fusion items.reasons items.records "

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import credited_artists
 from musicu.items.reasons import words
-from musicu.items.titles import artist_names, main_artist
 from musicu.listening.ranker import Ranker
 from musicu.listening.ranking import features
 from musicu.listening.rerank import Placed
@@ -102,20 +102,20 @@ def near_items(scorer: Scorer, at: int, n: int) -> Iterator[Fan]:
 def near_musicians(scorer: Scorer, at: int, n: int) -> Iterator[Fan]:
     """Yield other artists that were played, by their item that is most like one."""
     scores, near = _alike(scorer, at)
-    own = set(artist_names(scorer.items[at]))
+    own = credited_artists(scorer.items[at].metadata).keys()
     seen: set[str] = set()
     for other in np.lexsort((np.arange(len(scores)), -scores)).tolist():
         if len(seen) >= n:
             return
         item = scorer.items[other]
-        key = main_artist(item) or item.id
+        names = credited_artists(item.metadata)
+        key, name = next(iter(names.items()), (item.id, item.id))
         if other == at or scorer.listeners[other] == 0 or key in seen:
             continue
-        if own & set(artist_names(item)):
+        if own & names.keys():
             continue
         seen.add(key)
-        names = item.metadata.artists or (item.metadata.artist or item.id,)
-        yield Fan(names[0], *_why(scorer, at, other, near))
+        yield Fan(name, *_why(scorer, at, other, near))
 
 
 def near_users(scorer: Scorer, users: Sequence[str], at: int, n: int) -> Iterator[Fan]:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import artist_keys
 from musicu.errors import MetadataError
 from musicu.items.fusion import DEFAULT_WEIGHTS, Fusion, ItemVectors
 from musicu.items.item import Item, Items
-from musicu.items.titles import artist_names
 from musicu.listening.factors import factorize
 from musicu.listening.interactions import Interactions
 from musicu.listening.projection import Projection
@@ -242,7 +242,7 @@ class Places:
         from scipy.sparse import csr_array
 
         column: dict[str, int] = {}
-        names = [tuple(dict.fromkeys(artist_names(item))) for item in self.items]
+        names = [artist_keys(item.metadata) for item in self.items]
         at = [column.setdefault(name, len(column)) for own in names for name in own]
         ends = np.cumsum([0, *map(len, names)])
         ones = np.ones(len(at), dtype=np.float32)

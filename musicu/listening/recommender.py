@@ -10,9 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import album_key, artist_keys
 from musicu.errors import CatalogError
 from musicu.items.item import Items
-from musicu.items.titles import artist_names
 from musicu.items.versions import versions
 from musicu.listening import storage
 from musicu.listening.answers import explained, near_items, near_musicians, near_users
@@ -215,9 +215,9 @@ class Recommender(Scorer):
         if rules["diversity"]:
             kinds["similarity"] = lambda i: reach * rows.take([i]).similarity(rows)[0]
         if rules["max_per_artist"] is not None:
-            kinds["artists"] = [artist_names(item) for item in chosen]
+            kinds["artists"] = [artist_keys(item.metadata) for item in chosen]
         if rules["max_per_album"] is not None:
-            kinds["albums"] = [self.album(int(i)) for i in at]
+            kinds["albums"] = [album_key(item.metadata) for item in chosen]
         if songs is not None:
             kinds["versions"] = songs
         if rules["popularity_weight"]:

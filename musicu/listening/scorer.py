@@ -15,17 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import album_key
 from musicu.errors import MetadataError
 from musicu.items.fusion import ItemVectors
 from musicu.listening.places import LISTENING_WEIGHTS, Places
 from musicu.listening.taste import Interests, find_interests, history_weights, shares
-from musicu.names import normalize_name
 
 __all__ = ["LISTENING_WEIGHTS", "History", "Listener", "Scorer"]
 
@@ -37,7 +36,6 @@ Positions = NDArray[np.intp]
 # the square of their number.
 _TELLING = 500
 _ROUNDING = 1e-5
-_plain = lru_cache(maxsize=200_000)(normalize_name)
 
 
 @dataclass(frozen=True)
@@ -178,7 +176,7 @@ class Scorer(Places):
             user.times,
             now=now,
             half_life_days=self.half_life,
-            groups=[self.album(i) for i in played],
+            groups=[album_key(self.items[i].metadata) for i in played],
             context_hour=hour,
         )
         own, at = np.unique(played, return_inverse=True)
@@ -213,12 +211,6 @@ class Scorer(Places):
         members = np.zeros((len(found), len(rows)))
         members[:, telling] = found.members
         return replace(found, members=members)
-
-    def album(self, at: int) -> tuple[str, str] | None:
-        """Return what tracks of one album share, or None."""
-        about = self.items[at].metadata
-        artist = about.album_artist or about.artist or ""
-        return (_plain(about.album), _plain(artist)) if about.album else None
 
     def scores(self, listener: Listener, at: Positions | None = None) -> Floats:
         """Return the scores of items for a listener.

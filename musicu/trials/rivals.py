@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import artist_keys, main_artist
 from musicu.items.fusion import ItemVectors
 from musicu.items.item import Items
-from musicu.items.titles import artist_names
 from musicu.listening.interactions import Interactions
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Rivals:
 
     def _popularity(self) -> Floats:
         """Return listeners in training; among items without any, those of the artist decide."""
-        names = [next(iter(artist_names(item)), item.id) for item in self._items]
+        names = [main_artist(item.metadata) or item.id for item in self._items]
         _, artist = np.unique(names, return_inverse=True)
         of_artist = np.bincount(artist, weights=self._listeners)[artist]
         score = self._listeners + of_artist / (1 + of_artist.max(initial=0))
@@ -166,7 +166,7 @@ class Rivals:
         pairs = [
             (at, number.setdefault(artist, len(number)))
             for at, item in enumerate(self._items)
-            for artist in artist_names(item)
+            for artist in artist_keys(item.metadata)
         ]
         rows, columns = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
         ones = np.ones(len(rows), dtype=np.float32)
