@@ -423,7 +423,7 @@ def test_a_catalog_is_read_with_facts_and_groups(make_store: MakeStore) -> None:
     )
     tracks = Tracks.of_catalog(store.path)
     assert np.array_equal(tracks.vectors, vectors)
-    assert tracks.groups[:2] == ["artist:band 0", "artist:band 1"]
+    assert tracks.groups[:2] == ["band 0", "band 1"]
     assert tracks.kinds("codec")[0] == ("flac",)
     assert tracks.kinds("genres")[0] == ("Jazz",)
     assert tracks.numbers("seconds")[0] == 60

@@ -101,9 +101,7 @@ def test_folding_twice_is_folding_once(text: str) -> None:
     assert fold_text(text.upper().lower()) == fold_text(text.upper())
 
 
-_NAME = st.sampled_from(
-    ["The Cure", "cure", "Ålba", "alba", "A & B", "a and b", "!!!", "Dora", "VA"]
-)
+_NAME = st.sampled_from(["The Cure", "cure", "Ålba", "alba", "A & B", "a and b", "!!!", "VA"])
 _TAGS = st.fixed_dictionaries(
     {},
     optional={
