@@ -138,15 +138,12 @@ def album_key(metadata: Metadata | Mapping[str, Any]) -> str | None:
         ``album_artist`` is its tracks' main artist's; one by "Various Artists" is nobody's, and
         told by its title alone. Never equal to an artist's key.
     """
-    release, album = _value(metadata, "mb_album"), _value(metadata, "album")
-    if release:
+    if release := _value(metadata, "mb_album"):
         return f"\n{release}"
-    if not album or is_placeholder("album", album):
+    if not (title := _title(_value(metadata, "album") or "")):
         return None
-    owner = _value(metadata, "album_artist")
-    known = owner and not is_placeholder("artist", owner)
-    main = next(iter(named_artists(owner)), "") if known else main_artist(metadata)
-    return f"{main}\n{normalize_name(album)}"
+    owner = _owner(_value(metadata, "album_artist") or "")
+    return f"{main_artist(metadata) if owner is None else owner}\n{title}"
 
 
 def group_key(metadata: Metadata | Mapping[str, Any]) -> str | None:
@@ -169,6 +166,19 @@ def _value(metadata: Metadata | Mapping[str, Any], field: str) -> Any:
 
 
 _split = lru_cache(maxsize=_KEPT)(split_artists)
+
+
+@lru_cache(maxsize=_KEPT)
+def _title(album: str) -> str:
+    return "" if is_placeholder("album", album) else normalize_name(album)
+
+
+@lru_cache(maxsize=_KEPT)
+def _owner(credit: str) -> str | None:
+    """Return the main artist of an album, ``""`` for everybody; None where nobody is named."""
+    if not credit or is_placeholder("artist", credit):
+        return None
+    return next(iter(named_artists(credit)), "")
 
 
 def _by_key(names: Iterable[str]) -> dict[str, str]:

@@ -66,8 +66,8 @@ class FoldProtocol:
     Parameters
     ----------
     by : {"artist", "album"} or sequence of (str or None)
-        Whole main artists are drawn, or whole albums; items without one stand for themselves. Or a
-        label an item: each label is cold once, in the order of the labels; None is never cold.
+        Whole main artists are drawn, or whole albums, see :func:`musicu.trials.folds.group_items`;
+        or a label an item: each label is cold once, in the order of the labels; None is never cold.
     folds : int >= 2
         How many parts, for artists and albums.
     """
