@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from musicu.artists import main_artist
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.items.sources import parse_schema, read_items
@@ -62,7 +63,7 @@ def main() -> None:
     fusing = seconds(lambda: Fusion(LISTENING_WEIGHTS).fit(items).transform(items), 3)
     simulation = simulate_listening(
         items.audio,
-        artists=[item.metadata.artist or item.id for item in items],
+        artists=[main_artist(item.metadata) or item.id for item in items],
         n_users=options.users,
         days=options.days,
     )

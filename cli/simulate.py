@@ -26,6 +26,7 @@ def simulate(
     quiet: Quiet = False,
 ) -> None:
     """Simulate listening to a catalog, to try things out; says nothing about real listeners."""
+    from musicu.artists import main_artist
     from musicu.catalog import Catalog as Opened
     from musicu.errors import CatalogError, MusicuError
     from musicu.items.library import catalog_items
@@ -39,7 +40,7 @@ def simulate(
     if not len(heard):
         raise CatalogError(f"{path}: nothing is embedded yet; 'musicu embed FOLDER'")
     # An artist who is not known is another one each time.
-    artists = [item.metadata.artist or f"\0{item.id}" for item in heard]
+    artists = [main_artist(item.metadata) or f"\0{item.id}" for item in heard]
     listening = simulate_listening(
         heard.audio, artists=artists, n_users=users, days=days, seed=seed
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from musicu.names import normalize_name
+from musicu.names import squash_name
 
 __all__ = ["country_code", "language_code"]
 
-# Code, then other codes and names it goes by, as `_plain` spells them.
+# Code, then other codes and names it goes by, as `squash_name` spells them.
 _COUNTRIES = """
 AR arg argentina; AT aut austria osterreich; AU aus australia; BE bel belgium belgie belgique;
 BR bra brazil brasil; CA can canada; CH che switzerland schweiz suisse; CL chl chile;
@@ -43,13 +43,9 @@ zxx instrumental
 """
 
 
-def _plain(text: str) -> str:
-    return normalize_name(text).replace(" ", "")
-
-
 def _codes(table: str) -> dict[str, str]:
     rows = (row.split() for row in table.split(";"))
-    return {_plain(name): code for code, *names in rows for name in (code, *names)}
+    return {squash_name(name): code for code, *names in rows for name in (code, *names)}
 
 
 _COUNTRY_CODES = _codes(_COUNTRIES)
@@ -63,7 +59,7 @@ def country_code(text: str) -> str:
     ``"XE"`` and ``"XW"`` are Europe and the whole world.
     """
     as_code = text.upper() if re.fullmatch(r"[A-Za-z]{2}", text) else text
-    return _COUNTRY_CODES.get(_plain(text), as_code)
+    return _COUNTRY_CODES.get(squash_name(text), as_code)
 
 
 def language_code(text: str) -> str:
@@ -74,7 +70,7 @@ def language_code(text: str) -> str:
     """
     first = re.split(r"[/;,|]", text)[0].strip()
     text = first or text
-    known = _LANGUAGE_CODES.get(_plain(text))
+    known = _LANGUAGE_CODES.get(squash_name(text))
     if known is None and (code := re.fullmatch(r"([A-Za-z]{2,3})([-_].+)?", text)):
         plain = code.group(1).lower()
         known = _LANGUAGE_CODES.get(plain, plain)

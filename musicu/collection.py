@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import is_various
 from musicu.errors import MetadataError
 from musicu.files import open_file
 
@@ -59,7 +60,7 @@ class Collection:
     files : tuple of Path
         The audio.
     artist : np.ndarray [shape=(n,), str]
-        Who made it.
+        Who made it; a clip whose artist is not known, or is "Various Artists", is like no other.
     fold, track : np.ndarray [shape=(n,), str] or None
         Artist-disjoint part of the collection; track of which the clip is a piece.
     single : dict of np.ndarray [shape=(n,), str]
@@ -224,18 +225,18 @@ def select(
     def cells(column: str) -> Labels:
         return np.array([row[column].strip() for row in rows], dtype=np.str_)
 
-    def owned(column: str) -> Labels:
-        """Labels of which an empty one is like no other."""
+    def owned(column: str, is_unknown: Callable[[str], bool]) -> Labels:
+        """Labels of which an unknown one is like no other."""
         named = [row.get(column, "").strip() for row in rows]
-        return np.array([n or f"\0{i}" for i, n in enumerate(named)], dtype=np.str_)
+        return np.array([f"\0{i}" if is_unknown(n) else n for i, n in enumerate(named)], np.str_)
 
     start = Path(audio) if audio is not None else table.folder
     return Collection(
         name=table.name,
         files=tuple(start / row[file] for row in rows),
-        artist=owned(artist),
+        artist=owned(artist, is_various),
         fold=cells(fold) if fold else None,
-        track=owned(track) if track else None,
+        track=owned(track, lambda name: not name) if track else None,
         single={column: cells(column) for column in single},
         multi={column: tuple(map(_labels, cells(column))) for column in multi},
         columns={

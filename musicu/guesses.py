@@ -13,18 +13,19 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from musicu.artists import is_various
 from musicu.encodings import decode
 from musicu.metadata import Metadata, complete_metadata
-from musicu.names import normalize_name
+from musicu.names import squash_name
 from musicu.parsers import is_placeholder
 
 __all__ = ["guess_metadata"]
 
-# Folders that are no one's work, as `_plain` spells them.
+# Folders that are no one's work, as `squash_name` spells them.
 _GENERIC = frozenset(
     "music musik musique musica muziek muzyka hudba музыка 音乐 音樂 音楽 음악 audio sound "
     "sounds song songs track tracks album albums artist artists single singles "
-    "compilation compilations various variousartists va sampler samplers soundtrack "
+    "compilation compilations sampler samplers soundtrack "
     "soundtracks ost mixes mixtapes playlist playlists download downloads desktop "
     "documents tmp temp cache library libraries media data dataset datasets sample "
     "samples clips loops stems fixtures case cases example examples demo flac mp3 wav "
@@ -43,9 +44,7 @@ _NO_TITLE = (_GENERIC - {"song"}) | frozenset(
     "tone noise silence".split()
 )
 # Folders in which albums of many artists lie, and those between an artist and the albums.
-_OF_MANY = frozenset(
-    "various variousartists va compilations compilation samplers soundtracks soundtrack ost".split()
-)
+_OF_MANY = frozenset("compilations compilation samplers soundtracks soundtrack ost".split())
 _BETWEEN = frozenset("albums studioalbums discography".split())
 # Kinds of music, of which no known artist has the name.
 _KINDS = frozenset(
@@ -149,12 +148,12 @@ def _guess(path: str, known: Metadata) -> dict[str, str | int | None]:
     if folders and (match := _DISC.fullmatch(folders[-1])):
         disc = int(match.group(1))
         folders.pop()
-    if len(folders) > 1 and _plain(folders[-2]) in _BETWEEN:
+    if len(folders) > 1 and squash_name(folders[-2]) in _BETWEEN:
         del folders[-2]
     pair = ["", "", *map(_spaced, folders)][-2:]
-    of_many = _plain(pair[0]) in _OF_MANY
+    of_many = bool(pair[0]) and (is_various(pair[0]) or squash_name(pair[0]) in _OF_MANY)
     above = [name if _is_name(name) else "" for name in pair]
-    if _plain(above[0]) in _KINDS:
+    if squash_name(above[0]) in _KINDS:
         above[0] = ""
     if above[0] and pair[1].isdecimal() and _NUMBER.match(stem):
         above[1] = pair[1]  # "1999" and "21" may be albums, where the tracks are numbered too
@@ -289,13 +288,9 @@ def _spaced(name: str) -> str:
     return " ".join((name.replace("_", " ") if stand_in else name).split())
 
 
-def _plain(name: str) -> str:
-    return normalize_name(name).replace(" ", "")
-
-
 def _same(one: str, other: str) -> bool:
     """Tell whether one of two names is the other, or in it."""
-    a, b = _plain(one), _plain(other)
+    a, b = squash_name(one), squash_name(other)
     return bool(a and b) and (a in b or b in a)
 
 
@@ -304,8 +299,8 @@ def _is_name(name: str) -> bool:
     return (
         len(name) > 1
         and not _MADE_UP.fullmatch(name)
-        and _plain(name) not in _GENERIC
-        and not is_placeholder("artist", name)
+        and squash_name(name) not in _GENERIC
+        and not is_various(name)
     )
 
 
@@ -317,4 +312,4 @@ def _is_title(name: str) -> bool:
 def _is_titled(name: str) -> bool:
     """Tell whether a name is written as people write names: with a capital or spaces."""
     written = " " in name or name[:1].isupper() or not name.isascii()
-    return written and len(name) > 1 and _is_title(name) and _plain(name) not in _NO_TITLE
+    return written and len(name) > 1 and _is_title(name) and squash_name(name) not in _NO_TITLE

@@ -5,7 +5,14 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["featured_in", "normalize_name", "split_artists", "split_joined", "unique"]
+__all__ = [
+    "featured_in",
+    "normalize_name",
+    "split_artists",
+    "split_joined",
+    "squash_name",
+    "unique",
+]
 
 # "feat" without its dot counts in lower case only: "Little Feat & Bonnie Raitt" is not one.
 _FEATURED = r"(?:feat\.\s*|ft\.\s*|featuring\s+|(?-i:feat)\s+)"
@@ -105,6 +112,11 @@ def normalize_name(name: str) -> str:
     while len(words) > 1 and words[0] == "the":
         words = words[1:]
     return unicodedata.normalize("NFC", " ".join(words)) or name.strip().casefold()
+
+
+def squash_name(name: str) -> str:
+    """Return :func:`normalize_name` without spaces: "Hip Hop" and "hip-hop" are equal."""
+    return normalize_name(name).replace(" ", "")
 
 
 def featured_in(title: str) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import album_key, artist_keys
 from musicu.index import Index
 from musicu.metadata import Metadata, stored_metadata
-from musicu.names import normalize_name
 from musicu.store import Store
 from musicu.tagging import TagHead
 from musicu.vocabulary import Term
@@ -123,8 +123,8 @@ def rank(
     not_artists_of, not_album_of : Metadata or None
         Leave out tracks that share an artist, or the album, with this one.
     """
-    artists = _artists(not_artists_of) if not_artists_of else frozenset()
-    album = _album(not_album_of) if not_album_of else None
+    artists = frozenset(artist_keys(not_artists_of) if not_artists_of else ())
+    album = album_key(not_album_of) if not_album_of else None
     ranked = (
         (track, min(1.0, max(0.0, cosine))) for track, cosine in index.ranked(vector, among=among)
     )
@@ -184,7 +184,7 @@ def _matches(
     ranked: Iterable[tuple[int, float]],
     exclude_ids: Collection[str] = (),
     artists: frozenset[str] = frozenset(),
-    album: tuple[str, str] | str | None = None,
+    album: str | None = None,
 ) -> Iterator[tuple[int, Match]]:
     """Describe tracks that are not left out, each with its row number."""
     place = 0
@@ -197,7 +197,9 @@ def _matches(
         if row is None or row[0] in exclude_ids:  # no row: its files are gone for now
             continue
         metadata = stored_metadata(row[2])
-        if artists & _artists(metadata) or (album and album == _album(metadata)):
+        if not artists.isdisjoint(artist_keys(metadata)) or (
+            album and album == album_key(metadata)
+        ):
             continue
         place += 1
         yield (
@@ -213,18 +215,3 @@ def _matches(
                 row[3],
             ),
         )
-
-
-def _artists(metadata: Metadata) -> frozenset[str]:
-    names = metadata.artists or ((metadata.artist,) if metadata.artist else ())
-    return frozenset(normalize_name(name) for name in names)
-
-
-def _album(metadata: Metadata) -> tuple[str, str] | str | None:
-    """Return what tracks of one album share: its MusicBrainz id, else its and its artist's name."""
-    if metadata.mb_album:
-        return metadata.mb_album
-    if not metadata.album:
-        return None
-    artist = metadata.album_artist or metadata.artist or ""
-    return normalize_name(metadata.album), normalize_name(artist)

@@ -15,11 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Each module imports only modules before it; those in a folder by `folder.module`.
 ORDER = (
     "errors files causes folders locate frames source links headers configuration decode mel "
-    "loudness pulse model runtime encoder descriptors names codes parsers field metadata encodings "
-    "id3 containers guesses tags sheet playlist "
-    "analyze worker pool scan "
-    "checksums readonly schema store "
-    "identities vocabulary tagging changes "
+    "loudness pulse model runtime encoder descriptors names codes parsers field metadata artists "
+    "encodings id3 containers guesses tags sheet playlist analyze worker pool scan checksums "
+    "readonly schema store identities vocabulary tagging changes "
     "analysis_run ingest index condition recommend export inventory damage repair catalog "
     "items.item items.genres items.blocks items.fields items.phrases items.comparable "
     "items.fusion items.reasons items.records "

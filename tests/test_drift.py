@@ -22,7 +22,7 @@ from musicu.errors import CatalogError, ModelMismatchError, MusicuError
 from musicu.model import find_model
 from musicu.monitoring.draws import draw_batches
 from musicu.monitoring.drift import DriftReport, check_batch, judge
-from musicu.monitoring.facts import Tracks, group_of
+from musicu.monitoring.facts import Tracks
 from musicu.monitoring.pairs import align
 from musicu.monitoring.signals import Measured, measure
 from musicu.monitoring.watch import Watch
@@ -423,7 +423,7 @@ def test_a_catalog_is_read_with_facts_and_groups(make_store: MakeStore) -> None:
     )
     tracks = Tracks.of_catalog(store.path)
     assert np.array_equal(tracks.vectors, vectors)
-    assert tracks.groups[:2] == ["artist:band 0", "artist:band 1"]
+    assert tracks.groups[:2] == ["band 0", "band 1"]
     assert tracks.kinds("codec")[0] == ("flac",)
     assert tracks.kinds("genres")[0] == ("Jazz",)
     assert tracks.numbers("seconds")[0] == 60
@@ -458,10 +458,13 @@ def test_vectors_of_a_model_that_is_no_longer_current_are_read(make_store: MakeS
         Tracks.of_catalog(store.path, model="other@1")
 
 
-def test_a_track_is_its_artists_else_its_albums() -> None:
-    assert group_of({"artist": "The Beatles", "album": "Help!"}) == "artist:beatles"
-    assert group_of({"artist": None, "album": "Help!"}) == "album:help"
-    assert group_of({}) is None
+def test_a_track_is_its_artists_else_its_albums(make_store: MakeStore) -> None:
+    various, help = {"artist": "Various Artists", "album": "Now"}, {"album": "Help!"}
+    tags = [{"artist": "The Beatles", **help}, {"artist": "Beatles"}, various, various, help, {}]
+    store, _ = make_store(REFERENCE.vectors[:6], tags)
+    groups = Tracks.of_catalog(store.path).groups
+    assert groups[0] == groups[1] is not None and groups[2] == groups[3] is not None
+    assert groups[5] is None and len(set(groups)) == 4
 
 
 # The watch over uploads

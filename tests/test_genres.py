@@ -12,6 +12,7 @@ from musicu.items.fusion import Fusion
 from musicu.items.genres import KNOWN, canonical, lineage
 from musicu.items.item import Item, Items
 from musicu.metadata import Metadata
+from musicu.names import squash_name
 
 
 @pytest.mark.parametrize(
@@ -58,9 +59,9 @@ def test_each_name_in_the_table_is_there_once() -> None:
     others = [
         name for row in " ".join(genres._NAMES.split()).split("; ") for name in row.split(" = ")[1:]
     ]
-    folded = [genres._fold(name) for name in others]
+    folded = [squash_name(name) for name in others]
     assert len(folded) == len(set(folded))
-    assert not {genres._fold(name) for name in KNOWN} & set(folded)
+    assert not {squash_name(name) for name in KNOWN} & set(folded)
 
 
 def test_a_genre_says_more_than_what_it_is_a_kind_of() -> None:

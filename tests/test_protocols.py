@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from musicu.artists import artist_keys, main_artist
 from musicu.errors import MetadataError, MusicuError
 from musicu.items.item import Item, Items
 from musicu.items.sources import read_items
-from musicu.items.titles import artist_names, main_artist
 from musicu.listening.interactions import Interactions
 from musicu.metadata import Metadata
 from musicu.trials.folds import described, read_folds
@@ -45,7 +45,7 @@ def world(seed: int = 0, tracks: int = 60, users: int = 30) -> tuple[Interaction
 
 
 def artists_of(items: Items, positions: np.ndarray) -> set[str]:
-    return {main_artist(items[i]) for i in positions}
+    return {main_artist(items[i].metadata) for i in positions}
 
 
 def check(split: Split, log: Interactions, items: Items) -> None:
@@ -86,7 +86,9 @@ def test_an_album_is_never_divided_though_its_artist_is() -> None:
         warm = np.setdiff1d(np.arange(len(items) - 1), split.cold)
 
         def albums(at: np.ndarray) -> set[tuple[str | None, str]]:
-            return {(items[i].metadata.album, main_artist(items[i])) for i in at} - {(None, "")}
+            return {(items[i].metadata.album, main_artist(items[i].metadata)) for i in at} - {
+                (None, "")
+            }
 
         shared = albums(split.cold) & albums(warm)
         assert all(album is None for album, _ in shared)
@@ -99,9 +101,9 @@ def test_a_new_item_with_a_guest_who_was_played_is_by_a_known_artist() -> None:
     seen = set()
     for split in FoldProtocol("artist", 4).splits(log, items):
         played = {split.train.items[i] for i in split.train.item}
-        names = {a for item in items if item.id in played for a in artist_names(item)}
+        names = {a for item in items if item.id in played for a in artist_keys(item.metadata)}
         for at, known in zip(split.cold, split.known, strict=True):
-            assert known == bool(names & set(artist_names(items[at])))
+            assert known == bool(names & set(artist_keys(items[at].metadata)))
             seen.add(bool(known))
     assert seen == {True, False}
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.explore.known import read_items, seed_items
-from musicu.explore.pages import Names
+from musicu.explore.pages import NameCodes
 from musicu.explore.query import Query
 from musicu.explore.seeds import FoundSeeds
 from musicu.explore.snapshot import Snapshot
@@ -33,7 +33,7 @@ def choose(
     found: FoundSeeds,
     space: Space,
     vector: Array,
-    names: Names,
+    names: NameCodes,
     out: AbstractSet[str],
 ) -> tuple[list[tuple[int, float]], list[str]]:
     """Choose tracks.
@@ -48,7 +48,7 @@ def choose(
         In which to be near.
     vector : np.ndarray [shape=(dim,), float32]
         To what: what the space makes of the seeds.
-    names : Names
+    names : NameCodes
         Of the catalog's artists and albums.
     out : set of str
         Ids of tracks that are left out.
@@ -67,7 +67,7 @@ def choose(
     """
     snapshot = space.snapshot
     mask = None if query.where is None else snapshot.filter(query.where)
-    artists, albums = _shunned(query, found, snapshot, names)
+    artists, albums = _excluded(query, found, snapshot, names)
     reach = query.n + len(out) + min(max(_TIMES * query.n, _FEWEST), _MOST)
     while True:
         positions, scores = space.nearest(vector, reach, mask)
@@ -103,8 +103,8 @@ def choose(
         reach = min(8 * reach, _FARTHEST)
 
 
-def _shunned(
-    query: Query, found: FoundSeeds, snapshot: Snapshot, names: Names
+def _excluded(
+    query: Query, found: FoundSeeds, snapshot: Snapshot, names: NameCodes
 ) -> tuple[set[int], set[int]]:
     """Return the artists and the albums of the seeds, where these are to be left out."""
     artists: set[int] = set()
@@ -115,7 +115,7 @@ def _shunned(
             artists.update(snapshot.artists[position])
             albums.add(int(snapshot.albums[position]))
         else:
-            about = (Metadata() if item is None else item.metadata).to_dict()
+            about = Metadata() if item is None else item.metadata
             artists.update(names.artists(about))
             albums.add(names.album(about))
     return (

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from musicu.errors import CatalogError
 from musicu.explore.building import LONGEST_TAIL, build_snapshot
-from musicu.explore.pages import Names
+from musicu.explore.pages import NameCodes
 from musicu.explore.reading import Reading, read_added, read_all
 from musicu.explore.snapshot import Snapshot
 from musicu.store import Store, StoredModel
@@ -54,7 +54,7 @@ class Live:
     ----------
     snapshot : Snapshot
         The catalog as it was last seen.
-    names : Names
+    names : NameCodes
         Numbers of artists and albums, as in every snapshot.
     listeners : list of callable
         Called with each new snapshot by the thread that found it; they are not to raise.
@@ -69,7 +69,7 @@ class Live:
         self.path = Path(path).absolute()
         self.listeners: list[Callable[[Snapshot], None]] = []
         self._interval = interval
-        self.names = Names()
+        self.names = NameCodes()
         self._numbers = count(1)
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()

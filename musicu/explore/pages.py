@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.names import normalize_name
+from musicu.artists import album_key, artist_keys
+from musicu.metadata import Metadata
 
-__all__ = ["MEASURES", "Names", "Page", "fold_text", "understand"]
+__all__ = ["MEASURES", "NameCodes", "Page", "fold_text", "understand"]
 
 Array = NDArray[np.float32]
 
@@ -26,35 +27,23 @@ Array = NDArray[np.float32]
 MEASURES = ("year", "tempo", "loudness", "onset_rate", "brightness")
 
 
-class Names:
-    """Numbers for names, given as the names come; of any number of threads one at a time."""
+class NameCodes:
+    """Numbers for artists and albums, given as they come; by one thread at a time, or several."""
 
     def __init__(self) -> None:
-        self._codes: dict[Any, int] = {}
-        self._written: dict[str, int] = {}
+        self._codes: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def artists(self, about: Mapping[str, Any]) -> tuple[int, ...]:
-        """Give the artists of metadata (as ``Metadata.to_dict``) their numbers, without repeats."""
-        names = about.get("artists") or ([about["artist"]] if about.get("artist") else [])
-        return tuple(dict.fromkeys(self._name(name) for name in names))
+    def artists(self, about: Metadata | Mapping[str, Any]) -> tuple[int, ...]:
+        """Return the numbers of a track's :func:`musicu.artists.artist_keys`."""
+        return tuple(self._code(key) for key in artist_keys(about))
 
-    def album(self, about: Mapping[str, Any]) -> int:
-        """Give what tracks of one album share a number; -1 where no album is named."""
-        if about.get("mb_album"):
-            return self._code(about["mb_album"])
-        if not about.get("album"):
-            return -1
-        owner = about.get("album_artist") or about.get("artist") or ""
-        return self._code((self._name(about["album"]), self._name(owner)))
+    def album(self, about: Metadata | Mapping[str, Any]) -> int:
+        """Return the number of a track's :func:`musicu.artists.album_key`; -1 for none."""
+        key = album_key(about)
+        return -1 if key is None else self._code(key)
 
-    def _name(self, written: str) -> int:
-        code = self._written.get(written)
-        if code is None:
-            code = self._written[written] = self._code(("", normalize_name(written)))
-        return code
-
-    def _code(self, key: Any) -> int:
+    def _code(self, key: str) -> int:
         code = self._codes.get(key)
         if code is None:
             with self._lock:
@@ -107,7 +96,7 @@ def fold_text(text: str) -> str:
 
 
 def understand(
-    text: str, digest: bytes, names: Names, tracks: NDArray[np.int64], vectors: Array
+    text: str, digest: bytes, names: NameCodes, tracks: NDArray[np.int64], vectors: Array
 ) -> Page:
     """Make a page of the text that SQLite wrote of its tracks.
 
@@ -118,7 +107,7 @@ def understand(
         metadata, descriptors, and the path in hexadecimal digits.
     digest : bytes
         Of the text.
-    names : Names
+    names : NameCodes
         Numbers of artists and albums.
     tracks : np.ndarray [shape=(n,), int64]
     vectors : np.ndarray [shape=(n, dim), float32]

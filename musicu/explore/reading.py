@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.checksums import is_sound
-from musicu.explore.pages import Names, Page, understand
+from musicu.explore.pages import NameCodes, Page, understand
 from musicu.store import Store, StoredModel
 
 __all__ = ["Reading", "read_added", "read_all"]
@@ -88,7 +88,7 @@ class Reading:
         )
 
 
-def read_all(store: Store, model: StoredModel, names: Names, before: Reading | None) -> Reading:
+def read_all(store: Store, model: StoredModel, names: NameCodes, before: Reading | None) -> Reading:
     """Read a model's tracks; pages that have not changed since `before` are those of `before`."""
     known = before.pages if before is not None and before.model == model else {}
     with _moment(store):
@@ -97,7 +97,7 @@ def read_all(store: Store, model: StoredModel, names: Names, before: Reading | N
         return Reading(model, pages, *state, tagged=_tagged(store))
 
 
-def read_added(store: Store, names: Names, before: Reading) -> Reading | None:
+def read_added(store: Store, names: NameCodes, before: Reading) -> Reading | None:
     """Read what came since, if nothing but tracks at the end seems to have; else return None."""
     model = before.model
     with _moment(store):
@@ -142,7 +142,7 @@ def _tagged(store: Store) -> tuple[Any, ...]:
 
 
 def _pages(
-    store: Store, model: StoredModel, names: Names, known: dict[int, Page], start: int
+    store: Store, model: StoredModel, names: NameCodes, known: dict[int, Page], start: int
 ) -> Iterator[tuple[int, Page]]:
     """Yield a model's pages that are not empty, from one on."""
     number = start

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from musicu.artists import artist_keys, is_various, named_artists
 from musicu.field import Field
 from musicu.items.genres import KNOWN, canonical, lineage
 from musicu.items.item import Item
@@ -29,7 +30,6 @@ __all__ = [
 
 # A guest says less about a track than the artist who comes first.
 _GUEST = 0.7
-_EVERYBODY = {"various artists", "various", "va", "unknown artist", "unknown"}
 
 
 def genres_of(item: Item) -> dict[str, float]:
@@ -67,20 +67,20 @@ def tags_of(item: Item) -> dict[str, float]:
 
 
 def artists_of(item: Item) -> dict[str, float]:
-    """Return the artists by normalized name and by MusicBrainz identifier; the first one weighs 1.
+    """Return the artists by key and by MusicBrainz identifier; the first one weighs 1.
 
-    The two kinds of name stand side by side, so that two artists of one name who have different
+    The keys are :func:`musicu.artists.artist_keys`, and the album's artists, as guests. The two
+    kinds of name stand side by side, so that two artists of one name who have different
     identifiers are half alike, and not the same.
     """
     about = item.metadata
     found: dict[str, float] = {}
-    names = about.artists or ((about.artist,) if about.artist else ())
-    for keys in ([normalize_name(name) for name in names], about.mb_artists):
+    for keys in (artist_keys(about), [id for id in about.mb_artists if not is_various(id)]):
         for place, key in enumerate(keys):
             found.setdefault(key, 1.0 if place == 0 else _GUEST)
-    if about.album_artist:
-        found.setdefault(normalize_name(about.album_artist), _GUEST)
-    return {key: weight for key, weight in found.items() if key not in _EVERYBODY}
+    for key in named_artists(about.album_artist or ""):
+        found.setdefault(key, _GUEST)
+    return found
 
 
 def words_of(item: Item) -> dict[str, float]:

@@ -11,13 +11,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import album_key, artist_keys
 from musicu.errors import MetadataError
 from musicu.items.fields import parse_key
 from musicu.items.genres import canonical
 from musicu.items.item import Item, Items
-from musicu.items.titles import artist_names, main_artist
 from musicu.metadata import Metadata
-from musicu.names import normalize_name
+from musicu.names import squash_name
 
 __all__ = [
     "Finding",
@@ -148,10 +148,10 @@ def shared_codes(items: Items) -> Iterator[Finding]:
     by_code: dict[str, list[int]] = defaultdict(list)
     for position, item in enumerate(items):
         about = item.metadata
-        if about.isrc and artist_names(item) and "artist" not in about.guessed:
+        if about.isrc and artist_keys(about) and "artist" not in about.guessed:
             by_code[about.isrc].append(position)
     for code, members in by_code.items():
-        artists = [set(artist_names(items[i])) for i in members]
+        artists = [set(artist_keys(items[i].metadata)) for i in members]
         if len(members) > 1 and not set.intersection(*artists):
             names = _examples(dict.fromkeys(items[i].metadata.artist or "" for i in members))
             text = f"ISRC {code} is given to several artists: {names}"
@@ -161,8 +161,8 @@ def shared_codes(items: Items) -> Iterator[Finding]:
 def spellings(items: Items) -> Iterator[Finding]:
     """Yield artists, labels and genres of several spellings, with the items of the rarer ones."""
     kinds: tuple[tuple[str, Callable[[Metadata], Iterable[str]], Callable[[str], str]], ...] = (
-        ("artist", lambda about: about.artists, _folded),
-        ("label", lambda about: (about.label,) if about.label else (), _folded),
+        ("artist", lambda about: about.artists, squash_name),
+        ("label", lambda about: (about.label,) if about.label else (), squash_name),
         ("genre", lambda about: about.genres, canonical),
     )
     for kind, names_of, fold in kinds:
@@ -182,15 +182,11 @@ def spellings(items: Items) -> Iterator[Finding]:
                 yield Finding(f"{kind} spellings", "info", _ids(items, members), text)
 
 
-def _folded(name: str) -> str:
-    return normalize_name(name).replace(" ", "")
-
-
 def album_years(items: Items) -> Iterator[Finding]:
     """Yield albums whose tracks are further apart in time than an album is made."""
-    by_album: dict[Hashable, list[int]] = defaultdict(list)
+    by_album: dict[str, list[int]] = defaultdict(list)
     for position, item in enumerate(items):
-        if (album := _album(item)) and item.metadata.year:
+        if (album := album_key(item.metadata)) and item.metadata.year:
             by_album[album].append(position)
     for members in by_album.values():
         years = sorted({items[i].metadata.year or 0 for i in members})
@@ -198,15 +194,6 @@ def album_years(items: Items) -> Iterator[Finding]:
             album = items[members[0]].metadata.album
             text = f"the tracks of {album!r} are from {years[0]} to {years[-1]}"
             yield Finding("album of several years", "info", _ids(items, members), text)
-
-
-def _album(item: Item) -> Hashable:
-    """Return what only tracks of one album share; None where no album or artist is known."""
-    about = item.metadata
-    if about.mb_album:
-        return about.mb_album
-    artist = normalize_name(about.album_artist) if about.album_artist else main_artist(item)
-    return (normalize_name(about.album), artist) if about.album and artist else None
 
 
 def gaps(items: Items) -> Iterator[Finding]:
@@ -250,8 +237,8 @@ def leaks(
     kinds: dict[str, tuple[Literal["error", "warning"], Callable[[int], Iterable[Hashable]]]] = {
         "audio": ("error", lambda i: (int(audio[i]),)),
         "song": ("error", lambda i: (int(songs[i]),)),
-        "album": ("warning", lambda i: filter(None, (_album(items[i]),))),
-        "artist": ("warning", lambda i: artist_names(items[i])),
+        "album": ("warning", lambda i: filter(None, (album_key(items[i].metadata),))),
+        "artist": ("warning", lambda i: artist_keys(items[i].metadata)),
     }
     for kind, (severity, keys) in kinds.items():
         found: dict[Hashable, dict[int, str]] = defaultdict(dict)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from musicu.id3 import GENRES
-from musicu.names import normalize_name
+from musicu.names import squash_name
 
 __all__ = ["KNOWN", "canonical", "lineage"]
 
@@ -244,10 +244,6 @@ sixties = 1960s = oldies; 70s = seventies = 1970s; 80s = eighties = 1980s; 90s =
 """
 
 
-def _fold(name: str) -> str:
-    return normalize_name(name).replace(" ", "")
-
-
 def _read() -> tuple[dict[str, str], dict[str, list[str]]]:
     """Return the canonical name of each folded spelling, and the parents of each name."""
     lines = re.sub(r"\n ", " ", _KINDS).strip().split("\n")
@@ -261,8 +257,8 @@ def _read() -> tuple[dict[str, str], dict[str, list[str]]]:
     for row in re.sub(r"\s+", " ", _NAMES).strip().split("; "):
         genre, *others = row.split(" = ")
         parents.setdefault(genre, [])
-        spellings.update((_fold(name), genre) for name in others)
-    return spellings | {_fold(name): name for name in parents}, parents
+        spellings.update((squash_name(name), genre) for name in others)
+    return spellings | {squash_name(name): name for name in parents}, parents
 
 
 _SPELLINGS, _PARENTS = _read()
@@ -270,7 +266,7 @@ KNOWN = frozenset(_PARENTS)
 
 
 def _known(name: str) -> str | None:
-    folded = _fold(name)
+    folded = squash_name(name)
     return _SPELLINGS.get(folded) or _SPELLINGS.get(folded.removesuffix("music"))
 
 
@@ -286,7 +282,7 @@ def canonical(name: str) -> str:
     if number := re.fullmatch(r"\s*\((\d{1,3})\)\s*", name):
         at = int(number.group(1))
         name = GENRES[at] if at < len(GENRES) else name
-    return _known(name) or _fold(name)
+    return _known(name) or squash_name(name)
 
 
 def _pieces(name: str) -> Iterator[str]:

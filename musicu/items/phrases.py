@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from musicu.artists import credited_artists, named_artists
 from musicu.field import Field
 from musicu.items.fields import (
     artists_of,
@@ -63,8 +64,7 @@ def same_artists(a: Item, b: Item) -> str:
     own, other = a.metadata, b.metadata
     if own.mb_artists and other.mb_artists and not set(own.mb_artists) & set(other.mb_artists):
         return ""
-    names = (*own.artists, *(name for name in (own.artist, own.album_artist) if name))
-    written = {normalize_name(name): name for name in reversed(names)}
+    written = named_artists(own.album_artist or "") | credited_artists(own)
     shared = [written[x] for x in _shared(artists_of(a), artists_of(b)) if x in written]
     return "the same artist: " + ", ".join(shared[:_MOST]) if shared else ""
 

@@ -1,18 +1,16 @@
-"""What the titles of one song's versions have in common, and who its artists are."""
+"""What the titles of one song's versions have in common."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
+from musicu.artists import main_artist
 from musicu.items.item import Item
 from musicu.names import normalize_name
 
-__all__ = ["artist_names", "main_artist", "song_numbers", "song_title"]
-
-_NOBODY = frozenset(
-    {"", "various artists", "various", "va", "unknown artist", "unknown", "no artist"}
-)
+__all__ = ["song_numbers", "song_title"]
 
 # Words that make a remark after a title name a version of the song, alone or with the others.
 _VERSION_WORDS = frozenset(
@@ -60,18 +58,6 @@ def _plain(name: str) -> str:
     return normalize_name(re.sub(r"['’`´]s\b", "", name))
 
 
-def artist_names(item: Item) -> tuple[str, ...]:
-    """Return an item's artists, normalized, the main one first; "Various Artists" is none."""
-    about = item.metadata
-    names = map(_plain, about.artists or ((about.artist,) if about.artist else ()))
-    return tuple(name for name in names if name not in _NOBODY)
-
-
-def main_artist(item: Item) -> str:
-    """Return the first of :func:`artist_names`; an empty text where there is none."""
-    return next(iter(artist_names(item)), "")
-
-
 def song_title(item: Item) -> str | None:
     """Return what the versions of a song have in common: its title without remarks, normalized.
 
@@ -89,7 +75,8 @@ def song_title(item: Item) -> str | None:
         None without a title, and for titles that do not tell songs apart: "Intro", "Untitled",
         "Track 7", "Allegro".
     """
-    return _song(item.metadata.title, main_artist(item)) if item.metadata.title else None
+    about = item.metadata
+    return _song(about.title, main_artist(about)) if about.title else None
 
 
 def song_numbers(item: Item) -> tuple[str, ...]:
@@ -99,7 +86,8 @@ def song_numbers(item: Item) -> tuple[str, ...]:
 
 @lru_cache(maxsize=200_000)
 def _song(title: str, artist: str) -> str | None:
-    own = frozenset(artist.split())
+    # As `_plain` spells them, too: the name "Destiny's Child" is "destinys child".
+    own = {form for word in artist.split() for form in (word, word.removesuffix("s"))}
     bare = _BRACKET.sub(lambda m: " " if _is_remark(m.group(1), own) else m.group(), title)
     while (dash := _DASH.search(bare)) and _is_remark(bare[dash.end() :], own):
         bare = bare[: dash.start()]
@@ -111,7 +99,7 @@ def _song(title: str, artist: str) -> str | None:
     )
 
 
-def _is_remark(text: str, own: frozenset[str]) -> bool:
+def _is_remark(text: str, own: AbstractSet[str]) -> bool:
     """Whether a text beside a title says which version of a song it is, or who is a guest."""
     words = _plain(text).split()
     if not words:

@@ -12,8 +12,9 @@ from collections.abc import Hashable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import artist_keys, main_artist
 from musicu.items.item import Items
-from musicu.items.titles import artist_names, main_artist, song_numbers, song_title
+from musicu.items.titles import song_numbers, song_title
 
 __all__ = [
     "NEAR_AUDIO",
@@ -89,7 +90,7 @@ def versions(items: Items, *, audio: Groups | None = None) -> Groups:
     """
     titles = (
         (("song", title, artist),)
-        if (title := song_title(item)) and (artist := main_artist(item))
+        if (title := song_title(item)) and (artist := main_artist(item.metadata))
         else ()
         for item in items
     )
@@ -103,7 +104,7 @@ def _recording_keys(items: Items) -> Iterator[list[Hashable]]:
     """Yield for each item what only the same recording shares."""
     artists: dict[str, set[str]] = defaultdict(set)
     for item in items:
-        if item.metadata.isrc and (main := main_artist(item)):
+        if item.metadata.isrc and (main := main_artist(item.metadata)):
             artists[item.metadata.isrc].add(main)
     for item in items:
         about = item.metadata
@@ -111,7 +112,7 @@ def _recording_keys(items: Items) -> Iterator[list[Hashable]]:
         if about.isrc and len(artists[about.isrc]) < 2:
             keys.append(("isrc", about.isrc))
         elif about.isrc:
-            said = {"artist": main_artist(item), "title": song_title(item)}
+            said = {"artist": main_artist(item.metadata), "title": song_title(item)}
             keys += [("isrc", about.isrc, *said_so) for said_so in said.items() if said_so[1]]
         yield keys
 
@@ -151,7 +152,7 @@ def _near_audio_pairs(items: Items) -> Iterator[Pairs]:
     """Yield pairs of one artist that sound nearly the same and are not numbered differently."""
     by_artist: dict[str, list[int]] = defaultdict(list)
     for position in np.flatnonzero(items.heard).tolist():
-        for name in artist_names(items[position]):
+        for name in artist_keys(items[position].metadata):
             by_artist[name].append(position)
     for positions in by_artist.values():
         if len(positions) < 2:

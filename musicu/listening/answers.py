@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import credited_artists
 from musicu.items.reasons import words
-from musicu.items.titles import artist_names, main_artist
 from musicu.listening.fitted import FittedModel
 from musicu.listening.ranker import Ranker
 from musicu.listening.ranking import features
@@ -104,20 +104,20 @@ def similar_items(model: FittedModel, at: int, n: int) -> Iterator[AudienceMatch
 def similar_artists(model: FittedModel, at: int, n: int) -> Iterator[AudienceMatch]:
     """Yield other artists that were played, by their item that is most like one."""
     scores, near = _alike(model, at)
-    own = set(artist_names(model.items[at]))
+    own = credited_artists(model.items[at].metadata).keys()
     seen: set[str] = set()
     for other in np.lexsort((np.arange(len(scores)), -scores)).tolist():
         if len(seen) >= n:
             return
         item = model.items[other]
-        key = main_artist(item) or item.id
+        names = credited_artists(item.metadata)
+        key, name = next(iter(names.items()), (item.id, item.id))
         if other == at or model.listeners[other] == 0 or key in seen:
             continue
-        if own & set(artist_names(item)):
+        if own & names.keys():
             continue
         seen.add(key)
-        names = item.metadata.artists or (item.metadata.artist or item.id,)
-        yield AudienceMatch(names[0], *_why(model, at, other, near))
+        yield AudienceMatch(name, *_why(model, at, other, near))
 
 
 def matching_users(

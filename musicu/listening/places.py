@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import artist_keys
 from musicu.items.fusion import ItemVectors
 from musicu.items.item import Items
-from musicu.items.titles import artist_names
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -169,7 +169,7 @@ def artist_matrix(items: Items) -> csr_array:
     from scipy.sparse import csr_array
 
     column: dict[str, int] = {}
-    names = [tuple(dict.fromkeys(artist_names(item))) for item in items]
+    names = [artist_keys(item.metadata) for item in items]
     at = [column.setdefault(name, len(column)) for own in names for name in own]
     ends = np.cumsum([0, *map(len, names)])
     ones = np.ones(len(at), dtype=np.float32)

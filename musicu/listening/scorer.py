@@ -14,20 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import album_key
 from musicu.errors import RecommenderError
 from musicu.items.fusion import ItemVectors
-from musicu.items.item import Item
 from musicu.listening.fitted import FittedModel
 from musicu.listening.taste import Interests, find_interests, history_weights, interest_shares
-from musicu.names import normalize_name
 
-__all__ = ["History", "Listener", "Scorer", "album_of"]
+__all__ = ["History", "Listener", "Scorer"]
 
 Floats = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
@@ -37,7 +35,6 @@ Positions = NDArray[np.intp]
 # the square of their number.
 _TELLING = 500
 _ROUNDING = 1e-5
-_plain = lru_cache(maxsize=200_000)(normalize_name)
 
 
 @dataclass(frozen=True)
@@ -142,7 +139,7 @@ class Scorer:
             user.times,
             now=now,
             half_life_days=self.model.settings.half_life,
-            groups=[album_of(self.model.items[i]) for i in played.tolist()],
+            groups=[album_key(self.model.items[i].metadata) for i in played.tolist()],
             context_hour=hour,
         )
         own, at = np.unique(played, return_inverse=True)
@@ -276,13 +273,6 @@ class Scorer:
             alike -= float(item.scores(items.mean)[0]) / weights.sum()
             told += items.inv_std[at] * model.settings.taste / s2 * weights * alike
         return told
-
-
-def album_of(item: Item) -> tuple[str, str] | None:
-    """Return what tracks of one album share, or None."""
-    about = item.metadata
-    artist = about.album_artist or about.artist or ""
-    return (_plain(about.album), _plain(artist)) if about.album else None
 
 
 def _deviation(values: Floats, unit: float) -> float:

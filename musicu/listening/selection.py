@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.items.titles import artist_names
+from musicu.artists import album_key, artist_keys
 from musicu.items.versions import versions
 from musicu.listening.fitted import FittedModel
 from musicu.listening.rerank import Placed, rerank
-from musicu.listening.scorer import album_of
 
 __all__ = ["select"]
 
@@ -100,9 +99,9 @@ def _labels(
         reach = float(np.ptp(scores)) if len(scores) else 0.0
         labels["similarity"] = lambda i: reach * rows.take([i]).similarity(rows)[0]
     if rules["max_per_artist"] is not None:
-        labels["artists"] = [artist_names(item) for item in chosen]
+        labels["artists"] = [artist_keys(item.metadata) for item in chosen]
     if rules["max_per_album"] is not None:
-        labels["albums"] = [album_of(item) for item in chosen]
+        labels["albums"] = [album_key(item.metadata) for item in chosen]
     if rules["popularity_weight"]:
         # The share of the items that have fewer listeners.
         rank = np.searchsorted(np.sort(model.listeners), model.listeners)

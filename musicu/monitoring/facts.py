@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import group_key
 from musicu.checksums import is_sound
 from musicu.errors import CatalogError, MusicuError
-from musicu.names import normalize_name
 from musicu.store import Store, StoredModel
 
-__all__ = ["KINDS", "NUMBERS", "Tracks", "draw_tracks", "fact_of", "group_of"]
+__all__ = ["KINDS", "NUMBERS", "Tracks", "draw_tracks", "fact_of"]
 
 Array = NDArray[np.float32]
 
@@ -32,6 +32,7 @@ NUMBERS = {
     "bitrate": "kbit/s",
 }
 KINDS = ("codec", "sr", "channels", "genres")
+_CREDITS = ("artist", "artists", "album", "album_artist", "mb_album")  # what tells whose a track is
 # Tracks that are read of a catalog, and of one group; more of one only where there are too few.
 _READ, _MOST = 10_000, 10
 
@@ -127,11 +128,11 @@ class Tracks:
     @classmethod
     def _read(cls, store: Store, model: StoredModel, size: int | None, seed: int) -> Tracks:
         rows = store.db.execute(
-            "SELECT l.track, l.artist, l.album FROM library l WHERE EXISTS"
+            f"SELECT l.track, {', '.join(_CREDITS)} FROM library l WHERE EXISTS"
             " (SELECT 1 FROM vectors v WHERE v.model = ? AND v.track = l.track) ORDER BY l.track",
             (model.row,),
         ).fetchall()
-        groups = [group_of({"artist": artist, "album": album}) for _, artist, album in rows]
+        groups = [group_key(_credits(row[1:])) for row in rows]
         keys = cls(np.zeros((len(rows), 1), dtype=np.float32), (), groups).keys("track")
         chosen = draw_tracks(keys, size or len(rows), _MOST, fill=True, seed=seed)
         names = [name for name in (*NUMBERS, *KINDS, "size") if name != "bitrate"]
@@ -219,12 +220,9 @@ def fact_of(fact: Mapping[str, Any], name: str) -> Any:
     return None
 
 
-def group_of(metadata: Mapping[str, Any]) -> str | None:
-    """Tell whose a track is: its artist's name, else its album's; None if neither is known."""
-    for name in ("artist", "album"):
-        if metadata.get(name):
-            return f"{name}:{normalize_name(str(metadata[name]))}"
-    return None
+def _credits(row: Sequence[Any]) -> dict[str, Any]:
+    about = dict(zip(_CREDITS, row, strict=True))
+    return about | {"artists": _texts(about["artists"])}
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import group_key
 from musicu.monitoring.drift import check_batch, too_few
-from musicu.monitoring.facts import KINDS, NUMBERS, Tracks, fact_of, group_of
+from musicu.monitoring.facts import KINDS, NUMBERS, Tracks, fact_of
 from musicu.monitoring.signals import FEWEST
 
 __all__ = ["BATCH", "Watch"]
@@ -70,7 +71,7 @@ class Watch:
             Whose it is; None takes its artist, else its album, from the metadata among the facts.
         """
         kept = {name: fact_of(facts, name) for name in (*NUMBERS, *KINDS)}
-        group = group or group_of(facts.get("metadata") or facts)
+        group = group or group_key(facts.get("metadata") or facts)
         upload = np.array(vector, dtype=np.float32), kept, group, facts.get("model")
         with self._lock:
             self._uploads.append(upload)

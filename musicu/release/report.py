@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import main_artist
 from musicu.catalog import Catalog
 from musicu.errors import AudioError, CatalogError
 from musicu.items.fusion import Fusion
@@ -241,7 +242,7 @@ def _release(
     one, answer, metadata = draft.one, draft.answer, draft.one.item.metadata
     hearing = heard.get(draft.path)
     doubles = backdrop.doubles(one)
-    unusual = backdrop.crowd.judge(one.audio, backdrop.first_artist(one.item))
+    unusual = backdrop.crowd.judge(one.audio, main_artist(one.item.metadata))
     findings = [
         *check_metadata(
             metadata,

@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import artist_keys, credited_artists
 from musicu.catalog import Catalog
 from musicu.errors import CatalogError
-from musicu.items.fields import artists_of
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.items.item import Item, Items
 from musicu.items.library import catalog_items
 from musicu.items.reasons import both_sound, words
-from musicu.items.titles import artist_names, song_numbers, song_title
+from musicu.items.titles import song_numbers, song_title
 from musicu.items.versions import NEAR_AUDIO, SAME_AUDIO
-from musicu.names import normalize_name
 from musicu.release.judge import Crowd
 from musicu.release.segments import Passage
 from musicu.store import Store
@@ -189,14 +188,9 @@ class Backdrop:
         self.fusion = (fusion or Fusion()).fit(self.items)
         self.vectors = self.fusion.transform(self.items)
         self.head = TagHead.load(self.model) if self.model.tags else None
-        self._names = [frozenset(artists_of(item)) for item in self.items]
-        self.crowd = Crowd(self.items.audio, [self.first_artist(item) for item in self.items])
-
-    @staticmethod
-    def first_artist(item: Item) -> str:
-        """Return an item's first artist, spelled so that it can be compared; ``""`` if unknown."""
-        about = item.metadata
-        return normalize_name((*about.artists, about.artist or "")[0])
+        self._artists = [credited_artists(item.metadata) for item in self.items]
+        first = [next(iter(names), "") for names in self._artists]
+        self.crowd = Crowd(self.items.audio, first)
 
     def candidate(self, item: Item, vector: Array) -> Candidate:
         """Bring a release into the catalog's space."""
@@ -225,7 +219,7 @@ class Backdrop:
         """Return the nearest tracks; never the same audio."""
         order = [int(i) for i in np.argsort(-scores, kind="stable")]
         places = [i for i in order[: n + 1] if self.items.ids[i] != one.item.id][:n]
-        own, moods = frozenset(artists_of(one.item)), self._character(one.heard)
+        own, moods = artist_keys(one.item.metadata), self._character(one.heard)
         found = []
         for rank, at in enumerate(places, start=1):
             item = self.items[at]
@@ -245,7 +239,7 @@ class Backdrop:
                     artist=item.metadata.artist,
                     album=item.metadata.album,
                     seconds=seconds,
-                    same_artist=bool(own & self._names[at]),
+                    same_artist=not self._artists[at].keys().isdisjoint(own),
                     shared=(*words(one.item, item), *both_sound(moods, theirs)),
                 )
             )
@@ -257,17 +251,14 @@ class Backdrop:
         The mean over an artist's three nearest tracks, or fewer where there are no more, so that
         neither a large catalog nor a single track decides by itself.
         """
-        own = frozenset(artists_of(one.item))
+        own = artist_keys(one.item.metadata)
         tracks: dict[str, list[int]] = {}
         spelled: dict[str, str] = {}
-        for at in np.argsort(-scores, kind="stable"):
-            if own & self._names[at] or not self._names[at]:  # its own, or nobody's
-                continue
-            about = self.items[int(at)].metadata
-            for name in about.artists or ((about.artist,) if about.artist else ()):
-                tracks.setdefault(spelled.setdefault(normalize_name(name), name), []).append(
-                    int(at)
-                )
+        for at in np.argsort(-scores, kind="stable").tolist():
+            names = self._artists[at]
+            if names.keys().isdisjoint(own):
+                for key, name in names.items():
+                    tracks.setdefault(spelled.setdefault(key, name), []).append(at)
         ranked = sorted(
             ((float(scores[places[:_BEST]].mean()), name) for name, places in tracks.items()),
             key=lambda pair: -pair[0],
@@ -315,8 +306,7 @@ def _double(one: Item, other: Item, cosine: float) -> tuple[str, str] | None:
         return "same recording", "the same MusicBrainz recording"
     if cosine > SAME_AUDIO:
         return "same sound", f"it sounds the same (cosine {cosine:.3f}), as another encoding would"
-    artists = artist_names(one)
-    if not set(artists) & set(artist_names(other)):
+    if set(artist_keys(mine)).isdisjoint(artist_keys(theirs)):
         return None
     if (title := song_title(one)) and title == song_title(other):
         return "version", f"the same title by the same artist (cosine {cosine:.2f})"

@@ -8,13 +8,12 @@ from collections.abc import Hashable
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import album_key, group_key, main_artist
 from musicu.errors import MetadataError, MusicuError
 from musicu.items.comparable import COMPARABLE
 from musicu.items.item import Items
 from musicu.items.sources import Source
 from musicu.items.tables import Table
-from musicu.items.titles import main_artist
-from musicu.names import normalize_name
 
 __all__ = ["described", "group_items", "read_folds"]
 
@@ -35,18 +34,20 @@ def described(items: Items) -> Bools:
 
 
 def group_items(items: Items, by: str) -> NDArray[np.intp]:
-    """Give each main artist, or each album, a number.
+    """Give each main artist, or each album, a number; see :mod:`musicu.artists`.
 
     Parameters
     ----------
     items : Items
     by : {"artist", "album"}
-        An album is told by its name and its artist.
+        What may not be divided.
 
     Returns
     -------
     np.ndarray [shape=(n,), intp]
-        A number an item; items without one are groups of their own.
+        A number an item. An item whose artist is not known is with its album's other ones
+        (:func:`musicu.artists.group_key`): of a compilation, one track tells of another. Items of
+        which neither is known are groups of their own.
 
     Raises
     ------
@@ -55,20 +56,14 @@ def group_items(items: Items, by: str) -> NDArray[np.intp]:
     """
     if by not in ("artist", "album"):
         raise MusicuError(f"items cannot be grouped by {by!r}: by 'artist' or by 'album' they can")
-    number: dict[Hashable, int] = {}
-    keys: list[Hashable] = []
-    for item in items:
-        artist, about = main_artist(item), item.metadata
-        name = artist
-        if by == "album":
-            owner = normalize_name(about.album_artist) if about.album_artist else artist
-            name = normalize_name(about.album) + "\0" + owner if about.album else ""
-        keys.append(name or (item.id,))
-    if all(isinstance(key, tuple) for key in keys):
+    named, grouped = (main_artist, group_key) if by == "artist" else (album_key, album_key)
+    if not any(named(item.metadata) for item in items):
         raise MusicuError(
             f"no item names its {by}, so whole {by}s cannot be held out: add that field, or give "
             "folds"
         )
+    number: dict[Hashable, int] = {}
+    keys = (grouped(item.metadata) or (item.id,) for item in items)
     return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.intp)
 
 

@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import artist_keys
 from musicu.errors import MetadataError, MusicuError
 from musicu.items.item import Items
-from musicu.items.titles import artist_names
 from musicu.listening.interactions import Interactions
 from musicu.trials.folds import described, group_items
 
@@ -66,8 +66,8 @@ class FoldProtocol:
     Parameters
     ----------
     by : {"artist", "album"} or sequence of (str or None)
-        Whole main artists are drawn, or whole albums; items without one stand for themselves. Or a
-        label an item: each label is cold once, in the order of the labels; None is never cold.
+        Whole main artists are drawn, or whole albums, see :func:`musicu.trials.folds.group_items`;
+        or a label an item: each label is cold once, in the order of the labels; None is never cold.
     folds : int >= 2
         How many parts, for artists and albums.
     """
@@ -258,8 +258,9 @@ def _split(
 
 def _known(train: Interactions, items: Items, cold: Positions) -> Bools:
     played = {train.items[i] for i in np.unique(train.item)}
-    artists = {a for item in items if item.id in played for a in artist_names(item)}
-    return np.array([not artists.isdisjoint(artist_names(items[i])) for i in cold], dtype=np.bool_)
+    artists = {a for item in items if item.id in played for a in artist_keys(item.metadata)}
+    own = (artist_keys(items[i].metadata) for i in cold)
+    return np.array([not artists.isdisjoint(keys) for keys in own], dtype=np.bool_)
 
 
 def _day(time: float) -> str:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import main_artist
 from musicu.items.fusion import ItemVectors
 from musicu.items.item import Items
-from musicu.items.titles import artist_names
 from musicu.listening.interactions import Interactions
 from musicu.listening.places import artist_matrix
 
@@ -180,7 +180,7 @@ def random_order(split: Baselines) -> Iterator[Scored]:
 
 def popularity(split: Baselines) -> Iterator[Scored]:
     """Yield listeners in training; among items without any, those of the artist decide."""
-    names = [next(iter(artist_names(item)), item.id) for item in split.items]
+    names = [main_artist(item.metadata) or item.id for item in split.items]
     _, artist = np.unique(names, return_inverse=True)
     of_artist = np.bincount(artist, weights=split.listeners)[artist]
     score = split.listeners + of_artist / (1 + of_artist.max(initial=0))

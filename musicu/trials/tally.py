@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.artists import main_artist
 from musicu.items.fusion import Fusion
 from musicu.items.item import Items
-from musicu.items.titles import main_artist
 from musicu.listening.interactions import Interactions
 from musicu.trials import beyond
 from musicu.trials.measures import KS, audience, measure, top_n
@@ -98,7 +98,7 @@ class Tally:
         whole = log.of_items(self._ids)
         self._listeners = np.diff(whole.matrix("binary").T.tocsr().indptr).astype(np.float64)
         self._total = len(np.unique(log.user))
-        self._artists = np.array([main_artist(item) for item in items], dtype=np.str_)
+        self._artists = np.array([main_artist(item.metadata) for item in items], dtype=np.str_)
         self._genres = Fusion({"genres": 1}).fit(items).transform(items).sparse
 
     def open(self, split: Split, candidates: Positions, *, seed: int) -> None:
