@@ -1,40 +1,28 @@
-"""What a recording looks like: its waveform with colors, and a picture of its mel spectrum.
+"""A recording's waveform: peaks, energy in three bands, and a picture of its mel spectrum.
 
-Files are drawn in worker processes: a broken one costs itself and nothing else. One pass over the
-audio fills bins that become wider as it goes on, so that two hours take no more memory than two
-minutes.
+One pass over the audio fills bins that become wider as it goes on, so that two hours take no more
+memory than two minutes.
 """
 
 from __future__ import annotations
 
-import base64
 import os
-import queue
 import struct
-import sys
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.decode import AudioStream
-from musicu.errors import AudioError, MusicuError
-from musicu.explore.bins import Bins
+from musicu.downsample import Downsampler
 from musicu.mel import FrontEnd, MelStream, mel_filters
-from musicu.pool import Worker, WorkerSettings
-from musicu.worker import serve
 
-__all__ = ["PAINTER", "POINTS", "Painter", "Portrait", "draw", "look", "main"]
+__all__ = ["POINTS", "Waveform", "compute_waveform"]
 
 Array = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-# How :class:`musicu.pool.Worker` starts a process that answers with portraits.
-PAINTER = [sys.executable, "-P", "-m", "musicu.explore.portrait"]
 POINTS = 1000  # of a waveform; and the most columns of a picture
 
 # Filters of height 1: noise with equal power in each octave looks even above 1 kHz.
@@ -59,8 +47,8 @@ _COLORS = [
 
 
 @dataclass(frozen=True, eq=False)
-class Portrait:
-    """What a recording looks like.
+class Waveform:
+    """A recording's waveform and mel picture.
 
     Attributes
     ----------
@@ -103,121 +91,21 @@ class Portrait:
         )
 
 
-class Painter:
-    """Draws files in worker processes that stay warm; for any number of threads.
-
-    Parameters
-    ----------
-    jobs : int >= 1
-        Processes; who asks while all are busy waits.
-    timeout : float > 0
-        Seconds a file may take.
-    memory : int
-        Bytes of data a process may hold (where the system can limit it).
-    """
-
-    def __init__(self, jobs: int = 1, *, timeout: float = 60.0, memory: int = 1 << 30) -> None:
-        settings = WorkerSettings(model=None, timeout=timeout, memory=memory)
-        self._workers = [Worker(settings, PAINTER) for _ in range(jobs)]
-        self._free: queue.LifoQueue[Worker] = queue.LifoQueue()
-        self._closed = False
-        for worker in self._workers:
-            self._free.put(worker)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def draw(self, path: str | os.PathLike[str]) -> Portrait:
-        """Draw a file; see :func:`draw`.
-
-        Raises
-        ------
-        AudioError
-            Nothing can be read.
-        MusicuError
-            The painter was closed, or a process cannot start.
-        """
-        worker = self._free.get()
-        try:
-            if self._closed:
-                raise MusicuError("the painter was closed")
-            return draw(path, worker=worker)
-        finally:
-            self._free.put(worker)
-
-    def close(self) -> None:
-        """End the processes; who waits for a portrait gets an error."""
-        if self._closed:
-            return
-        self._closed = True
-        for worker in self._workers:
-            worker.kill()
-        idle = [self._free.get() for _ in self._workers]
-        for worker in idle:
-            worker.close()
-            self._free.put(worker)  # who still waits for one sees that all is over
-
-
-def draw(
-    path: str | os.PathLike[str], *, worker: Worker | None = None, timeout: float = 60.0
-) -> Portrait:
-    """Draw a file in another process.
+def compute_waveform(path: str | os.PathLike[str]) -> Waveform:
+    """Decode a file and compute its waveform.
 
     Parameters
     ----------
     path : str or path-like
         The file.
-    worker : Worker or None
-        One that was started by :data:`PAINTER`; None starts one for this file alone.
-    timeout : float > 0
-        Seconds it may take in such a process.
-
-    Returns
-    -------
-    Portrait
-        What it looks like.
-
-    Raises
-    ------
-    AudioError
-        Nothing can be read.
-    MusicuError
-        The process cannot start.
-    """
-    if worker is None:
-        with Painter(timeout=timeout) as painter:
-            return painter.draw(path)
-    answer = worker.analyze(os.fspath(path))
-    if "error" in answer:
-        raise AudioError(os.fspath(path), answer["error"], cause=answer["cause"])
-    bands, mel = (
-        np.frombuffer(base64.b64decode(answer[name]), dtype=np.uint8) for name in ("bands", "mel")
-    )
-    return Portrait(
-        answer["seconds"],
-        answer["peaks"],
-        bands.reshape(3, POINTS),
-        mel.reshape(_FRONT_END.n_mels, -1),
-    )
-
-
-def look(path: str | os.PathLike[str]) -> Portrait:
-    """Draw a file in this process.
 
     Raises
     ------
     AudioError
         Nothing can be read.
     """
-    samples, frames = Bins(np.maximum, _SAMPLES), Bins(np.add, _FRAMES, _FRONT_END.n_mels)
+    samples = Downsampler(np.maximum, _SAMPLES)
+    frames = Downsampler(np.add, _FRAMES, _FRONT_END.n_mels)
     stream = AudioStream(
         path,
         sr=_FRONT_END.sr,
@@ -233,17 +121,12 @@ def look(path: str | os.PathLike[str]) -> Portrait:
     low, high = (int(np.searchsorted(_centers(), edge)) for edge in _EDGES)
     bands = np.add.reduceat(powers, [0, low, high], axis=1)
     columns = frames.read(min(POINTS, len(frames)))
-    return Portrait(
+    return Waveform(
         round(stream.seconds, 3),
         peaks.astype(np.float64).round(4).tolist(),
         np.ascontiguousarray(_shades(bands, _BANDS_RANGE).T),
         np.ascontiguousarray(_shades(columns, _PICTURE_RANGE).T),
     )
-
-
-def main() -> None:
-    """Serve :class:`musicu.pool.Worker` with portraits."""
-    serve(_painter)
 
 
 def _centers() -> NDArray[np.float64]:
@@ -269,21 +152,3 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
         + content
         + struct.pack(">I", zlib.crc32(kind + content))
     )
-
-
-def _painter(settings: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    return lambda request: _answer(request["path"])
-
-
-def _answer(path: str) -> dict[str, Any]:
-    portrait = look(path)
-    return {
-        "seconds": portrait.seconds,
-        "peaks": portrait.peaks,
-        "bands": base64.b64encode(portrait.bands.tobytes()).decode(),
-        "mel": base64.b64encode(portrait.mel.tobytes()).decode(),
-    }
-
-
-if __name__ == "__main__":
-    main()
