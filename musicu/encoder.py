@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from musicu.decode import LARGEST, MOST_CHANNELS
 from musicu.errors import AudioError, ModelError
 from musicu.mel import MelStream, Windower, compress
-from musicu.model import Model, find_model
+from musicu.model import Model
+from musicu.registry import find_model
 from musicu.runtime import open_session
 
 __all__ = ["SILENCE", "Embedder", "Encoder", "Network"]

@@ -10,51 +10,29 @@ import hashlib
 import json
 import math
 import os
-import shutil
 import zipfile
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import ModelError
 from musicu.files import open_file
-from musicu.folders import written_whole
 from musicu.mel import FrontEnd
 
-__all__ = [
-    "DEFAULT_MODEL",
-    "TAG_KINDS",
-    "BrokenModel",
-    "Model",
-    "Tag",
-    "broken_models",
-    "check_name",
-    "find_model",
-    "install_model",
-    "list_models",
-    "model_with",
-    "user_models",
-]
+__all__ = ["LARGEST", "TAG_KINDS", "Model", "Tag", "open_model_file", "read_config"]
 
-DEFAULT_MODEL = "musicu-2"
-
-# Beside the package in a wheel, beside its folder in a checkout.
-_HERE = Path(__file__).resolve().parent
-_BUILT_IN = _HERE / "models" if (_HERE / "models").is_dir() else _HERE.parent / "models"
 # Bytes that a model's files may have: far above any that is known; protobuf ends at 2 GiB anyway.
-_LARGEST = {
+LARGEST = {
     "config.json": 16 << 20,
     "encoder.onnx": 2 << 30,
     "README.md": 16 << 20,
     "tags.npz": 256 << 20,
 }
 _MOST_NUMBERS = 1 << 26  # in a window, a filter bank or a vector
-_LONGEST_ID = 100  # as it becomes a folder's name
 # How protobuf writes the key under which a tensor says in which other file its numbers are.
 _ELSEWHERE = b"\x0a\x08location"
 TAG_KINDS = ("genre", "mood", "instrument", "voice", "era")
@@ -210,7 +188,7 @@ class Model:
         try:
             with open_file(file) as stream:
                 with zipfile.ZipFile(stream) as packed:
-                    if sum(entry.file_size for entry in packed.infolist()) > _LARGEST[file.name]:
+                    if sum(entry.file_size for entry in packed.infolist()) > LARGEST[file.name]:
                         raise ValueError("larger when unpacked")
                 with np.load(stream, allow_pickle=False) as arrays:
                     weights, bias = (
@@ -238,7 +216,7 @@ class Model:
             A file is missing, an entry is missing or wrong, or a hash or a shape does not fit.
         """
         folder = Path(folder)
-        config = _read_config(folder)
+        config = read_config(folder)
         digest = _checked(folder / "encoder.onnx", config, "sha256")
         try:
             model = cls(
@@ -303,221 +281,47 @@ class Model:
         }
 
 
-def user_models() -> Path:
-    """Folder of the user's own models: ``$MUSICU_MODELS``, else in the user's data folder."""
-    override = os.environ.get("MUSICU_MODELS")
-    if override:
-        return Path(override)
-    from platformdirs import user_data_path
-
-    return user_data_path("musicu") / "models"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrokenModel:
-    """A folder among the models that cannot be used.
-
-    Attributes
-    ----------
-    folder : Path
-    fault : ModelError
-        What is wrong with it.
-    """
-
-    folder: Path
-    fault: ModelError
-
-
-class _Named(Protocol):
-    """A model, or what a catalog remembers of one."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
-
-
-def list_models() -> list[Model]:
-    """All models that can be used by name: the default, others shipped, then the user's."""
-    return [model for model in _look_through() if isinstance(model, Model)]
-
-
-def broken_models() -> list[BrokenModel]:
-    """Return the folders among the models that cannot be used, each with its fault."""
-    return [model for model in _look_through() if isinstance(model, BrokenModel)]
-
-
-def model_with(sha256: str) -> Model | None:
-    """Return the model at hand whose weights have this hash, if there is one.
-
-    Only folders that may be it are read whole: an installed model's config names its hash.
-
-    Raises
-    ------
-    ModelError
-        A config names this hash, but the model is broken, and no other folder has it.
-    """
-    fault = None
-    for folder in _folders():
-        named = None
-        try:
-            named = _read_config(folder).get("sha256")
-            if named in (None, sha256) and (model := Model.load(folder)).sha256 == sha256:
-                return model
-        except ModelError as error:
-            fault = error if named == sha256 else fault
-    if fault is not None:
-        raise fault
-    return None
-
-
-def check_name(model: _Named, others: Iterable[_Named]) -> None:
-    """Make sure that no other weights go by a model's id and version.
-
-    Raises
-    ------
-    ModelError
-        Those of one of the others do.
-    """
-    for other in others:
-        if (other.id, other.version) == (model.id, model.version) and other.sha256 != model.sha256:
-            where = f" ({other.folder})" if isinstance(other, Model) else ""
-            raise ModelError(
-                f"{model.id}@{model.version}: other weights go by this id and version{where}: "
-                "give these another version in config.json, or use another model"
-            )
-
-
-def _folders() -> list[Path]:
-    found = [
-        config.parent
-        for root in (_BUILT_IN, user_models())
-        for config in sorted(root.glob("*/config.json"))
-    ]
-    return sorted(found, key=lambda folder: folder.name != DEFAULT_MODEL)
-
-
-def _look_through() -> Iterator[Model | BrokenModel]:
-    """Load every model; what is wrong with one is no other's fault."""
-    sound: list[Model] = []
-    for folder in _folders():
-        try:
-            model = Model.load(folder)
-            check_name(model, sound)
-        except ModelError as error:
-            yield BrokenModel(folder=folder, fault=error)
-        else:
-            sound.append(model)
-            yield model
-
-
-def find_model(name: str | os.PathLike[str] | None = None) -> Model:
-    """Look a model up.
+def open_model_file(file: Path, *, follow: bool = True) -> BufferedReader:
+    """Open a model's file, which must be a regular one of bounded size.
 
     Parameters
     ----------
-    name : str, path-like or None
-        A model's id, or the path of a model folder; None is the default model.
+    file : Path
+        One of those named in :data:`LARGEST`.
+    follow : bool
+        Whether it may be a link.
 
     Raises
     ------
     ModelError
-        There is no such model, or its folder is damaged.
+        It cannot be opened, or is too large.
     """
-    name = os.fspath(name) if name is not None else DEFAULT_MODEL
-    if "/" not in name and os.sep not in name:
-        for root in (_BUILT_IN, user_models()):
-            if (root / name / "config.json").exists():
-                return Model.load(root / name)
-    if Path(name).is_dir():
-        return Model.load(name)
-    raise ModelError(f"no model {name!r}: 'musicu models list' shows what there is")
-
-
-def install_model(folder: str | os.PathLike[str]) -> Model:
-    """Copy a model folder to the user's models, after proving that it works.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        ``config.json`` (entries ``id``, ``dim``, ``front_end`` and those of :class:`Model`),
-        ``encoder.onnx`` and ``README.md``, the card; ``tags.npz`` if the config has ``tags``.
-        All of them files, none a link: whoever made the folder must not choose what is copied.
-
-    Returns
-    -------
-    Model
-        The installed model.
-
-    Raises
-    ------
-    ModelError
-        Something is missing, too large, or a link; the graph does not give vectors of the front
-        end's windows (see :meth:`Encoder.check`); another model has this id; or the model cannot
-        be written.
-    """
-    from musicu.encoder import Encoder
-
-    for name in _LARGEST:
-        if (file := Path(folder) / name).is_symlink():
-            raise ModelError(f"{file}: a link: put the file itself there (cp -L copies it)")
-    model = Model.load(folder)
-    if not (model.folder / "README.md").exists():
-        raise ModelError(f"{model.folder}: README.md, the model's card, is missing")
-    if Path(model.id).name != model.id or model.id.startswith(".") or len(model.id) > _LONGEST_ID:
-        raise ModelError(f"{model.folder}/config.json: {model.id!r} cannot be a model's id")
-    Encoder(model)
-    for other in list_models():
-        if other.id == model.id and other.sha256 != model.sha256:
-            raise ModelError(
-                f"another model is called {model.id!r} ({other.folder}): "
-                "give the new one another id in config.json"
-            )
-    target = user_models() / model.id
-    if target.resolve() == model.folder.resolve():
-        return model
-    # Pins the weights even where the author left the hashes out.
-    config = {**_read_config(model.folder), "sha256": model.sha256}
-    if model.tags:
-        config["tags_sha256"] = model.tags_sha256
-    try:
-        with written_whole(target) as fresh:
-            for name in ("encoder.onnx", "README.md", *(["tags.npz"] if model.tags else ())):
-                with _opened(model.folder / name, follow=False) as source:
-                    with open(fresh / name, "xb") as copy:
-                        shutil.copyfileobj(source, copy, 1 << 20)
-            (fresh / "config.json").write_text(
-                json.dumps(config, indent=2) + "\n", encoding="utf-8"
-            )
-            Model.load(fresh)  # what was copied is what was looked at
-    except OSError as error:
-        raise ModelError(f"{target}: cannot be written ({error.strerror or error})") from None
-    return Model.load(target)
-
-
-def _opened(file: Path, *, follow: bool = True) -> BufferedReader:
-    """Open a model's file, which must be a regular one of bounded size."""
     try:
         opened = open_file(file, follow=follow)
     except OSError as error:
         raise ModelError(f"{file}: {error.strerror or error}") from None
-    if (size := os.fstat(opened.fileno()).st_size) > _LARGEST[file.name]:
+    if (size := os.fstat(opened.fileno()).st_size) > LARGEST[file.name]:
         opened.close()
         raise ModelError(f"{file}: {size >> 20:,} MB, too large for a model")
     return opened
 
 
 def _read(file: Path) -> bytes:
-    with _opened(file) as opened:
+    with open_model_file(file) as opened:
         try:
             return opened.read()
         except OSError as error:
             raise ModelError(f"{file}: {error.strerror or error}") from None
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read a model folder's ``config.json``.
+
+    Raises
+    ------
+    ModelError
+        It is missing, or no JSON object.
+    """
     file = folder / "config.json"
     if not os.path.lexists(file):
         raise ModelError(f"{folder}: not a model folder, config.json is missing")
@@ -558,7 +362,7 @@ def _checked(file: Path, config: dict[str, Any], key: str) -> str:
 
 
 def _sha256(file: Path) -> str:
-    with _opened(file) as opened:
+    with open_model_file(file) as opened:
         try:
             return hashlib.file_digest(opened, "sha256").hexdigest()
         except OSError as error:

@@ -13,7 +13,7 @@ from musicu.index import Index
 from musicu.metadata import Metadata, stored_metadata
 from musicu.names import normalize_name
 from musicu.store import Store
-from musicu.tagging import TagHead
+from musicu.tagger import TagHead
 from musicu.vocabulary import Term
 
 __all__ = [

@@ -199,7 +199,7 @@ def _within_reason(metadata: Metadata) -> dict[str, Any]:
 def _windows(settings: dict[str, Any]) -> Answer:
     """Embed files window by window."""
     from musicu.encoder import Encoder
-    from musicu.model import find_model
+    from musicu.registry import find_model
     from musicu.windows import embed_file_windows, overlapping
 
     encoder = Encoder(overlapping(find_model(settings["model"])))

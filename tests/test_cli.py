@@ -20,7 +20,7 @@ from musicu.catalog import Catalog
 from musicu.cli.app import app
 from musicu.errors import MusicuError
 from musicu.ingest import ingest
-from musicu.model import DEFAULT_MODEL, find_model, list_models
+from musicu.registry import DEFAULT_MODEL, find_model, list_models
 
 FORMATS = ("--json", "--nl", "--csv", "--tsv")
 

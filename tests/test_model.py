@@ -14,14 +14,14 @@ from networks import mean_network, model_folder
 
 from musicu.encoder import Encoder
 from musicu.errors import ModelError
+from musicu.install import install_model
 from musicu.mel import FrontEnd
-from musicu.model import (
+from musicu.model import Model
+from musicu.registry import (
     DEFAULT_MODEL,
-    Model,
     broken_models,
     check_name,
     find_model,
-    install_model,
     list_models,
     model_with,
     user_models,

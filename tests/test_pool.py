@@ -22,9 +22,9 @@ from conftest import RunCli, Shelf
 import musicu.pool as pool_module
 import musicu.process as process_module
 from musicu.errors import PASSING, AudioError, MusicuError
-from musicu.model import find_model
 from musicu.pool import Pool, Worker, WorkerSettings, analyze_isolated
 from musicu.process import ChildProcess
+from musicu.registry import find_model
 
 # A real worker in which only the analysis is another one: the file's name says what befalls it.
 _SCRIPT = """

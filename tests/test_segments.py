@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from musicu.encoder import Encoder
 from musicu.errors import AudioError
-from musicu.model import find_model
+from musicu.registry import find_model
 from musicu.release.segments import best_passage, likeness, match_files, match_passage
 from musicu.windows import LEVEL_STEP, embed_file_windows, overlapping
 from musicu.worker_windows import embed_windows_isolated

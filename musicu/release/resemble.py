@@ -22,7 +22,7 @@ from musicu.names import normalize_name
 from musicu.release.judge import Crowd
 from musicu.release.segments import Passage
 from musicu.store import Store
-from musicu.tagging import TagHead
+from musicu.tagger import TagHead
 
 __all__ = ["Backdrop", "Candidate", "Double", "Lookalike", "Neighbor"]
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.model import Model, find_model
+from musicu.model import Model
+from musicu.registry import find_model
 from musicu.windows import WindowEmbeddings
 from musicu.worker_windows import embed_windows_isolated
 

@@ -9,9 +9,10 @@ from fastapi import Request
 from musicu.errors import ModelError
 from musicu.explore.explorer import Explorer
 from musicu.explore.live import Live
-from musicu.model import Model, model_with
+from musicu.model import Model
 from musicu.monitoring.serving import Served
 from musicu.monitoring.watch import Watch
+from musicu.registry import model_with
 from musicu.service.batcher import Answers, Reply
 from musicu.service.chart import Chart
 from musicu.service.desk import Desk, Line

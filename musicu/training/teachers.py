@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from musicu.encoder import Encoder, Network
 from musicu.errors import ModelError
 from musicu.mel import FrontEnd, compress, mel_spectrogram
-from musicu.model import find_model
+from musicu.registry import find_model
 
 __all__ = ["Teacher"]
 
