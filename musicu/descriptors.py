@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from musicu.errors import AudioError
 from musicu.loudness import Loudness, LoudnessMeter, k_weighting
-from musicu.mel import FrontEnd, mel_filters
+from musicu.mel_filters import mel_filters
 from musicu.pulse import find_pulse
 
 __all__ = ["Describer", "Descriptors", "describe"]
@@ -316,8 +316,7 @@ def _frame_weights(sr: int, n_fft: int) -> tuple[Array, int]:
     z = np.exp(-2j * np.pi * np.outer(hz / sr, np.arange(3)))
     gain = np.prod([abs(z @ s[:3]) / abs(z @ s[3:]) for s in k_weighting(sr)], axis=0)
     level = gain**2 * 2 / (n_fft * np.square(_hann(n_fft)).sum())
-    front_end = FrontEnd(sr=sr, n_fft=n_fft, n_mels=40, fmin=30.0, fmax=min(8000.0, sr / 2))
-    mel = mel_filters(front_end)
+    mel = mel_filters(sr=sr, n_fft=n_fft, n_mels=40, fmin=30.0, fmax=min(8000.0, sr / 2))
     low = int((hz[mel.argmax(axis=0)] < _ACCENT_HZ).sum())
     return np.column_stack([np.ones_like(hz), hz, level, mel]).astype(np.float32), low
 

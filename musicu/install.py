@@ -10,7 +10,8 @@ from pathlib import Path
 from musicu.encoder import Encoder
 from musicu.errors import ModelError
 from musicu.folders import written_whole
-from musicu.model import LARGEST, Model, open_model_file, read_config
+from musicu.model import Model
+from musicu.model_files import LARGEST, open_model_file, read_config
 from musicu.registry import list_models, user_models
 
 __all__ = ["install_model"]

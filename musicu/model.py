@@ -6,13 +6,10 @@ track's vector, with the tags' names in ``config.json``.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 import zipfile
 from dataclasses import asdict, dataclass, field
-from io import BufferedReader
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,17 +18,12 @@ from numpy.typing import NDArray
 
 from musicu.errors import ModelError
 from musicu.files import open_file
-from musicu.mel import FrontEnd
+from musicu.front_ends import FrontEnd, read_front_end
+from musicu.mel import LogMel
+from musicu.model_files import LARGEST, read_config, read_model_file, sha256_of
 
-__all__ = ["LARGEST", "TAG_KINDS", "Model", "Tag", "open_model_file", "read_config"]
+__all__ = ["TAG_KINDS", "Model", "Tag"]
 
-# Bytes that a model's files may have: far above any that is known; protobuf ends at 2 GiB anyway.
-LARGEST = {
-    "config.json": 16 << 20,
-    "encoder.onnx": 2 << 30,
-    "README.md": 16 << 20,
-    "tags.npz": 256 << 20,
-}
 _MOST_NUMBERS = 1 << 26  # in a window, a filter bank or a vector
 # How protobuf writes the key under which a tensor says in which other file its numbers are.
 _ELSEWHERE = b"\x0a\x08location"
@@ -99,7 +91,7 @@ class Model:
     dim : int
         Length of an embedding.
     front_end : FrontEnd
-        What the network hears.
+        What turns samples into the network's input.
     folder : Path
         Where the files lie.
     license : str
@@ -111,7 +103,8 @@ class Model:
     input, output : str
         Names of the ONNX graph's input and output; empty for the first.
     layout : {"time-mel", "mel-time"}
-        Order of the input's last two axes. A channel axis is added if the graph wants one.
+        Order of the last two axes of a log-mel input. A channel axis is added if the graph wants
+        one.
     gate_db : float or None
         Windows this far below the track's loudest one do not enter its vector (dB); None: all do.
     tags : tuple of Tag
@@ -153,7 +146,7 @@ class Model:
     def card(self) -> str:
         """Text of ``README.md``; empty if it is not there."""
         file = self.folder / "README.md"
-        return _read(file).decode("utf-8", "replace") if file.exists() else ""
+        return read_model_file(file).decode("utf-8", "replace") if file.exists() else ""
 
     def graph(self) -> bytes:
         """Read the network: the content of ``encoder.onnx``.
@@ -163,7 +156,7 @@ class Model:
         ModelError
             It cannot be read, or has numbers in other files, of which the hash says nothing.
         """
-        graph = _read(self.weights)
+        graph = read_model_file(self.weights)
         if _ELSEWHERE in graph:
             raise ModelError(
                 f"{self.weights}: has numbers in other files: save it as one file, "
@@ -224,7 +217,7 @@ class Model:
                 version=_printable("version", str(config.get("version", "1"))),
                 sha256=digest,
                 dim=int(config["dim"]),
-                front_end=FrontEnd.from_dict(config["front_end"]),
+                front_end=read_front_end(config["front_end"]),
                 folder=folder,
                 license=str(config.get("license", "not stated")),
                 description=str(config.get("description", "")),
@@ -251,13 +244,17 @@ class Model:
 
     def __post_init__(self) -> None:
         fe = self.front_end
-        if max(self.dim, max(fe.window, fe.n_fft) * fe.n_mels) > _MOST_NUMBERS:
+        if max(self.dim, fe.size) > _MOST_NUMBERS:
             raise ModelError(f"{self.folder}/config.json: windows or vectors beyond any memory")
         if self.gate_db is not None and not math.isfinite(self.gate_db):
             raise ModelError(f"{self.folder}/config.json: gate_db must be a finite number")
         if self.dim < 1 or self.layout not in ("time-mel", "mel-time"):
             raise ModelError(
                 f"{self.folder}/config.json: dim must be >= 1 and layout 'time-mel' or 'mel-time'"
+            )
+        if self.layout == "mel-time" and not isinstance(fe, LogMel):
+            raise ModelError(
+                f"{self.folder}/config.json: layout 'mel-time' needs a log-mel front end"
             )
         if len({tag.name for tag in self.tags}) < len(self.tags):
             raise ModelError(f"{self.folder}/config.json: two tags have one name")
@@ -281,59 +278,6 @@ class Model:
         }
 
 
-def open_model_file(file: Path, *, follow: bool = True) -> BufferedReader:
-    """Open a model's file, which must be a regular one of bounded size.
-
-    Parameters
-    ----------
-    file : Path
-        One of those named in :data:`LARGEST`.
-    follow : bool
-        Whether it may be a link.
-
-    Raises
-    ------
-    ModelError
-        It cannot be opened, or is too large.
-    """
-    try:
-        opened = open_file(file, follow=follow)
-    except OSError as error:
-        raise ModelError(f"{file}: {error.strerror or error}") from None
-    if (size := os.fstat(opened.fileno()).st_size) > LARGEST[file.name]:
-        opened.close()
-        raise ModelError(f"{file}: {size >> 20:,} MB, too large for a model")
-    return opened
-
-
-def _read(file: Path) -> bytes:
-    with open_model_file(file) as opened:
-        try:
-            return opened.read()
-        except OSError as error:
-            raise ModelError(f"{file}: {error.strerror or error}") from None
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read a model folder's ``config.json``.
-
-    Raises
-    ------
-    ModelError
-        It is missing, or no JSON object.
-    """
-    file = folder / "config.json"
-    if not os.path.lexists(file):
-        raise ModelError(f"{folder}: not a model folder, config.json is missing")
-    try:
-        config = json.loads(_read(file).decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{file}: cannot be read ({error})") from None
-    if not isinstance(config, dict):
-        raise ModelError(f"{file}: must hold one JSON object")
-    return config
-
-
 def _printable(key: str, text: str) -> str:
     """Refuse a name that cannot be shown, stored or made a folder's."""
     if not text.isprintable():
@@ -355,15 +299,7 @@ def _texts(config: dict[str, Any], key: str) -> tuple[str, ...]:
 
 def _checked(file: Path, config: dict[str, Any], key: str) -> str:
     """Hash a file, which must be the one that the config names."""
-    digest = _sha256(file)
+    digest = sha256_of(file)
     if config.get(key, digest) != digest:
         raise ModelError(f"{file.parent}: {file.name} is not the file config.json names by {key}")
     return digest
-
-
-def _sha256(file: Path) -> str:
-    with open_model_file(file) as opened:
-        try:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-        except OSError as error:
-            raise ModelError(f"{file}: {error.strerror or error}") from None

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from musicu.errors import ModelError
-from musicu.model import Model, read_config
+from musicu.model import Model
+from musicu.model_files import read_config
 
 __all__ = [
     "DEFAULT_MODEL",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from musicu.decode import AudioStream
 from musicu.downsample import Downsampler
-from musicu.mel import FrontEnd, MelStream, mel_filters
+from musicu.mel import LogMel, MelStream
 
 __all__ = ["POINTS", "Waveform", "compute_waveform"]
 
@@ -26,7 +26,7 @@ Bytes = NDArray[np.uint8]
 POINTS = 1000  # of a waveform; and the most columns of a picture
 
 # Filters of height 1: noise with equal power in each octave looks even above 1 kHz.
-_FRONT_END = FrontEnd(sr=22050, n_fft=1024, hop_length=512, fmin=30.0, fmax=11025.0, norm=None)
+_FRONT_END = LogMel(sr=22050, n_fft=1024, hop_length=512, fmin=30.0, fmax=11025.0, norm=None)
 _EDGES = (250.0, 2500.0)  # where low ends, and where high begins (Hz)
 _PICTURE_RANGE = 80.0  # dB under the loudest that are black
 _BANDS_RANGE = 60.0
@@ -131,7 +131,7 @@ def compute_waveform(path: str | os.PathLike[str]) -> Waveform:
 
 def _centers() -> NDArray[np.float64]:
     """Frequencies (Hz) of the mel bands' centers, as near as the spectrum's bins are."""
-    highest: NDArray[np.intp] = mel_filters(_FRONT_END).argmax(axis=0)
+    highest: NDArray[np.intp] = _FRONT_END.filters().argmax(axis=0)
     return highest * np.float64(_FRONT_END.sr / _FRONT_END.n_fft)
 
 

@@ -62,8 +62,7 @@ class WindowEmbeddings:
 
 def overlapping(model: Model) -> Model:
     """Return a model whose windows overlap by half."""
-    fe = model.front_end
-    return replace(model, front_end=replace(fe, window_hop=max(fe.window // 2, 1)))
+    return replace(model, front_end=model.front_end.overlapping())
 
 
 def embed_file_windows(path: str | os.PathLike[str], encoder: Encoder) -> WindowEmbeddings:
