@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.decode import LARGEST, MOST_CHANNELS
+from musicu.decode import LARGEST
 from musicu.errors import AudioError, ModelError
+from musicu.media import MOST_CHANNELS
 from musicu.model import Model
 from musicu.registry import find_model
 from musicu.runtime import open_session

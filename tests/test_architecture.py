@@ -14,12 +14,13 @@ import musicu
 ROOT = Path(__file__).resolve().parent.parent
 # Each module imports only modules before it; those in a folder by `folder.module`.
 ORDER = (
-    "errors files causes folders locate frames source links headers configuration decode windower "
-    "mel_filters mel front_ends downsample waveform loudness pulse model_files model registry "
-    "runtime encoder install windows tagger descriptors names codes encodings id3 containers "
-    "metadata guesses tags sheet playlist analyze worker process pool job worker_windows "
-    "worker_waveforms scan checksums readonly store identities vocabulary sound_tags changes "
-    "analysis_run ingest index condition recommend export inventory damage repair catalog "
+    "errors files causes folders locate frames source links headers configuration media demux "
+    "ffmpeg_decoder sndfile_decoder decode windower mel_filters mel front_ends downsample "
+    "waveform loudness pulse model_files model registry runtime encoder install windows tagger "
+    "descriptors names codes encodings id3 containers metadata guesses tags sheet playlist "
+    "analyze worker process pool job worker_windows worker_waveforms scan checksums readonly "
+    "store identities vocabulary sound_tags changes analysis_run ingest index condition recommend "
+    "export inventory damage repair catalog "
     "items.item items.genres items.blocks items.fields items.fusion items.reasons items.records "
     "items.tables items.sources items.vectors items.library items.musicbrainz items.opensubsonic "
     "items.titles items.versions items.findings items.quality "

@@ -80,7 +80,7 @@ def test_a_model_of_samples_goes_from_its_folder_to_similar_tracks(
     source = waveform_folder(tmp_path / "source")
     assert "samples@1 is installed" in run_cli("models", "add", source).stderr
     (summary,) = json.loads(run_cli("embed", music, "--model", "samples", "--json").stdout)
-    assert (summary["embedded"], summary["errors"]) == (4, 0)
+    assert summary["embedded"] == 4 and not summary["failed"]
     best = json.loads(run_cli("similar", music / "low.wav", "-n", "3", "--json").stdout)
     assert best[0]["path"] == str(music / "lower.flac")
     (same,) = json.loads(run_cli("similar", music / "short.wav", "-n", "1", "--json").stdout)
