@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
     "errors files causes folders locate frames source links headers configuration media demux "
     "ffmpeg_decoder sndfile_decoder decode windower mel_filters mel front_ends downsample "
-    "waveform loudness pulse model_files model registry runtime encoder install windows tagger "
-    "descriptors names codes encodings id3 containers metadata guesses tags sheet playlist "
+    "waveform loudness pulse key model_files model registry runtime encoder install windows "
+    "tagger descriptors names codes encodings id3 containers metadata guesses tags sheet playlist "
     "analyze worker process pool job worker_windows worker_waveforms scan checksums readonly "
     "store identities vocabulary sound_tags changes analysis_run ingest index condition recommend "
     "export inventory damage repair catalog "
