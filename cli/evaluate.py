@@ -112,7 +112,7 @@ def encoder(
     from musicu.collection import read_tables, select
     from musicu.errors import MetadataError
     from musicu.evaluate import evaluate_encoder
-    from musicu.model import DEFAULT_MODEL
+    from musicu.registry import DEFAULT_MODEL
     from musicu.systems import baseline_system, model_system
 
     if bare := [text for text in only or () if "=" not in text]:

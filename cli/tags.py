@@ -40,9 +40,9 @@ def tags(
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.catalog import Catalog as Opened
     from musicu.errors import AudioError, CatalogError, ModelMismatchError
-    from musicu.model import find_model
+    from musicu.registry import find_model
+    from musicu.sound_tags import tag_file
     from musicu.store import catalog_path
-    from musicu.tagging import tag_file
 
     with ExitStack() as stack:
         opened = None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from musicu.explore.explorer import Explorer
     from musicu.explore.query import Answer, Query, Seed
+    from musicu.install import install_model
     from musicu.inventory import CatalogInfo, Problem
     from musicu.items.fusion import Fusion, ItemVectors
     from musicu.items.item import Item, Items
@@ -34,15 +35,16 @@ if TYPE_CHECKING:
     from musicu.listening.results import Audience, Recommendation
     from musicu.listening.scorer import History
     from musicu.metadata import Metadata
-    from musicu.model import Model, find_model, install_model, list_models
+    from musicu.model import Model
     from musicu.monitoring.drift import DriftReport, check_batch
     from musicu.monitoring.facts import Tracks
     from musicu.playlist import PlaylistEntry, write_m3u8
     from musicu.recommend import Findings, Match, TaggedMatch
+    from musicu.registry import find_model, list_models
     from musicu.release.report import release_report
     from musicu.release.results import ReleaseReport
     from musicu.release.write import write_report
-    from musicu.tagging import TagHead, tag
+    from musicu.tagger import TagHead, tag
     from musicu.tags import read_tags
 
 __version__ = "0.1.0"
@@ -147,7 +149,9 @@ _HOMES = {
     ),
     "listening.scorer": ("History",),
     "metadata": ("Metadata",),
-    "model": ("Model", "find_model", "install_model", "list_models"),
+    "model": ("Model",),
+    "registry": ("find_model", "list_models"),
+    "install": ("install_model",),
     "monitoring.drift": ("DriftReport", "check_batch"),
     "monitoring.facts": ("Tracks",),
     "playlist": ("PlaylistEntry", "write_m3u8"),
@@ -155,7 +159,7 @@ _HOMES = {
     "release.report": ("release_report",),
     "release.results": ("ReleaseReport",),
     "release.write": ("write_report",),
-    "tagging": ("TagHead", "tag"),
+    "tagger": ("TagHead", "tag"),
     "tags": ("read_tags",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -26,22 +26,23 @@ from musicu.ingest import Progress, Summary, ingest
 from musicu.inventory import CatalogInfo, Problem, list_problems, take_stock
 from musicu.locate import absolute
 from musicu.metadata import Metadata, stored_metadata
-from musicu.model import (
+from musicu.model import Model
+from musicu.pool import WorkerSettings, analyze_isolated
+from musicu.recommend import Findings, Match, rank, rank_by_tags
+from musicu.registry import (
     DEFAULT_MODEL,
-    Model,
     check_name,
     find_model,
     list_models,
     model_with,
     user_models,
 )
-from musicu.pool import WorkerSettings, analyze_isolated
-from musicu.recommend import Findings, Match, rank, rank_by_tags
 from musicu.repair import Repair, is_torn, repair, salvage
 from musicu.schema import LIST_COLUMNS
 from musicu.sheet import load_sheet
+from musicu.sound_tags import store_tags, tag_file
 from musicu.store import Store, StoredModel, catalog_path
-from musicu.tagging import TagHead, store_tags, tag_file
+from musicu.tagger import TagHead
 from musicu.vocabulary import Vocabulary
 
 __all__ = ["Catalog"]

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import AudioError
+from musicu.key import OCTAVE, estimate_key, pitch_histogram
 from musicu.loudness import Loudness, LoudnessMeter, k_weighting
-from musicu.mel import FrontEnd, mel_filters
+from musicu.mel_filters import mel_filters
 from musicu.pulse import find_pulse
 
 __all__ = ["Describer", "Descriptors", "describe"]
@@ -42,17 +43,6 @@ _LEVEL_FRAMES = 12  # 192 ms: a block of short-time loudness
 
 _ONSET_DB = 2.0  # how far an onset stands out from the 200 ms around it; noise does not
 _ACCENT_HZ = 2000.0  # kick, snare, bass and chords mark the beat; hi-hats divide it
-
-_PITCH_HZ = (60.0, 1500.0)
-_PEAK_RANGE = 1e-5  # spectral peaks 50 dB below the strongest one of their frame are no notes
-_OCTAVE = 120  # bins of the pitch histogram: tenths of a semitone
-_TONICS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-# How often each degree is heard in a major and in a minor key (Albrecht & Shanahan 2013).
-_MODES = {
-    "major": (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081),
-    "minor": (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052),
-}
-_CLEAR_KEY = 0.2  # by how much the right key wins in plain cadences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +183,7 @@ class Describer:
         self._last: Array | None = None  # mel power of the last frame
         self._magnitude = 0.0  # what the accents are relative to: their sum over the frames
         self._frames = [np.empty((4, 0), dtype=np.float32)]  # onset, accent, centroid, level
-        self._pitches = np.zeros(_OCTAVE)
+        self._pitches = np.zeros(OCTAVE)
 
     def push(self, y: Array) -> None:
         """Take the next samples.
@@ -207,7 +197,7 @@ class Describer:
         for power in self._fine.push(y):
             self._add_fine(power)
         for power in self._coarse.push(y):
-            self._pitches += _pitches(power, self.sr)
+            self._pitches += pitch_histogram(power, self.sr)
 
     def finish(self, loudness: Loudness | None = None) -> Descriptors:
         """End the signal and describe it.
@@ -225,7 +215,7 @@ class Describer:
         for power in self._fine.finish():
             self._add_fine(power)
         for power in self._coarse.finish():
-            self._pitches += _pitches(power, self.sr)
+            self._pitches += pitch_histogram(power, self.sr)
         onsets, accents, centroids, levels = np.concatenate(self._frames, axis=1)
         loudest = levels.max(initial=0.0)
         heard = levels > loudest * _FRAME_RANGE
@@ -234,7 +224,7 @@ class Describer:
         seconds, rate = self._samples / self.sr, self.sr / self._fine.hop
         accents = accents * (len(accents) / max(self._magnitude, 1e-30))
         candidates, tempo_confidence, regularity = find_pulse(accents.astype(np.float64), rate)
-        key, key_confidence = (None, 0.0) if silent else _key(self._pitches)
+        key, key_confidence = (None, 0.0) if silent else estimate_key(self._pitches)
         return Descriptors(
             duration=seconds,
             tempo=candidates[0][0] if candidates else None,
@@ -316,46 +306,9 @@ def _frame_weights(sr: int, n_fft: int) -> tuple[Array, int]:
     z = np.exp(-2j * np.pi * np.outer(hz / sr, np.arange(3)))
     gain = np.prod([abs(z @ s[:3]) / abs(z @ s[3:]) for s in k_weighting(sr)], axis=0)
     level = gain**2 * 2 / (n_fft * np.square(_hann(n_fft)).sum())
-    front_end = FrontEnd(sr=sr, n_fft=n_fft, n_mels=40, fmin=30.0, fmax=min(8000.0, sr / 2))
-    mel = mel_filters(front_end)
+    mel = mel_filters(sr=sr, n_fft=n_fft, n_mels=40, fmin=30.0, fmax=min(8000.0, sr / 2))
     low = int((hz[mel.argmax(axis=0)] < _ACCENT_HZ).sum())
     return np.column_stack([np.ones_like(hz), hz, level, mel]).astype(np.float32), low
-
-
-def _pitches(power: Array, sr: int) -> Array64:
-    """Magnitudes of the spectral peaks, summed in tenths of a semitone above C, octaves folded."""
-    bin_hz = sr / (2 * (power.shape[1] - 1))
-    low, high = (int(hz / bin_hz) for hz in _PITCH_HZ)
-    power = power[:, low:high]
-    left, here, right = power[:, :-2], power[:, 1:-1], power[:, 2:]
-    floor = _PEAK_RANGE * power.max(axis=1, keepdims=True)
-    t, k = np.nonzero((here > left) & (here >= right) & (here > floor))
-    # A parabola through three points in dB locates the peak between the bins.
-    a, b, c = (np.log(np.maximum(power[t, k + i], 1e-30)).astype(np.float64) for i in range(3))
-    hz = (low + 1 + k + 0.5 * (a - c) / (a - 2 * b + c)) * bin_hz
-    tenths = np.floor(_OCTAVE * np.log2(hz / 440.0) + 0.75 * _OCTAVE).astype(int) % _OCTAVE
-    return np.bincount(tenths, np.sqrt(here[t, k]), _OCTAVE).astype(np.float64)
-
-
-def _key(pitches: Array64) -> tuple[str | None, float]:
-    """Key and confidence of a pitch histogram."""
-    if not pitches.any():
-        return None, 0.0
-    semitones = (np.arange(_OCTAVE) + 0.5) / 10
-    tuning = np.angle(np.sum(pitches * np.exp(2j * np.pi * semitones))) / (2 * np.pi)
-    distance = (semitones - tuning - np.arange(12)[:, None] + 6) % 12 - 6
-    chroma = (np.cos(np.pi * np.clip(distance, -0.5, 0.5)) ** 2) @ pitches
-    # Divided by its length before the mean is taken out, a flat chroma fits no key well.
-    chroma /= np.linalg.norm(chroma)
-    chroma -= chroma.mean()
-    fits: dict[str, float] = {}
-    for mode, profile in _MODES.items():
-        centered = np.array(profile) - np.mean(profile)
-        centered /= np.linalg.norm(centered)
-        for k, tonic in enumerate(_TONICS):
-            fits[f"{tonic} {mode}"] = float(chroma @ np.roll(centered, k))
-    best, second = sorted(fits, key=fits.__getitem__, reverse=True)[:2]
-    return best, min(1.0, (fits[best] - fits[second]) / _CLEAR_KEY)
 
 
 def _onsets(strength: Array) -> NDArray[np.intp]:

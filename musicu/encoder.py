@@ -1,4 +1,4 @@
-"""The encoder: windows of log-mel in, unit vectors out, by ONNX Runtime on one thread."""
+"""The encoder: windows of log-mel or samples in, unit vectors out, by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.decode import LARGEST, MOST_CHANNELS
+from musicu.decode import LARGEST
 from musicu.errors import AudioError, ModelError
-from musicu.mel import MelStream, Windower, compress
-from musicu.model import Model, find_model
+from musicu.media import MOST_CHANNELS
+from musicu.model import Model
+from musicu.registry import find_model
 from musicu.runtime import open_session
+from musicu.windower import Windower
 
 __all__ = ["SILENCE", "Embedder", "Encoder", "Network"]
 
@@ -21,14 +23,15 @@ Array = NDArray[np.float32]
 
 # Below a peak of -100 dBFS there is nothing but the dither of 16-bit silence.
 SILENCE = 1e-5
-# Windows a call: enough to amortize the call, few enough to stay in cache.
-_BATCH = 8
+# Windows a call, and seconds of audio in them: enough to amortize the call, few enough to stay in
+# cache.
+_BATCH, _BATCH_SECONDS = 8, 24.0
 # Two unit vectors nearer than this are one: single precision leaves a tenth of it.
 _CONSTANT = 1e-5
 
 
 class Network:
-    """A model's graph, opened: compressed windows in, any of its outputs out.
+    """A model's graph, opened: prepared windows in, any of its outputs out.
 
     Parameters
     ----------
@@ -59,19 +62,19 @@ class Network:
         self.inputs = {i.name: i.shape for i in self._session.get_inputs()}
         self.outputs = [o.name for o in self._session.get_outputs()]
         self.input = model.input or next(iter(self.inputs))
-        self._channel = len(self.inputs.get(self.input, ())) == 4
+        self._rank = len(self.inputs.get(self.input, ()))
 
     def run(self, windows: Array, outputs: Sequence[str]) -> list[Array]:
-        """Run on compressed windows [n, window, n_mels]; return the outputs as they are."""
+        """Run on prepared windows [n, window, ...]; return the outputs as they are."""
         if self.model.layout == "mel-time":
             windows = np.ascontiguousarray(windows.transpose(0, 2, 1))
-        if self._channel:
+        if self._rank == windows.ndim + 1:  # it wants an axis of channels
             windows = windows[:, None]
         results: list[Array] = self._session.run(list(outputs), {self.input: windows})
         return results
 
     def run_noise(self, outputs: Sequence[str]) -> list[Array]:
-        """Run on two windows of noise: bright and dull.
+        """Run on two windows of noise, bright and dull.
 
         Raises
         ------
@@ -79,10 +82,8 @@ class Network:
             It does not run on its front end's windows.
         """
         fe = self.model.front_end
-        noise = np.random.default_rng(0).random((2, fe.window, fe.n_mels), dtype=np.float32)
-        noise[1, :, fe.n_mels // 2 :] *= 0.01
         try:
-            return self.run(compress(noise, fe), outputs)
+            return self.run(fe.prepare(fe.noise()), outputs)
         except Exception as error:  # ONNX Runtime's errors have no common root
             first = str(error).splitlines()[0]
             raise ModelError(
@@ -204,7 +205,7 @@ class Encoder:
         return embedder
 
     def run(self, windows: Array) -> Array:
-        """Run the network on compressed windows [n, window, n_mels]; return [n, dim] as is.
+        """Run the network on prepared windows [n, window, ...]; return [n, dim] as is.
 
         Raises
         ------
@@ -258,8 +259,10 @@ class Embedder:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._mel = MelStream(encoder.model.front_end)
-        self._windower = Windower(encoder.model.front_end)
+        self._front_end = front_end = encoder.model.front_end
+        self._frames = front_end.stream()
+        self._windower = Windower(front_end)
+        self._batch = max(1, min(_BATCH, round(_BATCH_SECONDS / front_end.window_seconds)))
         self._waiting: list[Array] = []
         self._vectors: list[Array] = []
         self._levels: list[float] = []
@@ -267,11 +270,11 @@ class Embedder:
 
     def push(self, y: Array) -> None:
         """Take the next mono samples [n] float32."""
-        self._take(self._windower.push(self._mel.push(y)))
+        self._take(self._windower.push(self._frames.push(y)))
 
     def finish(self) -> None:
         """Take note that the track is over."""
-        self._take(self._windower.push(self._mel.finish()))
+        self._take(self._windower.push(self._frames.finish()))
         self._take(self._windower.finish())
         self._flush()
 
@@ -294,7 +297,7 @@ class Embedder:
         vectors = self.windows
         if self._encoder.model.gate_db is not None:
             levels = np.array(self._levels)
-            power = self._encoder.model.front_end.power
+            power = self._front_end.power
             gate = levels.max() * 10 ** (-self._encoder.model.gate_db / (20 / power))
             vectors = vectors[levels >= gate]
         unit: Array = _units(vectors.mean(axis=0, dtype=np.float64, keepdims=True))[0]
@@ -306,16 +309,14 @@ class Embedder:
         for time, window in windows:
             self.times.append(time)
             self._waiting.append(window)
-            if len(self._waiting) == _BATCH:
+            if len(self._waiting) == self._batch:
                 self._flush()
 
     def _flush(self) -> None:
         if self._waiting:
             windows = np.stack(self._waiting)
-            self._levels += windows.mean(axis=(1, 2)).tolist()
-            self._vectors.append(
-                self._encoder.run(compress(windows, self._encoder.model.front_end))
-            )
+            self._levels += self._front_end.levels(windows).tolist()
+            self._vectors.append(self._encoder.run(self._front_end.prepare(windows)))
             self._waiting.clear()
 
 

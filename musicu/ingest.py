@@ -20,8 +20,9 @@ from musicu.metadata import stored_metadata
 from musicu.model import Model
 from musicu.pool import Pool, WorkerSettings
 from musicu.sheet import Sheet
+from musicu.sound_tags import store_tags
 from musicu.store import FileRow, Store
-from musicu.tagging import TagHead, store_tags
+from musicu.tagger import TagHead
 
 __all__ = ["Progress", "Summary", "ingest", "update_sheet"]
 

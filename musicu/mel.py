@@ -4,33 +4,24 @@ The settings travel inside a model's ``config.json``, so that what an encoder he
 it heard in training. A track passes through three steps:
 
 1. :class:`MelStream` turns blocks of samples into mel frames (linear power or magnitude);
-2. :class:`Windower` cuts the frames into windows of fixed length;
+2. :class:`musicu.windower.Windower` cuts the frames into windows of fixed length;
 3. :func:`compress` takes the level out of each window (if the settings say so) and compresses it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import ModelError
+from musicu.mel_filters import mel_filters
+from musicu.windower import Windower
 
-__all__ = [
-    "FRONT_ENDS",
-    "FrontEnd",
-    "MelStream",
-    "Windower",
-    "compress",
-    "log_mel",
-    "mel_filters",
-    "mel_spectrogram",
-]
+__all__ = ["LOG_MEL_PRESETS", "LogMel", "MelStream", "compress", "log_mel", "mel_spectrogram"]
 
 Array = NDArray[np.float32]
 
@@ -44,7 +35,7 @@ _SILENCE_POWER = 1e-20
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrontEnd:
+class LogMel:
     """Settings of a log-mel front end. Names and meaning are librosa's where librosa has them.
 
     Attributes
@@ -121,7 +112,7 @@ class FrontEnd:
             raise ModelError("front end: gain, offset and std must be above 0")
 
     @classmethod
-    def from_dict(cls, settings: dict[str, Any]) -> FrontEnd:
+    def from_dict(cls, settings: dict[str, Any]) -> LogMel:
         """Build from a plain mapping; a ``preset`` key names the settings to start from.
 
         Raises
@@ -129,13 +120,13 @@ class FrontEnd:
         ModelError
             An unknown preset or setting, or a value out of range.
         """
-        if not isinstance(settings, dict):
-            raise ModelError(f"front end: must be an object of settings, not {settings!r}")
         settings = dict(settings)
         preset = settings.pop("preset", None)
-        if preset is not None and preset not in FRONT_ENDS:
-            raise ModelError(f"front end: no preset {preset!r}; there are {', '.join(FRONT_ENDS)}")
-        base = FRONT_ENDS[preset] if preset else cls()
+        if preset is not None and preset not in LOG_MEL_PRESETS:
+            raise ModelError(
+                f"front end: no preset {preset!r}; there are {', '.join(LOG_MEL_PRESETS)}"
+            )
+        base = LOG_MEL_PRESETS[preset] if preset else cls()
         known = {f.name: getattr(base, f.name) for f in fields(cls)}
         if unknown := sorted(settings.keys() - known.keys()):
             raise ModelError(f"front end: unknown settings {', '.join(unknown)}")
@@ -146,17 +137,57 @@ class FrontEnd:
         """Length of one window in seconds."""
         return self.window * self.hop_length / self.sr
 
+    @property
+    def size(self) -> int:
+        """Numbers in a window or a filter bank, whichever has more."""
+        return max(self.window, self.n_fft) * self.n_mels
 
-FRONT_ENDS = {
+    def overlapping(self) -> LogMel:
+        """Return settings whose windows overlap by half."""
+        return replace(self, window_hop=max(self.window // 2, 1))
+
+    def filters(self) -> Array:
+        """Return the filter bank [1 + n_fft // 2, n_mels]."""
+        return mel_filters(
+            sr=self.sr,
+            n_fft=self.n_fft,
+            n_mels=self.n_mels,
+            fmin=self.fmin,
+            fmax=self.fmax,
+            htk=self.htk,
+            norm=self.norm,
+        )
+
+    def stream(self) -> MelStream:
+        """Return what turns blocks of samples into frames."""
+        return MelStream(self)
+
+    def prepare(self, windows: Array) -> Array:
+        """Return the network's input for windows [n, window, n_mels], see :func:`compress`."""
+        return compress(windows, self)
+
+    def levels(self, windows: Array) -> Array:
+        """Return the mean of each window [n, window, n_mels]: its power, or magnitude."""
+        levels: Array = windows.mean(axis=(1, 2))
+        return levels
+
+    def noise(self) -> Array:
+        """Return two windows of noise, bright and dull: [2, window, n_mels]."""
+        noise = np.random.default_rng(0).random((2, self.window, self.n_mels), dtype=np.float32)
+        noise[1, :, self.n_mels // 2 :] *= 0.01
+        return noise
+
+
+LOG_MEL_PRESETS = {
     # Ours: MusiCNN's resolution; the top edge lies below codecs' roll-offs; the level is out.
     # Windows that leave no gap are worth their cost: a second of silence in front of a track moves
     # all of them, and moves its vector half as far as with gaps of 1 s.
-    "musicu": FrontEnd(fmin=30.0, fmax=7000.0, level="window"),
+    "musicu": LogMel(fmin=30.0, fmax=7000.0, level="window"),
     # Pons & Serra, "musicnn: Pre-trained convolutional neural networks for music audio
     # tagging", ISMIR late-breaking demo 2019.
-    "musicnn": FrontEnd(),
+    "musicnn": LogMel(),
     # Park et al., "Representation Learning of Music Using Artist Labels", ISMIR 2018.
-    "artist_siamese": FrontEnd(
+    "artist_siamese": LogMel(
         sr=22050,
         n_fft=1024,
         hop_length=512,
@@ -172,63 +203,18 @@ FRONT_ENDS = {
 }
 
 
-def _hz_to_mel(hz: NDArray[np.float64], *, htk: bool) -> NDArray[np.float64]:
-    if htk:
-        return 2595.0 * np.log10(1.0 + hz / 700.0)
-    # Slaney's Auditory Toolbox (1998): linear below 1 kHz, logarithmic above.
-    return np.where(
-        hz < 1000.0, hz * 3 / 200, 15.0 + 27.0 * np.log(np.maximum(hz, 1.0) / 1000.0) / np.log(6.4)
-    )
-
-
-def _mel_to_hz(mel: NDArray[np.float64], *, htk: bool) -> NDArray[np.float64]:
-    if htk:
-        return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
-    return np.where(mel < 15.0, mel * 200 / 3, 1000.0 * np.exp((mel - 15.0) * np.log(6.4) / 27.0))
-
-
-@cache
-def mel_filters(front_end: FrontEnd) -> Array:
-    """Triangular mel filter bank.
-
-    Same values as ``librosa.filters.mel``; ours because importing librosa costs three seconds.
-
-    Parameters
-    ----------
-    front_end : FrontEnd
-        Rate, FFT length, bands, edges, formula and normalization.
-
-    Returns
-    -------
-    np.ndarray [shape=(1 + n_fft // 2, n_mels), float32]
-        One filter a column. The array is shared and read-only.
-    """
-    edges = np.array([front_end.fmin, front_end.fmax])
-    low, high = _hz_to_mel(edges, htk=front_end.htk)
-    hz = _mel_to_hz(np.linspace(low, high, front_end.n_mels + 2), htk=front_end.htk)
-    bins = np.fft.rfftfreq(front_end.n_fft, 1.0 / front_end.sr)[:, None]
-    rising = (bins - hz[:-2]) / (hz[1:-1] - hz[:-2])
-    falling = (hz[2:] - bins) / (hz[2:] - hz[1:-1])
-    filters = np.maximum(0.0, np.minimum(rising, falling))
-    if front_end.norm == "slaney":
-        filters *= 2.0 / (hz[2:] - hz[:-2])
-    result = np.ascontiguousarray(filters, dtype=np.float32)
-    result.flags.writeable = False
-    return result
-
-
 class MelStream:
     """Mel frames of a signal that arrives in blocks; the frames do not depend on the blocks' sizes.
 
     Parameters
     ----------
-    front_end : FrontEnd
+    front_end : LogMel
         The settings.
     """
 
-    def __init__(self, front_end: FrontEnd) -> None:
+    def __init__(self, front_end: LogMel) -> None:
         self.front_end = front_end
-        self._filters = mel_filters(front_end)
+        self._filters = front_end.filters()
         self._rows = max(1, _PRODUCT // self._filters.size)
         n = np.arange(front_end.n_fft)
         self._hann = (0.5 - 0.5 * np.cos(2 * np.pi * n / front_end.n_fft)).astype(np.float32)
@@ -269,61 +255,14 @@ class MelStream:
         return self.push(np.zeros(self.front_end.n_fft // 2, dtype=np.float32))
 
 
-class Windower:
-    """Cut a stream of frames into the encoder's windows.
-
-    A track shorter than one window is repeated to fill it. What is left at the end of a longer one
-    is covered by a window aligned with the end if it is at least half a window long, and dropped
-    otherwise.
-
-    Parameters
-    ----------
-    front_end : FrontEnd
-        The settings.
-    """
-
-    def __init__(self, front_end: FrontEnd) -> None:
-        self.front_end = front_end
-        self._frames = np.empty((0, front_end.n_mels), dtype=np.float32)
-        self._start = 0  # number of the first frame kept
-        self._next = 0  # number of the frame at which the next window starts
-
-    def push(self, frames: Array) -> Iterator[tuple[float, Array]]:
-        """Take frames [t, n_mels]; yield (start in seconds, window [window, n_mels])."""
-        fe = self.front_end
-        self._frames = np.concatenate([self._frames, frames])
-        while self._next + fe.window <= self._start + len(self._frames):
-            at = self._next - self._start
-            yield self._seconds(self._next), self._frames[at : at + fe.window]
-            self._next += fe.window_hop
-        # The last whole window stays, for a window aligned with the end may need its frames.
-        keep = min(self._next - self._start, len(self._frames) - fe.window)
-        if keep > 0:
-            self._frames = self._frames[keep:]
-            self._start += keep
-
-    def finish(self) -> Iterator[tuple[float, Array]]:
-        """Yield what the end of the track adds: at most one window."""
-        fe = self.front_end
-        end = self._start + len(self._frames)
-        if 0 < end < fe.window:
-            repeats = -(-fe.window // end)
-            yield 0.0, np.tile(self._frames, (repeats, 1))[: fe.window]
-        elif self._next and end - (self._next - fe.window_hop + fe.window) >= fe.window / 2:
-            yield self._seconds(end - fe.window), self._frames[-fe.window :]
-
-    def _seconds(self, frame: int) -> float:
-        return frame * self.front_end.hop_length / self.front_end.sr
-
-
-def compress(windows: Array, front_end: FrontEnd) -> Array:
+def compress(windows: Array, front_end: LogMel) -> Array:
     """Compress mel windows as the settings say.
 
     Parameters
     ----------
     windows : np.ndarray [shape=(..., t, n_mels), float32]
         Linear mel power or magnitude, >= 0.
-    front_end : FrontEnd
+    front_end : LogMel
         The settings.
 
     Returns
@@ -345,14 +284,14 @@ def compress(windows: Array, front_end: FrontEnd) -> Array:
     return x
 
 
-def mel_spectrogram(y: Array, front_end: FrontEnd) -> Array:
+def mel_spectrogram(y: Array, front_end: LogMel) -> Array:
     """Mel spectrogram of a whole signal, as ``librosa.feature.melspectrogram`` (zero padding).
 
     Parameters
     ----------
     y : np.ndarray [shape=(n,), float32]
         Mono samples at ``front_end.sr``.
-    front_end : FrontEnd
+    front_end : LogMel
         The settings.
 
     Returns
@@ -364,14 +303,14 @@ def mel_spectrogram(y: Array, front_end: FrontEnd) -> Array:
     return np.concatenate([stream.push(np.asarray(y, dtype=np.float32)), stream.finish()]).T
 
 
-def log_mel(y: Array, front_end: FrontEnd) -> tuple[Array, NDArray[np.float64]]:
+def log_mel(y: Array, front_end: LogMel) -> tuple[Array, NDArray[np.float64]]:
     """Compressed windows of a whole signal: exactly what an encoder with these settings is fed.
 
     Parameters
     ----------
     y : np.ndarray [shape=(n,), float32]
         Mono samples at ``front_end.sr``.
-    front_end : FrontEnd
+    front_end : LogMel
         The settings.
 
     Returns

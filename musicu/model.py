@@ -6,55 +6,25 @@ track's vector, with the tags' names in ``config.json``.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
-import shutil
 import zipfile
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from io import BufferedReader
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import ModelError
 from musicu.files import open_file
-from musicu.folders import written_whole
-from musicu.mel import FrontEnd
+from musicu.front_ends import FrontEnd, read_front_end
+from musicu.mel import LogMel
+from musicu.model_files import LARGEST, read_config, read_model_file, sha256_of
 
-__all__ = [
-    "DEFAULT_MODEL",
-    "TAG_KINDS",
-    "BrokenModel",
-    "Model",
-    "Tag",
-    "broken_models",
-    "check_name",
-    "find_model",
-    "install_model",
-    "list_models",
-    "model_with",
-    "user_models",
-]
+__all__ = ["TAG_KINDS", "Model", "Tag"]
 
-DEFAULT_MODEL = "musicu-2"
-
-# Beside the package in a wheel, beside its folder in a checkout.
-_HERE = Path(__file__).resolve().parent
-_BUILT_IN = _HERE / "models" if (_HERE / "models").is_dir() else _HERE.parent / "models"
-# Bytes that a model's files may have: far above any that is known; protobuf ends at 2 GiB anyway.
-_LARGEST = {
-    "config.json": 16 << 20,
-    "encoder.onnx": 2 << 30,
-    "README.md": 16 << 20,
-    "tags.npz": 256 << 20,
-}
 _MOST_NUMBERS = 1 << 26  # in a window, a filter bank or a vector
-_LONGEST_ID = 100  # as it becomes a folder's name
 # How protobuf writes the key under which a tensor says in which other file its numbers are.
 _ELSEWHERE = b"\x0a\x08location"
 TAG_KINDS = ("genre", "mood", "instrument", "voice", "era")
@@ -121,7 +91,7 @@ class Model:
     dim : int
         Length of an embedding.
     front_end : FrontEnd
-        What the network hears.
+        What turns samples into the network's input.
     folder : Path
         Where the files lie.
     license : str
@@ -133,7 +103,8 @@ class Model:
     input, output : str
         Names of the ONNX graph's input and output; empty for the first.
     layout : {"time-mel", "mel-time"}
-        Order of the input's last two axes. A channel axis is added if the graph wants one.
+        Order of the last two axes of a log-mel input. A channel axis is added if the graph wants
+        one.
     gate_db : float or None
         Windows this far below the track's loudest one do not enter its vector (dB); None: all do.
     tags : tuple of Tag
@@ -175,7 +146,7 @@ class Model:
     def card(self) -> str:
         """Text of ``README.md``; empty if it is not there."""
         file = self.folder / "README.md"
-        return _read(file).decode("utf-8", "replace") if file.exists() else ""
+        return read_model_file(file).decode("utf-8", "replace") if file.exists() else ""
 
     def graph(self) -> bytes:
         """Read the network: the content of ``encoder.onnx``.
@@ -185,7 +156,7 @@ class Model:
         ModelError
             It cannot be read, or has numbers in other files, of which the hash says nothing.
         """
-        graph = _read(self.weights)
+        graph = read_model_file(self.weights)
         if _ELSEWHERE in graph:
             raise ModelError(
                 f"{self.weights}: has numbers in other files: save it as one file, "
@@ -210,7 +181,7 @@ class Model:
         try:
             with open_file(file) as stream:
                 with zipfile.ZipFile(stream) as packed:
-                    if sum(entry.file_size for entry in packed.infolist()) > _LARGEST[file.name]:
+                    if sum(entry.file_size for entry in packed.infolist()) > LARGEST[file.name]:
                         raise ValueError("larger when unpacked")
                 with np.load(stream, allow_pickle=False) as arrays:
                     weights, bias = (
@@ -238,7 +209,7 @@ class Model:
             A file is missing, an entry is missing or wrong, or a hash or a shape does not fit.
         """
         folder = Path(folder)
-        config = _read_config(folder)
+        config = read_config(folder)
         digest = _checked(folder / "encoder.onnx", config, "sha256")
         try:
             model = cls(
@@ -246,7 +217,7 @@ class Model:
                 version=_printable("version", str(config.get("version", "1"))),
                 sha256=digest,
                 dim=int(config["dim"]),
-                front_end=FrontEnd.from_dict(config["front_end"]),
+                front_end=read_front_end(config["front_end"]),
                 folder=folder,
                 license=str(config.get("license", "not stated")),
                 description=str(config.get("description", "")),
@@ -273,13 +244,17 @@ class Model:
 
     def __post_init__(self) -> None:
         fe = self.front_end
-        if max(self.dim, max(fe.window, fe.n_fft) * fe.n_mels) > _MOST_NUMBERS:
+        if max(self.dim, fe.size) > _MOST_NUMBERS:
             raise ModelError(f"{self.folder}/config.json: windows or vectors beyond any memory")
         if self.gate_db is not None and not math.isfinite(self.gate_db):
             raise ModelError(f"{self.folder}/config.json: gate_db must be a finite number")
         if self.dim < 1 or self.layout not in ("time-mel", "mel-time"):
             raise ModelError(
                 f"{self.folder}/config.json: dim must be >= 1 and layout 'time-mel' or 'mel-time'"
+            )
+        if self.layout == "mel-time" and not isinstance(fe, LogMel):
+            raise ModelError(
+                f"{self.folder}/config.json: layout 'mel-time' needs a log-mel front end"
             )
         if len({tag.name for tag in self.tags}) < len(self.tags):
             raise ModelError(f"{self.folder}/config.json: two tags have one name")
@@ -303,233 +278,6 @@ class Model:
         }
 
 
-def user_models() -> Path:
-    """Folder of the user's own models: ``$MUSICU_MODELS``, else in the user's data folder."""
-    override = os.environ.get("MUSICU_MODELS")
-    if override:
-        return Path(override)
-    from platformdirs import user_data_path
-
-    return user_data_path("musicu") / "models"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrokenModel:
-    """A folder among the models that cannot be used.
-
-    Attributes
-    ----------
-    folder : Path
-    fault : ModelError
-        What is wrong with it.
-    """
-
-    folder: Path
-    fault: ModelError
-
-
-class _Named(Protocol):
-    """A model, or what a catalog remembers of one."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
-
-
-def list_models() -> list[Model]:
-    """All models that can be used by name: the default, others shipped, then the user's."""
-    return [model for model in _look_through() if isinstance(model, Model)]
-
-
-def broken_models() -> list[BrokenModel]:
-    """Return the folders among the models that cannot be used, each with its fault."""
-    return [model for model in _look_through() if isinstance(model, BrokenModel)]
-
-
-def model_with(sha256: str) -> Model | None:
-    """Return the model at hand whose weights have this hash, if there is one.
-
-    Only folders that may be it are read whole: an installed model's config names its hash.
-
-    Raises
-    ------
-    ModelError
-        A config names this hash, but the model is broken, and no other folder has it.
-    """
-    fault = None
-    for folder in _folders():
-        named = None
-        try:
-            named = _read_config(folder).get("sha256")
-            if named in (None, sha256) and (model := Model.load(folder)).sha256 == sha256:
-                return model
-        except ModelError as error:
-            fault = error if named == sha256 else fault
-    if fault is not None:
-        raise fault
-    return None
-
-
-def check_name(model: _Named, others: Iterable[_Named]) -> None:
-    """Make sure that no other weights go by a model's id and version.
-
-    Raises
-    ------
-    ModelError
-        Those of one of the others do.
-    """
-    for other in others:
-        if (other.id, other.version) == (model.id, model.version) and other.sha256 != model.sha256:
-            where = f" ({other.folder})" if isinstance(other, Model) else ""
-            raise ModelError(
-                f"{model.id}@{model.version}: other weights go by this id and version{where}: "
-                "give these another version in config.json, or use another model"
-            )
-
-
-def _folders() -> list[Path]:
-    found = [
-        config.parent
-        for root in (_BUILT_IN, user_models())
-        for config in sorted(root.glob("*/config.json"))
-    ]
-    return sorted(found, key=lambda folder: folder.name != DEFAULT_MODEL)
-
-
-def _look_through() -> Iterator[Model | BrokenModel]:
-    """Load every model; what is wrong with one is no other's fault."""
-    sound: list[Model] = []
-    for folder in _folders():
-        try:
-            model = Model.load(folder)
-            check_name(model, sound)
-        except ModelError as error:
-            yield BrokenModel(folder=folder, fault=error)
-        else:
-            sound.append(model)
-            yield model
-
-
-def find_model(name: str | os.PathLike[str] | None = None) -> Model:
-    """Look a model up.
-
-    Parameters
-    ----------
-    name : str, path-like or None
-        A model's id, or the path of a model folder; None is the default model.
-
-    Raises
-    ------
-    ModelError
-        There is no such model, or its folder is damaged.
-    """
-    name = os.fspath(name) if name is not None else DEFAULT_MODEL
-    if "/" not in name and os.sep not in name:
-        for root in (_BUILT_IN, user_models()):
-            if (root / name / "config.json").exists():
-                return Model.load(root / name)
-    if Path(name).is_dir():
-        return Model.load(name)
-    raise ModelError(f"no model {name!r}: 'musicu models list' shows what there is")
-
-
-def install_model(folder: str | os.PathLike[str]) -> Model:
-    """Copy a model folder to the user's models, after proving that it works.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        ``config.json`` (entries ``id``, ``dim``, ``front_end`` and those of :class:`Model`),
-        ``encoder.onnx`` and ``README.md``, the card; ``tags.npz`` if the config has ``tags``.
-        All of them files, none a link: whoever made the folder must not choose what is copied.
-
-    Returns
-    -------
-    Model
-        The installed model.
-
-    Raises
-    ------
-    ModelError
-        Something is missing, too large, or a link; the graph does not give vectors of the front
-        end's windows (see :meth:`Encoder.check`); another model has this id; or the model cannot
-        be written.
-    """
-    from musicu.encoder import Encoder
-
-    for name in _LARGEST:
-        if (file := Path(folder) / name).is_symlink():
-            raise ModelError(f"{file}: a link: put the file itself there (cp -L copies it)")
-    model = Model.load(folder)
-    if not (model.folder / "README.md").exists():
-        raise ModelError(f"{model.folder}: README.md, the model's card, is missing")
-    if Path(model.id).name != model.id or model.id.startswith(".") or len(model.id) > _LONGEST_ID:
-        raise ModelError(f"{model.folder}/config.json: {model.id!r} cannot be a model's id")
-    Encoder(model)
-    for other in list_models():
-        if other.id == model.id and other.sha256 != model.sha256:
-            raise ModelError(
-                f"another model is called {model.id!r} ({other.folder}): "
-                "give the new one another id in config.json"
-            )
-    target = user_models() / model.id
-    if target.resolve() == model.folder.resolve():
-        return model
-    # Pins the weights even where the author left the hashes out.
-    config = {**_read_config(model.folder), "sha256": model.sha256}
-    if model.tags:
-        config["tags_sha256"] = model.tags_sha256
-    try:
-        with written_whole(target) as fresh:
-            for name in ("encoder.onnx", "README.md", *(["tags.npz"] if model.tags else ())):
-                with _opened(model.folder / name, follow=False) as source:
-                    with open(fresh / name, "xb") as copy:
-                        shutil.copyfileobj(source, copy, 1 << 20)
-            (fresh / "config.json").write_text(
-                json.dumps(config, indent=2) + "\n", encoding="utf-8"
-            )
-            Model.load(fresh)  # what was copied is what was looked at
-    except OSError as error:
-        raise ModelError(f"{target}: cannot be written ({error.strerror or error})") from None
-    return Model.load(target)
-
-
-def _opened(file: Path, *, follow: bool = True) -> BufferedReader:
-    """Open a model's file, which must be a regular one of bounded size."""
-    try:
-        opened = open_file(file, follow=follow)
-    except OSError as error:
-        raise ModelError(f"{file}: {error.strerror or error}") from None
-    if (size := os.fstat(opened.fileno()).st_size) > _LARGEST[file.name]:
-        opened.close()
-        raise ModelError(f"{file}: {size >> 20:,} MB, too large for a model")
-    return opened
-
-
-def _read(file: Path) -> bytes:
-    with _opened(file) as opened:
-        try:
-            return opened.read()
-        except OSError as error:
-            raise ModelError(f"{file}: {error.strerror or error}") from None
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    file = folder / "config.json"
-    if not os.path.lexists(file):
-        raise ModelError(f"{folder}: not a model folder, config.json is missing")
-    try:
-        config = json.loads(_read(file).decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{file}: cannot be read ({error})") from None
-    if not isinstance(config, dict):
-        raise ModelError(f"{file}: must hold one JSON object")
-    return config
-
-
 def _printable(key: str, text: str) -> str:
     """Refuse a name that cannot be shown, stored or made a folder's."""
     if not text.isprintable():
@@ -551,15 +299,7 @@ def _texts(config: dict[str, Any], key: str) -> tuple[str, ...]:
 
 def _checked(file: Path, config: dict[str, Any], key: str) -> str:
     """Hash a file, which must be the one that the config names."""
-    digest = _sha256(file)
+    digest = sha256_of(file)
     if config.get(key, digest) != digest:
         raise ModelError(f"{file.parent}: {file.name} is not the file config.json names by {key}")
     return digest
-
-
-def _sha256(file: Path) -> str:
-    with _opened(file) as opened:
-        try:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-        except OSError as error:
-            raise ModelError(f"{file}: {error.strerror or error}") from None

@@ -13,7 +13,7 @@ from musicu.artists import album_key, artist_keys
 from musicu.index import Index
 from musicu.metadata import Metadata, stored_metadata
 from musicu.store import Store
-from musicu.tagging import TagHead
+from musicu.tagger import TagHead
 from musicu.vocabulary import Term
 
 __all__ = [

@@ -16,11 +16,13 @@ from musicu.damage import Damage, list_damage
 from musicu.errors import CatalogError, MusicuError
 from musicu.index import sound_copies
 from musicu.ingest import Progress, ingest
-from musicu.model import Model, list_models
+from musicu.model import Model
 from musicu.readonly import is_writable
+from musicu.registry import list_models
 from musicu.schema import APPLICATION
+from musicu.sound_tags import store_tags
 from musicu.store import Store, StoredModel
-from musicu.tagging import TagHead, store_tags
+from musicu.tagger import TagHead
 
 __all__ = ["Repair", "is_torn", "repair", "salvage"]
 

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from musicu.decode import AUDIO_SUFFIXES
+from musicu.media import AUDIO_SUFFIXES
 
 __all__ = ["Found", "scan"]
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from musicu.checksums import checksum, is_sound, seal
 from musicu.errors import CatalogError, ModelError
 from musicu.locate import absolute, composed, lies_under
-from musicu.model import Model, check_name
+from musicu.model import Model
 from musicu.readonly import is_full, is_writable, open_read_only
+from musicu.registry import check_name
 from musicu.schema import (
     APPLICATION,
     FORMAT,

@@ -17,11 +17,11 @@ from musicu.containers import (
     read_mp4,
     read_ogg,
 )
-from musicu.decode import open_media
 from musicu.encodings import decode
 from musicu.errors import AudioError
 from musicu.guesses import guess_metadata
 from musicu.id3 import NAMES, Texts, genre_names, read_id3v1, read_id3v2, synchsafe, take
+from musicu.media import open_media
 from musicu.metadata import (
     FIELDS,
     Metadata,

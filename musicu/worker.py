@@ -1,8 +1,8 @@
-"""The other end of :mod:`musicu.pool`: a process that analyzes one file at a time.
+"""The other end of :mod:`musicu.pool`: a process that works on one file at a time.
 
 Started as ``python -m musicu.worker``. It reads a first line of settings and then one request a
-line, and answers each with one line, all JSON. It ends when its input does, even at work, so that
-it never outlives the process that started it.
+line, and answers each with one line, all JSON; an array is an object of its type, shape and base64.
+It ends when its input does, even at work, so that it never outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ import threading
 import wave
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
+
+import numpy as np
 
 from musicu.causes import cause_of
 from musicu.errors import AudioError
 from musicu.metadata import Metadata
 
-__all__ = ["main", "serve"]
+__all__ = ["PROGRAMS", "main", "unpack_arrays"]
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -39,20 +41,10 @@ _SAMPLE_RATE, _SAMPLE_SECONDS = 44100, 4
 
 
 def main() -> None:
-    """Serve :class:`musicu.pool.Worker`: analyze files until the input ends."""
-    serve(_analyzer)
-
-
-def serve(begin: Callable[[dict[str, Any]], Answer]) -> None:
-    """Serve requests until the input ends.
+    """Serve :class:`musicu.pool.Worker` until the input ends.
 
     A request that raises is answered by ``error``, why, and ``cause``, what is at fault (see
     :class:`musicu.errors.AudioError`).
-
-    Parameters
-    ----------
-    begin : callable
-        Called once, within the limits, with the settings; returns what answers a request.
     """
     # Ctrl-C reaches the whole process group; the parent decides what becomes of work in hand.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -62,7 +54,7 @@ def serve(begin: Callable[[dict[str, Any]], Answer]) -> None:
     settings = json.loads(sys.stdin.readline())
     memory = _limit(settings)
 
-    answer = begin(settings)
+    answer = PROGRAMS[settings["program"]](settings)
     _warm(answer, describe=settings["describe"])
     answers.write("ready\n")
     answers.flush()
@@ -91,7 +83,7 @@ def _reply(answer: Answer, request: dict[str, Any], memory: int) -> str:
         reply = answer(request)
         if reply.get("problem"):
             _read_through(path)
-        return json.dumps(reply)
+        return json.dumps({name: _packed(value) for name, value in reply.items()})
     except Exception as error:  # a fault of ours or of a decoder costs one file, and is told
         reason = (
             error.reason if isinstance(error, AudioError) else f"{type(error).__name__}: {error}"
@@ -137,44 +129,59 @@ def _limit(settings: dict[str, Any]) -> int:
     return min([memory, *(n for n in set_by_others if n != resource.RLIM_INFINITY)])
 
 
-def _analyzer(settings: dict[str, Any]) -> Answer:
+def unpack_arrays(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer with its arrays as np.ndarray (read-only)."""
+    return {name: _unpacked(value) for name, value in answer.items()}
+
+
+def _packed(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    content = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
+    return {"dtype": value.dtype.str, "shape": value.shape, "base64": content}
+
+
+def _unpacked(value: Any) -> Any:
+    if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "base64"}:
+        return value
+    content = base64.b64decode(value["base64"])
+    return np.frombuffer(content, dtype=value["dtype"]).reshape(value["shape"])
+
+
+def _track(settings: dict[str, Any]) -> Answer:
+    """Identify files, or embed and describe them in one pass."""
     from musicu.encoder import Encoder
 
     encoder = Encoder.from_pretrained(settings["model"]) if settings["model"] else None
-    return lambda request: _answer(request, encoder, settings["longest"])
+    return lambda request: (
+        _identify(request["path"])
+        if request["identify"]
+        else _analyze(request, encoder, settings["longest"])
+    )
 
 
-def _answer(request: dict[str, Any], encoder: Any, longest: float | None) -> dict[str, Any]:
-    from musicu.analyze import analyze, tags_of
+def _identify(path: str) -> dict[str, Any]:
+    from musicu.analyze import tags_of
     from musicu.decode import AudioStream
 
-    path = request["path"]
-    if request["identify"]:
-        stream = AudioStream(path, sr=None)
-        stream.examine()
-        metadata, tags_problem = tags_of(path)
-        return {
-            "id": stream.digest,
-            "metadata": _within_reason(metadata),
-            "problem": stream.problem,
-            "promise": asdict(stream.promise),
-            "tags_problem": tags_problem,
-        }
-    result = analyze(path, encoder, describe=request["describe"], longest=longest)
+    stream = AudioStream(path, sr=None)
+    stream.examine()
+    metadata, tags_problem = tags_of(path)
     return {
-        "id": result.id,
-        "seconds": result.seconds,
-        "codec": result.codec,
-        "sr": result.sr,
-        "channels": result.channels,
-        "problem": result.problem,
-        "metadata": _within_reason(result.metadata),
-        "tags_problem": result.tags_problem,
-        "descriptors": result.descriptors,
-        "vector": (
-            None if result.vector is None else base64.b64encode(result.vector.tobytes()).decode()
-        ),
+        "id": stream.digest,
+        "metadata": _within_reason(metadata),
+        "problem": stream.problem,
+        "promise": asdict(stream.promise),
+        "tags_problem": tags_problem,
     }
+
+
+def _analyze(request: dict[str, Any], encoder: Any, longest: float | None) -> dict[str, Any]:
+    from musicu.analyze import analyze
+
+    result = analyze(request["path"], encoder, describe=request["describe"], longest=longest)
+    found = {field.name: getattr(result, field.name) for field in fields(result)}
+    return {**found, "metadata": _within_reason(result.metadata)}
 
 
 def _within_reason(metadata: Metadata) -> dict[str, Any]:
@@ -187,6 +194,32 @@ def _within_reason(metadata: Metadata) -> dict[str, Any]:
         else value
         for name, value in metadata.to_dict().items()
     }
+
+
+def _windows(settings: dict[str, Any]) -> Answer:
+    """Embed files window by window."""
+    from musicu.encoder import Encoder
+    from musicu.registry import find_model
+    from musicu.windows import embed_file_windows, overlapping
+
+    encoder = Encoder(overlapping(find_model(settings["model"])))
+    return lambda request: vars(embed_file_windows(request["path"], encoder))
+
+
+def _waveform(settings: dict[str, Any]) -> Answer:
+    """Compute files' waveforms."""
+    from musicu.waveform import compute_waveform
+
+    return lambda request: vars(compute_waveform(request["path"]))
+
+
+# What a worker process can run, by name: called once, within the limits, with the settings, each
+# returns what answers a request. Add a program here.
+PROGRAMS: dict[str, Callable[[dict[str, Any]], Answer]] = {
+    "track": _track,
+    "windows": _windows,
+    "waveform": _waveform,
+}
 
 
 if __name__ == "__main__":

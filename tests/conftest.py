@@ -18,7 +18,7 @@ from made_answers import Answers
 from numpy.typing import NDArray
 
 from musicu.catalog import Catalog
-from musicu.model import find_model
+from musicu.registry import find_model
 from musicu.store import Store, StoredModel
 
 RunCli = Callable[..., subprocess.CompletedProcess[str]]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from musicu.model import find_model
 from musicu.pool import Worker
+from musicu.registry import find_model
 
 Answer = dict[str, Any]
 

@@ -21,9 +21,10 @@ from conftest import PROGRAM, MakeStore, RunCli, Shelf, retag, unit
 from musicu.catalog import Catalog
 from musicu.errors import CatalogError, MetadataError, ModelError, ModelMismatchError, MusicuError
 from musicu.ingest import Progress, Summary, ingest
-from musicu.model import DEFAULT_MODEL, find_model, install_model
+from musicu.install import install_model
 from musicu.playlist import read_m3u8
 from musicu.pool import Worker
+from musicu.registry import DEFAULT_MODEL, find_model
 from musicu.store import Store
 
 # Generous on a busy machine, and yet what a test that hangs may cost.

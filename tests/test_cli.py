@@ -20,7 +20,7 @@ from musicu.catalog import Catalog
 from musicu.cli.app import app
 from musicu.errors import MusicuError
 from musicu.ingest import ingest
-from musicu.model import DEFAULT_MODEL, find_model, list_models
+from musicu.registry import DEFAULT_MODEL, find_model, list_models
 
 FORMATS = ("--json", "--nl", "--csv", "--tsv")
 
@@ -403,12 +403,15 @@ def test_only_descriptors_need_the_heavy_libraries(original: Shelf, tmp_path: Pa
     script = tmp_path / "worker.py"
     script.write_text(
         "import sys, musicu.worker\n"
-        "answer = musicu.worker._answer\n"
-        "def tell(*args):\n"
-        "    result = answer(*args)\n"
-        f"    open({str(told)!r}, 'w').write(' '.join(sys.modules))\n"
-        "    return result\n"
-        "musicu.worker._answer = tell\n"
+        "begin = musicu.worker.PROGRAMS['track']\n"
+        "def telling(settings):\n"
+        "    answer = begin(settings)\n"
+        "    def tell(request):\n"
+        "        result = answer(request)\n"
+        f"        open({str(told)!r}, 'w').write(' '.join(sys.modules))\n"
+        "        return result\n"
+        "    return tell\n"
+        "musicu.worker.PROGRAMS['track'] = telling\n"
         "musicu.worker.main()\n"
     )
     with Catalog() as catalog:

@@ -8,7 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -19,8 +19,9 @@ import soundfile
 from audio import FORMATS, Array, noise, notes, sine, write
 from mutagen import apev2, flac, id3, mp4
 
-from musicu.decode import AUDIO_SUFFIXES, AudioStream, identify, load
+from musicu.decode import DECODERS, AudioStream, identify, load
 from musicu.errors import AudioError
+from musicu.media import AUDIO_SUFFIXES, StreamInfo
 
 # A lossless file of 8 or more bits: half a step of 8 bits, as a share of the tone's amplitude.
 LOSSLESS = 0.5 / 128 / 0.5
@@ -702,3 +703,38 @@ def test_fixture_is_what_its_script_writes(tmp_path: Path) -> None:
     tags = mutagen.File(folder / "tone.flac")
     assert (tags["title"], tags["artist"]) == (["Tone"], ["Fixture"])
     assert (folder / "tone.flac").stat().st_size < 100_000
+
+
+# ------------------------------------------------------------------------------------- the decoders
+
+
+def test_a_decoder_can_be_added_at_run_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode_text(info: StreamInfo) -> Iterator[tuple[Array, int]]:
+        """Samples as words, two channels."""
+        words = Path(info.path).read_text(encoding="ascii").split()
+        if words.pop(0) != "SAMPLES":
+            raise AudioError(info.path, "no samples in words")
+        info.begin(8000, 2)
+        info.codec, info.digest = "words", "0" * 32
+        y = np.array(words, dtype=np.float32)
+        yield np.stack([y, np.zeros_like(y)]), 8000
+
+    monkeypatch.setitem(DECODERS, "text", decode_text)
+    path = tmp_path / "song.words"
+    path.write_text("SAMPLES " + "0.5 -0.25 " * 500, encoding="ascii")
+    stream = AudioStream(path, sr=None)
+    mono = np.concatenate(list(stream))
+    assert mono[:2].tolist() == [0.25, -0.125]
+    assert (stream.codec, stream.native_sr, stream.channels) == ("words", 8000, 2)
+    assert (stream.seconds, stream.peak) == (0.125, 0.25)
+    assert load(path, sr=16000)[0].shape == (2000,)
+    # What no decoder can read is told in the first one's words.
+    other = tmp_path / "other.words"
+    other.write_text("nothing of the kind", encoding="ascii")
+    with pytest.raises(AudioError, match="not readable as audio"):
+        load(other)
+    # The others are asked before.
+    write(tmp_path / "song.wav", sine(8000, 1.0), 8000)
+    assert AudioStream(tmp_path / "song.wav", sr=None).examine() == pytest.approx(1.0)

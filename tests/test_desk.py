@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from musicu.errors import MusicuError
-from musicu.model import Model, find_model
+from musicu.model import Model
+from musicu.registry import find_model
 from musicu.service.desk import Desk, Line
 from musicu.service.problems import Busy, Late
 from musicu.service.settings import Settings

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from musicu.catalog import Catalog
 from musicu.errors import CatalogError, ModelMismatchError, MusicuError
-from musicu.model import find_model
 from musicu.monitoring.draws import draw_batches
 from musicu.monitoring.drift import DriftReport, check_batch, judge
 from musicu.monitoring.facts import Tracks
 from musicu.monitoring.pairs import align
 from musicu.monitoring.signals import Measured, measure
 from musicu.monitoring.watch import Watch
+from musicu.registry import find_model
 
 Ints = NDArray[np.intp]
 

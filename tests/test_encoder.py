@@ -13,7 +13,7 @@ from networks import mean_network, model_folder
 from musicu.decode import AudioStream, load
 from musicu.encoder import SILENCE, Embedder, Encoder
 from musicu.errors import AudioError, ModelError
-from musicu.mel import FRONT_ENDS, compress, log_mel
+from musicu.mel import LOG_MEL_PRESETS, compress, log_mel
 from musicu.model import Model
 
 # A float32 vector's length.
@@ -269,12 +269,12 @@ def test_published_networks_give_their_authors_vectors(
             version="1",
             sha256="",
             dim=len(check[expected]),
-            front_end=FRONT_ENDS[preset],
+            front_end=LOG_MEL_PRESETS[preset],
             folder=tmp_path,
             output=output,
         )
     )
-    fe = FRONT_ENDS[preset]
+    fe = LOG_MEL_PRESETS[preset]
     # Of what is left at the end no window is made: the authors' code makes none either.
     whole = len(check[frames]) // fe.window
     patches = check[frames][: whole * fe.window].reshape(whole, fe.window, fe.n_mels)

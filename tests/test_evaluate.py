@@ -22,8 +22,8 @@ from musicu.cli.app import app
 from musicu.collection import Collection, read_tables, select
 from musicu.errors import MetadataError, ModelError, MusicuError
 from musicu.evaluate import SCHEMA, evaluate_encoder
-from musicu.model import DEFAULT_MODEL, find_model
 from musicu.plots import Dot, Panel, dot_plot
+from musicu.registry import DEFAULT_MODEL, find_model
 from musicu.scoring import Score, score_systems
 from musicu.systems import System, baseline_system, model_system
 

@@ -19,7 +19,7 @@ from musicu.items.library import catalog_items
 from musicu.listening.interactions import read_interactions
 from musicu.listening.matching import catalog_names, match_items
 from musicu.listening.recommender import Recommender
-from musicu.model import find_model
+from musicu.registry import find_model
 
 
 def _id(number: int) -> str:

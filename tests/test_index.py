@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicu.index import Index
-from musicu.model import find_model
+from musicu.registry import find_model
 from musicu.store import Store, StoredModel
 
 RNG = np.random.default_rng(0)

@@ -19,7 +19,7 @@ from musicu.errors import CatalogError
 from musicu.explore import live as live_module
 from musicu.explore.live import Live
 from musicu.explore.snapshot import Snapshot
-from musicu.model import find_model
+from musicu.registry import find_model
 from musicu.store import Store, StoredModel
 
 RNG = np.random.default_rng(0)

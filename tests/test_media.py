@@ -16,8 +16,8 @@ from audio import notes, sine, write
 from conftest import Shelf as Library
 from test_uploads import Served
 
-from musicu.explore.portrait import look
 from musicu.service.settings import Settings
+from musicu.waveform import compute_waveform
 
 _PATIENCE = 300.0
 
@@ -171,7 +171,7 @@ def test_another_copy_serves_where_the_first_is_gone(served: Served, library: Li
 def test_a_waveform_is_what_the_file_looks_like(served: Served, library: Library) -> None:
     id = _id(library, "02 Noon.mp3")
     answer = served.client.get(f"/v1/tracks/{id}/waveform").json()
-    seen = look(library / "Alba/First Light/02 Noon.mp3")
+    seen = compute_waveform(library / "Alba/First Light/02 Noon.mp3")
     assert (answer["id"], answer["seconds"]) == (id, seen.seconds)
     assert np.allclose(answer["peaks"], seen.peaks, atol=1e-3) and len(answer["peaks"]) == 1000
     assert answer["bands"] == seen.bands.tolist()

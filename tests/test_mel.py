@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 
 from musicu.errors import ModelError
 from musicu.mel import (
-    FRONT_ENDS,
-    FrontEnd,
+    LOG_MEL_PRESETS,
+    LogMel,
     MelStream,
-    Windower,
     compress,
     log_mel,
-    mel_filters,
     mel_spectrogram,
 )
+from musicu.windower import Windower
 
 # Both computed in float32 by different FFTs; relative to the spectrogram's largest value.
 LIBROSA = 1e-6
@@ -39,17 +38,17 @@ GAIN = 1e-4
 BLOCKS = 1e-6
 
 SETTINGS = {
-    "musicu": FRONT_ENDS["musicu"],
-    "musicnn": FRONT_ENDS["musicnn"],
-    "artist_siamese": FRONT_ENDS["artist_siamese"],
-    "htk": FrontEnd(htk=True, norm=None, fmin=50.0, fmax=7600.0),
-    "htk-magnitude": FrontEnd(htk=True, power=1.0, n_mels=40, hop_length=160, n_fft=400),
-    "slaney-48k": FrontEnd(sr=48000, n_fft=2048, hop_length=1000, n_mels=64, fmax=20000.0),
+    "musicu": LOG_MEL_PRESETS["musicu"],
+    "musicnn": LOG_MEL_PRESETS["musicnn"],
+    "artist_siamese": LOG_MEL_PRESETS["artist_siamese"],
+    "htk": LogMel(htk=True, norm=None, fmin=50.0, fmax=7600.0),
+    "htk-magnitude": LogMel(htk=True, power=1.0, n_mels=40, hop_length=160, n_fft=400),
+    "slaney-48k": LogMel(sr=48000, n_fft=2048, hop_length=1000, n_mels=64, fmax=20000.0),
 }
-TINY = FrontEnd(n_fft=64, hop_length=32, n_mels=6, window=10, window_hop=4)
+TINY = LogMel(n_fft=64, hop_length=32, n_mels=6, window=10, window_hop=4)
 
 
-def librosa_filters(fe: FrontEnd) -> NDArray[np.float64]:
+def librosa_filters(fe: LogMel) -> NDArray[np.float64]:
     filters: NDArray[np.float64] = librosa.filters.mel(
         sr=fe.sr,
         n_fft=fe.n_fft,
@@ -67,7 +66,7 @@ def librosa_filters(fe: FrontEnd) -> NDArray[np.float64]:
 def test_filters_are_librosas(name: str) -> None:
     fe = SETTINGS[name]
     reference = librosa_filters(fe)
-    np.testing.assert_allclose(mel_filters(fe), reference.T, atol=FILTERS * reference.max())
+    np.testing.assert_allclose(fe.filters(), reference.T, atol=FILTERS * reference.max())
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -138,7 +137,7 @@ def test_presets_hear_what_their_networks_were_trained_on(
     preset: str, signal: str, frames: str
 ) -> None:
     check = teachers()
-    fe = FRONT_ENDS[preset]
+    fe = LOG_MEL_PRESETS[preset]
     heard = compress(mel_spectrogram(check[signal], fe).T, fe)
     np.testing.assert_allclose(heard, check[frames], atol=TEACHERS)
 
@@ -206,7 +205,7 @@ def test_windows_start_where_they_should(n: int, window_hop: int, starts: list[i
 
 
 def test_signal_shorter_than_a_window_is_repeated() -> None:
-    fe = FRONT_ENDS["musicu"]
+    fe = LOG_MEL_PRESETS["musicu"]
     y = noise(fe.sr, 1.0)[0]
     frames = mel_spectrogram(y, fe).T
     windows, times = log_mel(y, fe)
@@ -218,7 +217,7 @@ def test_signal_shorter_than_a_window_is_repeated() -> None:
 
 def test_log_mel_of_nothing_is_one_silent_frame_repeated() -> None:
     """Padding makes one frame of no samples, as in librosa."""
-    windows, times = log_mel(np.empty(0, dtype=np.float32), FRONT_ENDS["musicu"])
+    windows, times = log_mel(np.empty(0, dtype=np.float32), LOG_MEL_PRESETS["musicu"])
     assert windows.shape == (1, 187, 96)
     assert not windows.any()
     assert times.tolist() == [0.0]
@@ -227,14 +226,14 @@ def test_log_mel_of_nothing_is_one_silent_frame_repeated() -> None:
 @settings(max_examples=30, deadline=None)
 @given(decibels=st.floats(-60, 40), seed=st.integers(0, 100))
 def test_window_level_makes_the_input_independent_of_gain(decibels: float, seed: int) -> None:
-    fe = FRONT_ENDS["musicu"]
+    fe = LOG_MEL_PRESETS["musicu"]
     y = (notes(fe.sr, 3.0, seed=seed) + noise(fe.sr, 3.0, seed=seed))[0]
     louder = y * np.float32(10 ** (decibels / 20))
     np.testing.assert_allclose(log_mel(louder, fe)[0], log_mel(y, fe)[0], atol=GAIN)
 
 
 def test_without_window_level_the_gain_is_heard() -> None:
-    fe = FRONT_ENDS["musicnn"]
+    fe = LOG_MEL_PRESETS["musicnn"]
     y = noise(fe.sr, 3.0)[0]
     assert (log_mel(y * np.float32(4), fe)[0] - log_mel(y, fe)[0]).mean() > 0.5
 
@@ -254,7 +253,7 @@ def test_energy_of_a_pure_tone_lies_in_its_band(name: str, share: float) -> None
 
 def test_power_grows_with_the_square_and_magnitude_with_the_gain() -> None:
     y = noise(16000, 1.0)[0]
-    for fe, factor in ((FrontEnd(), 16.0), (FrontEnd(power=1.0), 4.0)):
+    for fe, factor in ((LogMel(), 16.0), (LogMel(power=1.0), 4.0)):
         once, louder = mel_spectrogram(y, fe), mel_spectrogram(4 * y, fe)
         np.testing.assert_allclose(louder, factor * once, rtol=1e-6)
 
@@ -262,36 +261,36 @@ def test_power_grows_with_the_square_and_magnitude_with_the_gain() -> None:
 @pytest.mark.parametrize("name", ["musicu", "musicnn", "artist_siamese"])
 @pytest.mark.parametrize("level", [0.0, 1e-30, 1e-12, 1e-5, 1e9])
 def test_any_level_gives_numbers(name: str, level: float) -> None:
-    fe = FRONT_ENDS[name]
+    fe = LOG_MEL_PRESETS[name]
     y = noise(fe.sr, 4.0)[0] * np.float32(level)
     windows, _ = log_mel(y, fe)
     assert np.isfinite(windows).all()
 
 
 def test_silence_is_the_floor_of_the_compression() -> None:
-    fe = FRONT_ENDS["artist_siamese"]
+    fe = LOG_MEL_PRESETS["artist_siamese"]
     windows, _ = log_mel(np.zeros(4 * fe.sr, dtype=np.float32), fe)
     np.testing.assert_allclose(windows, -fe.mean / fe.std, rtol=1e-6)
 
 
 def test_compress_leaves_its_input_alone() -> None:
     windows = np.ones((2, 4, 3), dtype=np.float32)
-    compress(windows, FRONT_ENDS["musicu"])
+    compress(windows, LOG_MEL_PRESETS["musicu"])
     assert (windows == 1).all()
 
 
 def test_filters_are_shared_and_cannot_be_changed() -> None:
-    filters: Array = mel_filters(FrontEnd())
-    assert filters is mel_filters(FrontEnd())
+    filters: Array = LogMel().filters()
+    assert filters is LogMel().filters()
     with pytest.raises(ValueError, match="read-only"):
         filters[0, 0] = 1.0
 
 
-@pytest.mark.parametrize("preset", FRONT_ENDS)
+@pytest.mark.parametrize("preset", LOG_MEL_PRESETS)
 def test_settings_survive_the_way_through_a_config(preset: str) -> None:
-    assert FrontEnd.from_dict(asdict(FRONT_ENDS[preset])) == FRONT_ENDS[preset]
-    assert FrontEnd.from_dict({"preset": preset}) == FRONT_ENDS[preset]
-    assert FrontEnd.from_dict({"preset": preset, "gain": 5.0}).gain == 5.0
+    assert LogMel.from_dict(asdict(LOG_MEL_PRESETS[preset])) == LOG_MEL_PRESETS[preset]
+    assert LogMel.from_dict({"preset": preset}) == LOG_MEL_PRESETS[preset]
+    assert LogMel.from_dict({"preset": preset, "gain": 5.0}).gain == 5.0
 
 
 @pytest.mark.parametrize(
@@ -313,17 +312,17 @@ def test_settings_survive_the_way_through_a_config(preset: str) -> None:
 )
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ModelError, match=says):
-        FrontEnd.from_dict(wrong)
+        LogMel.from_dict(wrong)
 
 
 @settings(max_examples=200, deadline=None)
 @given(
     value=st.one_of(st.none(), st.text(max_size=3), st.lists(st.integers(), max_size=2)),
-    name=st.sampled_from(list(asdict(FrontEnd()))),
+    name=st.sampled_from(list(asdict(LogMel()))),
 )
 def test_settings_of_the_wrong_type_are_refused_in_one_line(value: object, name: str) -> None:
     if value is None and name in ("level", "norm"):
         return
     with pytest.raises(ModelError) as caught:
-        FrontEnd.from_dict({name: value})
+        LogMel.from_dict({name: value})
     assert "\n" not in str(caught.value)

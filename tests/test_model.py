@@ -14,14 +14,14 @@ from networks import mean_network, model_folder
 
 from musicu.encoder import Encoder
 from musicu.errors import ModelError
-from musicu.mel import FrontEnd
-from musicu.model import (
+from musicu.install import install_model
+from musicu.mel import LogMel
+from musicu.model import Model
+from musicu.registry import (
     DEFAULT_MODEL,
-    Model,
     broken_models,
     check_name,
     find_model,
-    install_model,
     list_models,
     model_with,
     user_models,
@@ -138,7 +138,7 @@ def test_training_data_is_one_text_or_several(data: object, tmp_path: Path) -> N
 
 def test_settings_start_from_a_preset(tmp_path: Path) -> None:
     model = Model.load(model_folder(tmp_path, front_end={"preset": "musicnn", "window": 100}))
-    assert model.front_end == FrontEnd(window=100)
+    assert model.front_end == LogMel(window=100)
 
 
 @pytest.mark.data

@@ -4,6 +4,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -19,9 +20,11 @@ from audio import sine, write
 from conftest import RunCli, Shelf
 
 import musicu.pool as pool_module
+import musicu.process as process_module
 from musicu.errors import PASSING, AudioError, MusicuError
-from musicu.model import find_model
 from musicu.pool import Pool, Worker, WorkerSettings, analyze_isolated
+from musicu.process import ChildProcess
+from musicu.registry import find_model
 
 # A real worker in which only the analysis is another one: the file's name says what befalls it.
 _SCRIPT = """
@@ -443,18 +446,25 @@ def test_a_process_that_cannot_even_be_killed_is_left_behind(
 ) -> None:
     path = tmp_path / "pid-busy"
     worker = Worker(_settings(timeout=3.0), command)
-    monkeypatch.setattr(pool_module, "_LAST_WORDS", 0.1)
+    monkeypatch.setattr(process_module, "GRACE", 0.1)
+    started: list[ChildProcess] = []
+
+    class Watched(ChildProcess):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            started.append(self)
+
+    monkeypatch.setattr(pool_module, "ChildProcess", Watched)
     worker.warm()
-    stuck = worker._process
-    assert stuck is not None
     with monkeypatch.context() as patched:
         patched.setattr(subprocess.Popen, "kill", lambda self: None)  # as one that waits for a disk
         assert worker.analyze(str(path))["cause"] == "time"
     assert worker.analyze("after")["metadata"] == {"title": "after"}
-    assert worker._process is not stuck
     worker.close()
+    stuck, other = started
+    assert stuck.pid != other.pid
     stuck.kill()
-    stuck.wait()
+    assert _wait(lambda: not stuck.running)
 
 
 def test_the_start_is_not_on_the_time_of_a_file(command: list[str], tmp_path: Path) -> None:
@@ -473,13 +483,16 @@ def test_all_that_hearing_needs_is_loaded_before_the_first_file(
     script.write_text(
         "import sys\n"
         "import musicu.worker as worker\n"
-        "reply, loaded = worker._reply, set()\n"
-        "def told(answer, request, memory):\n"
-        "    before = set(sys.modules)\n"
-        "    line = reply(answer, request, memory)\n"
-        "    new = {name for name in set(sys.modules) - before if '.' not in name}\n"
-        "    return line if not new else '{\"error\": \"loads ' + ' '.join(new) + '\"}'\n"
-        "worker._reply = told\n"
+        "begin = worker.PROGRAMS['track']\n"
+        "def watched(settings):\n"
+        "    answer = begin(settings)\n"
+        "    def told(request):\n"
+        "        before = set(sys.modules)\n"
+        "        result = answer(request)\n"
+        "        new = {name for name in set(sys.modules) - before if '.' not in name}\n"
+        "        return result if not new else {'error': 'loads ' + ' '.join(new)}\n"
+        "    return told\n"
+        "worker.PROGRAMS['track'] = watched\n"
         "worker.main()\n"
     )
     settings = _settings(model=str(find_model().folder), describe=True)
@@ -493,9 +506,9 @@ def test_there_may_be_no_place_for_temporary_files(monkeypatch: pytest.MonkeyPat
     def full(*args: Any, **more: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(pool_module.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(MusicuError, match="cannot start.*No space left"):
-        Worker(_settings())
+        Worker(_settings()).warm()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

@@ -1,4 +1,4 @@
-"""Portraits: what waveforms and mel pictures show of sounds whose shape is known."""
+"""Waveforms: what waveforms and mel pictures show of sounds whose shape is known."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from audio import Array, noise, notes, sine, write
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musicu.downsample import Downsampler
 from musicu.errors import AudioError, MusicuError
-from musicu.explore.bins import Bins
-from musicu.explore.portrait import POINTS, Painter, Portrait, draw, look
-from musicu.pool import Worker, WorkerSettings
+from musicu.waveform import POINTS, Waveform, compute_waveform
+from musicu.worker_waveforms import WaveformRenderer
 
 LOW, MID, HIGH = range(3)
 # 24-bit samples, peaks of four decimals.
 ROUNDING = 6e-5
 
 
-def _look(folder: Path, y: Array, sr: int = 44100, form: str = "wav-24") -> Portrait:
+def _look(folder: Path, y: Array, sr: int = 44100, form: str = "wav-24") -> Waveform:
     path = folder / f"sound.{form}"
     write(path, y, sr, form)
-    return look(path)
+    return compute_waveform(path)
 
 
 def _stretches(y: Array) -> Array:
@@ -76,16 +76,16 @@ def test_a_fade_in_rises(tmp_path: Path) -> None:
 
 
 def test_silence_is_flat_and_dark(tmp_path: Path) -> None:
-    portrait = _look(tmp_path, np.zeros((2, 44100), dtype=np.float32))
-    assert not any(portrait.peaks) and not portrait.bands.any() and not portrait.mel.any()
-    assert portrait.seconds == 1.0
+    waveform = _look(tmp_path, np.zeros((2, 44100), dtype=np.float32))
+    assert not any(waveform.peaks) and not waveform.bands.any() and not waveform.mel.any()
+    assert waveform.seconds == 1.0
 
 
 def test_opposite_channels_are_seen_although_their_mean_is_silent(tmp_path: Path) -> None:
     y = sine(44100, 2, amplitude=0.5)
-    portrait = _look(tmp_path, np.concatenate([y, -y]))
-    np.testing.assert_allclose(portrait.peaks, 0.5, atol=1e-3)
-    assert not portrait.bands.any()
+    waveform = _look(tmp_path, np.concatenate([y, -y]))
+    np.testing.assert_allclose(waveform.peaks, 0.5, atol=1e-3)
+    assert not waveform.bands.any()
 
 
 def test_what_goes_beyond_full_scale_is_drawn_at_full_scale(tmp_path: Path) -> None:
@@ -162,9 +162,9 @@ def test_formats_look_alike(tmp_path: Path, form: str) -> None:
 # The PNG file
 
 
-def _picture(width: int = 1000) -> Portrait:
+def _picture(width: int = 1000) -> Waveform:
     mel = (np.arange(96)[:, None] * 2 + np.arange(width) // 16).astype(np.uint8)
-    return Portrait(1.0, [0.0] * POINTS, np.zeros((3, POINTS), dtype=np.uint8), mel)
+    return Waveform(1.0, [0.0] * POINTS, np.zeros((3, POINTS), dtype=np.uint8), mel)
 
 
 @pytest.mark.parametrize("width", [1, 17, 1000])
@@ -202,7 +202,7 @@ def test_the_picture_is_a_whole_png_file() -> None:
 def test_each_level_has_a_lighter_color_than_the_one_below() -> None:
     ramp = np.tile(np.arange(256, dtype=np.uint8), (96, 1))
     with av.open(
-        io.BytesIO(Portrait(1.0, [], np.empty((3, 0), np.uint8), ramp).mel_png()),
+        io.BytesIO(Waveform(1.0, [], np.empty((3, 0), np.uint8), ramp).mel_png()),
         format="png_pipe",
     ) as container:
         (frame,) = container.decode(video=0)
@@ -215,50 +215,52 @@ def test_each_level_has_a_lighter_color_than_the_one_below() -> None:
 
 
 @pytest.fixture(scope="module")
-def painter() -> Iterator[Painter]:
-    with Painter(2) as painter:
-        yield painter
+def renderer() -> Iterator[WaveformRenderer]:
+    with WaveformRenderer(2) as renderer:
+        yield renderer
 
 
-def test_another_process_sees_the_same(painter: Painter, tmp_path: Path) -> None:
+def test_another_process_sees_the_same(renderer: WaveformRenderer, tmp_path: Path) -> None:
     path = tmp_path / "a song – 歌.flac"
     write(path, notes(44100, 3), 44100, "flac")
-    here, there = look(path), painter.draw(path)
+    here, there = compute_waveform(path), renderer.render(path)
     assert (here.seconds, here.peaks) == (there.seconds, there.peaks)
     np.testing.assert_array_equal(here.bands, there.bands)
     np.testing.assert_array_equal(here.mel, there.mel)
 
 
-def test_a_file_that_is_no_audio_costs_itself_only(painter: Painter, tmp_path: Path) -> None:
+def test_a_file_that_is_no_audio_costs_itself_only(
+    renderer: WaveformRenderer, tmp_path: Path
+) -> None:
     good, bad, empty = tmp_path / "good.wav", tmp_path / "bad.mp3", tmp_path / "empty.flac"
     write(good, sine(8000, 1), 8000)
     bad.write_bytes(np.random.default_rng(0).bytes(20_000))
     empty.touch()
     for path in (bad, empty, tmp_path / "gone.wav", tmp_path):
         with pytest.raises(AudioError) as caught:
-            painter.draw(path)
+            renderer.render(path)
         assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
         assert caught.value.reason
-    assert painter.draw(good).seconds == 1.0
+    assert renderer.render(good).seconds == 1.0
 
 
-def test_what_is_there_of_a_cut_file_is_drawn(painter: Painter, tmp_path: Path) -> None:
+def test_what_is_there_of_a_cut_file_is_drawn(renderer: WaveformRenderer, tmp_path: Path) -> None:
     path = tmp_path / "cut.mp3"
     write(path, notes(44100, 10), 44100, "mp3")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    portrait = painter.draw(path)
-    assert 4 < portrait.seconds < 6
-    assert len(portrait.peaks) == POINTS and max(portrait.peaks) > 0.1
+    waveform = renderer.render(path)
+    assert 4 < waveform.seconds < 6
+    assert len(waveform.peaks) == POINTS and max(waveform.peaks) > 0.1
 
 
-def test_many_threads_share_a_painter(painter: Painter, tmp_path: Path) -> None:
+def test_many_threads_share_a_renderer(renderer: WaveformRenderer, tmp_path: Path) -> None:
     paths = [tmp_path / f"{hz}.wav" for hz in (100, 800, 5000) for _ in range(2)]
     for path in paths:
         write(path, sine(16000, 1, hz=float(path.stem)), 16000)
-    found: dict[int, Portrait] = {}
+    found: dict[int, Waveform] = {}
 
     def draw_one(number: int) -> None:
-        found[number] = painter.draw(paths[number])
+        found[number] = renderer.render(paths[number])
 
     threads = [threading.Thread(target=draw_one, args=(n,)) for n in range(len(paths))]
     for thread in threads:
@@ -269,45 +271,43 @@ def test_many_threads_share_a_painter(painter: Painter, tmp_path: Path) -> None:
     assert bands == [LOW, LOW, MID, MID, HIGH, HIGH]
 
 
-def test_a_closed_painter_lets_nobody_wait(tmp_path: Path) -> None:
+def test_a_closed_renderer_lets_nobody_wait(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     write(path, noise(44100, 30), 44100)
-    painter = Painter()
-    ends: list[Portrait | MusicuError] = []
+    renderer = WaveformRenderer()
+    ends: list[Waveform | MusicuError] = []
 
     def ask() -> None:
         try:
-            ends.append(painter.draw(path))
+            ends.append(renderer.render(path))
         except MusicuError as error:
             ends.append(error)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    painter.close()
+    renderer.close()
     for thread in threads:
         thread.join(timeout=300)
     assert len(ends) == 4
-    painter.close()
-    with pytest.raises(MusicuError, match="the painter was closed"):
-        painter.draw(path)
+    renderer.close()
+    with pytest.raises(MusicuError, match="the waveform renderer was closed"):
+        renderer.render(path)
 
 
 def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     write(path, noise(44100, 60), 44100)
     with pytest.raises(AudioError, match="took longer than 0.001 s"):
-        draw(path, timeout=1e-3)
+        with WaveformRenderer(timeout=1e-3) as renderer:
+            renderer.render(path)
 
 
 def test_a_decoder_that_crashes_is_told() -> None:
     program = "input(); print('ready', flush=True); input(); raise SystemExit('gone')"
-    worker = Worker(WorkerSettings(model=None), [sys.executable, "-c", program])
-    try:
+    with WaveformRenderer(command=[sys.executable, "-c", program]) as renderer:
         with pytest.raises(AudioError, match=r"^x\.mp3: the decoder crashed \(gone\)"):
-            draw("x.mp3", worker=worker)
-    finally:
-        worker.close()
+            renderer.render("x.mp3")
 
 
 # Bins
@@ -322,7 +322,7 @@ def test_bins_do_not_depend_on_how_a_signal_arrives(
     counts: list[int], most: int, points: int
 ) -> None:
     rows = np.random.default_rng(0).random(sum(counts), dtype=np.float32)
-    parts, whole = Bins(np.maximum, most), Bins(np.maximum, most)
+    parts, whole = Downsampler(np.maximum, most), Downsampler(np.maximum, most)
     whole.push(rows)
     for part in np.split(rows, np.cumsum(counts)[:-1]):
         parts.push(part)
@@ -334,7 +334,7 @@ def test_bins_do_not_depend_on_how_a_signal_arrives(
 @given(n=st.integers(1, 500), most=st.integers(2, 64))
 def test_bins_keep_the_mean(n: int, most: int) -> None:
     rows = np.random.default_rng(n).random((n, 3), dtype=np.float32)
-    bins = Bins(np.add, most, 3)
+    bins = Downsampler(np.add, most, 3)
     for part in np.array_split(rows, 5):
         bins.push(part)
     np.testing.assert_allclose(bins.read(1)[0], rows.mean(axis=0), rtol=1e-4)
@@ -342,11 +342,11 @@ def test_bins_keep_the_mean(n: int, most: int) -> None:
 
 def test_bins_that_are_not_full_combine_nothing() -> None:
     rows = np.random.default_rng(0).random((64, 2), dtype=np.float32)
-    bins = Bins(np.add, 64, 2)
+    bins = Downsampler(np.add, 64, 2)
     bins.push(rows)
     np.testing.assert_array_equal(bins.read(64), rows)
 
 
 def test_nothing_cannot_be_read() -> None:
     with pytest.raises(ValueError, match="nothing to read"):
-        Bins(np.add, 4).read(1)
+        Downsampler(np.add, 4).read(1)

@@ -14,8 +14,8 @@ from musicu.condition import filter_tracks
 from musicu.errors import CatalogError, MetadataError, ModelMismatchError, MusicuError
 from musicu.index import Index
 from musicu.metadata import Metadata
-from musicu.model import find_model
 from musicu.recommend import rank
+from musicu.registry import find_model
 from musicu.store import Store
 
 RNG = np.random.default_rng(1)

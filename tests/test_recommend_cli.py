@@ -35,8 +35,8 @@ from musicu.items.library import catalog_items
 from musicu.listening.interactions import hash_user, read_interactions
 from musicu.listening.loading import load_catalog_recommender
 from musicu.listening.recommender import History, Recommender
-from musicu.model import find_model
 from musicu.playlist import PlaylistEntry, write_m3u8
+from musicu.registry import find_model
 from musicu.store import Store
 
 ARTISTS, EACH, DIM = 6, 8, 16

@@ -11,7 +11,7 @@ from musicu.cost import measured_track, parameter_count
 from musicu.encoder import Encoder
 from musicu.errors import ModelError
 from musicu.metrics import unit
-from musicu.model import find_model
+from musicu.registry import find_model
 from musicu.robustness import DISTORTIONS, low_pass, measure_robustness, transcode
 
 SR = 44100

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from musicu.encoder import Encoder
 from musicu.errors import AudioError
-from musicu.model import find_model
-from musicu.release.hearing import LEVEL_STEP, hear, hear_windows, overlapping
+from musicu.registry import find_model
 from musicu.release.segments import best_passage, likeness, match_files, match_passage
+from musicu.windows import LEVEL_STEP, embed_file_windows, overlapping
+from musicu.worker_windows import embed_windows_isolated
 
 SR = 16000
 HOP = 1.5
@@ -117,7 +118,7 @@ def test_windows_overlap_by_half_and_their_times_are_those_of_the_music(
     y = notes(SR, 20, seed=3)
     y[:, 10 * SR :] *= 1e-4  # 80 dB down
     write(tmp_path / "half.wav", y, SR, "wav-float")
-    heard = hear_windows(tmp_path / "half.wav", encoder)
+    heard = embed_file_windows(tmp_path / "half.wav", encoder)
     assert np.diff(heard.times) == pytest.approx(heard.window / 2, abs=0.02)
     sounding = heard.vectors.any(axis=1)
     assert heard.times[sounding].max() == pytest.approx(10, abs=heard.window / 2)
@@ -131,7 +132,7 @@ def test_windows_overlap_by_half_and_their_times_are_those_of_the_music(
 
 def test_a_track_matches_itself_at_the_same_seconds(tmp_path: Path, encoder: Encoder) -> None:
     write(tmp_path / "song.wav", notes(SR, 15, seed=4), SR)
-    heard = hear_windows(tmp_path / "song.wav", encoder)
+    heard = embed_file_windows(tmp_path / "song.wav", encoder)
     found = match_passage(heard, heard, seconds=6.0)
     assert found is not None
     assert found.start == found.other
@@ -146,16 +147,18 @@ def test_workers_hear_what_this_process_hears_and_leave_out_what_is_broken(
     broken.write_bytes(b"<html>not found</html>" * 40)
     write(silent, np.zeros((1, SR), dtype=np.float32), SR)
     done: list[str] = []
-    heard = hear([str(good), str(broken), str(silent)], find_model(), jobs=2, progress=done.append)
+    heard = embed_windows_isolated(
+        [str(good), str(broken), str(silent)], find_model(), jobs=2, progress=done.append
+    )
     assert set(heard) == {str(good)}
     assert set(done) == {str(good), str(broken), str(silent)}
-    here = hear_windows(good, encoder)
+    here = embed_file_windows(good, encoder)
     there = heard[str(good)]
     np.testing.assert_allclose(there.vectors, here.vectors, atol=1e-4)
     np.testing.assert_allclose(there.times, here.times, atol=1e-3)
     np.testing.assert_array_equal(there.levels, here.levels)
     with pytest.raises(AudioError, match="silence"):
-        hear_windows(silent, encoder)
+        embed_file_windows(silent, encoder)
 
 
 def test_a_file_that_cannot_be_heard_has_no_passage(tmp_path: Path) -> None:

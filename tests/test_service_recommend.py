@@ -16,7 +16,7 @@ from served import Served, serving, until
 from musicu.items.library import catalog_items
 from musicu.listening.interactions import hash_user, read_interactions
 from musicu.listening.recommender import History, Recommender
-from musicu.model import find_model
+from musicu.registry import find_model
 from musicu.service.problems import Busy, Refusal
 from musicu.service.settings import Settings
 from musicu.service.taste import Taste

@@ -16,6 +16,8 @@ from audio import notes, write
 from conftest import Shelf
 from served import Served, serving
 
+import musicu.job as job_module
+from musicu.process import ChildProcess
 from musicu.release.report import release_report
 from musicu.service.problems import Late, Refusal
 from musicu.service.reports import Reports
@@ -133,17 +135,25 @@ def test_an_upload_leaves_nothing_behind(served: Served, report: dict[str, Any])
 
 
 def test_a_report_that_takes_too_long_is_ended_with_its_process(
-    original: Shelf, song: Path
+    original: Shelf, song: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def ask() -> int | None:
+    started: list[ChildProcess] = []
+
+    class Watched(ChildProcess):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            started.append(self)
+
+    monkeypatch.setattr(job_module, "ChildProcess", Watched)
+
+    async def ask() -> None:
         reports = Reports(Settings(catalog=original.db), deadline=0.3)
         with pytest.raises(Late):
             await reports.make(str(song), "new.flac")
         await reports.close()
-        assert reports._process is not None
-        return reports._process.poll()
 
-    assert asyncio.run(ask()) is not None
+    asyncio.run(ask())
+    assert [process.running for process in started] == [False]
 
 
 def test_a_report_that_cannot_be_made_says_why(original: Shelf, song: Path, tmp_path: Path) -> None:

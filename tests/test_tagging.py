@@ -28,10 +28,13 @@ from musicu.cli.app import app
 from musicu.condition import filter_tracks
 from musicu.errors import CatalogError, ModelError, ModelMismatchError
 from musicu.index import Index
-from musicu.model import DEFAULT_MODEL, Model, Tag, find_model, install_model
+from musicu.install import install_model
+from musicu.model import Model, Tag
 from musicu.recommend import rank_by_tags
+from musicu.registry import DEFAULT_MODEL, find_model
+from musicu.sound_tags import store_tags, tag_file
 from musicu.store import Store
-from musicu.tagging import TagHead, store_tags, tag_file
+from musicu.tagger import TagHead
 from musicu.vocabulary import Term
 
 # Probabilities are said, and stored, with three digits.
@@ -246,10 +249,10 @@ def test_a_model_without_a_head_names_one_that_has(
             ModelError, match=f"plain@1 .* no tag head; '--model {DEFAULT_MODEL}' has"
         ):
             ask()
-    monkeypatch.setattr("musicu.tagging.list_models", lambda: [tiny])
+    monkeypatch.setattr("musicu.tagger.list_models", lambda: [tiny])
     with pytest.raises(ModelError, match="'--model tiny' has"):
         tag_file("any.wav", model=plain)
-    monkeypatch.setattr("musicu.tagging.list_models", list)
+    monkeypatch.setattr("musicu.tagger.list_models", list)
     with pytest.raises(ModelError, match="nor has any model here"):
         tag_file("any.wav", model=plain)
 
@@ -339,7 +342,7 @@ def test_another_head_tags_all_again_and_the_same_head_nothing(
     filled: tuple[Store, Any, TagHead], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, model, head = filled
-    monkeypatch.setattr("musicu.tagging._CHUNK", 2)  # many chunks
+    monkeypatch.setattr("musicu.sound_tags._CHUNK", 2)  # many chunks
     before = _tags(store)
     turned = TagHead(head.tags, -head.weights, head.bias, "turned")
     store_tags(store, model, turned)
@@ -632,7 +635,7 @@ def test_info_shows_what_a_model_is_for_and_where_it_fails(tmp_path: Path, run_c
 @pytest.fixture
 def upgraded(shelf: Shelf, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """A catalog made with what was the default until the tiny model came."""
-    monkeypatch.setattr("musicu.model.DEFAULT_MODEL", tiny.id)
+    monkeypatch.setattr("musicu.registry.DEFAULT_MODEL", tiny.id)
     monkeypatch.setattr("musicu.catalog.DEFAULT_MODEL", tiny.id)
     return shelf
 

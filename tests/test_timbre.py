@@ -11,7 +11,7 @@ from musicu.training.timbre import Cepstra, beside  # noqa: E402
 CEPSTRA = Cepstra(96)
 pytestmark = pytest.mark.train
 
-FRONT_END = mel.FRONT_ENDS["musicu"]
+FRONT_END = mel.LOG_MEL_PRESETS["musicu"]
 N, DIM = 200, 8
 
 

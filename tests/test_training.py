@@ -40,6 +40,7 @@ from musicu.training.export import export  # noqa: E402
 from musicu.training.network import Student  # noqa: E402
 from musicu.training.teachers import Teacher  # noqa: E402
 from musicu.training.timbre import Cepstra  # noqa: E402
+from musicu.windower import Windower  # noqa: E402
 
 pytestmark = pytest.mark.train
 torch.set_num_threads(1)  # several that wait for each other on busy cores are ten times slower
@@ -86,9 +87,9 @@ def state_of(work: Path) -> dict[str, torch.Tensor]:
 # The front end and what is done to waveforms
 
 
-@pytest.mark.parametrize("preset", mel.FRONT_ENDS)
+@pytest.mark.parametrize("preset", mel.LOG_MEL_PRESETS)
 def test_the_front_end_in_torch_hears_what_the_one_in_use_hears(preset: str) -> None:
-    front_end = mel.FRONT_ENDS[preset]
+    front_end = mel.LOG_MEL_PRESETS[preset]
     y = np.random.default_rng(0).standard_normal(3 * front_end.sr).astype(np.float32)
     ours = mel.mel_spectrogram(y, front_end).T
     module = frontend.TorchFrontEnd(front_end)
@@ -100,7 +101,7 @@ def test_the_front_end_in_torch_hears_what_the_one_in_use_hears(preset: str) -> 
 
 
 def test_a_front_end_of_other_formulas_is_the_same_in_torch() -> None:
-    front_end = mel.FrontEnd(htk=True, norm=None, n_mels=40, fmin=50.0, power=1.0)
+    front_end = mel.LogMel(htk=True, norm=None, n_mels=40, fmin=50.0, power=1.0)
     y = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
     ours = mel.mel_spectrogram(y, front_end).T
     power = frontend.TorchFrontEnd(front_end).power(torch.from_numpy(y)[None])[0].numpy()
@@ -167,8 +168,8 @@ def test_distortion_of_mel_power_is_drawn_from_its_seed() -> None:
 
 @given(frames=st.integers(1, 700), window=st.integers(1, 200), hop=st.integers(1, 250))
 def test_windows_start_where_they_do_in_use(frames: int, window: int, hop: int) -> None:
-    front_end = mel.FrontEnd(n_mels=4, window=window, window_hop=hop)
-    windower = mel.Windower(front_end)
+    front_end = mel.LogMel(n_mels=4, window=window, window_hop=hop)
+    windower = Windower(front_end)
     power = np.zeros((frames, 4), dtype=np.float32)
     times = [time for time, _ in [*windower.push(power), *windower.finish()]]
     starts = np.rint(np.array(times) * front_end.sr / front_end.hop_length)
@@ -183,7 +184,7 @@ def test_a_teacher_of_our_timing_answers_for_the_windows_an_encoder_is_fed(
     asked = Teacher(teacher)
     windows, times = mel.log_mel(y, asked.model.front_end)
     starts = np.rint(times * 16000 / 256).astype(np.int64)
-    answers = asked.answer(y, 16000, starts, mel.FRONT_ENDS["musicu"])
+    answers = asked.answer(y, 16000, starts, mel.LOG_MEL_PRESETS["musicu"])
     np.testing.assert_allclose(answers, windows.mean(axis=1), atol=COMPRESS_TOLERANCE)
 
 
@@ -192,7 +193,7 @@ def test_a_teacher_of_another_rate_and_window_hears_around_the_same_middle(
 ) -> None:
     settings = {"preset": "artist_siamese", "n_mels": 128, "window": 43}  # 1 s at 22.05 kHz
     asked = Teacher(make_teacher(tmp_path / "other", front_end=settings))
-    student = mel.FRONT_ENDS["musicu"]
+    student = mel.LOG_MEL_PRESETS["musicu"]
     y = np.zeros(20 * 16000, dtype=np.float32)
     starts = np.arange(0, 1000, 62)
     middle = (starts + 93) * 256 / 16000
@@ -238,7 +239,7 @@ def test_another_teacher_does_not_ask_the_first_again(
     monkeypatch.setattr(Teacher, "answer", counted)
     first, second = Teacher(teacher), Teacher(f"{teacher}:max")
     three = views_of(folder, tmp_path / "memo.json")[:3]
-    front_end = mel.FRONT_ENDS["musicu"]
+    front_end = mel.LOG_MEL_PRESETS["musicu"]
     alone = data.Cache(tmp_path, front_end, [first])
     assert [reason for _, reason in alone.fill(three)] == ["", "", ""]
     both = data.Cache(tmp_path, front_end, [first, second])
@@ -254,8 +255,8 @@ def test_an_altered_version_does_not_depend_on_who_listens(
     found, _ = clips.find_clips([clips.Source(folder)], tmp_path / "memo.json")
     view = views.View.altered(0, found[0], 1, found[9], seed=0)
     caches = [
-        data.Cache(tmp_path / "few", mel.FRONT_ENDS["musicu"], []),
-        data.Cache(tmp_path / "more", mel.FRONT_ENDS["musicu"], [Teacher(teacher)]),
+        data.Cache(tmp_path / "few", mel.LOG_MEL_PRESETS["musicu"], []),
+        data.Cache(tmp_path / "more", mel.LOG_MEL_PRESETS["musicu"], [Teacher(teacher)]),
     ]
     for cache in caches:
         assert [reason for _, reason in cache.fill([view])] == [""]
@@ -647,7 +648,7 @@ def test_a_strided_layer_says_the_same_in_training() -> None:
 def test_the_exported_graph_says_what_the_student_says(tmp_path: Path) -> None:
     torch.manual_seed(0)
     student = Student(8)
-    front_end = mel.FRONT_ENDS["musicu"]
+    front_end = mel.LOG_MEL_PRESETS["musicu"]
     for _ in range(3):  # statistics of batch normalization other than those of a new layer
         student(torch.rand(4, front_end.window, front_end.n_mels))
     export(student, tmp_path / "m", front_end, {"id": "m"})
@@ -666,7 +667,7 @@ def test_clip_vectors_are_what_the_encoder_says_of_the_file(tmp_path: Path) -> N
     for number in range(20):
         y = np.random.default_rng(number).standard_normal(16000 * 3).astype(np.float32)
         soundfile.write(library / f"{number:02}.wav", 0.1 * y, 16000)
-    front_end = mel.FRONT_ENDS["musicu"]
+    front_end = mel.LOG_MEL_PRESETS["musicu"]
     cache = data.Cache(tmp_path, front_end, [])
     clean = views_of(library, tmp_path / "memo.json")
     list(cache.fill(clean))

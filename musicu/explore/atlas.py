@@ -1,8 +1,8 @@
 """The map of a catalog: where each track lies, kept beside it; drawn in a process of its own.
 
 A map of 100,000 tracks takes minutes, and holds Python's lock meanwhile. So it is drawn by
-``python -m musicu.explore.atlas CATALOG``, which says on its standard output how far it is, one
-JSON object a line, and moves the finished map into place. Tracks that are added after that find
+a job, ``python -m musicu.explore.atlas CATALOG`` (see :func:`musicu.job.run_job`), which moves the
+finished map into place. Tracks that are added after that find
 their places among those that are there.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import signal
 import sys
 import threading
 import zipfile
@@ -21,12 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.errors import CatalogError, MusicuError
+from musicu.errors import CatalogError
 from musicu.explore.columns import Coded
-from musicu.explore.layout import NEIGHBORS, Told, project, settle
+from musicu.explore.layout import NEIGHBORS, project, settle
 from musicu.explore.snapshot import Snapshot
 from musicu.files import open_file, written_file
 from musicu.index import Index
+from musicu.job import Progress, serve_job
 from musicu.store import Store, StoredModel
 
 __all__ = ["Atlas", "atlas_path", "compute_atlas", "main", "map_json"]
@@ -183,7 +183,7 @@ def atlas_path(catalog: str | os.PathLike[str], model: StoredModel) -> Path:
 
 
 def compute_atlas(
-    catalog: str | os.PathLike[str], *, model: str | None = None, progress: Told | None = None
+    catalog: str | os.PathLike[str], *, model: str | None = None, progress: Progress | None = None
 ) -> Path:
     """Draw the map of a catalog in this process, and keep it beside the catalog.
 
@@ -269,21 +269,14 @@ def _rounded(values: Array, decimals: int) -> list[float | int | None]:
 
 def main() -> None:
     """Draw the map of the catalog, and the model (its SHA-256), that the arguments name."""
-    # An end from outside leaves nothing half-written.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
-
-    def tell(message: str, done: int, total: int) -> None:
-        sys.stdout.write(json.dumps({"message": message, "done": done, "total": total}) + "\n")
-        sys.stdout.flush()
-
     catalog, model, *_ = [*sys.argv[1:], None, None]
     if catalog is None:
         sys.exit("usage: python -m musicu.explore.atlas CATALOG [SHA256]")
-    try:
-        compute_atlas(catalog, model=model, progress=tell)
-    except MusicuError as error:
-        sys.exit(str(error))
+    serve_job(lambda progress: _draw(catalog, model, progress))
+
+
+def _draw(catalog: str, model: str | None, progress: Progress) -> None:
+    compute_atlas(catalog, model=model, progress=progress)
 
 
 if __name__ == "__main__":

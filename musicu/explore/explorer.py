@@ -24,9 +24,9 @@ from musicu.explore.seeds import FoundSeeds, blend, find_seeds
 from musicu.explore.snapshot import Snapshot
 from musicu.explore.spaces import Sound, Space, as_scores
 from musicu.explore.words import say_shared
-from musicu.model import model_with
+from musicu.registry import model_with
 from musicu.store import catalog_path
-from musicu.tagging import TagHead
+from musicu.tagger import TagHead
 
 __all__ = ["Explorer"]
 

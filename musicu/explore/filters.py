@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from musicu.condition import filter_tracks
 from musicu.errors import ModelError
-from musicu.model import model_with
+from musicu.registry import model_with
+from musicu.sound_tags import store_tags
 from musicu.store import Store
-from musicu.tagging import TagHead, store_tags
+from musicu.tagger import TagHead
 
 __all__ = ["Filters"]
 

@@ -9,8 +9,6 @@ leaves the fused vectors there. Tracks that come later are few, and are added he
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -28,6 +26,7 @@ from musicu.explore.seeds import FoundSeeds, blend
 from musicu.explore.snapshot import Snapshot
 from musicu.explore.spaces import Ranked
 from musicu.items.fusion import Fusion, ItemVectors
+from musicu.job import Canceled, JobError, run_job, serve_job
 from musicu.store import Store
 
 __all__ = ["Fused", "main"]
@@ -40,7 +39,6 @@ Positions = NDArray[np.intp]
 _FEW = 2000
 # So many of the last tracks at most are read again when others come after them.
 _REREAD = 256
-_NICE = 10
 # Tracks of a piece: smaller ones need less memory to be made.
 _PIECE = 16_384
 _SPARSE = ("data", "indices", "indptr")
@@ -188,22 +186,10 @@ def _aside(snapshot: Snapshot, stop: Event) -> tuple[Fusion, list[ItemVectors]]:
         folder = Path(name)
         np.save(folder / "tracks.npy", snapshot.tracks)
         np.save(folder / "audio.npy", snapshot.vectors(np.arange(len(snapshot))))
-        command = [sys.executable, "-P", "-m", "musicu.explore.fused", str(snapshot.path), name]
-        with open(folder / "said", "w+b") as said:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
-            )
-            try:
-                while process.poll() is None:
-                    if stop.wait(0.1):
-                        raise MusicuError("what is known of tracks is not prepared: closing")
-            finally:
-                process.kill()
-                process.wait()
-            if process.returncode:
-                said.seek(0)
-                why = said.read().decode(errors="replace").strip().splitlines() or ["killed"]
-                raise MusicuError(f"what is known of tracks cannot be prepared ({why[-1]})")
+        try:
+            run_job("musicu.explore.fused", str(snapshot.path), name, cancel=stop)
+        except (Canceled, JobError) as error:
+            raise MusicuError(f"what is known of tracks cannot be prepared ({error})") from None
         fusion = Fusion.load(folder / "fusion.npz")
         pieces = range(0, len(snapshot), _PIECE)
         return fusion, [_load(folder / str(at), snapshot.ids[at : at + _PIECE]) for at in pieces]
@@ -235,26 +221,25 @@ def _load(folder: Path, ids: Sequence[str]) -> ItemVectors:
     )
 
 
-def main(catalog: str, folder: str) -> None:
+def main() -> None:
     """Fuse the tracks that a folder names and leave their vectors there.
 
-    Parameters
-    ----------
-    catalog : str
-        The catalog's file.
-    folder : str
-        Holds ``tracks.npy`` (row numbers) and ``audio.npy`` (embeddings).
+    The arguments are the catalog's file and the folder, which holds ``tracks.npy`` (row numbers)
+    and ``audio.npy`` (embeddings).
     """
-    os.nice(_NICE)
-    place = Path(folder)
+    catalog, folder = sys.argv[1], Path(sys.argv[2])
+    serve_job(lambda progress: _fuse(catalog, folder))
+
+
+def _fuse(catalog: str, folder: Path) -> None:
     with Store(catalog, create=False) as store:
-        tracks, audio = np.load(place / "tracks.npy"), np.load(place / "audio.npy")
+        tracks, audio = np.load(folder / "tracks.npy"), np.load(folder / "audio.npy")
         items = read_tracks(store, tracks, audio)
     fusion = Fusion().fit(items)
-    fusion.save(place / "fusion.npz")
+    fusion.save(folder / "fusion.npz")
     for at in range(0, len(items), _PIECE):
-        _save(place / str(at), fusion.transform(items[at : at + _PIECE]))
+        _save(folder / str(at), fusion.transform(items[at : at + _PIECE]))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -11,7 +11,7 @@ from musicu.explore.snapshot import Snapshot
 from musicu.index import Index
 from musicu.recommend import rank_by_tags
 from musicu.store import Store
-from musicu.tagging import TagHead
+from musicu.tagger import TagHead
 from musicu.vocabulary import Term, Vocabulary
 
 __all__ = ["Heard", "find_heard"]

@@ -8,19 +8,17 @@ principal components, and the random numbers have a seed: the same vectors give 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MissingExtraError
+from musicu.job import Progress
 from musicu.runtime import compile_at_home
 
-__all__ = ["NEIGHBORS", "Told", "fit_square", "project", "settle"]
+__all__ = ["NEIGHBORS", "fit_square", "project", "settle"]
 
 Array = NDArray[np.float32]
-# Called with what is being done, how much of it is done, and of how much.
-Told = Callable[[str, int, int], None]
 
 # Neighbors that a track is laid out by, and placed by when it comes later.
 NEIGHBORS = 15
@@ -40,7 +38,7 @@ _OUTSIDE = 0.01
 _MIDDLE = 0.9  # where that middle ends
 
 
-def project(matrix: Array, *, seed: int = 0, progress: Told | None = None) -> Array:
+def project(matrix: Array, *, seed: int = 0, progress: Progress | None = None) -> Array:
     """Lay out vectors in the plane.
 
     Parameters
@@ -64,16 +62,16 @@ def project(matrix: Array, *, seed: int = 0, progress: Told | None = None) -> Ar
     """
     if len(matrix) <= NEIGHBORS + 1:
         return fit_square(_principal(matrix))
-    told = progress or _silent
+    progress = progress or _silent
     if len(matrix) <= _MOST:
-        return fit_square(_umap(matrix, seed, told))
+        return fit_square(_umap(matrix, seed, progress))
     # A map of some, between which the others find their places.
     chosen = np.zeros(len(matrix), dtype=np.bool_)
     chosen[np.random.default_rng(seed).choice(len(matrix), _MOST, replace=False)] = True
-    drawn = fit_square(_umap(matrix[chosen], seed, told))
+    drawn = fit_square(_umap(matrix[chosen], seed, progress))
     positions = np.empty((len(matrix), 2), dtype=np.float32)
     positions[chosen] = drawn
-    near, distances = _neighbors(matrix[chosen], matrix[~chosen], told, "placing the others")
+    near, distances = _neighbors(matrix[chosen], matrix[~chosen], progress, "placing the others")
     positions[~chosen] = settle(drawn[near], distances)
     return positions
 
@@ -164,7 +162,7 @@ def _principal(matrix: Array) -> Array:
 
 
 def _neighbors(
-    among: Array, of: Array, told: Told, message: str
+    among: Array, of: Array, progress: Progress, message: str
 ) -> tuple[NDArray[np.int64], Array]:
     """Nearest vectors of each, itself where it is among them: numbers and cosine distances."""
     from sklearn.neighbors import NearestNeighbors
@@ -174,7 +172,7 @@ def _neighbors(
     near = np.empty((len(of), NEIGHBORS), dtype=np.int64)
     distances = np.empty((len(of), NEIGHBORS), dtype=np.float32)
     for start in range(0, len(of), _BATCH):
-        told(message, start, len(of))
+        progress(message, start, len(of))
         at = slice(start, start + _BATCH)
         chords, near[at] = search.kneighbors(of[at])
         distances[at] = chords**2 / 2
@@ -182,9 +180,9 @@ def _neighbors(
     return near, distances
 
 
-def _umap(matrix: Array, seed: int, told: Told) -> Array:
-    near, distances = _neighbors(matrix, matrix, told, "finding neighbors")
-    told(_LAYING, 0, 0)
+def _umap(matrix: Array, seed: int, progress: Progress) -> Array:
+    near, distances = _neighbors(matrix, matrix, progress, "finding neighbors")
+    progress(_LAYING, 0, 0)
     # Equal starts would stay together; and UMAP divides by the extent of each coordinate.
     start = fit_square(_principal(matrix))
     start += np.random.default_rng(seed).normal(scale=1e-4, size=start.shape).astype(np.float32)
@@ -206,7 +204,7 @@ def _umap(matrix: Array, seed: int, told: Told) -> Array:
             random_state=seed,
             n_jobs=1,
             precomputed_knn=(near, distances, None),
-            tqdm_kwds={"disable": False, "file": _Bar(told), "bar_format": "{n}/{total}"},
+            tqdm_kwds={"disable": False, "file": _Bar(progress), "bar_format": "{n}/{total}"},
         ).fit_transform(matrix)
     return positions
 
@@ -214,13 +212,13 @@ def _umap(matrix: Array, seed: int, told: Told) -> Array:
 class _Bar:
     """What UMAP draws its bar on, and what reads from it: ``120/200``."""
 
-    def __init__(self, told: Told) -> None:
-        self._told = told
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
 
     def write(self, text: str) -> None:
         done, slash, total = text.strip().partition("/")
         if slash:
-            self._told(_LAYING, int(done), int(total))
+            self._progress(_LAYING, int(done), int(total))
 
     def flush(self) -> None:
         """There is nothing to flush."""

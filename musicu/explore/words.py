@@ -11,7 +11,7 @@ from musicu.explore.known import read_items, seed_items
 from musicu.explore.seeds import FoundSeeds
 from musicu.explore.snapshot import Snapshot
 from musicu.items.reasons import both_sound, words
-from musicu.tagging import TagHead
+from musicu.tagger import TagHead
 
 __all__ = ["say_shared"]
 

@@ -24,7 +24,6 @@ from musicu.locate import absolute
 from musicu.metadata import Metadata
 from musicu.pool import Pool, WorkerSettings
 from musicu.release.check import Finding, check_metadata, compare_sheet
-from musicu.release.hearing import Hearing, hear
 from musicu.release.judge import judge_confidence
 from musicu.release.playlists import Playlist, read_playlists
 from musicu.release.resemble import Backdrop, Candidate, Neighbor
@@ -32,6 +31,8 @@ from musicu.release.results import HeardTag, Release, ReleaseReport, Skipped
 from musicu.release.segments import likeness, match_passage
 from musicu.scan import scan
 from musicu.sheet import Sheet, load_sheet
+from musicu.windows import WindowEmbeddings
+from musicu.worker_windows import embed_windows_isolated
 
 __all__ = ["AudiencePredictor", "release_report"]
 
@@ -148,9 +149,9 @@ def release_report(
         else:
             known = f"{len(playlist.places)} of its {len(tracks)} tracks are in the catalog"
             skipped.append(Skipped(path, f"{known}: too few to say what fits"))
-    heard = _hear(drafts, backdrop, jobs, tell)
+    windows = _embed_windows(drafts, backdrop, jobs, tell)
     releases = tuple(
-        _release(draft, drafts, backdrop, heard, ready, recommender) for draft in drafts
+        _release(draft, drafts, backdrop, windows, ready, recommender) for draft in drafts
     )
     return ReleaseReport(
         catalog=backdrop.path,
@@ -215,10 +216,10 @@ def _draft(
     return _Draft(path, answer, one, scores, backdrop.neighbors(one, scores, n), findings)
 
 
-def _hear(
+def _embed_windows(
     drafts: Sequence[_Draft], backdrop: Backdrop, jobs: int, tell: Progress
-) -> dict[str, Hearing]:
-    """Hear the releases, and those of their neighbors that are where they were, in windows."""
+) -> dict[str, WindowEmbeddings]:
+    """Embed the releases, and those of their neighbors that are there, window by window."""
     near = {neighbor.path for draft in drafts for neighbor in draft.neighbors}
     there = sorted(path for path in near if os.path.exists(path))
     wanted = list(dict.fromkeys([*(draft.path for draft in drafts), *there]))
@@ -228,19 +229,19 @@ def _hear(
         done.append(path)
         tell("looking for matching passages", len(done), len(wanted))
 
-    return hear(wanted, backdrop.model, jobs=jobs, progress=count)
+    return embed_windows_isolated(wanted, backdrop.model, jobs=jobs, progress=count)
 
 
 def _release(
     draft: _Draft,
     batch: Sequence[_Draft],
     backdrop: Backdrop,
-    heard: dict[str, Hearing],
+    windows: dict[str, WindowEmbeddings],
     playlists: Sequence[Playlist],
     recommender: AudiencePredictor | None,
 ) -> Release:
     one, answer, metadata = draft.one, draft.answer, draft.one.item.metadata
-    hearing = heard.get(draft.path)
+    own = windows.get(draft.path)
     doubles = backdrop.doubles(one)
     unusual = backdrop.crowd.judge(one.audio, main_artist(one.item.metadata))
     findings = [
@@ -277,7 +278,7 @@ def _release(
         problem=answer["problem"],
         descriptors=answer["descriptors"],
         heard=tuple(HeardTag(name, kinds[name], p) for name, p in backdrop.said(one.heard).items()),
-        neighbors=tuple(_with_passage(near, hearing, heard) for near in draft.neighbors),
+        neighbors=tuple(_with_passage(near, own, windows) for near in draft.neighbors),
         artists=backdrop.lookalikes(one, draft.scores),
         playlists=tuple(sorted(filter(None, fits), key=lambda found: found.order)),
         doubles=doubles,
@@ -285,26 +286,28 @@ def _release(
         unusual=unusual,
         confidence=judge_confidence(
             seconds=answer["seconds"],
-            active=hearing.active if hearing else 1.0,
+            active=own.active if own else 1.0,
             problem=answer["problem"],
             tracks=len(backdrop.items),
             fields=sum(name != "audio" for name in one.fields),
             percentile=unusual.percentile if unusual else None,
         ),
         findings=tuple(sorted(findings, key=lambda found: found.order)),
-        envelope=hearing.envelope() if hearing else (),
-        windows=tuple(hearing.times.round(2).tolist()) if hearing else (),
+        envelope=own.envelope() if own else (),
+        windows=tuple(own.times.round(2).tolist()) if own else (),
     )
 
 
-def _with_passage(near: Neighbor, hearing: Hearing | None, heard: dict[str, Hearing]) -> Neighbor:
-    other = heard.get(near.path)
-    if hearing is None or other is None:
+def _with_passage(
+    near: Neighbor, own: WindowEmbeddings | None, windows: dict[str, WindowEmbeddings]
+) -> Neighbor:
+    other = windows.get(near.path)
+    if own is None or other is None:
         return near
-    curve = likeness(hearing.vectors, other.vectors).astype(np.float64).round(3)
+    curve = likeness(own.vectors, other.vectors).astype(np.float64).round(3)
     return replace(
         near,
-        passage=match_passage(hearing, other),
+        passage=match_passage(own, other),
         curve=tuple(curve.tolist()),
         envelope=other.envelope(),
     )

@@ -21,7 +21,7 @@ from musicu.items.versions import NEAR_AUDIO, SAME_AUDIO
 from musicu.release.judge import Crowd
 from musicu.release.segments import Passage
 from musicu.store import Store
-from musicu.tagging import TagHead
+from musicu.tagger import TagHead
 
 __all__ = ["Backdrop", "Candidate", "Double", "Lookalike", "Neighbor"]
 

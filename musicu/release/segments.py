@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.model import Model, find_model
-from musicu.release.hearing import Hearing, hear
+from musicu.model import Model
+from musicu.registry import find_model
+from musicu.windows import WindowEmbeddings
+from musicu.worker_windows import embed_windows_isolated
 
 __all__ = ["Passage", "best_passage", "likeness", "match_files", "match_passage"]
 
@@ -124,8 +126,10 @@ def likeness(vectors: Array, others: Array) -> Array:
     return np.where(vectors.any(axis=1), best, np.float32(0))
 
 
-def match_passage(one: Hearing, other: Hearing, *, seconds: float = 12.0) -> Passage | None:
-    """Find the passage of two heard files that matches best; see :func:`best_passage`."""
+def match_passage(
+    one: WindowEmbeddings, other: WindowEmbeddings, *, seconds: float = 12.0
+) -> Passage | None:
+    """Find the passage of two files that matches best; see :func:`best_passage`."""
     return best_passage(
         one.vectors, one.times, other.vectors, other.times, seconds=seconds, window=one.window
     )
@@ -138,14 +142,14 @@ def match_files(
     seconds: float = 12.0,
     jobs: int = 2,
 ) -> list[Passage | None]:
-    """Hear pairs of files, in worker processes, and find the passage of each that matches best.
+    """Embed pairs of files, in worker processes, and find the passage of each that matches best.
 
     Parameters
     ----------
     pairs : sequence of (str, str)
-        Paths; a file in several pairs is heard once.
+        Paths; a file in several pairs is embedded once.
     model : Model or None
-        What hears them; None is the default model.
+        What to embed with; None is the default model.
     seconds : float > 0
         Length of the passage.
     jobs : int >= 1
@@ -154,12 +158,13 @@ def match_files(
     Returns
     -------
     list of Passage or None
-        One a pair; None where a file cannot be heard.
+        One a pair; None where a file cannot be read.
     """
-    heard = hear({path for pair in pairs for path in pair}, model or find_model(), jobs=jobs)
+    paths = {path for pair in pairs for path in pair}
+    windows = embed_windows_isolated(paths, model or find_model(), jobs=jobs)
     return [
-        match_passage(heard[one], heard[other], seconds=seconds)
-        if one in heard and other in heard
+        match_passage(windows[one], windows[other], seconds=seconds)
+        if one in windows and other in windows
         else None
         for one, other in pairs
     ]

@@ -6,25 +6,22 @@ a map is drawn of the catalog that is served.
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from musicu.analysis_run import Progress
 from musicu.catalog import Catalog
 from musicu.errors import MusicuError
+from musicu.job import Canceled, run_job
 from musicu.service.problems import Refusal
-from musicu.service.status import Canceled, Report, Status, Work
+from musicu.service.status import Report, Status, Work
 
 __all__ = ["Jobs", "catalog_work"]
 
@@ -178,7 +175,12 @@ def catalog_work(
             refresh()
 
     def draw(report: Report) -> None:
-        _draw([str(catalog), *([model()] if model else [])], report)
+        run_job(
+            "musicu.explore.atlas",
+            *(str(catalog), *([model()] if model else [])),
+            progress=lambda message, done, total: report(done, total, message),
+            cancel=report.canceled,
+        )
 
     return {"scan": _told(scan, catalog), "map": _told(draw, catalog)}
 
@@ -226,33 +228,3 @@ def _scan(path: Path, report: Report) -> dict[str, Any]:
     counts = asdict(summary)
     del counts["interrupted"], counts["unmatched"]
     return counts
-
-
-def _draw(told: list[str], report: Report) -> None:
-    """Have another process draw the map: it computes for minutes, and would hold up requests."""
-    command = [sys.executable, "-P", "-m", "musicu.explore.atlas", *told]
-    with (
-        tempfile.TemporaryFile() as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, encoding="utf-8") as process,
-    ):
-        report.on_cancel(process.terminate)
-        if hasattr(os, "setpriority"):
-            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
-        assert process.stdout
-        try:
-            for line in process.stdout:
-                said = json.loads(line)
-                report(said["done"], said["total"], said["message"])
-        except BaseException:
-            process.terminate()
-            raise
-        status = process.wait()
-        report.check()
-        if status:
-            raise MusicuError(_last_line(log) or f"the map's process ended with status {status}")
-
-
-def _last_line(log: IO[bytes]) -> str:
-    log.seek(0)
-    lines = log.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else ""

@@ -1,22 +1,22 @@
 """The process that makes one release report.
 
-``python -m musicu.service.reporter CATALOG FILE NAME N SECONDS [RECOMMENDER]`` writes it to its
-output as JSON: the report, and its page. What goes wrong is one line of its log.
+``python -m musicu.service.reporter CATALOG FILE NAME N SECONDS [RECOMMENDER]`` is a job (see
+:func:`musicu.job.run_job`) whose result is the report and its page.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from musicu.catalog import Catalog
 from musicu.errors import AudioError, MusicuError
+from musicu.job import serve_job
 from musicu.listening.recommender import Recommender
 from musicu.release.page import render_page
 from musicu.release.report import release_report
@@ -27,7 +27,6 @@ __all__ = ["MENDABLE", "NO_AUDIO", "main", "without_paths"]
 
 NO_AUDIO, MENDABLE = 3, 4  # exit status: the file cannot be used; something else can be mended
 _NOTHING = "; no file could be used"
-_NICE = 10  # requests come first
 
 Found = TypeVar("Found", Neighbor, Double)
 
@@ -65,9 +64,10 @@ def _named(found: Found) -> Found:
 
 def main() -> None:
     """Make the report that the arguments ask for."""
-    catalog, path, name, n, seconds, *more = sys.argv[1:]
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
+    serve_job(lambda progress: _report(*sys.argv[1:]))
+
+
+def _report(catalog: str, path: str, name: str, n: str, seconds: str, *more: str) -> dict[str, Any]:
     try:
         with Catalog(catalog, create=False) as opened:
             make = partial(
@@ -87,7 +87,7 @@ def main() -> None:
         sys.stderr.write(f"{str(error).replace(str(Path(catalog).parent) + os.sep, '')}\n")
         sys.exit(MENDABLE)
     told = without_paths(report, name)
-    json.dump({"report": told.to_dict(), "page": render_page(told)}, sys.stdout)
+    return {"report": told.to_dict(), "page": render_page(told)}
 
 
 def _made(make: Callable[[], ReleaseReport]) -> ReleaseReport:

@@ -5,15 +5,13 @@ There it neither holds up requests nor outlives its deadline.
 
 from __future__ import annotations
 
-import json
 import logging
-import subprocess
-import sys
 import threading
 from dataclasses import dataclass
 from typing import Any
 
 from musicu.errors import AudioError
+from musicu.job import Canceled, JobError, Overdue, run_job
 from musicu.service.desk import Line
 from musicu.service.problems import Late, Refusal
 from musicu.service.reporter import MENDABLE, NO_AUDIO
@@ -55,7 +53,7 @@ class Reports:
         self.line = Line("reports", 1, _WAITING, deadline)
         self._settings = settings
         self._deadline = deadline
-        self._process: subprocess.Popen[str] | None = None
+        self._cancel = threading.Event()  # of the job that runs
         self._lock = threading.Lock()
         self._over = False
 
@@ -94,8 +92,7 @@ class Reports:
         await self.line.close()
 
     def _end(self) -> None:
-        if self._process:
-            self._process.kill()
+        self._cancel.set()
 
     def _make(self, path: str, name: str, n: int) -> Made:
         told = [str(self._settings.catalog), path, name.replace("\0", "") or "upload", str(n)]
@@ -105,26 +102,20 @@ class Reports:
         with self._lock:
             if self._over:
                 raise Refusal(503, "the service is closing")
-            self._process = process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "musicu.service.reporter", *told],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                encoding="utf-8",
-                errors="replace",
-            )
-        with process:
-            try:
-                answer, log = process.communicate(timeout=self._deadline)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise Late from None
-        if process.returncode == 0:
-            found = json.loads(answer)
-            return Made(found["report"], found["page"])
-        if process.returncode not in (NO_AUDIO, MENDABLE):
-            _log.error("the process that makes reports ended with %s: %s", process.returncode, log)
-            raise Refusal(503, "the process that makes reports ended early; the log says more")
-        last = (log.strip().splitlines() or [""])[-1]
-        if process.returncode == NO_AUDIO:
-            raise AudioError(name, last)
-        raise Refusal(503, f"no report can be made: {last}")
+            self._cancel = cancel = threading.Event()
+        try:
+            made = run_job("musicu.service.reporter", *told, cancel=cancel, deadline=self._deadline)
+        except Overdue:
+            raise Late from None
+        except Canceled:
+            raise Refusal(503, "the report was given up") from None
+        except JobError as error:
+            if error.status == NO_AUDIO:
+                raise AudioError(name, str(error)) from None
+            if error.status == MENDABLE:
+                raise Refusal(503, f"no report can be made: {error}") from None
+            _log.error("the process that makes reports failed (%s): %s", error.status, error)
+            raise Refusal(
+                503, "the process that makes reports ended early; the log says more"
+            ) from None
+        return Made(made["report"], made["page"])

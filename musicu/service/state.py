@@ -9,10 +9,10 @@ from fastapi import Request
 from musicu.errors import ModelError
 from musicu.explore.explorer import Explorer
 from musicu.explore.live import Live
-from musicu.explore.portrait import Painter
-from musicu.model import Model, model_with
+from musicu.model import Model
 from musicu.monitoring.serving import Served
 from musicu.monitoring.watch import Watch
+from musicu.registry import model_with
 from musicu.service.batcher import Answers, Reply
 from musicu.service.chart import Chart
 from musicu.service.desk import Desk, Line
@@ -23,6 +23,7 @@ from musicu.service.security import Keys
 from musicu.service.settings import Settings
 from musicu.service.shelf import Shelf
 from musicu.service.taste import Taste
+from musicu.worker_waveforms import WaveformRenderer
 
 __all__ = ["Service", "service_of"]
 
@@ -51,7 +52,7 @@ class Service:
         Hears uploads.
     shelf : Shelf
         Receives uploads, and keeps them for a while; there once the service has started.
-    painter : Painter
+    waveform_renderer : WaveformRenderer
         Draws waveforms; there once the service has started.
     jobs : Jobs
         What outlives a request.
@@ -77,7 +78,7 @@ class Service:
     """
 
     shelf: Shelf
-    painter: Painter
+    waveform_renderer: WaveformRenderer
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -104,7 +105,7 @@ class Service:
     async def start(self) -> None:
         """Begin to follow the catalog, and to have everything ready."""
         self.shelf = Shelf(self.settings)
-        self.painter = Painter(timeout=self.settings.decode_seconds)
+        self.waveform_renderer = WaveformRenderer(timeout=self.settings.decode_seconds)
         self.meters.add_cache("portraits", self.shelf.portraits)
         self.meters.add_cache("passages", self.shelf.passages)
         self.live.start()
@@ -122,7 +123,7 @@ class Service:
             self.line.close(),
             asyncio.to_thread(self.live.close),
             asyncio.to_thread(self.explorer.close),
-            asyncio.to_thread(self.painter.close),
+            asyncio.to_thread(self.waveform_renderer.close),
             self.desk.close(),
             self.reports.close(),
             self.shelf.close(),

@@ -8,13 +8,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from musicu.errors import MusicuError
+from musicu.job import Canceled
 
-__all__ = ["Canceled", "Report", "Status", "Work"]
-
-
-class Canceled(MusicuError):
-    """Raised inside a job that is to stop: whatever it holds open is closed on the way out."""
+__all__ = ["Report", "Status", "Work"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +64,17 @@ class Report:
     ----------
     status : Status
         How the job begins.
+
+    Attributes
+    ----------
+    canceled : threading.Event
+        Set when it shall stop.
     """
 
     def __init__(self, status: Status) -> None:
         self.status = status  # replaced as a whole: readers need no lock
         self._begun = time.monotonic()
-        self._canceled = threading.Event()
-        self._stop: Callable[[], object] | None = None
+        self.canceled = threading.Event()
 
     def __call__(
         self, done: int, total: int, message: str = "", *, share: float | None = None
@@ -105,21 +105,13 @@ class Report:
         )
 
     def check(self) -> None:
-        """Raise :class:`Canceled` if the work shall stop."""
-        if self._canceled.is_set():
+        """Raise :class:`musicu.job.Canceled` if the work shall stop."""
+        if self.canceled.is_set():
             raise Canceled("canceled")
-
-    def on_cancel(self, stop: Callable[[], object]) -> None:
-        """Name what ends work that is waiting for something; called at once if it is late."""
-        self._stop = stop
-        if self._canceled.is_set():
-            stop()
 
     def cancel(self) -> None:
         """Have the work stop as soon as it can."""
-        self._canceled.set()
-        if self._stop:
-            self._stop()
+        self.canceled.set()
 
     def change(self, **fields: Any) -> None:
         """Replace the status by one with other fields."""

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.decode import AUDIO_SUFFIXES, identify
+from musicu.decode import identify
 from musicu.errors import AudioError, ModelError
+from musicu.media import AUDIO_SUFFIXES
 from musicu.scan import scan
 
 __all__ = ["Clip", "Source", "find_clips", "hold_out_clips", "require_clips"]

@@ -24,7 +24,7 @@ from musicu.decode import LARGEST, load
 from musicu.encoder import SILENCE
 from musicu.errors import AudioError, ModelError
 from musicu.files import written_file
-from musicu.mel import FrontEnd, mel_spectrogram
+from musicu.mel import LogMel, mel_spectrogram
 from musicu.training.augment import alter, mix, transpose
 from musicu.training.teachers import Teacher
 from musicu.training.views import View
@@ -37,8 +37,8 @@ _FLOOR = 1e-12
 _ALTERED_SR = 32000
 
 
-def window_starts(frames: int, front_end: FrontEnd, hop: int) -> NDArray[np.int64]:
-    """First frames of a clip's windows, cut as :class:`musicu.mel.Windower` does at this hop."""
+def window_starts(frames: int, front_end: LogMel, hop: int) -> NDArray[np.int64]:
+    """First frames of a clip's windows, as :class:`musicu.windower.Windower` cuts them."""
     starts = list(range(0, frames - front_end.window + 1, hop))
     if not starts:
         return np.zeros(1, dtype=np.int64)
@@ -54,13 +54,13 @@ class Cache:
     ----------
     folder : Path
         Where it lies; made if need be.
-    front_end : FrontEnd
+    front_end : LogMel
         What the student hears.
     teachers : sequence of Teacher
         Whom to ask.
     """
 
-    def __init__(self, folder: Path, front_end: FrontEnd, teachers: Sequence[Teacher]) -> None:
+    def __init__(self, folder: Path, front_end: LogMel, teachers: Sequence[Teacher]) -> None:
         self.front_end = front_end
         self.teachers = teachers
         heard = asdict(front_end)

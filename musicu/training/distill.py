@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from musicu.errors import ModelError
-from musicu.mel import FrontEnd
+from musicu.mel import LogMel
 from musicu.training.augment import augment, mask
 from musicu.training.data import Material
 from musicu.training.frontend import compress
@@ -119,7 +119,7 @@ def distil(
     material: Material,
     objective: Objective,
     recipe: Recipe,
-    front_end: FrontEnd,
+    front_end: LogMel,
     folder: Path,
     *,
     fingerprint: str = "",
@@ -135,7 +135,7 @@ def distil(
         What is wanted of them.
     recipe : Recipe
         How to train.
-    front_end : FrontEnd
+    front_end : LogMel
         What the student hears.
     folder : Path
         Where ``checkpoint.pt`` and ``log.csv`` are kept.
@@ -268,7 +268,7 @@ def embed_windows(
     say: Callable[[Tensor], Tensor],
     material: Material,
     rows: NDArray[np.int64],
-    front_end: FrontEnd,
+    front_end: LogMel,
 ) -> Tensor:
     """Let a student, or what else takes compressed windows, say what it hears: [n, dim]."""
     batches = (rows[i : i + 128] for i in range(0, len(rows), 128))
@@ -283,7 +283,7 @@ def _initialize(
     file: Path,
     material: Material,
     objective: Objective,
-    front_end: FrontEnd,
+    front_end: LogMel,
     seed: int,
 ) -> None:
     """Take over another student; its last layer too, if nothing better can be computed."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from musicu.encoder import Encoder
 from musicu.errors import ModelError
-from musicu.mel import FRONT_ENDS, FrontEnd
+from musicu.mel import LOG_MEL_PRESETS, LogMel
 from musicu.metrics import unit
 from musicu.model import Model
 from musicu.training.clips import (
@@ -120,7 +120,7 @@ def train_encoder(
     work: str | os.PathLike[str] | None = None,
     hold_out: str | float = 0.1,
     recipe: Recipe | None = None,
-    front_end: FrontEnd | None = None,
+    front_end: LogMel | None = None,
     targets: Names = (),
     start_from: str | os.PathLike[str] | None = None,
     refinement: Refinement | None = _REFINEMENT,
@@ -164,7 +164,7 @@ def train_encoder(
         :func:`musicu.training.clips.hold_out_clips`. 0: none.
     recipe : Recipe, optional
         How to train.
-    front_end : FrontEnd, optional
+    front_end : LogMel, optional
         What the student hears; else the preset ``musicu``.
     targets : sequence of path-like
         Those of the folders in ``audio`` whose clips shape the space to learn; none: all.
@@ -198,7 +198,7 @@ def train_encoder(
     """
     tell = progress or (lambda _: None)
     recipe = recipe or Recipe()
-    front_end = front_end or FRONT_ENDS["musicu"]
+    front_end = front_end or LOG_MEL_PRESETS["musicu"]
     out = Path(out)
     work = Path(work) if work is not None else out.with_name(out.name + ".work")
     if not teachers and not labels:

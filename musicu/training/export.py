@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from musicu.mel import FrontEnd
+from musicu.mel import LogMel
 from musicu.training.network import Student
 
 __all__ = ["card", "export"]
@@ -20,7 +20,7 @@ __all__ = ["card", "export"]
 _OPSET = 17
 
 
-def export(student: Student, folder: Path, front_end: FrontEnd, config: Mapping[str, Any]) -> None:
+def export(student: Student, folder: Path, front_end: LogMel, config: Mapping[str, Any]) -> None:
     """Write ``encoder.onnx`` and ``config.json``.
 
     Parameters
@@ -29,7 +29,7 @@ def export(student: Student, folder: Path, front_end: FrontEnd, config: Mapping[
         The network.
     folder : Path
         The model folder; made if need be.
-    front_end : FrontEnd
+    front_end : LogMel
         What the student hears.
     config : mapping
         The other entries of ``config.json``: id, version, license, training_data ...

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicu.errors import ModelError
-from musicu.mel import FrontEnd
+from musicu.mel import LogMel
 from musicu.metrics import average_precision, similarities
 from musicu.training.data import Material
 from musicu.training.distill import embed_windows
@@ -27,7 +27,7 @@ Array = NDArray[np.float32]
 _FEWEST = 20
 
 
-def clip_vectors(say: Callable[[Tensor], Tensor], material: Material, front_end: FrontEnd) -> Array:
+def clip_vectors(say: Callable[[Tensor], Tensor], material: Material, front_end: LogMel) -> Array:
     """Describe each clip as a track: mean of what is said of its clean windows.
 
     Parameters
@@ -36,7 +36,7 @@ def clip_vectors(say: Callable[[Tensor], Tensor], material: Material, front_end:
         A student, or its :class:`musicu.training.timbre.Cepstra`.
     material : Material
         The clips.
-    front_end : FrontEnd
+    front_end : LogMel
         What is heard.
 
     Returns

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchaudio.transforms import MelSpectrogram
 
-from musicu.mel import FrontEnd
+from musicu.mel import LogMel
 
 __all__ = ["TorchFrontEnd", "compress"]
 
@@ -16,11 +16,11 @@ class TorchFrontEnd(nn.Module):
 
     Parameters
     ----------
-    front_end : FrontEnd
+    front_end : LogMel
         The settings.
     """
 
-    def __init__(self, front_end: FrontEnd) -> None:
+    def __init__(self, front_end: LogMel) -> None:
         super().__init__()
         self.front_end = front_end
         self.mel = MelSpectrogram(
@@ -47,7 +47,7 @@ class TorchFrontEnd(nn.Module):
         return compress(self.power(y), self.front_end)
 
 
-def compress(power: Tensor, front_end: FrontEnd) -> Tensor:
+def compress(power: Tensor, front_end: LogMel) -> Tensor:
     """Compress mel power [batch, time, mel] as :func:`musicu.mel.compress` does."""
     if front_end.level == "window":
         power = power / power.mean(dim=(1, 2), keepdim=True).clamp_min(1e-20)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 
 from musicu.encoder import Encoder, Network
 from musicu.errors import ModelError
-from musicu.mel import FrontEnd, compress, mel_spectrogram
-from musicu.model import find_model
+from musicu.mel import LogMel
+from musicu.registry import find_model
 
 __all__ = ["Teacher"]
 
@@ -72,15 +71,15 @@ class Teacher:
         """Id, version and outputs."""
         return f"{self.model.name}:{'+'.join(self.outputs)}"
 
-    def key(self, front_end: FrontEnd) -> str:
+    def key(self, front_end: LogMel) -> str:
         """Name what decides its answers to a student's windows: 16 hex digits."""
-        heard = asdict(self.model.front_end)
+        heard = dict(vars(self.model.front_end))
         del heard["window_hop"]
         timing = front_end.sr, front_end.hop_length, front_end.window
         about = self.model.sha256, self.outputs, self.model.layout, heard, timing
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 
-    def answer(self, y: Array, sr: int, starts: NDArray[np.int64], student: FrontEnd) -> Array:
+    def answer(self, y: Array, sr: int, starts: NDArray[np.int64], student: LogMel) -> Array:
         """Answer for windows of a clip.
 
         Parameters
@@ -91,29 +90,30 @@ class Teacher:
             Their rate (Hz).
         starts : np.ndarray [shape=(w,), int64]
             First frames of the student's windows.
-        student : FrontEnd
+        student : LogMel
             What the student hears.
 
         Returns
         -------
         np.ndarray [shape=(w, sum(dims)), float32]
             Its outputs end to end. It hears as much as it is used to, centered on the student's
-            window but inside the clip; a shorter clip is repeated as :class:`musicu.mel.Windower`
-            does.
+            window but inside the clip; a shorter clip is repeated, as
+            :class:`musicu.windower.Windower` does.
         """
         import soxr
 
         fe = self.model.front_end
         if sr != fe.sr:
             y = soxr.resample(y, sr, fe.sr, quality="HQ")
-        mel = mel_spectrogram(y, fe).T
+        stream = fe.stream()
+        frames = np.concatenate([stream.push(y), stream.finish()])
         middle = (starts + (student.window - 1) / 2) * student.hop_length / student.sr
         own = np.rint(middle * fe.sr / fe.hop_length - (fe.window - 1) / 2).astype(np.int64)
-        own = np.clip(own, 0, max(0, len(mel) - fe.window))
-        at = (own[:, None] + np.arange(fe.window)) % len(mel)
+        own = np.clip(own, 0, max(0, len(frames) - fe.window))
+        at = (own[:, None] + np.arange(fe.window)) % len(frames)
         batches = (at[i : i + _BATCH] for i in range(0, len(at), _BATCH))
         parts = [
-            np.concatenate(self._network.run(compress(mel[b], fe), self.outputs), axis=1)
+            np.concatenate(self._network.run(fe.prepare(frames[b]), self.outputs), axis=1)
             for b in batches
         ]
         return np.concatenate(parts)

@@ -26,7 +26,7 @@ from musicu.service.problems import Busy, Late, Refusal
 from musicu.service.schemas import SimilarBody, json_response, words_of
 from musicu.service.shelf import Upload
 from musicu.service.state import Service, service_of
-from musicu.tagging import TagHead
+from musicu.tagger import TagHead
 
 __all__ = ["router", "similar_to_upload"]
 

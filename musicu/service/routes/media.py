@@ -98,7 +98,7 @@ async def audio(service: Here, id: TrackPath) -> FileResponse:
 async def waveform(service: Here, id: TrackPath) -> Response:
     """Return 1,000 peaks in [0, 1], and the energy of bass, middle and treble at each."""
     sound = await _find(service, id)
-    shape, _ = await _portrait(service, sound)
+    shape, _ = await _waveform(service, sound)
     return Response(shape, headers=_OWN, media_type="application/json")
 
 
@@ -111,7 +111,7 @@ async def waveform(service: Here, id: TrackPath) -> Response:
 async def mel(service: Here, id: TrackPath) -> Response:
     """Return a picture of what is heard when: time to the right, frequency upward."""
     sound = await _find(service, id)
-    _, picture = await _portrait(service, sound)
+    _, picture = await _waveform(service, sound)
     return Response(picture, headers=_OWN, media_type="image/png")
 
 
@@ -150,18 +150,20 @@ async def match(service: Here, body: MatchBody) -> Response:
     return Response(told, media_type="application/json")
 
 
-async def _portrait(service: Service, sound: _Sound) -> tuple[bytes, bytes]:
+async def _waveform(service: Service, sound: _Sound) -> tuple[bytes, bytes]:
     """Return waveform (JSON) and mel picture (PNG) of a track: heard once for both."""
 
     async def make() -> tuple[bytes, bytes]:
-        portrait = await service.desk.aside.run(lambda _: service.painter.draw(sound.path))
+        waveform = await service.desk.aside.run(
+            lambda _: service.waveform_renderer.render(sound.path)
+        )
         shape = {
             "id": sound.id,
-            "seconds": portrait.seconds,
-            "peaks": [round(float(peak), 3) for peak in portrait.peaks],
-            "bands": portrait.bands.tolist(),
+            "seconds": waveform.seconds,
+            "peaks": [round(float(peak), 3) for peak in waveform.peaks],
+            "bands": waveform.bands.tolist(),
         }
-        return json.dumps(shape).encode(), portrait.mel_png()
+        return json.dumps(shape).encode(), waveform.mel_png()
 
     shape, picture = await service.shelf.portraits.get(sound.id, make)
     return shape, picture

@@ -1,17 +1,13 @@
-"""Hear files window by window, in worker processes: what passages are compared by.
+"""A file embedded window by window: what passages are compared by.
 
-A catalog keeps one vector a track. To say *where* two tracks are alike, both files are heard again,
-in windows that overlap by half: a passage then starts within a second or so of where it does.
+A catalog keeps one vector a track. To say *where* two tracks are alike, both files are embedded
+again, in windows that overlap by half: a passage is then found to within a second or so.
 """
 
 from __future__ import annotations
 
-import base64
 import os
-import sys
-from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +15,16 @@ from numpy.typing import NDArray
 from musicu.decode import AudioStream
 from musicu.encoder import SILENCE, Embedder, Encoder
 from musicu.errors import AudioError
-from musicu.model import Model, find_model
-from musicu.pool import Pool, WorkerSettings
-from musicu.worker import serve
+from musicu.model import Model
 
-__all__ = ["HEARER", "LEVEL_STEP", "Hearing", "hear", "hear_windows", "main", "overlapping"]
+__all__ = ["LEVEL_STEP", "WindowEmbeddings", "embed_file_windows", "overlapping"]
 
-# How :class:`musicu.pool.Worker` starts a process that answers with windows.
-HEARER = [sys.executable, "-P", "-m", "musicu.release.hearing"]
 LEVEL_STEP = 0.25  # seconds
 _QUIET = 1e-3  # a window 60 dB below the loudest one says nothing, as in a track's vector
 
 
 @dataclass(frozen=True, eq=False)
-class Hearing:
+class WindowEmbeddings:
     """A file, window by window.
 
     Attributes
@@ -40,7 +32,7 @@ class Hearing:
     vectors : np.ndarray [shape=(n, dim), float32]
         Unit vectors; a row of zeros is a window next to silence.
     times : np.ndarray [shape=(n,), float64]
-        Start of each window (s), evenly spaced.
+        Start of each window (s, to the millisecond), evenly spaced.
     window : float
         Length of a window (s).
     levels : np.ndarray [shape=(m,), float32]
@@ -70,19 +62,18 @@ class Hearing:
 
 def overlapping(model: Model) -> Model:
     """Return a model whose windows overlap by half."""
-    fe = model.front_end
-    return replace(model, front_end=replace(fe, window_hop=max(fe.window // 2, 1)))
+    return replace(model, front_end=model.front_end.overlapping())
 
 
-def hear_windows(path: str | os.PathLike[str], encoder: Encoder) -> Hearing:
-    """Hear a file in this process.
+def embed_file_windows(path: str | os.PathLike[str], encoder: Encoder) -> WindowEmbeddings:
+    """Decode a file and embed its windows.
 
     Parameters
     ----------
     path : str or path-like
         The file.
     encoder : Encoder
-        What hears it, best one whose windows overlap (:func:`overlapping`).
+        Best one whose windows overlap (:func:`overlapping`).
 
     Raises
     ------
@@ -120,71 +111,4 @@ def hear_windows(path: str | os.PathLike[str], encoder: Encoder) -> Hearing:
     ]
     kept = (np.array(loud) > _QUIET * levels.max())[:, None] & (lengths > 0)
     unit = np.where(kept, vectors / np.where(kept, lengths, 1.0), 0.0).astype(np.float32)
-    return Hearing(unit, times, window, levels)
-
-
-def hear(
-    paths: Collection[str],
-    model: Model,
-    *,
-    jobs: int = 1,
-    progress: Callable[[str], None] | None = None,
-) -> dict[str, Hearing]:
-    """Hear files in worker processes; those that cannot be heard are not in the answer.
-
-    Parameters
-    ----------
-    paths : collection of str
-        The files, each once.
-    model : Model
-        What hears them.
-    jobs : int >= 1
-        Worker processes.
-    progress : callable or None
-        Called with each path when it is done.
-    """
-    heard: dict[str, Hearing] = {}
-    if not paths:
-        return heard
-    settings = WorkerSettings(model=str(model.folder))
-    with Pool(settings, min(jobs, len(paths)), HEARER) as pool:
-        for path, answer in pool.run(paths, lambda worker, path: worker.analyze(path)):
-            if "error" not in answer:
-                heard[path] = _unpack(answer)
-            if progress:
-                progress(path)
-    return heard
-
-
-def main() -> None:
-    """Serve :class:`musicu.pool.Worker` with windows."""
-    serve(_hearer)
-
-
-def _hearer(settings: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    encoder = Encoder(overlapping(find_model(settings["model"])))
-    return lambda request: _answer(request["path"], encoder)
-
-
-def _answer(path: str, encoder: Encoder) -> dict[str, Any]:
-    heard = hear_windows(path, encoder)
-    # One field of bytes, which Worker.analyze() turns into numbers: windows, times, levels.
-    parts = (heard.vectors, heard.times.astype(np.float32), heard.levels)
-    flat = np.concatenate([part.ravel() for part in parts])
-    return {
-        "vector": base64.b64encode(flat.astype(np.float32).tobytes()).decode(),
-        "shape": heard.vectors.shape,
-        "window": heard.window,
-    }
-
-
-def _unpack(answer: dict[str, Any]) -> Hearing:
-    n, dim = answer["shape"]
-    vectors, times, levels = np.split(answer["vector"], [n * dim, n * dim + n])
-    return Hearing(
-        vectors.reshape(n, dim), times.astype(np.float64).round(3), answer["window"], levels
-    )
-
-
-if __name__ == "__main__":
-    main()
+    return WindowEmbeddings(unit, times.round(3), window, levels)

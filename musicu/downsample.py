@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bins"]
+__all__ = ["Downsampler"]
 
 Array = NDArray[np.float32]
 
 
-class Bins:
+class Downsampler:
     """Rows as they come, combined by twos whenever there are too many.
 
     Two hours then take no more memory than two minutes, and whatever is read from it is off by
@@ -27,7 +27,7 @@ class Bins:
 
     Examples
     --------
-    >>> bins = Bins(np.maximum, 4)
+    >>> bins = Downsampler(np.maximum, 4)
     >>> bins.push(np.arange(8, dtype=np.float32))
     >>> bins.read(2).tolist()
     [3.0, 7.0]
