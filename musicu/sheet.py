@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from musicu.errors import MetadataError
 from musicu.locate import absolute
@@ -193,7 +194,8 @@ def load_sheet(path: str | os.PathLike[str]) -> Sheet:
     used = [(field, at) for field, every in positions.items() for at in every]
     rows = []
     for number, cells in table.rows([at for _, at in used], may_be_empty=True):
-        file, found = None, {}
+        file: str | None = None
+        found: dict[str, Any] = {}
         for (field, at), cell in zip(used, cells, strict=True):
             try:
                 if field == "path":

@@ -13,6 +13,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -31,7 +32,7 @@ _CHUNK = 1 << 9
 _LONGEST = 1 << 22  # characters of a header; a file without any line break is no table
 
 # Numbers of rows, and the cells of each column.
-Chunk = tuple[list[int], list[Sequence[Any]]]
+Chunk = tuple[Sequence[int], list[Sequence[Any]]]
 
 
 class Table:
@@ -60,9 +61,9 @@ class Table:
         """Open a table.
 
         Its bytes tell whether it is packed (gzip, bzip2, xz) and whether it is Parquet; the suffix
-        ``.jsonl``, or a first line that begins with a brace, that it is JSON lines. Anything else is
-        CSV with a header, divided by comma, semicolon or tab. Text is UTF-8, with or without a byte
-        order mark.
+        ``.jsonl``, or a first line that begins with a brace, that it is JSON lines. Anything else
+        is CSV with a header, divided by comma, semicolon or tab. Text is UTF-8, with or without a
+        byte order mark; other encodings are not guessed, since paths and ids have to be exact.
 
         Parameters
         ----------
@@ -92,7 +93,7 @@ class Table:
         if not first:
             raise MetadataError(f"{name}: the file is empty: write a header and rows")
         lines = suffix in _LINES or first.lstrip().startswith("{")
-        if "\0" in first or not (lines or _is_utf8(first)):
+        if not _is_text(first) and ("\0" in first or not lines):
             raise MetadataError(
                 f"{name}: not UTF-8 text, and not Parquet: save it as 'CSV UTF-8' or Parquet"
             )
@@ -137,10 +138,10 @@ class Table:
         enough = may_be_empty
         for numbers, cells in self._chunks(at):
             enough = True
-            stripped = [_stripped(column) for column in cells]
-            for position, column in zip(at, stripped, strict=True):
-                self._check_text(position, numbers, column)
-            yield numbers, stripped
+            yield (
+                numbers,
+                [self._clean(p, numbers, column) for p, column in zip(at, cells, strict=True)],
+            )
         if not enough:
             raise MetadataError(f"{self.path}: a header and no rows: add rows")
 
@@ -160,17 +161,23 @@ class Table:
             for number, *row in zip(numbers, *cells, strict=True):
                 yield number, row
 
-    def _check_text(self, position: int, numbers: list[int], cells: Sequence[Any]) -> None:
-        try:
+    def _clean(self, position: int, numbers: Sequence[int], cells: Sequence[Any]) -> Sequence[Any]:
+        """Return cells with their text stripped; look whether it is text."""
+        kinds = set(map(type, cells))
+        if str not in kinds:
+            return cells
+        if len(kinds) == 1:
+            cells = list(map(str.strip, cells))
             joined = "".join(cells)
-        except TypeError:  # not only text
+        else:
+            cells = [cell.strip() if isinstance(cell, str) else cell for cell in cells]
             joined = "".join(cell for cell in cells if isinstance(cell, str))
-        if "\0" not in joined and _is_utf8(joined):
-            return
+        if _is_text(joined):
+            return cells
         number, text = next(
             (number, cell)
             for number, cell in zip(numbers, cells, strict=True)
-            if isinstance(cell, str) and ("\0" in cell or not _is_utf8(cell))
+            if isinstance(cell, str) and not _is_text(cell)
         )
         fault = "holds a null character" if "\0" in text else "is not UTF-8"
         raise MetadataError(
@@ -195,14 +202,14 @@ def open_unpacked(path: str) -> Iterator[io.BufferedReader]:
     try:
         with open_file(path) as file:
             head = file.peek(6)
-            packed: IO[bytes] | None = None
+            packed: Any = None
             if head.startswith(b"\x1f\x8b"):
                 packed = gzip.GzipFile(fileobj=file)
             elif head.startswith(b"BZh"):
                 packed = bz2.BZ2File(file)
             elif head.startswith(b"\xfd7zXZ\0"):
                 packed = lzma.LZMAFile(file)
-            yield file if packed is None else io.BufferedReader(packed)  # type: ignore[arg-type]
+            yield file if packed is None else io.BufferedReader(packed)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         reason = getattr(error, "strerror", None)
         if reason is None:
@@ -215,22 +222,12 @@ def _as_text(file: IO[bytes]) -> io.TextIOWrapper:
     return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
-def _is_utf8(text: str) -> bool:
-    """Whether a text holds no byte that ``surrogateescape`` had to keep."""
-    if text.isascii():
-        return True
+def _is_text(text: str) -> bool:
+    """Whether a text has no null character, and no byte that ``surrogateescape`` had to keep."""
     try:
-        text.encode()
+        return "\0" not in text and (text.isascii() or bool(text.encode()))
     except UnicodeEncodeError:
         return False
-    return True
-
-
-def _stripped(cells: Sequence[Any]) -> list[Any]:
-    try:
-        return list(map(str.strip, cells))
-    except TypeError:  # not only text
-        return [cell.strip() if isinstance(cell, str) else cell for cell in cells]
 
 
 _Opened = tuple[Sequence[str], Callable[[Sequence[int]], Iterator[Chunk]]]
@@ -244,40 +241,67 @@ def _open_csv(path: str, first: str, known: Callable[[str], bool]) -> _Opened:
 
     delimiter = max(_DELIMITERS, key=fitness)
 
-    def records() -> Iterator[tuple[int, list[str]]]:
-        number = 0
+    def records() -> Iterator[tuple[int, list[list[str]]]]:
+        """Yield the number of a row, and the cells of it and some that follow, blank ones too."""
+        start = 1
         with open_unpacked(path) as file, _as_text(file) as text:
-            try:
-                # strict: else a quote left open swallows the rest of the table silently.
-                reader = csv.reader(text, delimiter=delimiter, strict=True)
-                for number, cells in enumerate(reader, start=1):
-                    if any(map(str.strip, cells)):
-                        yield number, cells
-            except csv.Error as error:
-                raise MetadataError(
-                    f"{path}: row {number + 1}: {error}: put quotes around the value, and double "
-                    "those inside it"
-                ) from None
+            # strict: else a quote left open swallows the rest of the table silently.
+            reader = csv.reader(text, delimiter=delimiter, strict=True)
+            while True:
+                chunk: list[list[str]] = []
+                try:
+                    chunk.extend(islice(reader, _CHUNK))
+                except csv.Error as error:
+                    raise MetadataError(
+                        f"{path}: row {start + len(chunk)}: {error}: put quotes around the value, "
+                        "and double those inside it"
+                    ) from None
+                if not chunk:
+                    return
+                yield start, chunk
+                start += len(chunk)
 
-    header = [title.strip() for title in next(records(), (0, [""]))[1]]
+    header: list[str] = []
+    header_number = 0
+    for start, chunk in records():
+        for number, cells in enumerate(chunk, start):
+            if any(map(str.strip, cells)):
+                header, header_number = [title.strip() for title in cells], number
+                break
+        if header:
+            break
     width, named = len(header), [at for at, title in enumerate(header) if title]
 
     def chunks(positions: Sequence[int]) -> Iterator[Chunk]:
-        rows = records()
-        next(rows, None)
-        while chunk := list(islice(rows, _CHUNK)):
-            for number, cells in chunk:
-                if len(cells) != width:
-                    if any(map(str.strip, cells[width:])):
-                        raise MetadataError(
-                            f"{path}: row {number} has {len(cells)} cells, the header has {width}: "
-                            "put quotes around values that hold the delimiter"
-                        )
-                    cells[width:] = [""] * (width - len(cells))
-            columns = list(zip(*(cells for _, cells in chunk), strict=True))
-            yield [number for number, _ in chunk], [columns[named[at]] for at in positions]
+        for start, chunk in records():
+            numbers: Sequence[int] = range(start, start + len(chunk))
+            if start <= header_number or not _is_full(chunk, width):
+                numbers = [
+                    number
+                    for number, cells in zip(numbers, chunk, strict=True)
+                    if number > header_number and any(map(str.strip, cells))
+                ]
+                chunk = [_fitted(path, number, chunk[number - start], width) for number in numbers]
+            if chunk:
+                columns = list(zip(*chunk, strict=True))
+                yield numbers, [columns[named[at]] for at in positions]
 
     return [header[at] for at in named], chunks
+
+
+def _is_full(chunk: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether no row is blank, and each has as many cells as the header."""
+    return set(map(len, chunk)) == {width} and all(cells[0].strip() for cells in chunk)
+
+
+def _fitted(path: str, number: int, cells: list[str], width: int) -> list[str]:
+    """Return a row's cells, as many as the header has; ones that are missing are empty."""
+    if any(map(str.strip, cells[width:])):
+        raise MetadataError(
+            f"{path}: row {number} has {len(cells)} cells, the header has {width}: put quotes "
+            "around values that hold the delimiter"
+        )
+    return [*cells[:width], *[""] * (width - len(cells))]
 
 
 def _open_lines(path: str) -> _Opened:
@@ -322,7 +346,7 @@ def _open_parquet(path: str) -> _Opened:
     def faults() -> Iterator[None]:
         try:
             yield
-        except (OSError, pyarrow.ArrowException) as error:
+        except (OSError, OverflowError, ValueError, pyarrow.ArrowException) as error:
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise MetadataError(f"{path}: no sound Parquet ({reason}): write it again") from None
 
@@ -343,11 +367,28 @@ def _open_parquet(path: str) -> _Opened:
 
 
 def _plain(column: Any) -> list[Any]:
-    """Return the cells of a column of Parquet; Python has no nanoseconds, and decimals are rare."""
-    from pyarrow import float64, timestamp, types
+    """Return the cells of a column of Parquet.
 
-    if types.is_timestamp(column.type):
-        column = column.cast(timestamp("us", column.type.tz), safe=False)
-    elif types.is_decimal(column.type):
+    Decimals become floats, and moments are rounded to microseconds, as Python has them.
+    """
+    from pyarrow import float64, int64, timestamp, types
+
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if types.is_decimal(column.type):
         column = column.cast(float64(), safe=False)
+    kind = column.type
+    if types.is_timestamp(kind):
+        column = column.cast(timestamp("us", kind.tz), safe=False)
+    # What is most of a log is read several times faster than by to_pylist().
+    if types.is_string(kind) or types.is_large_string(kind):
+        cells: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+        return cells
+    if not column.null_count and (types.is_integer(kind) or types.is_floating(kind)):
+        cells = column.to_numpy().tolist()
+        return cells
+    if not column.null_count and types.is_timestamp(kind) and kind.tz in (None, "UTC"):
+        epoch = datetime(1970, 1, 1, tzinfo=UTC if kind.tz else None)
+        since = column.cast(int64()).to_numpy().tolist()
+        return [epoch + timedelta(microseconds=number) for number in since]
     return list(column.to_pylist())

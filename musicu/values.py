@@ -127,11 +127,12 @@ def seconds(cell: Any) -> float:
     """
     if isinstance(cell, str):
         cell = datetime.fromisoformat(cell.strip())
-    elif isinstance(cell, date) and not isinstance(cell, datetime):
+    elif not isinstance(cell, datetime):
+        if not isinstance(cell, date):
+            raise ValueError("a date")
         cell = datetime.combine(cell, time())
-    if not isinstance(cell, datetime):
-        raise ValueError("a date")
-    return (cell if cell.tzinfo else cell.replace(tzinfo=UTC)).timestamp()
+    moment: datetime = cell if cell.tzinfo else cell.replace(tzinfo=UTC)
+    return moment.timestamp()
 
 
 class NumberColumn:
@@ -146,6 +147,11 @@ class NumberColumn:
     times : bool
         Whether the cells are moments: dates, or numbers, which are seconds or milliseconds since
         1970.
+
+    Attributes
+    ----------
+    dates : bool
+        Whether they are dates.
     """
 
     def __init__(
@@ -153,7 +159,7 @@ class NumberColumn:
     ) -> None:
         self._path, self._title, self._field, self._way_out = path, title, field, way_out
         self._times = times
-        self._dates = False
+        self.dates = False
         self._first: tuple[Any, int] | None = None
         self._values: list[NDArray[np.float64]] = []
         self._rows: list[Sequence[int]] = []
@@ -168,8 +174,8 @@ class NumberColumn:
         """
         if self._first is None and cells:
             self._first = cells[0], rows[0]
-            self._dates = self._kind(cells[0]) == "dates"
-        parse: Callable[[Any], float] = seconds if self._dates else float
+            self.dates = self._kind(cells[0]) == "dates"
+        parse: Callable[[Any], float] = seconds if self.dates else float
         try:
             if bool in set(map(type, cells)):
                 raise ValueError
@@ -187,7 +193,7 @@ class NumberColumn:
             Times are seconds in some rows and milliseconds in others, or days written as numbers.
         """
         values = np.concatenate(self._values) if self._values else np.zeros(0)
-        if not self._times or self._dates:
+        if not self._times or self.dates:
             return values
         rows = np.concatenate(self._rows) if self._rows else np.zeros(0, dtype=np.int64)
         return self._to_seconds(values, rows)
@@ -231,7 +237,7 @@ class NumberColumn:
 
     def _fail(self, cells: Sequence[Any], rows: Sequence[int]) -> None:
         assert self._first is not None
-        usual = "dates" if self._dates else "numbers"
+        usual = "dates" if self.dates else "numbers"
         cell, row = next((c, r) for c, r in zip(cells, rows, strict=True) if self._kind(c) != usual)
         kind = self._kind(cell)
         where = f"{self._path}: row {row}"

@@ -121,21 +121,21 @@ def read_items(path: str | os.PathLike[str], *, schema: Mapping[str, str] | None
     seen: dict[str, int] = {}
     cache: dict[tuple[str, str], Any] = {}
     items = []
-    for number, cells in table.rows(chosen):
+    for place, cells in table.rows(chosen):
         row = dict(zip(chosen, cells, strict=True))
         try:
             id = one_text(row[id_column])
         except ValueError:
             raise MetadataError(
-                f"{table.path}: row {number}, column {id_column!r}: an id is expected, one text; "
+                f"{table.path}: row {place}, column {id_column!r}: an id is expected, one text; "
                 f"found {row[id_column]!r}"
             ) from None
-        if seen.setdefault(id, number) != number:
+        if seen.setdefault(id, place) != place:
             raise MetadataError(
-                f"{table.path}: rows {seen[id]} and {number} both have the id {id!r}, in column "
+                f"{table.path}: rows {seen[id]} and {place} both have the id {id!r}, in column "
                 f"{id_column!r}: keep one, or declare another column: COLUMN=id"
             )
-        items.append(_item(id, row, holds, f"{table.path}: row {number}", cache))
+        items.append(_item(id, row, holds, f"{table.path}: row {place}", cache))
     understood = {c: holds.get(c, "id") for c in chosen}
     ignored = tuple(column for column in table.columns if column not in understood)
     return Source(Items(items), understood | {id_column: "id"}, ignored)

@@ -244,11 +244,12 @@ def read_interactions(
 ) -> Interactions:
     """Read who listened to what.
 
-    The file is any of :meth:`musicu.tables.Table.open`: CSV, JSON lines, Parquet. It has columns ``user`` and ``item``, and may have ``weight`` and ``time``, under these or other
-    usual names (``userId``, ``track_id``, ``plays``, ``timestamp``, ...); where several columns
-    could be meant, these four names win. Other columns are ignored. Identifiers are text. Times
-    are seconds or milliseconds since 1970, or ISO 8601, in UTC where no zone is written. The order
-    of the file's rows makes no difference.
+    The file is any of :meth:`musicu.tables.Table.open`: CSV, JSON lines, Parquet. It has columns
+    ``user`` and ``item``, and may have ``weight`` and ``time``, under these or other usual names
+    (``userId``, ``track_id``, ``plays``, ``timestamp``, ...); where several columns could be
+    meant, these four names win. Other columns are ignored. Identifiers are text or whole numbers.
+    Times are seconds or milliseconds since 1970, or ISO 8601, in UTC where no zone is written. The
+    order of the file's rows makes no difference.
 
     Parameters
     ----------

@@ -142,9 +142,7 @@ class _Codes(dict[str, int]):
         return code
 
 
-def _identifiers(
-    path: str, field: str, cells: Sequence[Any], rows: Sequence[int]
-) -> Sequence[str]:
+def _identifiers(path: str, field: str, cells: Sequence[Any], rows: Sequence[int]) -> Sequence[str]:
     if set(map(type, cells)) == {str}:
         return cells
     for number, cell in zip(rows, cells, strict=True):
