@@ -179,24 +179,12 @@ def load_sheet(path: str | os.PathLike[str]) -> Sheet:
         Parquet without pyarrow.
     """
     table = Table.open(path, lambda title: _column_field(title) is not None)
-    name, titles = table.path, table.columns
-    positions: dict[str, list[int]] = {}
-    for position, title in enumerate(titles):
-        field = _column_field(title)
-        if field in positions and field not in GATHERED:
-            both = f"{titles[positions[field][0]]!r} and {title!r}"
-            raise MetadataError(f"{name}: columns {both} both mean {field}: keep one")
-        if field:
-            positions.setdefault(field, []).append(position)
-    if not {"path", "isrc"} & positions.keys():
-        found = ", ".join(map(repr, titles)) or "none"
-        raise MetadataError(f"{name}: needs a column 'path' or 'isrc'; columns found: {found}")
-    used = [(field, at) for field, every in positions.items() for at in every]
+    columns = _columns(table)
     rows = []
-    for number, cells in table.rows([at for _, at in used], may_be_empty=True):
+    for number, cells in table.rows([at for _, at in columns], may_be_empty=True):
         file: str | None = None
         found: dict[str, Any] = {}
-        for (field, at), cell in zip(used, cells, strict=True):
+        for (field, at), cell in zip(columns, cells, strict=True):
             try:
                 if field == "path":
                     file = next(iter(texts(cell)), None)
@@ -204,14 +192,35 @@ def load_sheet(path: str | os.PathLike[str]) -> Sheet:
                     found[field] = unique([*found[field], *value]) if field in found else value
             except ValueError as error:
                 raise MetadataError(
-                    f"{name}: row {number}, column {titles[at]!r}: {cell!r} is not {error}"
+                    f"{table.path}: row {number}, column {table.columns[at]!r}: {cell!r} is not "
+                    f"{error}"
                 ) from None
         metadata = complete_metadata(found)
         if not file and not metadata.isrc:
-            raise MetadataError(f"{name}: row {number} has neither path nor isrc")
+            raise MetadataError(f"{table.path}: row {number} has neither path nor isrc")
         rows.append((number, file, metadata))
-    ignored = tuple(title for title in titles if _column_field(title) is None)
-    return Sheet(name, rows, ignored=ignored)
+    ignored = tuple(title for title in table.columns if _column_field(title) is None)
+    return Sheet(table.path, rows, ignored=ignored)
+
+
+def _columns(table: Table) -> list[tuple[str, int]]:
+    """Return the fields that columns hold, and the columns' positions."""
+    columns: list[tuple[str, int]] = []
+    first: dict[str, str] = {}
+    for at, title in enumerate(table.columns):
+        if (field := _column_field(title)) is None:
+            continue
+        if field in first and field not in GATHERED:
+            both = f"{first[field]!r} and {title!r}"
+            raise MetadataError(f"{table.path}: columns {both} both mean {field}: keep one")
+        first.setdefault(field, title)
+        columns.append((field, at))
+    if not {"path", "isrc"} & first.keys():
+        found = ", ".join(map(repr, table.columns)) or "none"
+        raise MetadataError(
+            f"{table.path}: needs a column 'path' or 'isrc'; columns found: {found}"
+        )
+    return columns
 
 
 def _column_field(title: str) -> str | None:
