@@ -113,6 +113,7 @@ FORMS: dict[str, tuple[str, Callable[[Sequence[str], Sequence[Sequence[str]]], b
         "t.csv",
         lambda c, r: as_csv(["", "note", *c], [["0", "x;y;z", *row] for row in r]),
     ),
+    "rows that end early": ("t.csv", lambda c, r: as_csv([*c, "note"], r)),
     "JSON lines": ("t.jsonl", as_lines),
     "JSON lines by another name": ("t.log", as_lines),
     "Parquet": ("t.parquet", as_parquet),
