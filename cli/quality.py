@@ -104,7 +104,7 @@ def _from_table(
     table: Path, columns: list[str], audio: Path | None, split: str | None, *, quiet: bool
 ) -> tuple["Items", dict[str, str] | None]:
     """Read a table's items, and which part of a trial each belongs to."""
-    from musicu.items.sources import parse_schema
+    from musicu.items.sources import parse_schema, read_column
     from musicu.items.vectors import read_items_with_vectors
 
     # A split is no field, whatever its name may look like.
@@ -115,13 +115,10 @@ def _from_table(
     items = source.items
     if split is None:
         return items, None
-    from musicu.items.records import texts
-    from musicu.items.tables import Table
-
-    (id_column,) = [name for name, field in source.columns.items() if field == "id"]
-    rows = Table.open(table, source.columns.__contains__).rows([id_column, split])
     return items, {
-        text: part for _, (id, cell) in rows for text in texts(id) for part in texts(cell)[:1]
+        id: part
+        for id, part in zip(source.items.ids, read_column(table, source, split), strict=True)
+        if part is not None
     }
 
 

@@ -251,7 +251,7 @@ def _protocol(
     items: Path | None,
     fold: str | None,
 ) -> "Protocol":
-    from musicu.trials.folds import read_folds
+    from musicu.items.sources import read_column
     from musicu.trials.protocols import FoldProtocol, TimeProtocol
 
     if since is not None:
@@ -262,7 +262,7 @@ def _protocol(
         assert ends[0] is not None
         return TimeProtocol(ends[0], ends[1])
     if fold is not None and source is not None and items is not None:
-        return FoldProtocol(read_folds(items, source, fold))
+        return FoldProtocol(read_column(items, source, fold))
     return FoldProtocol("album" if by is By.ALBUM else "artist", folds)
 
 
@@ -276,10 +276,9 @@ def _pairs(texts: Sequence[str] | None, option: str, form: str) -> Iterator[tupl
 
 def _simulated(log: Path) -> bool:
     """Whether a log is one that 'musicu simulate' wrote."""
-    from musicu.files import open_file
+    from musicu.tables import Table
 
-    with open_file(log) as file:
-        return b"simulated" in file.readline().rstrip().split(b",")
+    return "simulated" in Table.open(log, "simulated".__eq__).columns
 
 
 def _provenance() -> dict[str, str]:

@@ -1,8 +1,7 @@
-"""A labelled collection: CSV tables in, files with artists, folds and labels out."""
+"""A labelled collection: tables in, files with artists, folds and labels out."""
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,19 +13,24 @@ from numpy.typing import NDArray
 
 from musicu.artists import is_various
 from musicu.errors import MetadataError
-from musicu.files import open_file
+from musicu.tables import Table
+from musicu.values import texts
 
-__all__ = ["Collection", "Table", "read_tables", "select"]
+__all__ = ["Collection", "LabelTable", "read_tables", "select"]
 
 Labels = NDArray[Any]
 
 _FILE = ("file", "path")
+_ARTIST = ("artist_group", "artist")
+_FOLD, _TRACK = ("fold",), ("source_track",)
+_SINGLE, _MULTI = ("quadrant",), ("genres", "moods")
+_USUAL = {*_FILE, *_ARTIST, *_FOLD, *_TRACK, *_SINGLE, *_MULTI}
 _SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
-    """Rows of one or more joined CSV files.
+class LabelTable:
+    """Rows of one or more joined tables.
 
     Attributes
     ----------
@@ -97,8 +101,8 @@ class Collection:
         )
 
 
-def read_tables(paths: Sequence[str | os.PathLike[str]]) -> Table:
-    """Read CSV files and join each to those before it.
+def read_tables(paths: Sequence[str | os.PathLike[str]]) -> LabelTable:
+    """Read tables and join each to those before it.
 
     Two files are joined on the first column of the earlier ones that the later one has, too. Rows
     of the later file that fit no row of the first are left out.
@@ -106,11 +110,11 @@ def read_tables(paths: Sequence[str | os.PathLike[str]]) -> Table:
     Parameters
     ----------
     paths : sequence of str or path-like
-        CSV in UTF-8 with a header.
+        See :meth:`musicu.tables.Table.open`.
 
     Returns
     -------
-    Table
+    LabelTable
 
     Raises
     ------
@@ -122,7 +126,7 @@ def read_tables(paths: Sequence[str | os.PathLike[str]]) -> Table:
     folder: Path | None = None
     notes = []
     for path in map(Path, paths):
-        header, new = _read(path)
+        header, new = _read(path, columns)
         if folder is None and not set(_FILE).isdisjoint(header):
             folder = path.parent
         if not columns:
@@ -146,8 +150,8 @@ def read_tables(paths: Sequence[str | os.PathLike[str]]) -> Table:
         rows = [{**empty, **by_key.get(row[key], {}), **row} for row in rows]
         columns += tuple(c for c in header if c not in columns)
     if not columns:
-        raise MetadataError("no table of labels: name a CSV file")
-    return Table(
+        raise MetadataError("no table of labels: name a table")
+    return LabelTable(
         name=os.fspath(paths[0]),
         folder=folder or Path(paths[0]).parent,
         columns=columns,
@@ -157,7 +161,7 @@ def read_tables(paths: Sequence[str | os.PathLike[str]]) -> Table:
 
 
 def select(
-    table: Table,
+    table: LabelTable,
     *,
     audio: str | os.PathLike[str] | None = None,
     artist: str | None = None,
@@ -171,7 +175,7 @@ def select(
 
     Parameters
     ----------
-    table : Table
+    table : LabelTable
         From :func:`read_tables`. Files are in its column ``file`` or ``path``.
     audio : path-like, optional
         Where relative paths start; else the folder of the table.
@@ -203,9 +207,9 @@ def select(
 
     chosen = tuple(only)
     file = role(None, *_FILE)
-    artist = role(artist, "artist_group", "artist")
-    fold, track = role(fold, "fold"), role(track, "source_track")
-    single, multi = roles(single, "quadrant"), roles(multi, "genres", "moods")
+    artist = role(artist, *_ARTIST)
+    fold, track = role(fold, *_FOLD), role(track, *_TRACK)
+    single, multi = roles(single, *_SINGLE), roles(multi, *_MULTI)
     wanted = [artist, fold, track, *single, *multi, *(column for column, _ in chosen)]
     if missing := [column for column in wanted if column and column not in have]:
         raise MetadataError(
@@ -223,11 +227,11 @@ def select(
         raise MetadataError(f"{table.name}: {len(bare)} clips have no {fold!r}: {shown}")
 
     def cells(column: str) -> Labels:
-        return np.array([row[column].strip() for row in rows], dtype=np.str_)
+        return np.array([row[column] for row in rows], dtype=np.str_)
 
     def owned(column: str, is_unknown: Callable[[str], bool]) -> Labels:
         """Labels of which an unknown one is like no other."""
-        named = [row.get(column, "").strip() for row in rows]
+        named = [row.get(column, "") for row in rows]
         return np.array([f"\0{i}" if is_unknown(n) else n for i, n in enumerate(named)], np.str_)
 
     start = Path(audio) if audio is not None else table.folder
@@ -255,21 +259,18 @@ def _labels(cell: str) -> frozenset[str]:
     return frozenset(name.strip() for name in cell.split("|") if name.strip())
 
 
-def _read(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    try:
-        with open_file(path, encoding="utf-8-sig", newline="") as file:
-            header, *lines = [cells for cells in csv.reader(file, strict=True) if cells] or [[]]
-    except OSError as error:
-        raise MetadataError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    except UnicodeDecodeError:
-        raise MetadataError(f"{path}: not UTF-8: save it as 'CSV UTF-8'") from None
-    except csv.Error as error:
-        raise MetadataError(f"{path}: not CSV ({error})") from None
-    if not header or not lines:
-        raise MetadataError(f"{path}: needs a header and at least one row")
-    for number, cells in enumerate(lines, start=2):
-        if len(cells) != len(header):
-            raise MetadataError(
-                f"{path}: row {number} has {len(cells)} cells, the header has {len(header)}"
-            )
-    return tuple(header), [dict(zip(header, cells, strict=True)) for cells in lines]
+def _read(path: Path, earlier: Sequence[str]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """Read a table's columns and rows; labels of a list are joined as they are in text."""
+    table = Table.open(path, lambda title: title in _USUAL or title in earlier)
+    rows: list[dict[str, str]] = []
+    for number, cells in table.rows(table.columns):
+        row = {}
+        for column, cell in zip(table.columns, cells, strict=True):
+            try:
+                row[column] = "|".join(texts(cell))
+            except ValueError as error:
+                raise MetadataError(
+                    f"{path}: row {number}, column {column!r}: {cell!r} is not {error}"
+                ) from None
+        rows.append(row)
+    return table.columns, rows

@@ -33,7 +33,6 @@ __all__ = [
     "field_of",
     "frame_names",
     "parse_field",
-    "squeeze",
     "stored_metadata",
 ]
 

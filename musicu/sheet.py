@@ -1,7 +1,5 @@
 """Metadata from a spreadsheet: one row per track, found again by path or by ISRC."""
 
-import csv
-import io
 import os
 import posixpath
 import re
@@ -11,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from musicu.errors import MetadataError
-from musicu.files import open_file
 from musicu.locate import absolute
-from musicu.metadata import FIELDS, Metadata, complete_metadata, field_of, parse_field
+from musicu.metadata import Metadata, complete_metadata, field_of
+from musicu.names import unique
+from musicu.tables import Table
+from musicu.values import field_value, texts
 
 __all__ = ["Sheet", "load_sheet"]
 
 _PATH_NAMES = {"path", "file", "filename", "filepath", "location"}
-_DELIMITERS = ",;\t"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +155,11 @@ class Sheet:
 def load_sheet(path: str | os.PathLike[str]) -> Sheet:
     """Load a metadata sheet.
 
-    The file is CSV in UTF-8, with or without a byte order mark; the header line tells whether
-    comma, semicolon or tab divides its cells. It has a column ``path`` or ``isrc`` or both, and
-    any fields of :class:`musicu.metadata.Metadata` under their own or other usual names ("Album
-    Artist", "release date", "genre"). Several values in a cell are divided by ``|`` or ``;``.
-    Empty cells are missing values. Free tags may stand in several columns ("moods",
-    "instruments", "tags").
+    The file is any of :meth:`musicu.tables.Table.open`. It has a column ``path`` or ``isrc`` or
+    both, and any fields of :class:`musicu.metadata.Metadata` under their own or other usual names
+    ("Album Artist", "release date", "genre"). Several values in a cell are divided by ``|`` or
+    ``;``, or are a list. Empty cells are missing values. Free tags may stand in several columns
+    ("moods", "instruments", "tags").
 
     Parameters
     ----------
@@ -174,97 +172,59 @@ def load_sheet(path: str | os.PathLike[str]) -> Sheet:
     Raises
     ------
     MetadataError
-        The file cannot be read, is not UTF-8 or no sound CSV, has neither key column, two columns
-        for one field, a row without a key, a value that does not fit its field, or two rows with
-        the same key and different data.
+        The table cannot be read, has neither key column, two columns for one field, a row without
+        a key, a value that does not fit its field, or two rows with the same key and different
+        data.
+    MissingExtraError
+        Parquet without pyarrow.
     """
-    name = os.fspath(path)
-    records = _records(name, _read_text(name))
-    header = [cell.strip() for cell in next(records, (1, []))[1]]
-    columns: dict[str, list[int]] = {}
-    for index, title in enumerate(header):
-        field = _column_field(title)
-        if field in columns and not (field in FIELDS and FIELDS[field].gathered):
-            both = f"{header[columns[field][0]]!r} and {title!r}"
-            raise MetadataError(f"{name}: columns {both} both mean {field}: keep one")
-        if field:
-            columns.setdefault(field, []).append(index)
-    if not {"path", "isrc"} & columns.keys():
-        found = ", ".join(map(repr, header)) or "none"
-        raise MetadataError(f"{name}: needs a column 'path' or 'isrc'; columns found: {found}")
+    table = Table.open(path, lambda title: _column_field(title) is not None)
+    columns = _columns(table)
     rows = []
-    for number, cells in records:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if any(cell.strip() for cell in cells[len(header) :]):
-            raise MetadataError(
-                f"{name}: row {number} has {len(cells)} cells, the header has {len(header)}: "
-                "put quotes around values that hold the delimiter"
-            )
-        values = {
-            field: "; ".join(cells[i].strip() for i in at if i < len(cells))
-            for field, at in columns.items()
-        }
-        file = values.pop("path", None)
-        metadata = _row_metadata(values, where=f"{name}: row {number}", header=header, at=columns)
+    for number, cells in table.rows([at for _, at in columns], may_be_empty=True):
+        file: str | None = None
+        found: dict[str, Any] = {}
+        for (field, at), cell in zip(columns, cells, strict=True):
+            try:
+                if field == "path":
+                    file = next(iter(texts(cell)), None)
+                elif (value := field_value(field, cell)) is not None:
+                    found[field] = unique([*found[field], *value]) if field in found else value
+            except ValueError as error:
+                raise MetadataError(
+                    f"{table.path}: row {number}, column {table.columns[at]!r}: {cell!r} is not "
+                    f"{error}"
+                ) from None
+        metadata = complete_metadata(found)
         if not file and not metadata.isrc:
-            raise MetadataError(f"{name}: row {number} has neither path nor isrc")
-        rows.append((number, file or None, metadata))
-    ignored = tuple(title for title in header if title and _column_field(title) is None)
-    return Sheet(name, rows, ignored=ignored)
+            raise MetadataError(f"{table.path}: row {number} has neither path nor isrc")
+        rows.append((number, file, metadata))
+    ignored = tuple(title for title in table.columns if _column_field(title) is None)
+    return Sheet(table.path, rows, ignored=ignored)
+
+
+def _columns(table: Table) -> list[tuple[str, int]]:
+    """Return the fields that columns hold, and the columns' positions."""
+    columns: list[tuple[str, int]] = []
+    first: dict[str, str] = {}
+    for at, title in enumerate(table.columns):
+        if (field := _column_field(title)) is None:
+            continue
+        if field in first and not (field in FIELDS and FIELDS[field].gathered):
+            both = f"{first[field]!r} and {title!r}"
+            raise MetadataError(f"{table.path}: columns {both} both mean {field}: keep one")
+        first.setdefault(field, title)
+        columns.append((field, at))
+    if not {"path", "isrc"} & first.keys():
+        found = ", ".join(map(repr, table.columns)) or "none"
+        raise MetadataError(
+            f"{table.path}: needs a column 'path' or 'isrc'; columns found: {found}"
+        )
+    return columns
 
 
 def _column_field(title: str) -> str | None:
     return "path" if re.sub(r"[\W_]", "", title.lower()) in _PATH_NAMES else field_of(title)
-
-
-def _read_text(path: str) -> str:
-    try:
-        with open_file(path) as file:
-            data = file.read().removeprefix(b"\xef\xbb\xbf")
-    except OSError as error:
-        raise MetadataError(f"{path}: {error.strerror or 'cannot be read'}") from error
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise MetadataError(f"{path}: line {line} is not UTF-8: save it as 'CSV UTF-8'") from error
-
-
-def _records(path: str, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield number and cells of each row, the header's number being 1."""
-    # Only the header knows the delimiter for sure: values hold commas, semicolons and tabs.
-    header = re.split(r"[\r\n]", text, maxsplit=1)[0]
-
-    def fitness(delimiter: str) -> tuple[int, int]:
-        titles = next(csv.reader([header], delimiter=delimiter), [])
-        return sum(_column_field(title) is not None for title in titles), len(titles)
-
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=max(_DELIMITERS, key=fitness),
-        strict=True,  # else a quote left open swallows the rest of the sheet silently
-    )
-    number = 0
-    try:
-        for number, cells in enumerate(reader, start=1):
-            yield number, cells
-    except csv.Error as error:
-        raise MetadataError(f"{path}: row {number + 1}: {error}") from error
-
-
-def _row_metadata(
-    values: dict[str, str], *, where: str, header: list[str], at: dict[str, list[int]]
-) -> Metadata:
-    found: dict[str, Any] = {}
-    for field, text in values.items():
-        several = re.split(r"[|;]", text) if field in ("artists", "mb_artists") else [text]
-        try:
-            found[field] = parse_field(field, several)
-        except ValueError as error:
-            column = header[at[field][0]]
-            raise MetadataError(f"{where}, column {column!r}: {text!r} is not {error}") from error
-    return complete_metadata(found)
 
 
 def _path_key(path: str) -> str:

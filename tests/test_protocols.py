@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from musicu.artists import artist_keys, main_artist
 from musicu.errors import MetadataError, MusicuError
 from musicu.items.item import Item, Items
-from musicu.items.sources import read_items
+from musicu.items.sources import read_column, read_items
 from musicu.listening.interactions import Interactions
 from musicu.metadata import Metadata
-from musicu.trials.folds import described, read_folds
+from musicu.trials.folds import described
 from musicu.trials.protocols import FoldProtocol, Split, TimeProtocol
 
 DAY = 86_400.0
@@ -200,6 +200,6 @@ def test_folds_are_read_from_the_items_table(tmp_path: Path) -> None:
     path = tmp_path / "items.csv"
     path.write_text("id,fold,genres\na,1,Jazz\nb,,Pop\nc,2,Pop\n")
     source = read_items(path)
-    assert read_folds(path, source, "fold") == ("1", None, "2")
-    with pytest.raises(MetadataError, match="there is no column 'part'"):
-        read_folds(path, source, "part")
+    assert read_column(path, source, "fold") == ("1", None, "2")
+    with pytest.raises(MetadataError, match="no column 'part'"):
+        read_column(path, source, "part")

@@ -243,7 +243,7 @@ def test_a_catalog_too_small_to_simulate_is_told(original: Shelf) -> None:
 # Fitting
 
 BAD_LOGS = {
-    "empty file": ("", "empty file (0 bytes)"),
+    "empty file": ("", "the file is empty"),
     "no rows": ("user,item\n", "a header and no rows"),
     "no item column": ("user,thing\nu,a\n", "no column 'item'"),
     "unknown item": ("user,item\nu,T1\nv,what\n", "1 of 2 items are unknown, the first is 'what'"),
@@ -257,7 +257,7 @@ BAD_LOGS = {
     "duplicate rows": ("user,item\nu,T1\nv,T1\nu,T1\n", "rows 2 and 4 are the same"),
     "empty user": ("user,item\n,T1\n", "row 2: its user is empty"),
     "too many cells": ("user,item\nu,T1,x,y\n", "row 2 has 4 cells"),
-    "not UTF-8": ("user,item\nu,T1\n\xff,T1\n", "row 3: its user is not UTF-8"),
+    "not UTF-8": ("user,item\nu,T1\n\xff,T1\n", "row 3, column 'user' is not UTF-8"),
     "missing": (None, "No such file or directory"),
 }
 

@@ -6,22 +6,16 @@ none: ``release`` is the one to read. Files are packed as ``tar.xz``; unpack the
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import json
-import lzma
 import os
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from musicu.errors import MetadataError
-from musicu.files import open_file
 from musicu.items.item import Item, Items
-from musicu.items.records import metadata_that_fits
+from musicu.tables import open_unpacked
+from musicu.values import metadata_that_fits
 
 __all__ = ["iter_musicbrainz", "musicbrainz_items", "read_musicbrainz"]
 
@@ -76,32 +70,23 @@ def iter_musicbrainz(path: str | os.PathLike[str]) -> Iterator[Item]:
         The file cannot be read, or a line is not such a document.
     """
     name = os.fspath(path)
-    number = 0
-    try:
-        with _open(name) as file:
-            for number, line in enumerate(file, start=1):
-                if number == 1 and b"\0" in line:
-                    raise MetadataError(f"{name}: a tar file: unpack it, and name mbdump/release")
-                if not line.strip():
-                    continue
-                try:
-                    record = json.loads(line)
-                    items = musicbrainz_items(record)
-                except (
-                    ValueError,
-                    AttributeError,
-                    TypeError,
-                    KeyError,
-                    RecursionError,
-                ) as error:
-                    raise MetadataError(
-                        f"{name}: line {number} is no release, recording or release group of "
-                        f"MusicBrainz ({type(error).__name__}: {error})"
-                    ) from None
-                yield from items
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise MetadataError(f"{name}: cannot be read after line {number} ({reason})") from None
+    archive = f"{name}: a tar file: unpack it, and name mbdump/release"
+    if re.search(r"\.tar(\.\w+)?$|\.tgz$", name, re.IGNORECASE):
+        raise MetadataError(archive)
+    with open_unpacked(name) as file:
+        for number, line in enumerate(file, start=1):
+            if number == 1 and b"\0" in line:
+                raise MetadataError(archive)
+            if not line.strip():
+                continue
+            try:
+                items = musicbrainz_items(json.loads(line))
+            except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
+                raise MetadataError(
+                    f"{name}: line {number} is no release, recording or release group of "
+                    f"MusicBrainz ({type(error).__name__}: {error})"
+                ) from None
+            yield from items
 
 
 def musicbrainz_items(record: Record) -> list[Item]:
@@ -265,12 +250,3 @@ def _joined(one: Item, other: Item) -> Item:
     metadata = late.metadata.merged(early.metadata)
     weights = late.tag_weights if late.metadata.tags == metadata.tags else early.tag_weights
     return Item(one.id, metadata, {**late.descriptors, **early.descriptors}, weights)
-
-
-@contextmanager
-def _open(path: str) -> Iterator[IO[bytes]]:
-    if re.search(r"\.tar(\.\w+)?$|\.tgz$", path, re.IGNORECASE):
-        raise MetadataError(f"{path}: a tar file: unpack it, and name mbdump/release")
-    unpacked: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-    with open_file(path) as file:
-        yield unpacked.get(Path(path).suffix.lower(), lambda file: file)(file)

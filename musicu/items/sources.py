@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -13,8 +12,6 @@ from typing import Any
 from musicu.descriptors import Descriptors
 from musicu.errors import MetadataError
 from musicu.items.item import Item, Items
-from musicu.items.records import texts
-from musicu.items.tables import Table
 from musicu.metadata import (
     FIELDS,
     complete_metadata,
@@ -23,8 +20,10 @@ from musicu.metadata import (
     squeeze,
 )
 from musicu.names import unique
+from musicu.tables import Table
+from musicu.values import field_value, listed, number, one_text, texts
 
-__all__ = ["Source", "parse_schema", "read_items"]
+__all__ = ["Source", "parse_schema", "read_column", "read_items"]
 
 # Names of a column that tells items apart, the best first; see `squeeze`.
 _ID_NAMES = (
@@ -94,7 +93,7 @@ def read_items(path: str | os.PathLike[str], *, schema: Mapping[str, str] | None
     Parameters
     ----------
     path : str or path-like
-        See :meth:`musicu.items.tables.Table.open`.
+        See :meth:`musicu.tables.Table.open`.
     schema : mapping of str to str, optional
         What columns hold, where their names do not say it: ``{"artist_id": "artist", "moods":
         "tags", "uid": "id", "notes": "-"}``. A dash leaves a column out.
@@ -120,26 +119,52 @@ def read_items(path: str | os.PathLike[str], *, schema: Mapping[str, str] | None
     seen: dict[str, int] = {}
     cache: dict[tuple[str, str], Any] = {}
     items = []
-    for number, cells in table.rows(chosen):
+    for place, cells in table.rows(chosen):
         row = dict(zip(chosen, cells, strict=True))
         try:
-            (id,) = texts(row[id_column])
+            id = one_text(row[id_column])
         except ValueError:
             raise MetadataError(
-                f"{table.path}: row {number}, column {id_column!r}: an id is expected, one text; "
+                f"{table.path}: row {place}, column {id_column!r}: an id is expected, one text; "
                 f"found {row[id_column]!r}"
             ) from None
-        if seen.setdefault(id, number) != number:
+        if seen.setdefault(id, place) != place:
             raise MetadataError(
-                f"{table.path}: rows {seen[id]} and {number} both have the id {id!r}, in column "
+                f"{table.path}: rows {seen[id]} and {place} both have the id {id!r}, in column "
                 f"{id_column!r}: keep one, or declare another column: COLUMN=id"
             )
-        items.append(_item(id, row, holds, f"{table.path}: row {number}", cache))
-    if not items:
-        raise MetadataError(f"{table.path}: a header and no rows")
+        items.append(_item(id, row, holds, f"{table.path}: row {place}", cache))
     understood = {c: holds.get(c, "id") for c in chosen}
     ignored = tuple(column for column in table.columns if column not in understood)
     return Source(Items(items), understood | {id_column: "id"}, ignored)
+
+
+def read_column(
+    path: str | os.PathLike[str], source: Source, column: str
+) -> tuple[str | None, ...]:
+    """Read another column of the table that items came from, such as a fold or a split.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The table.
+    source : Source
+        What :func:`read_items` returned for it.
+    column : str
+
+    Returns
+    -------
+    tuple of (str or None)
+        One an item; None where the cell is empty, the first value where it has several.
+
+    Raises
+    ------
+    MetadataError
+        There is no such column, or the table cannot be read.
+    """
+    table = Table.open(path, lambda title: title == column or title in source.columns)
+    # One row an item, in the items' order.
+    return tuple(next(iter(texts(cell)), None) for _, (cell,) in table.rows([column]))
 
 
 def _recognize(title: str) -> str | None:
@@ -163,9 +188,8 @@ def _declared(target: str, column: str, path: str) -> str:
 def _understand(table: Table, declared: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """Return the id's column, and what the columns hold: field or descriptor."""
     path, titles = table.path, table.columns
-    if lacking := next((column for column in declared if column not in titles), None):
-        found = ", ".join(map(repr, titles))
-        raise MetadataError(f"{path}: there is no column {lacking!r}; columns found: {found}")
+    for column in declared:
+        table.position(column)
     targets = {
         column: _declared(target, column, path)
         for column, target in declared.items()
@@ -247,13 +271,9 @@ def _value(target: str, cell: Any) -> Any:
     """Read a cell; for tags, return them with their weights."""
     if target not in FIELDS:
         return _measure(target, cell)
-    if target not in _LISTS:
-        return parse_field(target, texts(cell))
-    if isinstance(cell, str):
-        listed = _json(cell)
-        cell = re.split(r"[|;]", cell) if listed is None else listed
     if target != "tags":
-        return parse_field(target, texts(cell))
+        return field_value(target, cell)
+    cell = listed(cell)
     weights = _weights(cell)
     plain = [] if isinstance(cell, dict) else texts(cell)
     names = [name for name, weight in weights.items() if weight > 0] if weights else plain
@@ -262,16 +282,6 @@ def _value(target: str, cell: Any) -> Any:
         return None
     by_name = {name.strip().casefold(): weight for name, weight in weights.items()}
     return tags, {tag: by_name[tag.casefold()] for tag in tags if tag.casefold() in by_name}
-
-
-def _json(text: str) -> Any:
-    """Return the list or object that a cell spells out, as `musicu catalog export` does."""
-    if not text.startswith(("[", "{")):
-        return None
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return None
 
 
 def _weights(cell: Any) -> dict[str, float]:
@@ -293,10 +303,7 @@ def _measure(target: str, cell: Any) -> str | float | None:
         return None
     if target == "detected_key":
         return values[0]
-    try:
-        number = float(values[0])
-    except ValueError:
-        raise ValueError("a number") from None
-    if not math.isfinite(number):
+    value = number(values[0])
+    if not math.isfinite(value):
         raise ValueError("a finite number")
-    return number
+    return value

@@ -17,7 +17,8 @@ from musicu.errors import MetadataError
 from musicu.files import open_file
 from musicu.items.item import Items
 from musicu.items.sources import Source, read_items
-from musicu.items.tables import Table
+from musicu.tables import Table
+from musicu.values import one_text
 
 __all__ = ["join_vectors", "read_items_with_vectors", "read_vectors"]
 
@@ -142,9 +143,6 @@ def _read_npz(path: str) -> tuple[tuple[str, ...], Floats]:
 
 def _read_table(path: str) -> tuple[tuple[str, ...], Floats]:
     table = Table.open(path, lambda title: title in ("id", "vector"))
-    if lacking := {"id", "vector"} - set(table.columns):
-        found = ", ".join(map(repr, table.columns))
-        raise MetadataError(f"{path}: there is no column {min(lacking)!r}; columns found: {found}")
     ids: list[str] = []
 
     def vectors() -> Iterator[Floats]:
@@ -160,7 +158,12 @@ def _read_table(path: str) -> tuple[tuple[str, ...], Floats]:
                     f"{path}: row {number}, column 'vector': a list of {dim or 'some'} numbers is "
                     f"expected, found {_short(cell)}"
                 )
-            ids.append(str(id))
+            try:
+                ids.append(one_text(id))
+            except ValueError:
+                raise MetadataError(
+                    f"{path}: row {number}, column 'id': an id is expected, one text; found {id!r}"
+                ) from None
             yield vector
 
     rows = list(vectors())

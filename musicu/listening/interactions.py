@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from musicu.errors import MetadataError, RecommenderError
-from musicu.listening.columns import Log
-from musicu.listening.logs import read_log
+from musicu.listening.logs import Log, read_log
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -245,12 +244,12 @@ def read_interactions(
 ) -> Interactions:
     """Read who listened to what.
 
-    The file is Parquet, or CSV in UTF-8 divided by comma, semicolon or tab, plain or gzipped. It
-    has columns ``user`` and ``item``, and may have ``weight`` and ``time``, under these or other
-    usual names (``userId``, ``track_id``, ``plays``, ``timestamp``, ...); where several columns
-    could be meant, these four names win. Other columns are ignored. Identifiers are text. Times
-    are seconds or milliseconds since 1970, or ISO 8601, in UTC where no zone is written. The order
-    of the file's rows makes no difference.
+    The file is any of :meth:`musicu.tables.Table.open`: CSV, JSON lines, Parquet. It has columns
+    ``user`` and ``item``, and may have ``weight`` and ``time``, under these or other usual names
+    (``userId``, ``track_id``, ``plays``, ``timestamp``, ...); where several columns could be
+    meant, these four names win. Other columns are ignored. Identifiers are text or whole numbers.
+    Times are seconds or milliseconds since 1970, or ISO 8601, in UTC where no zone is written. The
+    order of the file's rows makes no difference.
 
     Parameters
     ----------

@@ -1,36 +1,76 @@
-"""Listening logs as files: CSV and Parquet to columns of numbers, with one clear error a fault."""
+"""Listening logs as files: which columns are meant, and what of them cannot be used."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import zlib
-from collections.abc import Iterator
-from itertools import chain, islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.errors import MetadataError, MissingExtraError
-from musicu.files import open_file
-from musicu.listening.columns import (
-    FIELDS,
-    WAY_OUT,
-    Cells,
-    Log,
-    check_log,
-    find_columns,
-    is_utf8,
-    to_seconds,
-)
-from musicu.metadata import squeeze
+from musicu.errors import MetadataError
+from musicu.parsers import squeeze
+from musicu.tables import Table
+from musicu.values import TIME_WAY_OUT, NumberColumn
 
-__all__ = ["read_log"]
+__all__ = ["Log", "read_log"]
 
-# Rows at a time: more are slower, as the collector walks over all that is alive.
-_CHUNK = 1 << 9
+# Names a column goes by, letters and digits only (see `squeeze`), best first.
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "user": ("USER", "USERID", "USERNAME", "LISTENER", "LISTENERID", "ACCOUNT", "ACCOUNTID"),
+    "item": (
+        *("ITEM", "ITEMID", "TRACK", "TRACKID", "SONG", "SONGID", "RECORDING", "RECORDINGID"),
+        *("PATH", "ISRC", "ALBUM", "ALBUMID", "ARTIST", "ARTISTID", "ARTISTNAME"),
+    ),
+    "weight": ("WEIGHT", "PLAYS", "PLAYCOUNT", "LISTENS", "LISTENCOUNT", "COUNT", "RATING"),
+    "time": (
+        *("TIME", "TIMESTAMP", "DATE", "DATETIME", "TS", "UTS"),
+        *("PLAYEDAT", "LISTENEDAT", "CREATEDAT"),
+    ),
+}
+_WAY_OUT = {"weight": "write a number above 0, such as 1 or 2.5", "time": TIME_WAY_OUT}
+_DAY = 86400.0
+_MOST_SECONDS = 1e11  # what a date can still be told of
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Log:
+    """A log's columns, in the file's order.
+
+    Parameters
+    ----------
+    users, items : list of str
+        Each once; users are not for display.
+    user, item : np.ndarray [shape=(m,), int32]
+        Positions in `users` and `items`.
+    weight : np.ndarray [shape=(m,), float64]
+        Finite, above 0.
+    time : np.ndarray [shape=(m,), float64] or None
+        Seconds since 1970, UTC.
+    row : np.ndarray [shape=(m,), int64]
+        Numbers of the rows: in CSV the header is row 1, elsewhere the first row is.
+    """
+
+    users: list[str]
+    items: list[str]
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    weight: NDArray[np.float64]
+    time: NDArray[np.float64] | None
+    row: NDArray[np.int64]
+
+    def take(self, positions: NDArray[np.intp]) -> Log:
+        """Return the rows at some positions."""
+        return replace(
+            self,
+            user=self.user[positions],
+            item=self.item[positions],
+            weight=self.weight[positions],
+            time=None if self.time is None else self.time[positions],
+            row=self.row[positions],
+        )
 
 
 def read_log(path: str) -> Log:
@@ -48,31 +88,50 @@ def read_log(path: str) -> Log:
     Raises
     ------
     MetadataError
-        The file cannot be read or unpacked, is not UTF-8, no sound CSV, or empty; has no column for
-        users or items, or two columns of one name; a row has too many cells, or one of its four is
-        empty; a column holds numbers in some rows and words in others, numbers and dates, seconds
-        and milliseconds, or a type that does not fit; a weight is infinite, NaN or not above 0; a
-        time is before 1970, more than a day ahead, or a day written as one number (20240501).
+        The table cannot be read; has no column for users or items, or two columns of one name; a
+        row has an empty cell in one of its four, or an identifier that is neither text nor a whole
+        number; a column holds numbers in some rows and words in others, numbers and dates, seconds
+        and milliseconds; a weight is infinite, NaN or not above 0; a time is before 1970, more than
+        a day ahead, or a day written as one number (20240501).
     MissingExtraError
         Parquet without pyarrow.
     """
-    try:
-        with open_file(path) as file:
-            magic = file.peek(4)[:4]
-            if not magic:
-                raise MetadataError(f"{path}: empty file (0 bytes): write a header and rows")
-            if magic == b"PAR1":
-                return _read_parquet(path)
-            unpacked = gzip.GzipFile(fileobj=file) if magic[:2] == b"\x1f\x8b" else file
-            # What is not UTF-8 matters only in the columns that are used: see `check_log`.
-            with io.TextIOWrapper(
-                unpacked, encoding="utf-8-sig", errors="surrogateescape", newline=""
-            ) as text:
-                return _read_csv(path, text)
-    except OSError as error:
-        raise MetadataError(f"{path}: {error.strerror or error}: look at path and file") from error
-    except (EOFError, zlib.error) as error:
-        raise MetadataError(f"{path}: cannot be unpacked ({error}): fetch it again") from error
+    usual = {name for names in _FIELDS.values() for name in names}
+    table = Table.open(path, lambda title: squeeze(title) in usual)
+    at = _find_columns(path, table.columns)
+    ids = {"user": _Codes(), "item": _Codes()}
+    codes: dict[str, list[NDArray[np.int32]]] = {field: [] for field in ids}
+    measured = {
+        field: NumberColumn(
+            path,
+            table.columns[at[field]],
+            field,
+            way_out=_WAY_OUT[field],
+            times=field == "time",
+        )
+        for field in ("weight", "time")
+        if field in at
+    }
+    numbers: list[NDArray[np.int64]] = []
+    for rows, columns in table.chunks(list(at.values())):
+        cells = dict(zip(at, columns, strict=True))
+        for field, known in ids.items():
+            named = _identifiers(path, field, cells[field], rows)
+            codes[field].append(np.fromiter(map(known.__getitem__, named), np.int32, len(rows)))
+        for field, column in measured.items():
+            column.add(cells[field], rows)
+        numbers.append(np.array(rows, dtype=np.int64))
+    row = np.concatenate(numbers)
+    log = Log(
+        list(ids["user"]),
+        list(ids["item"]),
+        np.concatenate(codes["user"]),
+        np.concatenate(codes["item"]),
+        measured["weight"].values() if "weight" in at else np.ones(len(row)),
+        measured["time"].values() if "time" in at else None,
+        row,
+    )
+    return _check_log(path, log)
 
 
 class _Codes(dict[str, int]):
@@ -83,143 +142,84 @@ class _Codes(dict[str, int]):
         return code
 
 
-def _read_csv(path: str, text: io.TextIOWrapper) -> Log:
-    line = text.readline()
-    if "\0" in line or not is_utf8(line):
-        raise MetadataError(f"{path}: not UTF-8 text: save it as 'CSV UTF-8' or Parquet")
-
-    # Only the header knows the delimiter for sure: values hold commas, semicolons and tabs.
-    def fitness(delimiter: str) -> tuple[int, int]:
-        titles = {squeeze(title) for title in line.split(delimiter)}
-        return sum(not titles.isdisjoint(names) for names in FIELDS.values()), len(titles)
-
-    # Strict, else a quote left open swallows the rest of the file silently.
-    reader = csv.reader(chain([line], text), delimiter=max(",;\t", key=fitness), strict=True)
-    users, items = _Codes(), _Codes()
-    at_user: list[NDArray[np.int32]] = []
-    at_item: list[NDArray[np.int32]] = []
-    numbers: list[NDArray[np.int64]] = []
-    try:
-        header = [title.strip() for title in next(reader)]
-        at = find_columns(path, header)
-        cells = {f: Cells(path, f, header[at[f]]) for f in ("weight", "time") if f in at}
-        for rows, columns in _chunks(path, reader, width=len(header)):
-            for codes, ids, field in ((at_user, users, "user"), (at_item, items, "item")):
-                stripped = map(str.strip, columns[at[field]])
-                codes.append(np.fromiter(map(ids.__getitem__, stripped), np.int32, len(rows)))
-            for field, column in cells.items():
-                column.add(columns[at[field]], rows)
-            numbers.append(rows)
-    except csv.Error as error:
-        raise MetadataError(
-            f"{path}: line {reader.line_num}: {error}: double the quotes inside a value, and put "
-            "quotes around it"
-        ) from error
-    if not numbers:
-        raise MetadataError(f"{path}: a header and no rows: there is nothing to learn from")
-    row = np.concatenate(numbers)
-    weight = cells["weight"].values() if "weight" in cells else np.ones(len(row))
-    time = cells["time"].values() if "time" in cells else None
-    if time is not None and not cells["time"].is_date:
-        time = to_seconds(path, time, row)
-    log = Log(
-        list(users),
-        list(items),
-        np.concatenate(at_user),
-        np.concatenate(at_item),
-        weight,
-        time,
-        row,
-    )
-    return check_log(path, log)
-
-
-def _chunks(
-    path: str, records: Iterator[list[str]], *, width: int
-) -> Iterator[tuple[NDArray[np.int64], list[tuple[str, ...]]]]:
-    """Yield numbers of rows, and the columns, of a few rows at a time; blank rows are left out."""
-    numbered = enumerate(records, start=2)
-    while chunk := list(islice(numbered, _CHUNK)):
-        rows = [(number, cells) for number, cells in chunk if any(cells)]
-        for number, cells in rows:
-            if len(cells) != width:
-                if any(cell.strip() for cell in cells[width:]):
-                    raise MetadataError(
-                        f"{path}: row {number} has {len(cells)} cells, the header has {width}: put "
-                        "quotes around values that hold the delimiter"
-                    )
-                cells[width:] = [""] * (width - len(cells))
-        if rows:
-            yield (
-                np.array([number for number, _ in rows], dtype=np.int64),
-                list(zip(*(cells for _, cells in rows), strict=True)),
+def _identifiers(path: str, field: str, cells: Sequence[Any], rows: Sequence[int]) -> Sequence[str]:
+    if set(map(type, cells)) == {str}:
+        return cells
+    for number, cell in zip(rows, cells, strict=True):
+        if cell is not None and type(cell) not in (str, int):
+            raise MetadataError(
+                f"{path}: row {number}: its {field} is {type(cell).__name__}: identifiers are text "
+                "or whole numbers"
             )
+    return ["" if cell is None else str(cell) for cell in cells]
 
 
-def _read_parquet(path: str) -> Log:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise MissingExtraError("pyarrow", "parquet") from None
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            titles = file.schema_arrow.names
-            at = find_columns(path, titles)
-            table = file.read(columns=[titles[i] for i in at.values()])
-    except pyarrow.ArrowException as error:
-        reason = str(error).splitlines()[0]
-        raise MetadataError(f"{path}: no sound Parquet ({reason}): write it again") from error
-    if not len(table):
-        raise MetadataError(f"{path}: no rows: there is nothing to learn from")
-    row = np.arange(1, len(table) + 1)
-    columns = {field: table[titles[i]] for field, i in at.items()}
-    for field, column in columns.items():
-        if column.null_count:
-            number = int(np.argmax(column.is_null().to_numpy())) + 1
-            raise MetadataError(f"{path}: row {number} has no {field}: fill it in or leave it out")
-    users, user = _arrow_ids(path, titles[at["user"]], columns["user"])
-    items, item = _arrow_ids(path, titles[at["item"]], columns["item"])
-    weight, time = np.ones(len(row)), None
-    if "weight" in columns:
-        weight, _ = _arrow_numbers(path, "weight", titles[at["weight"]], columns["weight"], row)
-    if "time" in columns:
-        time, is_date = _arrow_numbers(path, "time", titles[at["time"]], columns["time"], row)
-        time = time if is_date else to_seconds(path, time, row)
-    return check_log(path, Log(users, items, user, item, weight, time, row))
+def _find_columns(path: str, titles: Sequence[str]) -> dict[str, int]:
+    """Return at which position each field stands.
 
-
-def _arrow_ids(path: str, title: str, column: Any) -> tuple[list[str], NDArray[np.int32]]:
-    import pyarrow
-    from pyarrow import types
-
-    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_integer(kind)):
+    Raises
+    ------
+    MetadataError
+        Users or items have no column, or a field has two of one name. Other titles are not told:
+        in a file without a header they are somebody's data.
+    """
+    squeezed = [squeeze(title) for title in titles]
+    found: dict[str, int] = {}
+    for field, names in _FIELDS.items():
+        name = next((name for name in names if name in squeezed), None)
+        if name is not None:
+            found[field] = squeezed.index(name)
+            if squeezed.count(name) > 1:
+                raise MetadataError(
+                    f"{path}: two columns are called {titles[found[field]]!r}: keep one"
+                )
+    missing = [repr(field) for field in ("user", "item") if field not in found]
+    if missing:
         raise MetadataError(
-            f"{path}: column {title!r} holds {kind}: identifiers are text or whole numbers"
+            f"{path}: no column {' and no column '.join(missing)} among the {len(titles)} of its "
+            "header (row 1): name them so"
         )
-    encoded = column.cast(kind).cast(pyarrow.large_string()).combine_chunks().dictionary_encode()
-    ids = _Codes()
-    codes = np.array([ids[id.strip()] for id in encoded.dictionary.to_pylist()], dtype=np.int32)
-    return list(ids), codes[encoded.indices.to_numpy()]
+    return found
 
 
-def _arrow_numbers(
-    path: str, field: str, title: str, column: Any, row: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], bool]:
-    """Return the numbers of a column without nulls, and whether they come from dates."""
-    import pyarrow
-    from pyarrow import types
+def _check_log(path: str, log: Log) -> Log:
+    """Return the log if all of it can be used.
 
-    kind = column.type
-    if types.is_string(kind) or types.is_large_string(kind):
-        cells = Cells(path, field, title)
-        cells.add(column.to_pylist(), row)
-        return cells.values(), cells.is_date
-    is_date = field == "time" and (types.is_timestamp(kind) or types.is_date(kind))
-    if is_date:
-        exact = column.cast(pyarrow.timestamp("us", getattr(kind, "tz", None)), safe=False)
-        return exact.cast(pyarrow.int64()).to_numpy() / 1e6, True
-    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):
-        raise MetadataError(f"{path}: column {title!r} holds {kind}: {WAY_OUT[field]}")
-    return column.cast(pyarrow.float64(), safe=False).to_numpy(), False
+    Raises
+    ------
+    MetadataError
+        An identifier is empty, a weight is not finite or not above 0, or a time is
+        not finite, before 1970 or in the future.
+    """
+    for field, ids, codes in (("user", log.users, log.user), ("item", log.items, log.item)):
+        for code, id in enumerate(ids):
+            if not id:
+                row = log.row[np.argmax(codes == code)]
+                raise MetadataError(f"{path}: row {row}: its {field} is empty: fill it in")
+    # A time without a zone may be a day's time ahead.
+    latest = datetime.now(UTC).timestamp() + _DAY
+    single = np.finfo(np.float32)
+    checks: list[tuple[str, NDArray[np.float64], NDArray[np.bool_], str]] = [
+        ("weight", log.weight, ~(np.abs(log.weight) <= single.max), "is not finite"),
+        ("weight", log.weight, log.weight < single.tiny, "is not above 0"),
+    ]
+    if log.time is not None:
+        checks += [
+            ("time", log.time, ~np.isfinite(log.time), "is not finite"),
+            ("time", log.time, log.time < 0, "is before 1970"),
+            ("time", log.time, log.time > latest, "is in the future"),
+        ]
+    for field, values, wrong, fault in checks:
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            raise MetadataError(
+                f"{path}: row {log.row[first]}: {field} {_shown(field, values[first])} {fault}: "
+                f"{_WAY_OUT[field]}, or leave the row out"
+            )
+    return log
+
+
+def _shown(field: str, value: float) -> str:
+    if field == "time" and 0 <= value < _MOST_SECONDS:
+        return datetime.fromtimestamp(value, UTC).isoformat()
+    return f"{value:g}"

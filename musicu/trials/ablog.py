@@ -5,8 +5,6 @@ An error names a row, never a user.
 
 from __future__ import annotations
 
-import datetime
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,12 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.errors import MusicuError
-from musicu.items.tables import Table
+from musicu.errors import MetadataError, MusicuError
+from musicu.tables import Table
+from musicu.values import TIME_WAY_OUT, NumberColumn, number, one_text
 
 __all__ = ["ABLog", "read_ab_log"]
 
 Floats = NDArray[np.float64]
+
+# Numbers below are days, counted or written as 20240131, and no seconds since 1970.
+_FIRST_SECOND = 1e8
 
 
 class ABLog:
@@ -153,12 +155,12 @@ def read_ab_log(
     Parameters
     ----------
     path : str or path-like
-        ``.csv``, ``.tsv`` or ``.jsonl``, each also with ``.gz``, or ``.parquet``.
+        See :meth:`musicu.tables.Table.open`.
     user, variant : str
         Names of the columns that say who, and which variant.
     time : str, optional
-        Name of the column that says when: seconds since 1970 UTC, or ISO 8601, which is UTC where
-        nothing else is said. If None, a column named "time", if there is one.
+        Name of the column that says when: seconds or milliseconds since 1970 UTC, or ISO 8601,
+        which is UTC where nothing else is said. If None, a column named "time", if there is one.
 
     Returns
     -------
@@ -177,60 +179,47 @@ def read_ab_log(
     if time is None and "time" in table.columns:
         time = "time"
     for name in (user, variant, time):
-        if name is not None and name not in table.columns:
-            found = ", ".join(map(repr, table.columns))
-            raise MusicuError(f"{table.path}: no column {name!r}; columns found: {found}")
+        if name is not None:
+            table.position(name)
     numbers: list[int] = []
     cells: dict[str, list[Any]] = {name: [] for name in table.columns}
-    for number, row in table.rows():
-        numbers.append(number)
-        for name, cell in zip(table.columns, row, strict=True):
-            cells[name].append(cell)
-    for name in (user, variant):
-        for number, cell in zip(numbers, cells[name], strict=True):
-            if cell is None or cell == "":
-                raise MusicuError(f"{table.path}: row {number} has no {name}")
-    when: list[float] | None = None
-    if time is not None:
-        when = []
-        for number, cell in zip(numbers, cells[time], strict=True):
-            try:
-                when.append(_seconds(cell))
-            except ValueError:
-                raise MusicuError(
-                    f"{table.path}: row {number}: {cell!r} is no time: seconds since 1970 or ISO "
-                    "8601 are"
-                ) from None
-    columns: dict[str, list[float]] = {}
+    for rows, columns in table.chunks(table.columns):
+        numbers += rows
+        for name, column in zip(table.columns, columns, strict=True):
+            cells[name] += column
+    named = {name: _names(table.path, name, cells.pop(name), numbers) for name in (user, variant)}
+    when = None if time is None else _times(table.path, time, cells.pop(time), numbers)
+    measured: dict[str, list[float]] = {}
     text: dict[str, str] = {}
-    for name in table.columns:
-        if name in {user, variant, time}:
-            continue
-        columns[name] = []
-        for number, cell in zip(numbers, cells[name], strict=True):
+    for name, column in cells.items():
+        measured[name] = []
+        for row, cell in zip(numbers, column, strict=True):
             try:
-                columns[name].append(math.nan if cell is None or cell == "" else float(cell))
-            except (TypeError, ValueError):
-                text[name] = f"row {number} holds {cell!r}"
-                del columns[name]
+                measured[name].append(number(int(cell) if isinstance(cell, bool) else cell))
+            except ValueError:
+                text[name] = f"row {row} holds {cell!r}"
+                del measured[name]
                 break
     return ABLog(
-        cells[user], cells[variant], columns, when, path=table.path, row=numbers, text=text
+        named[user], named[variant], measured, when, path=table.path, row=numbers, text=text
     )
 
 
-def _seconds(cell: Any) -> float:
-    """Return seconds since 1970 UTC; ValueError where that cannot be."""
-    if isinstance(cell, datetime.date) and not isinstance(cell, datetime.datetime):
-        cell = datetime.datetime.combine(cell, datetime.time())
-    if isinstance(cell, str):
+def _names(path: str, column: str, cells: Sequence[Any], rows: Sequence[int]) -> list[str]:
+    names = []
+    for row, cell in zip(rows, cells, strict=True):
         try:
-            cell = float(cell)
+            names.append(one_text(cell))
         except ValueError:
-            cell = datetime.datetime.fromisoformat(cell)
-    if isinstance(cell, datetime.datetime):
-        return (cell if cell.tzinfo else cell.replace(tzinfo=datetime.UTC)).timestamp()
-    # Smaller numbers are days written as 20240131, larger ones milliseconds.
-    if isinstance(cell, int | float) and 1e8 <= cell < 1e11:
-        return float(cell)
-    raise ValueError("no time")
+            raise MetadataError(f"{path}: row {row} has no {column}: fill it in") from None
+    return names
+
+
+def _times(path: str, title: str, cells: Sequence[Any], rows: Sequence[int]) -> Floats:
+    column = NumberColumn(path, title, "time", way_out=TIME_WAY_OUT, times=True)
+    column.add(cells, rows)
+    when = column.values()
+    if (wrong := np.flatnonzero(when < _FIRST_SECOND)).size and not column.dates:
+        row, cell = rows[wrong[0]], cells[wrong[0]]
+        raise MetadataError(f"{path}: row {row}: {cell!r} is no time: {TIME_WAY_OUT}")
+    return when

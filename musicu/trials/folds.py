@@ -1,21 +1,18 @@
-"""What items are divided by: their artists, their albums, a column of their table."""
+"""What items are divided by: their artists, their albums."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.artists import album_key, group_key, main_artist
-from musicu.errors import MetadataError, MusicuError
+from musicu.errors import MusicuError
 from musicu.items.comparable import COMPARABLE
 from musicu.items.item import Items
-from musicu.items.sources import Source
-from musicu.items.tables import Table
 
-__all__ = ["described", "group_items", "read_folds"]
+__all__ = ["described", "group_items"]
 
 Bools = NDArray[np.bool_]
 
@@ -65,34 +62,3 @@ def group_items(items: Items, by: str) -> NDArray[np.intp]:
     number: dict[Hashable, int] = {}
     keys = (grouped(item.metadata) or (item.id,) for item in items)
     return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.intp)
-
-
-def read_folds(path: str | os.PathLike[str], source: Source, column: str) -> tuple[str | None, ...]:
-    """Read folds from the table that items came from.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The table.
-    source : Source
-        What :func:`musicu.items.sources.read_items` returned for it.
-    column : str
-        The column of folds; items without a value are never new.
-
-    Returns
-    -------
-    tuple of (str or None)
-        One an item.
-
-    Raises
-    ------
-    MetadataError
-        There is no such column, or the table cannot be read.
-    """
-    table = Table.open(path, lambda title: title == column or title in source.columns)
-    if column not in table.columns:
-        found = ", ".join(map(repr, table.columns))
-        raise MetadataError(f"{table.path}: there is no column {column!r}; columns found: {found}")
-    # One row an item, in the items' order.
-    cells = (cell for _, (cell,) in table.rows([column]))
-    return tuple(None if cell in (None, "") else str(cell) for cell in cells)
