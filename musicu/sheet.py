@@ -10,7 +10,7 @@ from typing import Any
 
 from musicu.errors import MetadataError
 from musicu.locate import absolute
-from musicu.metadata import Metadata, complete_metadata, field_of
+from musicu.metadata import FIELDS, Metadata, complete_metadata, field_of
 from musicu.names import unique
 from musicu.tables import Table
 from musicu.values import field_value, texts

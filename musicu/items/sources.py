@@ -12,14 +12,9 @@ from typing import Any
 from musicu.descriptors import Descriptors
 from musicu.errors import MetadataError
 from musicu.items.item import Item, Items
-from musicu.metadata import (
-    FIELDS,
-    complete_metadata,
-    field_of,
-    parse_field,
-    squeeze,
-)
+from musicu.metadata import FIELDS, complete_metadata, field_of, parse_field
 from musicu.names import unique
+from musicu.parsers import squeeze
 from musicu.tables import Table
 from musicu.values import field_value, listed, number, one_text, texts
 
