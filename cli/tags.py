@@ -41,8 +41,8 @@ def tags(
     from musicu.catalog import Catalog as Opened
     from musicu.errors import AudioError, CatalogError, ModelMismatchError
     from musicu.model import find_model
+    from musicu.sound_tags import tag_file
     from musicu.store import catalog_path
-    from musicu.tagging import tag_file
 
     with ExitStack() as stack:
         opened = None

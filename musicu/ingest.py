@@ -15,13 +15,15 @@ from typing import Any
 
 from musicu.analysis_run import AnalysisRun, Progress, Summary
 from musicu.changes import Moves, Plan, compare
+from musicu.identities import clear_problems
 from musicu.locate import lies_under_any
 from musicu.metadata import stored_metadata
 from musicu.model import Model
 from musicu.pool import Pool, WorkerSettings
 from musicu.sheet import Sheet
+from musicu.sound_tags import store_tags
 from musicu.store import FileRow, Store
-from musicu.tagging import TagHead, store_tags
+from musicu.tagging import TagHead
 
 __all__ = ["Progress", "Summary", "ingest", "update_sheet"]
 
@@ -114,7 +116,7 @@ def ingest(
             " (SELECT track FROM files WHERE NOT missing)"
         )
         store.prune()
-        store.clear_problems()
+        clear_problems(store)
     summary.missing += moves.lost
     summary.away = tuple(root for root in plan.away if root not in moves.forgotten)
     if model.tags:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.index import Index
-from musicu.metadata import Metadata, stored_metadata
+from musicu.metadata import Metadata
 from musicu.names import normalize_name
 from musicu.store import Store
 from musicu.tagging import TagHead
+from musicu.tracks import read_tracks
 from musicu.vocabulary import Term
 
 __all__ = [
@@ -187,32 +188,20 @@ def _matches(
     album: tuple[str, str] | str | None = None,
 ) -> Iterator[tuple[int, Match]]:
     """Describe tracks that are not left out, each with its row number."""
-    place = 0
-    for track, score in ranked:
-        row = store.db.execute(
-            "SELECT l.id, l.path, f.metadata, l.seconds FROM library l"
-            " JOIN files f ON f.path = l.path WHERE l.track = ?",
-            (track,),
-        ).fetchone()
-        if row is None or row[0] in exclude_ids:  # no row: its files are gone for now
-            continue
-        metadata = stored_metadata(row[2])
-        if artists & _artists(metadata) or (album and album == _album(metadata)):
-            continue
-        place += 1
-        yield (
-            track,
-            Match(
-                place,
-                round(score, 6),
-                row[0],
-                row[1],
-                metadata.title,
-                metadata.artist,
-                metadata.album,
-                row[3],
-            ),
-        )
+    place, portion, ranked = 0, 32, iter(ranked)
+    while some := list(islice(ranked, portion)):
+        known = {track.row: track for track in read_tracks(store, [row for row, _ in some])}
+        for row, score in some:
+            track = known.get(row)
+            if track is None or track.id in exclude_ids:  # its files are gone for now
+                continue
+            about = track.metadata
+            if artists & _artists(about) or (album and album == _album(about)):
+                continue
+            place += 1
+            names = about.title, about.artist, about.album
+            yield row, Match(place, round(score, 6), track.id, track.path, *names, track.seconds)
+        portion *= 2
 
 
 def _artists(metadata: Metadata) -> frozenset[str]:

@@ -7,7 +7,6 @@ and tagged again when a model gets a better head.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -15,20 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.checksums import is_sound
 from musicu.encoder import Encoder
 from musicu.errors import ModelError
 from musicu.model import Model, Tag, find_model, list_models
-from musicu.pool import WorkerSettings, analyze_isolated
-from musicu.store import Store, StoredModel
 
-__all__ = ["TagHead", "store_tags", "tag", "tag_file"]
+__all__ = ["TagHead", "tag"]
 
 Array = NDArray[np.float32]
-
-# Probabilities below are not stored: most tags of a model are far below for most tracks.
-_KEPT = 0.05
-_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,77 +128,3 @@ def tag(
     found = find_model(model)
     head = TagHead.load(found)
     return head.say(Encoder(found).embed(y, sr), n)
-
-
-def tag_file(
-    path: str | os.PathLike[str], *, model: str | os.PathLike[str] | None = None
-) -> dict[str, float]:
-    """Say what is heard in a file; as :func:`tag`, decoded in a process of its own.
-
-    Raises
-    ------
-    AudioError
-        The file cannot be used.
-    ModelError
-        There is no such model, or it has no tag head.
-    """
-    found = find_model(model)
-    head = TagHead.load(found)
-    answer = analyze_isolated(os.fspath(path), WorkerSettings(model=str(found.folder)))
-    return head.say(answer["vector"])
-
-
-def store_tags(store: Store, model: StoredModel, head: TagHead) -> None:
-    """Tag the vectors of a model that have no tags yet; all of them if the head is a new one.
-
-    Vectors that are no longer what was stored get none. Of a catalog that can only be read, the
-    tags are kept in memory.
-    """
-    key = f"tag head {model.row}"
-    known = store.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    if known != (head.id,):
-        with store.change(derived=True):
-            store.db.execute("DELETE FROM sound_tags WHERE model = ?", (model.row,))
-            store.db.execute(
-                "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, head.id)
-            )
-    last = -1
-    while _untagged(store, model, last, 1):
-        # No vector may go between reading it and storing its tags.
-        with store.change(derived=True):
-            rows = _untagged(store, model, last, _CHUNK)
-            last = rows[-1][0] if rows else last
-            # In what is no longer what was stored, nothing is heard.
-            rows = [row for row in rows if is_sound(*row[1:], model.dim)]
-            if not rows:
-                continue
-            flat = np.frombuffer(b"".join(vector for _, vector, _ in rows), dtype="<f4")
-            probabilities = head.probabilities(flat.reshape(-1, model.dim)).astype(np.float64)
-            store.db.executemany(
-                "INSERT INTO sound_tags (model, track, tags) VALUES (?, ?, ?)",
-                [
-                    (model.row, track, _to_json(head, row))
-                    for (track, *_), row in zip(rows, probabilities.round(3), strict=True)
-                ],
-            )
-
-
-def _untagged(
-    store: Store, model: StoredModel, last: int, limit: int
-) -> list[tuple[int, bytes, int | None]]:
-    """Tracks after ``last`` whose vectors have no tags, with the vectors and their checksums."""
-    return store.db.execute(
-        "SELECT v.track, v.vector, v.checksum FROM vectors v"
-        " WHERE v.model = ? AND v.track > ? AND NOT EXISTS"
-        " (SELECT 1 FROM sound_tags s WHERE s.model = v.model AND s.track = v.track)"
-        " ORDER BY v.track LIMIT ?",
-        (model.row, last, limit),
-    ).fetchall()
-
-
-def _to_json(head: TagHead, probabilities: NDArray[np.float64]) -> str:
-    """Write the tags worth keeping, the most probable first."""
-    order = np.argsort(-probabilities, kind="stable")
-    return json.dumps(
-        {head.tags[i].name: float(probabilities[i]) for i in order if probabilities[i] >= _KEPT}
-    )

@@ -30,8 +30,9 @@ from musicu.errors import CatalogError, ModelError, ModelMismatchError
 from musicu.index import Index
 from musicu.model import DEFAULT_MODEL, Model, Tag, find_model, install_model
 from musicu.recommend import rank_by_tags
+from musicu.sound_tags import store_tags, tag_file
 from musicu.store import Store
-from musicu.tagging import TagHead, store_tags, tag_file
+from musicu.tagging import TagHead
 from musicu.vocabulary import Term
 
 # Probabilities are said, and stored, with three digits.
@@ -339,7 +340,7 @@ def test_another_head_tags_all_again_and_the_same_head_nothing(
     filled: tuple[Store, Any, TagHead], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, model, head = filled
-    monkeypatch.setattr("musicu.tagging._CHUNK", 2)  # many chunks
+    monkeypatch.setattr("musicu.sound_tags._CHUNK", 2)  # many chunks
     before = _tags(store)
     turned = TagHead(head.tags, -head.weights, head.bias, "turned")
     store_tags(store, model, turned)
@@ -364,11 +365,11 @@ def test_in_a_damaged_vector_nothing_is_heard(filled: tuple[Store, Any, TagHead]
 
 def test_embedding_stores_what_is_heard(tagged: Shelf) -> None:
     with tagged.open() as catalog:
-        current = catalog._store.current_model()
+        current = catalog.store.current_model()
         assert current is not None
         # Before anybody asked.
         count = "SELECT count(*) FROM sound_tags WHERE model = ?"
-        assert catalog._store.db.execute(count, (current.row,)).fetchone() == (8,)
+        assert catalog.store.db.execute(count, (current.row,)).fetchone() == (8,)
         for track in catalog.tracks():
             said = catalog.tags(track["id"])
             assert track["sound_tags"] == {name: p for name, p in said.items() if p >= 0.05}
@@ -389,7 +390,7 @@ def test_tags_that_are_not_there_are_made_when_they_are_asked_for(tagged: Shelf)
             lambda: len(catalog.similar(query, where=ask)) == len(everything) - 1,
             lambda: len(catalog.find("piano", where=ask).matches) == len(everything),
         ):
-            catalog._store.db.execute("DELETE FROM sound_tags")
+            catalog.store.db.execute("DELETE FROM sound_tags")
             assert use()
 
 
@@ -633,7 +634,7 @@ def test_info_shows_what_a_model_is_for_and_where_it_fails(tmp_path: Path, run_c
 def upgraded(shelf: Shelf, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """A catalog made with what was the default until the tiny model came."""
     monkeypatch.setattr("musicu.model.DEFAULT_MODEL", tiny.id)
-    monkeypatch.setattr("musicu.catalog.DEFAULT_MODEL", tiny.id)
+    monkeypatch.setattr("musicu.catalog_models.DEFAULT_MODEL", tiny.id)
     return shelf
 
 

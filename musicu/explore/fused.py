@@ -23,12 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MusicuError
-from musicu.explore.known import read_items, read_tracks, seed_items
+from musicu.explore.known import read_items, seed_items
 from musicu.explore.seeds import FoundSeeds, blend
 from musicu.explore.snapshot import Snapshot
 from musicu.explore.spaces import Ranked
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.store import Store
+from musicu.tracks import stored_items
 
 __all__ = ["Fused", "main"]
 
@@ -248,8 +249,8 @@ def main(catalog: str, folder: str) -> None:
     os.nice(_NICE)
     place = Path(folder)
     with Store(catalog, create=False) as store:
-        tracks, audio = np.load(place / "tracks.npy"), np.load(place / "audio.npy")
-        items = read_tracks(store, tracks, audio)
+        rows, audio = np.load(place / "tracks.npy"), np.load(place / "audio.npy")
+        items = stored_items(store, rows.tolist(), audio)
     fusion = Fusion().fit(items)
     fusion.save(place / "fusion.npz")
     for at in range(0, len(items), _PIECE):
