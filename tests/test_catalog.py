@@ -356,8 +356,8 @@ def test_queries_are_answered_while_a_run_writes(shelf: Shelf, tmp_path: Path) -
 
 
 def test_a_writer_that_waits_does_not_stop_readers(shelf: Shelf) -> None:
-    with shelf.open() as writer, shelf.open() as reader, writer._store.change():
-        writer._store.set_missing([str(shelf / "Dora/Night.wav")], missing=True)
+    with shelf.open() as writer, shelf.open() as reader, writer.store.change():
+        writer.store.set_missing([str(shelf / "Dora/Night.wav")], missing=True)
         assert len(reader) == 8
         assert len(reader.similar(shelf / "Dora/Solo.aiff")) == 7
 

@@ -275,7 +275,7 @@ def test_a_catalog_of_the_first_format_opens_with_all_it_holds(old: Path) -> Non
             assert [t["sound_tags"] for t in catalog.tracks()] == [None] * 3
             assert len(catalog.similar("0" * 31 + "1")) == 2
             assert catalog.verify() == []
-            assert catalog._one("PRAGMA user_version") == 4
+            assert catalog.store.db.execute("PRAGMA user_version").fetchone() == (4,)
             assert len([*catalog.tracks("country IS NULL AND NOT has(tags, 'calm')")]) == 3
 
 
