@@ -18,13 +18,13 @@ from musicu.catalog_models import (
     tag_head,
 )
 from musicu.condition import filter_tracks
-from musicu.damage import find_damage
+from musicu.damage import check_integrity
 from musicu.errors import CatalogError
 from musicu.export import export
 from musicu.identities import find_alias, list_aliases
 from musicu.index import Index
 from musicu.ingest import Progress, Summary, ingest
-from musicu.inventory import CatalogInfo, Problem, list_problems, take_stock
+from musicu.inventory import CatalogInfo, Problem, catalog_info, list_problems
 from musicu.locate import absolute
 from musicu.lookup import find_query, spell_as_stored
 from musicu.model import Model
@@ -345,7 +345,7 @@ class Catalog:
 
     def info(self) -> CatalogInfo:
         """Count what is stored."""
-        return take_stock(self.store)
+        return catalog_info(self.store)
 
     # Looking after it
 
@@ -385,7 +385,7 @@ class Catalog:
         list of str
             A line for each thing that is not what was stored: which it is, and what mends it.
         """
-        return find_damage(self.store)
+        return check_integrity(self.store)
 
     @staticmethod
     def salvage(path: PathLike | None = None) -> str | None:
@@ -411,7 +411,7 @@ class Catalog:
 
     def damaged(self) -> list[str]:
         """Name the tracks that the last question left out, each with what mends it."""
-        return find_damage(self.store) if self._damaged else []
+        return check_integrity(self.store) if self._damaged else []
 
     def repair(
         self, *, jobs: int | None = None, progress: Callable[[Progress], None] | None = None

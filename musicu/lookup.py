@@ -22,7 +22,7 @@ from musicu.tracks import read_vectors
 
 __all__ = [
     "FoundTrack",
-    "Query",
+    "QueryVector",
     "analyze_query",
     "damaged_vector",
     "find_by_id",
@@ -35,7 +35,7 @@ __all__ = [
 PathLike = str | os.PathLike[str]
 
 
-class Query(NamedTuple):
+class QueryVector(NamedTuple):
     """What is asked for: a unit vector [dim], and the identity and metadata of a track."""
 
     vector: NDArray[np.float32]
@@ -57,7 +57,7 @@ def find_query(
     query: PathLike | NDArray[np.float32],
     *,
     model: PathLike | None = None,
-) -> Query:
+) -> QueryVector:
     """Return the vector of a file, a stored track, or a vector; a new file is analyzed.
 
     Parameters
@@ -80,13 +80,13 @@ def find_query(
     """
     current = embedded_model(store)
     if isinstance(query, np.ndarray):
-        return Query(_unit(query, current))
+        return QueryVector(_unit(query, current))
     found, name = find_track(store, query), os.fspath(query)
     if found is None:
         item, vector = analyze_query(store, name, model=model, describe=False)
-        return Query(vector, item.id, item.metadata)
+        return QueryVector(vector, item.id, item.metadata)
     if found.row in index:
-        return Query(index[found.row], found.id, found.metadata)
+        return QueryVector(index[found.row], found.id, found.metadata)
     if read_vectors(store, current, [found.row]):
         raise damaged_vector(store, name)
     raise ModelMismatchError(
