@@ -250,11 +250,13 @@ def _of_playlist(loaded: "CatalogRecommender", playlist: Path, *, quiet: bool) -
 
 
 def _hear(catalog: Path | None, path: str) -> "Items":
-    from musicu.catalog import Catalog
-    from musicu.listening.matching import hear_item
+    from musicu.items.item import Items
+    from musicu.lookup import analyze_query
+    from musicu.store import Store, catalog_path
 
-    with Catalog(catalog, create=False) as opened:
-        return hear_item(opened, path)
+    with Store(catalog_path(catalog), create=False) as store:
+        item, vector = analyze_query(store, path)
+    return Items([item], vector[None])
 
 
 def _passages(

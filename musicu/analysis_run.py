@@ -11,7 +11,7 @@ from typing import Any
 from musicu.changes import Moves, Plan
 from musicu.errors import PASSING, MusicuError
 from musicu.headers import Promise
-from musicu.identities import adopt_identity
+from musicu.identities import adopt_identity, put_identity
 from musicu.pool import Pool, Worker
 from musicu.scan import Found
 from musicu.store import FileRow, Store, StoredModel
@@ -253,7 +253,7 @@ class AnalysisRun:
                 self._queue(Found(path, info.st_size, info.st_mtime_ns, None))
             self._doubtful |= paths
             return
-        self._store.put_identity(found.path, track, self._told(answer, track))
+        put_identity(self._store, found.path, track, self._told(answer, track))
         self._summary.reidentified += 1
         if self._force or track not in ready:
             self._queue(found)

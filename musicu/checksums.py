@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import struct
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,8 @@ __all__ = [
     "add_functions",
     "as_bytes",
     "checksum",
+    "flip_bits",
+    "is_one_bit",
     "is_sound",
     "key_columns",
     "parsed",
@@ -123,3 +126,23 @@ def seal(db: sqlite3.Connection) -> None:
     """Put checksums on all rows that have none; within the transaction that changed them."""
     for table in SEALED:
         db.execute(f"UPDATE {table} SET checksum = {row_checksum(table)} WHERE checksum IS NULL")
+
+
+def is_one_bit(known: int, stored: int | None) -> bool:
+    """Whether two checksums differ in one bit: then it is the stored one that changed."""
+    return stored is not None and (known ^ stored).bit_count() == 1
+
+
+def flip_bits(value: Any) -> Iterator[Any]:
+    """Yield a value with each of its bits changed in turn."""
+    if isinstance(value, bytes):
+        for at in range(8 * len(value)):
+            flipped = bytearray(value)
+            flipped[at // 8] ^= 1 << at % 8
+            yield bytes(flipped)
+    elif isinstance(value, int):
+        for bit in range(63):
+            yield value ^ 1 << bit
+    elif isinstance(value, float):
+        for flipped in flip_bits(struct.pack("<d", value)):
+            yield struct.unpack("<d", flipped)[0]

@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MetadataError
+from musicu.sound_tags import refresh_tags
 from musicu.store import Store
+from musicu.tracks import library_columns
 
-__all__ = ["FUNCTIONS", "filter_tracks", "library_columns"]
+__all__ = ["FUNCTIONS", "filter_tracks"]
 
 # Each is done in time proportional to its texts, or to the product of two where they are searched.
 # ("trim" is not: with a second argument it compares every letter of one with every one of another.)
@@ -55,7 +57,11 @@ def filter_tracks(store: Store, where: str, *, seconds: float = _SECONDS) -> NDA
     ------
     MetadataError
         The condition cannot be understood, or takes too long.
+    ModelError
+        It asks for tags, and the catalog's model hears none.
     """
+    if "sound_tags" in where.casefold():
+        refresh_tags(store, needed=True)
     try:
         try:
             return _ask(store, where, seconds, _BYTES)
@@ -79,12 +85,6 @@ def filter_tracks(store: Store, where: str, *, seconds: float = _SECONDS) -> NDA
             f"{', '.join(library_columns(store))}"
         )
     raise MetadataError(f"the filter {where!r} cannot be understood ({why}); {ways}")
-
-
-def library_columns(store: Store) -> list[str]:
-    """Columns that a filter may name."""
-    rows = store.db.execute("SELECT name FROM pragma_table_info('library')")
-    return [name for (name,) in rows if name != "track"]
 
 
 def _ask(store: Store, where: str, seconds: float, size: int) -> NDArray[np.int64]:

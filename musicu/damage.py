@@ -13,7 +13,7 @@ from musicu.index import Index, matrix_is_sound
 from musicu.schema import schema_checksum
 from musicu.store import Store, StoredModel
 
-__all__ = ["Damage", "describe_row", "find_damage", "list_damage"]
+__all__ = ["Damage", "describe_row", "check_integrity", "list_damage"]
 
 _INTEGER, _OPTIONAL, _TEXT = ("integer",), ("integer", "null"), ("text",)
 _NUMBERS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -61,7 +61,7 @@ class Damage:
     text: str
 
 
-def find_damage(store: Store) -> list[str]:
+def check_integrity(store: Store) -> list[str]:
     """Check the file, all that is stored, and the matrix beside it.
 
     Returns

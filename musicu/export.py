@@ -12,12 +12,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.condition import library_columns
 from musicu.errors import CatalogError, MissingExtraError
 from musicu.files import written_file
 from musicu.index import Index
 from musicu.schema import LIST_COLUMNS
 from musicu.store import Store, StoredModel
+from musicu.tracks import library_columns, read_values
 
 __all__ = ["export"]
 
@@ -59,8 +59,7 @@ def export(store: Store, model: StoredModel, target: str | os.PathLike[str]) -> 
         raise CatalogError(f"{target}: the name must end in {', '.join(_WRITERS)}")
     index = Index.open(store, model)
     names = library_columns(store)
-    columns = ", ".join(names)
-    rows = {row[0]: row[1:] for row in store.db.execute(f"SELECT track, {columns} FROM library")}
+    rows = {row[0]: row[1:] for row in read_values(store, ["track", *names])}
     kept = [at for at, track in enumerate(index.tracks.tolist()) if track in rows]
     table: dict[str, list[Any]] = {
         name: [rows[int(index.tracks[at])][i] for at in kept] for i, name in enumerate(names)

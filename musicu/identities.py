@@ -7,13 +7,25 @@ recommenders that speak of them go on.
 
 from __future__ import annotations
 
+import os
+from typing import Final
+
 from musicu.schema import IDENTITY_VERSION
 from musicu.store import Store
 
-__all__ = ["adopt_identity", "find_alias", "list_aliases"]
+__all__ = [
+    "SHORTEST_PREFIX",
+    "adopt_identity",
+    "clear_problems",
+    "find_alias",
+    "list_aliases",
+    "put_identity",
+]
 
 # Characters of an id that stand for it.
-_PREFIX = 6
+SHORTEST_PREFIX: Final = 6
+# Problems that are told without decoding.
+_OF_LENGTH = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
 
 
 def list_aliases(store: Store) -> dict[str, str]:
@@ -39,7 +51,7 @@ def find_alias(store: Store, id: str) -> list[str]:
     rows = store.db.execute(
         "SELECT DISTINCT t.id FROM aliases a JOIN tracks t ON t.track = a.track"
         " WHERE length(?1) >= ?2 AND substr(a.id, 1, length(?1)) = ?1 LIMIT 2",
-        (id.lower(), _PREFIX),
+        (id.lower(), SHORTEST_PREFIX),
     )
     return [now for (now,) in rows]
 
@@ -83,6 +95,27 @@ def adopt_identity(store: Store, track: int, id: str) -> int | None:
     db.execute("INSERT OR REPLACE INTO aliases (id, track) VALUES (?, ?)", (old, same))
     _keep_better(store, same, track)
     return same
+
+
+def put_identity(store: Store, path: str, track: int, problem: str | None) -> None:
+    """Note that a file was identified anew, of which track it is, and what is wrong with it.
+
+    What was said of its length is told anew without decoding; what decoding found, stays.
+    """
+    store.db.execute(
+        f"UPDATE files SET track = ?, problem = CASE WHEN {_OF_LENGTH} THEN ?"
+        " ELSE coalesce(?, problem) END, cause = NULL,"
+        " reason = NULL, identity = ?, missing = 0 WHERE path = CAST(? AS TEXT)",
+        (track, problem, problem, IDENTITY_VERSION, os.fsencode(path)),
+    )
+
+
+def clear_problems(store: Store) -> None:
+    """Drop what was said of the length of tracks where no file's row says it any more."""
+    store.db.execute(
+        f"UPDATE tracks SET problem = NULL WHERE {_OF_LENGTH} AND NOT EXISTS"
+        " (SELECT 1 FROM files f WHERE f.track = tracks.track AND f.problem IS NOT NULL)"
+    )
 
 
 def _keep_better(store: Store, same: int, other: int) -> None:

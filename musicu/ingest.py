@@ -15,6 +15,7 @@ from typing import Any
 
 from musicu.analysis_run import AnalysisRun, Progress, Summary
 from musicu.changes import Moves, Plan, compare
+from musicu.identities import clear_problems
 from musicu.locate import lies_under_any
 from musicu.metadata import stored_metadata
 from musicu.model import Model
@@ -115,7 +116,7 @@ def ingest(
             " (SELECT track FROM files WHERE NOT missing)"
         )
         store.prune()
-        store.clear_problems()
+        clear_problems(store)
     summary.missing += moves.lost
     summary.away = tuple(root for root in plan.away if root not in moves.forgotten)
     if model.tags:

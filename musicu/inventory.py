@@ -7,7 +7,7 @@ from typing import Any
 
 from musicu.store import Store
 
-__all__ = ["CatalogInfo", "Problem", "list_problems", "take_stock"]
+__all__ = ["CatalogInfo", "Problem", "list_problems", "catalog_info"]
 
 
 # Files whose track is known from before, but which could not be analyzed when last looked at.
@@ -66,7 +66,7 @@ class CatalogInfo:
     folders: tuple[str, ...]
 
 
-def take_stock(store: Store) -> CatalogInfo:
+def catalog_info(store: Store) -> CatalogInfo:
     """Count what is stored."""
 
     def one(statement: str, *values: Any) -> int:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from musicu.artists import album_key, artist_keys
 from musicu.index import Index
-from musicu.metadata import Metadata, stored_metadata
+from musicu.metadata import Metadata
 from musicu.store import Store
 from musicu.tagger import TagHead
+from musicu.tracks import read_tracks
 from musicu.vocabulary import Term
 
 __all__ = [
@@ -187,31 +188,17 @@ def _matches(
     album: str | None = None,
 ) -> Iterator[tuple[int, Match]]:
     """Describe tracks that are not left out, each with its row number."""
-    place = 0
-    for track, score in ranked:
-        row = store.db.execute(
-            "SELECT l.id, l.path, f.metadata, l.seconds FROM library l"
-            " JOIN files f ON f.path = l.path WHERE l.track = ?",
-            (track,),
-        ).fetchone()
-        if row is None or row[0] in exclude_ids:  # no row: its files are gone for now
-            continue
-        metadata = stored_metadata(row[2])
-        if not artists.isdisjoint(artist_keys(metadata)) or (
-            album and album == album_key(metadata)
-        ):
-            continue
-        place += 1
-        yield (
-            track,
-            Match(
-                place,
-                round(score, 6),
-                row[0],
-                row[1],
-                metadata.title,
-                metadata.artist,
-                metadata.album,
-                row[3],
-            ),
-        )
+    place, portion, ranked = 0, 32, iter(ranked)
+    while some := list(islice(ranked, portion)):
+        known = {track.row: track for track in read_tracks(store, [row for row, _ in some])}
+        for row, score in some:
+            track = known.get(row)
+            if track is None or track.id in exclude_ids:  # its files are gone for now
+                continue
+            about = track.metadata
+            if not artists.isdisjoint(artist_keys(about)) or (album and album == album_key(about)):
+                continue
+            place += 1
+            names = about.title, about.artist, about.album
+            yield row, Match(place, round(score, 6), track.id, track.path, *names, track.seconds)
+        portion *= 2

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from musicu.checksums import SEALED, as_bytes, checksum, is_sound, key_columns, row_value
+from musicu.checksums import (
+    SEALED,
+    as_bytes,
+    checksum,
+    flip_bits,
+    is_one_bit,
+    is_sound,
+    key_columns,
+    row_value,
+)
 from musicu.damage import Damage, list_damage
-from musicu.errors import CatalogError, MusicuError
+from musicu.errors import MusicuError
 from musicu.index import sound_copies
 from musicu.ingest import Progress, ingest
 from musicu.model import Model
-from musicu.readonly import is_writable
 from musicu.registry import list_models
-from musicu.schema import APPLICATION
+from musicu.salvage import salvage, salvage_note
 from musicu.sound_tags import store_tags
 from musicu.store import Store, StoredModel
 from musicu.tagger import TagHead
 
-__all__ = ["Repair", "is_torn", "repair", "salvage"]
+__all__ = ["Repair", "repair", "repair_catalog"]
 
-# In an order in which no row speaks of one that is yet to come.
-_TABLES = ("meta", "models", "tracks", "files", "vectors", "aliases", "sound_tags", "roots")
 # Bytes of a row in which a changed bit is looked for: each is tried.
 _LONGEST = 20_000
-_MOST_BYTES = 1 << 40
 _TURNED = "one bit had changed, and is back"
 
 
@@ -48,6 +51,45 @@ class Repair:
 
     mended: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+
+
+def repair_catalog(
+    store: Store, *, jobs: int = 1, progress: Callable[[Progress], None] | None = None
+) -> tuple[Store, Repair]:
+    """Mend a catalog's file, then its rows; see :meth:`musicu.Catalog.repair`.
+
+    Returns
+    -------
+    Store
+        The catalog: opened anew if its rows had to go to a new file.
+    Repair
+        What was mended and what was not.
+
+    Raises
+    ------
+    CatalogError
+        The catalog can only be read, or nothing of it can.
+    """
+    with store.change():
+        pass  # says so if nothing may be written
+    note = None
+    if _file_is_damaged(store):
+        note = f"{store.path}: its indexes were built anew"
+        with suppress(sqlite3.DatabaseError):
+            store.db.execute("REINDEX")  # all that most damage needs
+        if _file_is_damaged(store):
+            store.close()
+            note = salvage_note(store.path, salvage(store.path))
+            store = Store(store.path, create=False)
+    done = repair(store, jobs=jobs, progress=progress)
+    if note:
+        done.mended.insert(0, note)
+    return store, done
+
+
+def _file_is_damaged(store: Store) -> bool:
+    """Whether the file itself is damaged, not only what is stored in it."""
+    return any(one.table == "file" for one in list_damage(store))
 
 
 def repair(
@@ -106,156 +148,6 @@ def _bare(store: Store) -> list[Damage]:
         for track, id in rows
         if current is not None
     ]
-
-
-def is_torn(path: Path) -> bool:
-    """Whether a file is there that SQLite cannot open, since it is damaged."""
-    if not path.is_file():
-        return False
-    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30.0)
-    try:
-        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.DatabaseError as error:
-        return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    finally:
-        db.close()
-    return False
-
-
-def salvage(path: Path) -> Path:
-    """Copy all rows that can be read to a new file in the place of a damaged one.
-
-    Parameters
-    ----------
-    path : Path
-        The catalog; its file may have lost its end. Nobody is to have it open.
-
-    Returns
-    -------
-    Path
-        Where the damaged file is kept.
-
-    Raises
-    ------
-    CatalogError
-        It is no catalog, or nothing can be read.
-    """
-    if not is_writable(path):
-        raise CatalogError(f"{path}: its file or folder is read-only: copy it, and mend the copy")
-    draft = path.with_name(f".{path.name}.{os.getpid()}.salvaged")
-    kept = path.with_name(f"{path.name}.damaged")
-    number = 1
-    while kept.exists():
-        number += 1
-        kept = path.with_name(f"{path.name}.damaged-{number}")
-    _fill_up(path)
-    old = sqlite3.connect(path, timeout=30.0, isolation_level=None)
-    # As bytes, for a text need not be UTF-8.
-    old.text_factory = _Text
-    old.execute("PRAGMA writable_schema = ON")  # parts of the schema may be no SQL any more
-    try:
-        if old.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-            raise CatalogError(f"{path}: not a musicu catalog")
-        new = Store(draft, create=True)
-        try:
-            _copy(old, new)
-        finally:
-            new.db.execute("PRAGMA journal_mode = DELETE")
-            new.db.close()
-        old.close()
-        # The damaged file's journal belongs to it.
-        for end in ("-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                os.replace(f"{path}{end}", f"{kept}{end}")
-        os.replace(path, kept)
-        os.replace(draft, path)
-    except sqlite3.Error as error:
-        raise CatalogError(
-            f"{path}: nothing can be read of it ({error}); restore it from a backup"
-        ) from None
-    finally:
-        old.close()
-        draft.unlink(missing_ok=True)
-    return kept
-
-
-def _fill_up(path: Path) -> None:
-    """Give a file that has lost its end empty pages there: SQLite opens it then."""
-    with open(path, "r+b") as file:
-        head = file.read(100)
-        if head[:16] != b"SQLite format 3\0" or len(head) < 100:
-            return
-        # In its head; a page of 65,536 bytes is written as 1.
-        page = int.from_bytes(head[16:18], "big")
-        size = int.from_bytes(head[28:32], "big") * (65536 if page == 1 else page)
-        if os.fstat(file.fileno()).st_size < size <= _MOST_BYTES:
-            file.truncate(size)
-
-
-class _Text(bytes):
-    """The bytes of a text, told from those of a blob."""
-
-
-def _copy(old: sqlite3.Connection, new: Store) -> None:
-    """Copy the rows of all tables."""
-    db = new.db
-    db.execute("PRAGMA foreign_keys = OFF")
-    db.execute("PRAGMA ignore_check_constraints = ON")  # what is wrong with a row is mended later
-    with new.change():
-        db.execute("DELETE FROM meta WHERE key != 'schema'")
-        for table in _TABLES:
-            columns = [name for _, name, *_ in db.execute(f"PRAGMA table_info({table})")]
-            insert = (
-                f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES"
-                f" ({', '.join('?' * len(columns))})"
-            )
-            for row in _rows(old, table, columns):
-                marks = iter("CAST(? AS TEXT)" if isinstance(v, _Text) else "?" for v in row)
-                statement = "".join(next(marks) if c == "?" else c for c in insert)
-                with suppress(sqlite3.IntegrityError):  # a row without what every row has
-                    db.execute(statement, [bytes(v) if isinstance(v, bytes) else v for v in row])
-        db.execute(
-            "INSERT OR REPLACE INTO meta (key, value) VALUES ('vectors', hex(randomblob(8)))"
-        )
-        # What speaks of something that is lost.
-        db.execute("DELETE FROM vectors WHERE track NOT IN (SELECT track FROM tracks)")
-        db.execute("DELETE FROM vectors WHERE model NOT IN (SELECT model FROM models)")
-        db.execute("DELETE FROM aliases WHERE track NOT IN (SELECT track FROM tracks)")
-        db.execute(
-            "DELETE FROM sound_tags WHERE NOT EXISTS (SELECT 1 FROM vectors v"
-            " WHERE v.model = sound_tags.model AND v.track = sound_tags.track)"
-        )
-        db.execute("DELETE FROM files WHERE track NOT IN (SELECT track FROM tracks)")
-
-
-def _rows(db: sqlite3.Connection, table: str, columns: list[str]) -> Iterable[tuple[Any, ...]]:
-    """Yield the rows of a table that can be read: from its start, and from its end."""
-    known = {bytes(name).decode() for _, name, *_ in db.execute(f"PRAGMA table_info({table})")}
-    chosen = ", ".join(name if name in known else "NULL" for name in columns)
-    if not known:
-        return
-    key = "rowid" if table in ("models", "tracks", "files", "vectors") else None
-    for order in ("ASC", "DESC"):
-        sort = [key] if key else list(key_columns(table))
-        by = ", ".join(f"{name} {order}" for name in sort)
-        try:
-            yield from db.execute(f"SELECT {chosen} FROM {table} NOT INDEXED ORDER BY {by}")
-            return
-        except sqlite3.DatabaseError:
-            continue
-    if key is None:
-        return
-    # What lies between: each row by itself, for a damaged page hides only its own.
-    ends = []
-    for order in ("ASC", "DESC"):
-        with suppress(sqlite3.DatabaseError):
-            ends += db.execute(
-                f"SELECT rowid FROM {table} ORDER BY rowid {order} LIMIT 1"
-            ).fetchall()
-    if len(ends) == 2:
-        for (number,) in zip(range(ends[0][0], ends[1][0] + 1), strict=False):
-            with suppress(sqlite3.DatabaseError):
-                yield from db.execute(f"SELECT {chosen} FROM {table} WHERE rowid = ?", (number,))
 
 
 def _mend_small(store: Store, one: Damage, done: Repair) -> None:
@@ -334,8 +226,8 @@ def _turn_vector_back(store: Store, one: Damage) -> bool:
     ).fetchone()
     if not isinstance(vector, bytes) or len(vector) != 4 * model.dim:
         return False
-    right = next((tried for tried in _flips(vector) if checksum(tried) == stored), None)
-    if right is None and _is_one_bit(checksum(vector), stored):
+    right = next((tried for tried in flip_bits(vector) if checksum(tried) == stored), None)
+    if right is None and is_one_bit(checksum(vector), stored):
         right = vector
     if right is None or not is_sound(right, checksum(right), model.dim):
         return False
@@ -356,13 +248,13 @@ def _turn_row_back(store: Store, one: Damage) -> bool:
     if sum(len(v) for v in values if isinstance(v, bytes)) > _LONGEST:
         return False
     put: list[Any] = []
-    if _is_one_bit(row_value("".join(kinds), *values), stored):
+    if is_one_bit(row_value("".join(kinds), *values), stored):
         change = "checksum = NULL"
     else:
         found = (
             (at, tried)
             for at, value in enumerate(values)
-            for tried in _flips(value)
+            for tried in flip_bits(value)
             if row_value("".join(kinds), *values[:at], tried, *values[at + 1 :]) == stored
         )
         at, right = next(found, (-1, None))
@@ -385,26 +277,6 @@ def _place(one: Damage) -> tuple[str, list[Any]]:
         for column, value in zip(key_columns(one.table), one.key, strict=True)
     )
     return where, [os.fsencode(value) if isinstance(value, str) else value for value in one.key]
-
-
-def _is_one_bit(known: int, stored: int | None) -> bool:
-    """Whether two checksums differ in one bit: then it is the stored one that changed."""
-    return stored is not None and (known ^ stored).bit_count() == 1
-
-
-def _flips(value: Any) -> Iterator[Any]:
-    """Yield a value with each of its bits changed in turn."""
-    if isinstance(value, bytes):
-        for at in range(8 * len(value)):
-            flipped = bytearray(value)
-            flipped[at // 8] ^= 1 << at % 8
-            yield bytes(flipped)
-    elif isinstance(value, int):
-        for bit in range(63):
-            yield value ^ 1 << bit
-    elif isinstance(value, float):
-        for flipped in _flips(struct.pack("<d", value)):
-            yield struct.unpack("<d", flipped)[0]
 
 
 def _hear_tags(store: Store, damaged: list[Damage]) -> None:

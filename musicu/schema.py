@@ -12,6 +12,7 @@ import json
 import re
 import sqlite3
 import zlib
+from dataclasses import dataclass
 from typing import Any
 
 from musicu.checksums import add_functions as add_checksums
@@ -23,6 +24,8 @@ __all__ = [
     "FORMAT",
     "IDENTITY_VERSION",
     "LIST_COLUMNS",
+    "FileRow",
+    "StoredModel",
     "add_functions",
     "renew_library",
     "schema_checksum",
@@ -145,6 +148,50 @@ UPDATE files SET cause = CASE
         OR reason LIKE 'OSError%' THEN 'system'
     ELSE 'file' END WHERE kind = 'error';
 """
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model as the catalog remembers it: row number, id, version, hash and dimension."""
+
+    row: int
+    id: str
+    version: str
+    sha256: str
+    dim: int
+
+    @property
+    def name(self) -> str:
+        """Id and version: ``musicu-1@1``."""
+        return f"{self.id}@{self.version}"
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A file as the catalog remembers it.
+
+    Attributes
+    ----------
+    size, mtime_ns : int
+        As last seen on disk.
+    track : int or None
+        Row number of its track; None for a file that could not be used.
+    kind : {"audio", "error", "skipped"}
+    missing : bool
+        Whether it was gone when last looked for.
+    cause : str or None
+        Of a failure, see :class:`musicu.errors.AudioError`.
+    current : bool
+        Whether it was identified in today's way.
+    """
+
+    size: int
+    mtime_ns: int
+    track: int | None
+    kind: str
+    missing: bool
+    cause: str | None = None
+    current: bool = True
 
 
 def upgrade(db: sqlite3.Connection) -> None:

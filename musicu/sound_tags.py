@@ -1,4 +1,4 @@
-"""Tags of stored vectors and of files, by a model's tag head."""
+"""Tags of files and of stored vectors: what a model's tag head hears, kept beside the vectors."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.catalog_models import model_to_tag, tag_head
 from musicu.checksums import is_sound
+from musicu.errors import ModelError, ModelMismatchError
+from musicu.locate import absolute
+from musicu.lookup import damaged_vector, find_track
 from musicu.pool import WorkerSettings, analyze_isolated
-from musicu.registry import find_model
+from musicu.registry import find_model, model_with
 from musicu.store import Store, StoredModel
 from musicu.tagger import TagHead
+from musicu.tracks import read_vectors
 
-__all__ = ["store_tags", "tag_file"]
+__all__ = ["refresh_tags", "store_tags", "tag_file", "tag_query"]
 
 # Probabilities below are not stored: most tags of a model are far below for most tracks.
 _KEPT = 0.05
@@ -37,6 +42,64 @@ def tag_file(
     head = TagHead.load(found)
     answer = analyze_isolated(os.fspath(path), WorkerSettings(model=str(found.folder)))
     return head.say(answer["vector"])
+
+
+def tag_query(
+    store: Store, query: str | os.PathLike[str], model: str | os.PathLike[str] | None = None
+) -> dict[str, float]:
+    """Say what is heard in a file or a stored track; see :meth:`musicu.Catalog.tags`."""
+    chosen = model_to_tag(store, model)
+    head = TagHead.load(chosen)
+    name = os.fspath(query)
+    track, stored = find_track(store, query), store.find_model(chosen)
+    vectors = read_vectors(store, stored, [track.row]) if track and stored else {}
+    vector = vectors.get(track.row) if track else None
+    if vector is not None:
+        return head.say(vector)
+    if os.path.exists(path := absolute(query)):
+        return tag_file(path, model=chosen.folder)
+    if vectors:
+        raise damaged_vector(store, name)
+    raise ModelMismatchError(
+        f"{name}: its vector is not of {chosen.name}; to embed everything again: "
+        f"musicu embed --model {chosen.id} --catalog {store.path}"
+    )
+
+
+def refresh_tags(store: Store, *, needed: bool) -> None:
+    """Tag the vectors of the catalog's model that have no tags yet, if it has a tag head.
+
+    Parameters
+    ----------
+    store : Store
+        The catalog.
+    needed : bool
+        Whether a filter names them: then it is an error if there are none.
+
+    Raises
+    ------
+    ModelError
+        They are needed, nothing was heard yet, and the model is not installed, broken, or has no
+        tag head.
+    """
+    current = store.current_model()
+    if current is None:
+        return
+    try:
+        model = model_with(current.sha256)
+    except ModelError:
+        if needed:
+            raise
+        return  # a broken model hinders nobody who only looks at what is stored
+    if model and model.tags:
+        store_tags(store, current, TagHead.load(model))
+    elif needed and not _are_stored(store, current):
+        tag_head(store, current)  # says why there are none
+
+
+def _are_stored(store: Store, model: StoredModel) -> bool:
+    asked = "SELECT EXISTS (SELECT 1 FROM sound_tags WHERE model = ?)"
+    return bool(store.db.execute(asked, (model.row,)).fetchone()[0])
 
 
 def store_tags(store: Store, model: StoredModel, head: TagHead) -> None:

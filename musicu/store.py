@@ -7,7 +7,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,87 +14,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.checksums import checksum, is_sound, seal
+from musicu.connection import (
+    catalog_path,
+    configure,
+    connect,
+    copy_to_memory,
+    is_full,
+    is_writable,
+    open_read_only,
+    opening_failure,
+)
 from musicu.errors import CatalogError, ModelError
-from musicu.locate import absolute, composed, lies_under
+from musicu.locate import lies_under
 from musicu.model import Model
-from musicu.readonly import is_full, is_writable, open_read_only
 from musicu.registry import check_name
 from musicu.schema import (
     APPLICATION,
     FORMAT,
     IDENTITY_VERSION,
+    FileRow,
+    StoredModel,
     add_functions,
-    renew_library,
     upgrade,
 )
 
 __all__ = ["FileRow", "Store", "StoredModel", "catalog_path"]
 
 _MODEL = "m.model, m.id, m.version, m.sha256, m.dim"
-
-# Problems that are told without decoding.
-_OF_LENGTH = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
-
-
-@dataclass(frozen=True)
-class StoredModel:
-    """A model as the catalog remembers it: row number, id, version, hash and dimension."""
-
-    row: int
-    id: str
-    version: str
-    sha256: str
-    dim: int
-
-    @property
-    def name(self) -> str:
-        """Id and version: ``musicu-1@1``."""
-        return f"{self.id}@{self.version}"
-
-
-@dataclass(frozen=True)
-class FileRow:
-    """A file as the catalog remembers it.
-
-    Attributes
-    ----------
-    size, mtime_ns : int
-        As last seen on disk.
-    track : int or None
-        Row number of its track; None for a file that could not be used.
-    kind : {"audio", "error", "skipped"}
-    missing : bool
-        Whether it was gone when last looked for.
-    cause : str or None
-        Of a failure, see :class:`musicu.errors.AudioError`.
-    current : bool
-        Whether it was identified in today's way.
-    """
-
-    size: int
-    mtime_ns: int
-    track: int | None
-    kind: str
-    missing: bool
-    cause: str | None = None
-    current: bool = True
-
-
-def catalog_path(path: str | os.PathLike[str] | None = None) -> Path:
-    """Where the catalog is: the argument, else ``$MUSICU_CATALOG``, else the user's data folder."""
-    if path is not None:
-        return Path(path)
-    if override := os.environ.get("MUSICU_CATALOG"):
-        return Path(override)
-    from platformdirs import user_data_path
-
-    return user_data_path("musicu") / "catalog.db"
-
-
-def _text(value: bytes) -> str:
-    # Names that are not UTF-8 are stored as the bytes they are, and come back as Python's own
-    # escapes, which open() understands.
-    return value.decode("utf-8", "surrogateescape")
 
 
 class Store:
@@ -137,14 +82,14 @@ class Store:
         self._full = not self._made and is_full(self.path)
         self.read_only = self._full or not (self._made or is_writable(self.path))
         try:
-            self.db = open_read_only(self.path) if self.read_only else _connect(self.path)
+            self.db = open_read_only(self.path) if self.read_only else connect(self.path)
         except (sqlite3.Error, OSError) as error:
             raise CatalogError(f"{path}: cannot be opened ({error})") from None
         try:
             self._prepare()
         except sqlite3.Error as error:
             self.db.close()
-            raise CatalogError(f"{path}: {_why_not(error)}") from None
+            raise CatalogError(f"{path}: {opening_failure(error)}") from None
         except CatalogError:
             self.db.close()
             raise
@@ -167,8 +112,7 @@ class Store:
             raise CatalogError(f"{self.path}: made by a newer musicu; upgrade musicu to open it")
         if version < FORMAT:
             if self.read_only:
-                self._copy_to_memory()
-                db = self.db
+                db = self._go_to_memory()
             add_functions(db)
             with self.change(derived=True):
                 upgrade(db)
@@ -179,22 +123,13 @@ class Store:
                 db.execute("PRAGMA journal_mode = WAL")
             # With WAL this loses at most the last moments to a power cut, and never the file.
             db.execute("PRAGMA synchronous = NORMAL")
-        self._furnish()
+        configure(db)
 
-    def _furnish(self) -> None:
-        """Set up what belongs to a connection, not to the file."""
-        add_functions(self.db)
-        self.db.text_factory = _text
-        self.db.execute("PRAGMA foreign_keys = ON")
-        renew_library(self.db)
-
-    def _copy_to_memory(self) -> None:
+    def _go_to_memory(self) -> sqlite3.Connection:
         """Go on with a copy in memory: what is derived can be written there."""
-        memory = sqlite3.connect(":memory:", isolation_level=None)
-        self.db.backup(memory)
-        self.db.close()
-        self.db = memory
+        self.db = copy_to_memory(self.db)
         self._in_memory = True
+        return self.db
 
     def close(self) -> None:
         """Close the file; one made for nothing (a folder's name was wrong) does not stay."""
@@ -227,8 +162,7 @@ class Store:
                 " to write there, or copy it"
             )
         if self.read_only and not self._in_memory:
-            self._copy_to_memory()
-            self._furnish()
+            configure(self._go_to_memory())
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -302,54 +236,6 @@ class Store:
             if not root or lies_under(path, root)
         }
 
-    def spelled(self, path: str) -> str:
-        """Return an absolute path of a file or folder as the catalog spells it, if it knows it."""
-        if path.isascii():
-            return path
-        wanted, other = composed(path), path
-        for (stored,) in self.db.execute("SELECT path FROM files UNION ALL SELECT path FROM roots"):
-            if lies_under(stored, path):
-                return path
-            if lies_under(composed(stored), wanted):
-                other = os.sep.join(stored.split(os.sep)[: path.count(os.sep) + 1])
-        return other
-
-    def find_file(self, path: str) -> tuple[int, str, str] | None:
-        """Look up a stored file that is what it was; one that has changed is another one.
-
-        Parameters
-        ----------
-        path : str
-            Its path; relative ones start in the working directory. The Unicode form of its names
-            does not matter, neither on disk nor in the catalog.
-
-        Returns
-        -------
-        track : int
-            Row number of its track.
-        id : str
-            Id of its track.
-        metadata : str
-            What is known of it, as JSON.
-        """
-        select = (
-            "SELECT t.track, t.id, f.metadata, f.size, f.mtime_ns FROM files f"
-            " JOIN tracks t ON t.track = f.track WHERE"
-        )
-        path = absolute(path)
-        row = self.db.execute(f"{select} f.path = CAST(? AS TEXT)", (os.fsencode(path),)).fetchone()
-        if row is None and (same := self.spelled(path)) != path:
-            row = self.db.execute(
-                f"{select} f.path = CAST(? AS TEXT)", (os.fsencode(same),)
-            ).fetchone()
-        if row is None:
-            return None
-        try:
-            info = os.stat(path)
-        except OSError:
-            return row[:3]  # type: ignore[no-any-return]
-        return row[:3] if (info.st_size, info.st_mtime_ns) == row[3:] else None
-
     def put_file(
         self,
         path: str,
@@ -393,18 +279,6 @@ class Store:
             + (json.dumps(tags or {}), IDENTITY_VERSION),
         )
 
-    def put_identity(self, path: str, track: int, problem: str | None) -> None:
-        """Note that a file was identified anew, of which track it is, and what is wrong with it.
-
-        What was said of its length is told anew without decoding; what decoding found, stays.
-        """
-        self.db.execute(
-            f"UPDATE files SET track = ?, problem = CASE WHEN {_OF_LENGTH} THEN ?"
-            " ELSE coalesce(?, problem) END, cause = NULL,"
-            " reason = NULL, identity = ?, missing = 0 WHERE path = CAST(? AS TEXT)",
-            (track, problem, problem, IDENTITY_VERSION, os.fsencode(path)),
-        )
-
     def put_failure(self, path: str, reason: str, cause: str) -> bool:
         """Note that a known file could not be analyzed this time; what is known of it stays.
 
@@ -435,12 +309,11 @@ class Store:
         )
         self.prune()
 
-    def clear_problems(self) -> None:
-        """Drop what was said of the length of tracks where no file's row says it any more."""
-        self.db.execute(
-            f"UPDATE tracks SET problem = NULL WHERE {_OF_LENGTH} AND NOT EXISTS"
-            " (SELECT 1 FROM files f WHERE f.track = tracks.track AND f.problem IS NOT NULL)"
-        )
+    def forget(self, root: str, paths: list[str]) -> None:
+        """Delete a folder that was added, or a file, with the rows of all files there."""
+        with self.change():
+            self.drop_files(paths)
+            self.db.execute("DELETE FROM roots WHERE path = CAST(? AS TEXT)", (os.fsencode(root),))
 
     def prune(self) -> None:
         """Delete tracks that no file speaks of, with their vectors."""
@@ -499,21 +372,6 @@ class Store:
             (model.row if model else -1, described),
         )
         return dict(rows.fetchall())
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=30.0, isolation_level=None)
-
-
-def _why_not(error: sqlite3.Error) -> str:
-    """Say why a catalog cannot be opened."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the lowest byte is the kind
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return (
-            f"not a catalog that can be opened ({error}); if it was one, 'musicu catalog verify"
-            " --repair' copies what can be read"
-        )
-    return f"cannot be opened now ({error})"
 
 
 def _readable(text: str | None) -> str | None:

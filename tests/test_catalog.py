@@ -33,7 +33,7 @@ _TIMEOUT = 300.0
 
 def _stamp(catalog: Catalog) -> str:
     """What changes with every change of a vector."""
-    return str(catalog._one("SELECT value FROM meta WHERE key = 'vectors'"))
+    return str(catalog.store.db.execute("SELECT value FROM meta WHERE key = 'vectors'").fetchone())
 
 
 def _rows(db: Path) -> dict[bytes, tuple[str, bytes]]:
@@ -192,7 +192,8 @@ def test_changed_audio_takes_the_place_of_the_old(shelf: Shelf) -> None:
         assert _counts(catalog.add_folder()) == {"unchanged": 7, "embedded": 1}
         (new,) = catalog.tracks(f"path = '{song}'")
         assert new["id"] != old["id"] and old["id"] not in catalog
-        assert catalog.info().tracks == catalog._one("SELECT count(*) FROM tracks") == 8
+        (count,) = catalog.store.db.execute("SELECT count(*) FROM tracks").fetchone()
+        assert catalog.info().tracks == count == 8
         assert catalog.verify() == []
 
 
@@ -200,7 +201,7 @@ def test_what_a_killed_run_left_without_a_file_is_computed_again(shelf: Shelf) -
     """A track whose file changed just before the end must not be taken for a stored one."""
     song = shelf / "Dora/Night.wav"
     with shelf.open() as catalog:
-        catalog._store.db.execute(
+        catalog.store.db.execute(
             "UPDATE files SET track = NULL, kind = 'error', reason = 'changed', size = 1"
             " WHERE path = ?",
             (str(song),),
@@ -236,10 +237,10 @@ def test_a_dry_run_stores_nothing(shelf: Shelf) -> None:
     shutil.copyfile(shelf / "Dora/Night.wav", shelf / "Dora/A copy.wav")
     (shelf / "Dora/Solo.aiff").unlink()
     with shelf.open() as catalog:
-        before = list(catalog._store.db.iterdump())
+        before = list(catalog.store.db.iterdump())
         summary = catalog.add_folder(dry_run=True)
         assert (summary.pending, summary.missing, summary.embedded) == (1, 1, 0)
-        assert list(catalog._store.db.iterdump()) == before
+        assert list(catalog.store.db.iterdump()) == before
 
 
 def test_progress_counts_to_the_end(shelf: Shelf, tmp_path: Path) -> None:
@@ -356,8 +357,8 @@ def test_queries_are_answered_while_a_run_writes(shelf: Shelf, tmp_path: Path) -
 
 
 def test_a_writer_that_waits_does_not_stop_readers(shelf: Shelf) -> None:
-    with shelf.open() as writer, shelf.open() as reader, writer._store.change():
-        writer._store.set_missing([str(shelf / "Dora/Night.wav")], missing=True)
+    with shelf.open() as writer, shelf.open() as reader, writer.store.change():
+        writer.store.set_missing([str(shelf / "Dora/Night.wav")], missing=True)
         assert len(reader) == 8
         assert len(reader.similar(shelf / "Dora/Solo.aiff")) == 7
 
@@ -446,7 +447,7 @@ def test_failures_are_left_alone_until_they_change_or_are_asked_for(tmp_path: Pa
 def test_retry_hears_what_failed_and_nothing_else(shelf: Shelf) -> None:
     song = shelf / "Dora/Night.wav"
     with shelf.open() as catalog:
-        catalog._store.put_file(
+        catalog.store.put_file(
             str(song), song.stat().st_size, song.stat().st_mtime_ns, kind="error", reason="hiccup"
         )
         summary = catalog.retry()
@@ -494,10 +495,10 @@ def test_a_file_or_a_folder_can_be_forgotten(shelf: Shelf) -> None:
 def test_a_damaged_vector_is_found(shelf: Shelf, blob: bytes) -> None:
     with shelf.open() as catalog:
         assert catalog.verify() == []
-        id, path = catalog._store.db.execute(
+        id, path = catalog.store.db.execute(
             "SELECT id, path FROM library WHERE track = 3"
         ).fetchone()
-        catalog._store.db.execute("UPDATE vectors SET vector = ? WHERE track = 3", (blob,))
+        catalog.store.db.execute("UPDATE vectors SET vector = ? WHERE track = 3", (blob,))
         assert catalog.verify() == [
             f"{path} ({id}): its vector of {find_model().name} is damaged: 'musicu catalog verify"
             f" --repair --catalog {shelf.db}' mends it"
@@ -637,10 +638,10 @@ def test_what_a_sheet_said_moves_with_the_file(shelf: Shelf) -> None:
 def test_a_bad_sheet_is_told_before_anything_is_done(shelf: Shelf) -> None:
     (shelf / "sheet.csv").write_text("title\nx\n")
     with shelf.open() as catalog:
-        before = list(catalog._store.db.iterdump())
+        before = list(catalog.store.db.iterdump())
         with pytest.raises(MetadataError, match="needs a column 'path' or 'isrc'"):
             catalog.add_folder(metadata=shelf / "sheet.csv")
-        assert list(catalog._store.db.iterdump()) == before
+        assert list(catalog.store.db.iterdump()) == before
 
 
 # Unusual names
@@ -832,7 +833,7 @@ def test_a_worker_that_cannot_start_stores_no_failures(shelf: Shelf, tmp_path: P
     with Catalog(tmp_path / "other.db") as catalog:
         with pytest.raises(MusicuError, match="a worker process cannot start"):
             ingest(
-                catalog._store,
+                catalog.store,
                 [str(shelf.folder)],
                 find_model(),
                 jobs=2,

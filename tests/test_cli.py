@@ -326,7 +326,7 @@ def test_forget_verify_and_export(shelf: Shelf, run_cli: RunCli, tmp_path: Path)
     done = run_cli("catalog", "export", tmp_path / "out.npz")
     assert done.stderr == f"6 tracks in {tmp_path / 'out.npz'}\n"
     with shelf.open() as catalog:
-        catalog._store.db.execute("UPDATE vectors SET vector = x'00'")
+        catalog.store.db.execute("UPDATE vectors SET vector = x'00'")
     done = run_cli("catalog", "verify")
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 6
@@ -416,7 +416,7 @@ def test_only_descriptors_need_the_heavy_libraries(original: Shelf, tmp_path: Pa
     )
     with Catalog() as catalog:
         summary = ingest(
-            catalog._store,
+            catalog.store,
             [str(original / "Carla")],
             find_model(),
             jobs=1,

@@ -35,7 +35,7 @@ def described(original: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Path
     path = tmp_path_factory.mktemp("described") / "music.db"
     shutil.copyfile(original.db, path)
     with Catalog(path) as catalog:
-        store = catalog._store
+        store = catalog.store
         heard = '{"tempo": 120.5, "key": "A minor", "loudness": -12.25}'
         with store.change():
             store.db.execute("UPDATE tracks SET descriptors = ?", (heard,))
@@ -100,7 +100,7 @@ def test_a_flipped_bit_is_turned_back(described: Path, tmp_path: Path) -> None:
 def test_a_wrong_dimension_is_no_damage_of_vectors(described: Path, tmp_path: Path) -> None:
     path = tmp_path / "c.db"
     with Catalog(shutil.copyfile(described, path)) as catalog:
-        store = catalog._store
+        store = catalog.store
         with store.change():
             (right,) = store.db.execute("SELECT checksum FROM models").fetchone()
             store.db.execute("UPDATE models SET dim = dim + 8")
@@ -199,9 +199,9 @@ def test_without_a_sound_copy_its_file_is_heard_again_and_no_other(
 
 def test_a_track_that_lost_its_vector_is_heard_again(shelf: Shelf, run_cli: RunCli) -> None:
     with shelf.open() as catalog:
-        (track,) = catalog._store.db.execute("SELECT min(track) FROM tracks").fetchone()
-        with catalog._store.change():
-            catalog._store.db.execute("DELETE FROM vectors WHERE track = ?", (track,))
+        (track,) = catalog.store.db.execute("SELECT min(track) FROM tracks").fetchone()
+        with catalog.store.change():
+            catalog.store.db.execute("DELETE FROM vectors WHERE track = ?", (track,))
         assert catalog.verify() == ["1 tracks have no vector: run 'musicu embed'"]
     ended = run_cli("catalog", "verify", "--repair", "--catalog", shelf.db)
     assert (ended.returncode, "has no vector: made anew" in ended.stderr) == (0, True)
@@ -326,7 +326,7 @@ def test_a_torn_file_gives_all_rows_that_can_be_read(make_store: MakeStore, tmp_
         done = catalog.repair(jobs=1)
         assert "torn.db.damaged" in done.mended[0]
         assert len(catalog) == 400
-        rows = catalog._store.db.execute("SELECT track, vector FROM vectors").fetchall()
+        rows = catalog.store.db.execute("SELECT track, vector FROM vectors").fetchall()
         assert 370 < len(rows) < 400
         assert all(vectors[track - 1].tobytes() == vector for track, vector in rows)
         assert catalog.verify() == [f"{400 - len(rows)} tracks have no vector: run 'musicu embed'"]

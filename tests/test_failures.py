@@ -147,7 +147,7 @@ def test_failures_of_an_older_catalog_get_their_cause(
         "empty file (0 bytes)": "file",
     }
     catalog.add_folder(music)
-    store = catalog._store
+    store = catalog.store
     with store.change():
         for reason in reasons:
             store.put_file(f"/m/{reason}", 1, 1, kind="error", reason=reason)

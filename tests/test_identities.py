@@ -32,9 +32,9 @@ def _old(number: int) -> str:
 
 def _make_older(catalog: Catalog) -> None:
     """Give all tracks ids of another way of identifying audio."""
-    db = catalog._store.db
+    db = catalog.store.db
     rows = db.execute("SELECT track, id FROM tracks").fetchall()
-    with catalog._store.change():
+    with catalog.store.change():
         db.executemany(
             "UPDATE tracks SET id = ? WHERE track = ?",
             [(_old(int(id, 16)), track) for track, id in rows],
@@ -47,7 +47,7 @@ def _ids(catalog: Catalog) -> dict[str, str]:
 
 
 def _vector(catalog: Catalog, id: str) -> np.ndarray[Any, Any]:
-    (blob,) = catalog._store.db.execute(
+    (blob,) = catalog.store.db.execute(
         "SELECT vector FROM vectors JOIN tracks USING (track) WHERE id = ?", (id,)
     ).fetchone()
     return np.frombuffer(blob, dtype="<f4")
@@ -119,7 +119,7 @@ def test_old_ids_go_on_resolving(older: Catalog, tmp_path: Path) -> None:
         log.write_text(f"user,item\nann,{_old(1)}\nann,{_id(3)}\nbob,{_old(3)}\n")
         matched = match_items(read_interactions(log), names)
         assert sorted(matched.items) == [_id(1), _id(3)]
-        live = Live(catalog._store.path)
+        live = Live(catalog.store.path)
         try:
             snapshot = live.snapshot
             assert snapshot.ids[snapshot.position(_old(2))] == _id(2)
@@ -194,7 +194,7 @@ def test_what_was_wrongly_said_to_be_missing_is_no_problem_any_more(
         _make_older(catalog)
         catalog.add_folder()
         assert [Path(p.path).name for p in catalog.problems()] == ["b.mp3"]
-        problems = catalog._store.db.execute("SELECT problem FROM tracks ORDER BY id").fetchall()
+        problems = catalog.store.db.execute("SELECT problem FROM tracks ORDER BY id").fetchall()
         assert problems == [(None,), ("3 of 900 packets could not be decoded",)]
 
 

@@ -19,10 +19,10 @@ from musicu.listening.interactions import Interactions
 from musicu.listening.matching import (
     ItemResolver,
     catalog_names,
-    hear_item,
     match_items,
     new_items,
 )
+from musicu.lookup import analyze_query
 from musicu.metadata import Metadata
 
 IDS = ("aaaaaa11", "aaaaaa22", "bbbbbb33", "cccccc44")
@@ -215,13 +215,13 @@ def test_a_new_file_is_heard_as_its_catalog_hears(original: Shelf, tmp_path: Pat
     (tmp_path / "broken.mp3").write_bytes(b"no music")
     with original.open() as catalog:
         stored = catalog_items(catalog)
-        heard = hear_item(catalog, copy)
-        other = hear_item(catalog, tmp_path / "other.wav")
+        heard, vector = analyze_query(catalog.store, copy)
+        other, new = analyze_query(catalog.store, tmp_path / "other.wav")
         with pytest.raises(AudioError, match="broken.mp3"):
-            hear_item(catalog, tmp_path / "broken.mp3")
-    at = stored.position(heard.ids[0])
-    assert heard[0].metadata == stored[at].metadata
-    assert heard[0].descriptors["duration"] == stored[at].descriptors["duration"]
-    np.testing.assert_allclose(heard.audio[0], stored.audio[at], atol=1e-5)
-    assert other.ids[0] not in stored.ids
-    assert other.audio.shape == (1, stored.audio.shape[1])
+            analyze_query(catalog.store, tmp_path / "broken.mp3")
+    at = stored.position(heard.id)
+    assert heard.metadata == stored[at].metadata
+    assert heard.descriptors["duration"] == stored[at].descriptors["duration"]
+    np.testing.assert_allclose(vector, stored.audio[at], atol=1e-5)
+    assert other.id not in stored.ids
+    assert new.shape == (stored.audio.shape[1],)

@@ -34,7 +34,7 @@ def _paths(catalog: Catalog) -> set[str]:
 
 
 def _sheets(catalog: Catalog) -> dict[str, str]:
-    rows = catalog._store.db.execute("SELECT path, json_extract(sheet, '$.title') FROM files")
+    rows = catalog.store.db.execute("SELECT path, json_extract(sheet, '$.title') FROM files")
     return {Path(path).name: title for path, title in rows if title}
 
 
@@ -82,11 +82,11 @@ def test_a_sheet_says_what_the_path_only_guessed(
     sheet = tmp_path / "sheet.csv"
     sheet.write_text("path,title\nmusic/1.flac,Uno\n")
     catalog.add_folder(song.parent, metadata=sheet)
-    (metadata,) = catalog._store.db.execute("SELECT metadata FROM files").fetchone()
+    (metadata,) = catalog.store.db.execute("SELECT metadata FROM files").fetchone()
     assert json.loads(metadata) == {"title": "Uno", "album": "Music", "guessed": ["album"]}
     sheet.write_text("path,title,album\nmusic/1.flac,Uno,Due\n")
     catalog.add_folder(song.parent, metadata=sheet)
-    (metadata,) = catalog._store.db.execute("SELECT metadata FROM files").fetchone()
+    (metadata,) = catalog.store.db.execute("SELECT metadata FROM files").fetchone()
     assert json.loads(metadata) == {"title": "Uno", "album": "Due"}
 
 

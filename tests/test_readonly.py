@@ -127,7 +127,7 @@ def test_what_a_killed_process_left_in_the_journal_counts(
     left = tmp_path / "left"
     left.mkdir()
     with Catalog(stick) as catalog:
-        catalog._store.db.execute('UPDATE files SET sheet = \'{"title": "new"}\'')
+        catalog.store.db.execute('UPDATE files SET sheet = \'{"title": "new"}\'')
         for name in (stick.name, f"{stick.name}-wal"):
             shutil.copy(stick.with_name(name), left)
     lock(left)

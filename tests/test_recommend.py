@@ -252,7 +252,7 @@ def test_tracks_without_artist_or_album_are_never_alike(make_store: MakeStore) -
 )
 def test_conditions_are_sql(made: Path, where: str, count: int) -> None:
     with Catalog(made) as catalog:
-        assert len(filter_tracks(catalog._store, where)) == count
+        assert len(filter_tracks(catalog.store, where)) == count
         assert len(list(catalog.tracks(where))) == count
 
 
@@ -281,7 +281,7 @@ def test_conditions_are_sql(made: Path, where: str, count: int) -> None:
 )
 def test_a_bad_condition_is_told_in_one_line_and_changes_nothing(made: Path, where: str) -> None:
     with Catalog(made) as catalog:
-        before = list(catalog._store.db.iterdump())
+        before = list(catalog.store.db.iterdump())
         for ask in (
             lambda: catalog.similar(f"{5:032x}", where=where),
             lambda: list(catalog.tracks(where)),
@@ -290,7 +290,7 @@ def test_a_bad_condition_is_told_in_one_line_and_changes_nothing(made: Path, whe
                 ask()
             assert "\n" not in str(caught.value)
             assert "has(genres, 'Jazz')" in str(caught.value)
-        assert list(catalog._store.db.iterdump()) == before
+        assert list(catalog.store.db.iterdump()) == before
         assert len(catalog.similar(f"{5:032x}", where="year > 0")) == 20
 
 
@@ -348,8 +348,8 @@ def test_a_condition_without_end_is_ended_and_what_comes_next_is_not(
 ) -> None:
     with Catalog(made) as catalog:
         with pytest.raises(MetadataError, match="takes too long"):
-            filter_tracks(catalog._store, where, seconds=0.1)
-        assert len(filter_tracks(catalog._store, "title IS NOT NULL")) == 300
+            filter_tracks(catalog.store, where, seconds=0.1)
+        assert len(filter_tracks(catalog.store, "title IS NOT NULL")) == 300
         assert catalog.forget("/music/000001.flac") == 1
 
 
@@ -363,7 +363,7 @@ def test_a_long_text_that_is_stored_stops_no_filter(make_store: MakeStore) -> No
 def test_a_condition_may_name_as_many_tracks_as_there_are(made: Path) -> None:
     ids = ", ".join(f"'{number:032x}'" for number in range(20_000))
     with Catalog(made) as catalog:
-        assert len(filter_tracks(catalog._store, f"id IN ({ids})")) == 300
+        assert len(filter_tracks(catalog.store, f"id IN ({ids})")) == 300
 
 
 @pytest.mark.parametrize(
@@ -380,7 +380,7 @@ def test_a_condition_may_name_as_many_tracks_as_there_are(made: Path) -> None:
 )
 def test_conditions_may_call_what_is_useful(made: Path, where: str, count: int | None) -> None:
     with Catalog(made) as catalog:
-        found = filter_tracks(catalog._store, where)
+        found = filter_tracks(catalog.store, where)
         assert len(found) == count if count is not None else len(found) > 0
 
 
@@ -398,7 +398,7 @@ def test_an_empty_catalog_is_told(tmp_path: Path) -> None:
 def test_a_track_that_is_gone_for_now_is_no_neighbor(made: Path) -> None:
     with Catalog(made) as catalog:
         before = catalog.similar(f"{5:032x}", 3)
-        catalog._store.set_missing([before[0].path], missing=True)
+        catalog.store.set_missing([before[0].path], missing=True)
         assert [m.id for m in catalog.similar(f"{5:032x}", 2)] == [m.id for m in before[1:]]
 
 

@@ -374,7 +374,7 @@ def test_a_catalog_without_tracks_is_an_empty_snapshot(make_store: MakeStore) ->
 
 def test_a_file_where_nothing_was_embedded_is_refused(shelf: Shelf) -> None:
     path = shelf.db.with_name("empty.db")
-    Catalog(path)._store.db.close()
+    Catalog(path).store.db.close()
     with pytest.raises(CatalogError, match="nothing is embedded yet; 'musicu embed FOLDER'"):
         Live(path)
     with pytest.raises(CatalogError, match="no catalog at"):

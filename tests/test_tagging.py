@@ -277,7 +277,7 @@ def test_a_catalog_of_the_first_format_opens_with_all_it_holds(old: Path) -> Non
             assert [t["sound_tags"] for t in catalog.tracks()] == [None] * 3
             assert len(catalog.similar("0" * 31 + "1")) == 2
             assert catalog.verify() == []
-            assert catalog._one("PRAGMA user_version") == 4
+            assert catalog.store.db.execute("PRAGMA user_version").fetchone() == (4,)
             assert len([*catalog.tracks("country IS NULL AND NOT has(tags, 'calm')")]) == 3
 
 
@@ -367,11 +367,11 @@ def test_in_a_damaged_vector_nothing_is_heard(filled: tuple[Store, Any, TagHead]
 
 def test_embedding_stores_what_is_heard(tagged: Shelf) -> None:
     with tagged.open() as catalog:
-        current = catalog._store.current_model()
+        current = catalog.store.current_model()
         assert current is not None
         # Before anybody asked.
         count = "SELECT count(*) FROM sound_tags WHERE model = ?"
-        assert catalog._store.db.execute(count, (current.row,)).fetchone() == (8,)
+        assert catalog.store.db.execute(count, (current.row,)).fetchone() == (8,)
         for track in catalog.tracks():
             said = catalog.tags(track["id"])
             assert track["sound_tags"] == {name: p for name, p in said.items() if p >= 0.05}
@@ -392,7 +392,7 @@ def test_tags_that_are_not_there_are_made_when_they_are_asked_for(tagged: Shelf)
             lambda: len(catalog.similar(query, where=ask)) == len(everything) - 1,
             lambda: len(catalog.find("piano", where=ask).matches) == len(everything),
         ):
-            catalog._store.db.execute("DELETE FROM sound_tags")
+            catalog.store.db.execute("DELETE FROM sound_tags")
             assert use()
 
 
@@ -636,7 +636,7 @@ def test_info_shows_what_a_model_is_for_and_where_it_fails(tmp_path: Path, run_c
 def upgraded(shelf: Shelf, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """A catalog made with what was the default until the tiny model came."""
     monkeypatch.setattr("musicu.registry.DEFAULT_MODEL", tiny.id)
-    monkeypatch.setattr("musicu.catalog.DEFAULT_MODEL", tiny.id)
+    monkeypatch.setattr("musicu.catalog_models.DEFAULT_MODEL", tiny.id)
     return shelf
 
 

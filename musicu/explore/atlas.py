@@ -28,6 +28,7 @@ from musicu.files import open_file, written_file
 from musicu.index import Index
 from musicu.job import Progress, serve_job
 from musicu.store import Store, StoredModel
+from musicu.tracks import read_values
 
 __all__ = ["Atlas", "atlas_path", "compute_atlas", "main", "map_json"]
 
@@ -217,7 +218,7 @@ def compute_atlas(
         if current is None:
             raise CatalogError(f"{catalog}: nothing is embedded yet; 'musicu embed FOLDER' does it")
         index = Index.open(store, current)
-        ids = dict(store.db.execute("SELECT track, id FROM library"))
+        ids = dict(read_values(store, ("track", "id")))
     rows = [row for row, track in enumerate(index.tracks.tolist()) if track in ids]
     positions = project(index.matrix[rows], progress=progress)
     atlas = Atlas([ids[track] for track in index.tracks[rows].tolist()], positions)

@@ -13,7 +13,7 @@ from musicu.errors import CatalogError, ModelError, MusicuError
 from musicu.explore.choose import choose
 from musicu.explore.heard import Heard, find_heard
 from musicu.explore.journey import travel
-from musicu.explore.known import read_details, read_paths
+from musicu.explore.known import read_details
 from musicu.explore.listen import seed_of
 from musicu.explore.live import Live
 from musicu.explore.pages import fold_text
@@ -25,8 +25,9 @@ from musicu.explore.snapshot import Snapshot
 from musicu.explore.spaces import Sound, Space, as_scores
 from musicu.explore.words import say_shared
 from musicu.registry import model_with
-from musicu.store import catalog_path
+from musicu.store import Store, catalog_path
 from musicu.tagger import TagHead
+from musicu.tracks import read_values
 
 __all__ = ["Explorer"]
 
@@ -321,7 +322,10 @@ class Explorer:
 
     def paths(self, answer: Answer) -> list[str]:
         """Return where the tracks of an answer lie; an empty text for one that has gone."""
-        return read_paths(self.live.path, [hit.id for hit in answer.hits])
+        ids = [hit.id for hit in answer.hits]
+        with Store(self.live.path, create=False) as store:
+            paths = dict(read_values(store, ("id", "path"), ids=ids))
+        return [paths.get(id, "") for id in ids]
 
     def _tag_head(self, snapshot: Snapshot) -> TagHead | None:
         """Return the tag head of a snapshot's model; None if it has none here."""

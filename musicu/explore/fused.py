@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MusicuError
-from musicu.explore.known import read_items, read_tracks, seed_items
+from musicu.explore.known import read_items, seed_items
 from musicu.explore.seeds import FoundSeeds, blend
 from musicu.explore.snapshot import Snapshot
 from musicu.explore.spaces import Ranked
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.job import Canceled, JobError, run_job, serve_job
 from musicu.store import Store
+from musicu.tracks import stored_items
 
 __all__ = ["Fused", "main"]
 
@@ -233,8 +234,8 @@ def main() -> None:
 
 def _fuse(catalog: str, folder: Path) -> None:
     with Store(catalog, create=False) as store:
-        tracks, audio = np.load(folder / "tracks.npy"), np.load(folder / "audio.npy")
-        items = read_tracks(store, tracks, audio)
+        rows, audio = np.load(folder / "tracks.npy"), np.load(folder / "audio.npy")
+        items = stored_items(store, rows.tolist(), audio)
     fusion = Fusion().fit(items)
     fusion.save(folder / "fusion.npz")
     for at in range(0, len(items), _PIECE):

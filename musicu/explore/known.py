@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from musicu.checksums import parsed
 from musicu.errors import CatalogError
 from musicu.explore.seeds import FoundSeeds
 from musicu.explore.snapshot import Snapshot
 from musicu.items.item import Item, Items
-from musicu.metadata import stored_metadata
-from musicu.schema import LIST_COLUMNS
 from musicu.store import Store
+from musicu.tracks import read_columns, read_files, stored_items
 
-__all__ = ["read_details", "read_items", "read_paths", "read_tracks", "seed_items"]
-
-Array = NDArray[np.float32]
-
-_ITEMS = """
-SELECT l.track, l.id, l.seconds, f.metadata, t.descriptors
-FROM json_each(?) wanted JOIN library l ON l.track = wanted.value
-JOIN tracks t ON t.track = l.track JOIN files f ON f.path = l.path
-"""
+__all__ = ["read_details", "read_items", "seed_items"]
 
 
 def read_items(snapshot: Snapshot, positions: Sequence[int]) -> Items:
@@ -45,24 +30,9 @@ def read_items(snapshot: Snapshot, positions: Sequence[int]) -> Items:
     Items
         In that order; of a track that has left the catalog meanwhile its sound alone is known.
     """
+    rows = snapshot.tracks[list(positions)].tolist()
     with Store(snapshot.path, create=False) as store:
-        tracks = snapshot.tracks[list(positions)]
-        items = read_tracks(store, tracks, snapshot.vectors(positions))
-    return items
-
-
-def read_tracks(store: Store, tracks: NDArray[np.int64], audio: Array) -> Items:
-    """Return tracks by their row numbers [n], with their embeddings [n, dim]."""
-    rows = store.db.execute(_ITEMS, (json.dumps(tracks.tolist()),))
-    known = {
-        track: Item(
-            id,
-            stored_metadata(metadata),
-            {"duration": seconds} | parsed(descriptors),
-        )
-        for track, id, seconds, metadata, descriptors in rows
-    }
-    return Items((known.get(t) or Item(f"track {t}") for t in tracks.tolist()), audio)
+        return stored_items(store, rows, snapshot.vectors(positions))
 
 
 def seed_items(snapshot: Snapshot, found: FoundSeeds, which: Sequence[int]) -> Items:
@@ -84,31 +54,10 @@ def read_details(snapshot: Snapshot, position: int) -> dict[str, Any]:
     CatalogError
         It has left the catalog meanwhile.
     """
-    track = int(snapshot.tracks[position])
+    row = int(snapshot.tracks[position])
     with Store(snapshot.path, create=False) as store:
-        found = store.db.execute("SELECT * FROM library WHERE track = ?", (track,))
-        names = [name for name, *_ in found.description]
-        row = found.fetchone()
-        files = store.db.execute(
-            "SELECT path FROM files WHERE track = ? AND NOT missing ORDER BY path", (track,)
-        ).fetchall()
-    if row is None:
+        details = next(read_columns(store, rows=[row]), None)
+        files = [path for path, _ in read_files(store, row)]
+    if details is None:
         raise CatalogError(f"{snapshot.ids[position]}: no track of the catalog any more")
-    listed = {*LIST_COLUMNS, "sound_tags"}
-    details = {
-        name: json.loads(value) if name in listed and value else value
-        for name, value in zip(names, row, strict=True)
-        if name != "track"
-    }
-    return details | {"files": [path for (path,) in files]}
-
-
-def read_paths(catalog: Path, ids: Sequence[str]) -> list[str]:
-    """Return where tracks lie; an empty text for one that has left the catalog."""
-    with Store(catalog, create=False) as store:
-        rows = store.db.execute(
-            "SELECT l.id, l.path FROM json_each(?) wanted JOIN library l ON l.id = wanted.value",
-            (json.dumps(list(ids)),),
-        )
-        paths = dict(rows.fetchall())
-    return [paths.get(id, "") for id in ids]
+    return details | {"files": files}

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from musicu.catalog import Catalog
 from musicu.explore.query import Seed
-from musicu.listening.matching import hear_item
 from musicu.locate import absolute
+from musicu.lookup import analyze_query, find_stored_file
 from musicu.store import Store
 
 __all__ = ["seed_of"]
@@ -35,18 +34,10 @@ def seed_of(catalog: Path, query: str | os.PathLike[str], weight: float = 1.0) -
         The catalog's model is not installed.
     """
     name = os.fspath(query)
-    path = absolute(name)
-    if (id := _stored(catalog, path)) is not None:
-        return Seed(id=id, weight=weight)
-    if not os.path.exists(path):
-        return Seed(id=name, weight=weight)
-    with Catalog(catalog, create=False) as opened:
-        items = hear_item(opened, path)
-    return Seed(vector=items.audio[0], item=items[0], weight=weight)
-
-
-def _stored(catalog: Path, path: str) -> str | None:
-    """Return the id of a stored file that is what it was; one that has changed is a new one."""
     with Store(catalog, create=False) as store:
-        row = store.find_file(path)
-    return None if row is None else row[1]
+        if (stored := find_stored_file(store, name)) is not None:
+            return Seed(id=stored.id, weight=weight)
+        if not os.path.exists(absolute(name)):
+            return Seed(id=name, weight=weight)
+        item, vector = analyze_query(store, name)
+    return Seed(vector=vector, item=item, weight=weight)

@@ -14,7 +14,7 @@ from musicu.errors import CatalogError
 from musicu.explore.columns import Columns, build_columns
 from musicu.explore.filters import Filters
 from musicu.explore.nearest import Nearest
-from musicu.identities import find_alias
+from musicu.identities import SHORTEST_PREFIX, find_alias
 from musicu.store import Store, StoredModel
 
 __all__ = ["Snapshot"]
@@ -100,7 +100,7 @@ class Snapshot:
         if at < len(self) and self.ids[at] == wanted:
             return at
         found = []
-        if 6 <= len(wanted) < _WHOLE:  # all are looked through
+        if SHORTEST_PREFIX <= len(wanted) < _WHOLE:  # all are looked through
             found = [at for at, known in enumerate(self.ids) if known.startswith(wanted)]
         if len(found) == 1:
             return found[0]

@@ -7,11 +7,10 @@ import os
 import numpy as np
 
 from musicu.catalog import Catalog
-from musicu.checksums import parsed
+from musicu.condition import filter_tracks
 from musicu.index import Index
-from musicu.items.item import Item, Items
-from musicu.metadata import stored_metadata
-from musicu.store import Store
+from musicu.items.item import Items
+from musicu.tracks import read_tracks
 
 __all__ = ["catalog_items"]
 
@@ -41,25 +40,13 @@ def catalog_items(catalog: Catalog | str | os.PathLike[str], where: str | None =
     if not isinstance(catalog, Catalog):
         with Catalog(catalog, create=False) as opened:
             return catalog_items(opened, where)
-    chosen = None if where is None else {track["id"] for track in catalog.tracks(where)}
-    with Store(catalog.info().path, create=False) as store:
-        rows = store.db.execute(
-            "SELECT l.track, l.id, l.seconds, f.metadata, t.descriptors FROM library l"
-            " JOIN tracks t ON t.track = l.track JOIN files f ON f.path = l.path ORDER BY l.path"
-        ).fetchall()
-        model = store.current_model()
-        index = Index.open(store, model) if model else {}
-        kept = [row for row in rows if chosen is None or row[1] in chosen]
-        audio = np.zeros((len(kept), model.dim if model else 0), dtype=np.float32)
-        for position, (track, *_) in enumerate(kept):
-            if track in index:
-                audio[position] = index[track]
-    items = (
-        Item(
-            id,
-            stored_metadata(metadata),
-            {"duration": seconds} | parsed(descriptors),
-        )
-        for _, id, seconds, metadata, descriptors in kept
-    )
-    return Items(items, audio)
+    store = catalog.store
+    chosen = None if where is None else set(filter_tracks(store, where).tolist())
+    model = store.current_model()
+    index = Index.open(store, model) if model else {}
+    tracks = [track for track in read_tracks(store) if chosen is None or track.row in chosen]
+    audio = np.zeros((len(tracks), model.dim if model else 0), dtype=np.float32)
+    for position, track in enumerate(tracks):
+        if track.row in index:
+            audio[position] = index[track.row]
+    return Items((track.item for track in tracks), audio)

@@ -10,16 +10,15 @@ import numpy as np
 
 from musicu.catalog import Catalog
 from musicu.errors import ModelMismatchError, RecommenderError
-from musicu.items.item import Item, Items
+from musicu.identities import SHORTEST_PREFIX
+from musicu.items.item import Items
 from musicu.listening.interactions import Interactions
-from musicu.locate import absolute, composed
-from musicu.metadata import Metadata, parse_field
-from musicu.pool import WorkerSettings, analyze_isolated
-from musicu.store import Store
+from musicu.locate import composed
+from musicu.metadata import parse_field
+from musicu.tracks import read_files
 
-__all__ = ["ItemResolver", "catalog_names", "hear_item", "match_items", "new_items"]
+__all__ = ["ItemResolver", "catalog_names", "match_items", "new_items"]
 
-_PREFIX = 6  # characters of an id that stand for it, as in a catalog
 _SAME = 0.99  # cosine of one track's vectors by one model, whatever they were rounded to
 _ISRC_LENGTHS = range(12, 20)  # with blanks, hyphens and a prefix; else it is not worth a look
 
@@ -98,7 +97,7 @@ class ItemResolver:
             It means none, or several.
         """
         found = self.find(name, folder=folder)
-        if not found and len(name) >= _PREFIX:
+        if not found and len(name) >= SHORTEST_PREFIX:
             start = name.lower()
             found = tuple(id for id in self._ids if id.lower().startswith(start)) or tuple(
                 {id for old, id in self._aliases.items() if old.startswith(start)}
@@ -133,13 +132,8 @@ def catalog_names(catalog: Catalog, items: Items) -> ItemResolver:
     items : Items
         Such as :func:`musicu.items.library.catalog_items` returns.
     """
-    info = catalog.info()
-    with Store(info.path, create=False) as store:
-        rows = store.db.execute(
-            "SELECT f.path, t.id FROM files f JOIN tracks t ON t.track = f.track"
-            " ORDER BY f.missing, f.path"
-        ).fetchall()
-    return ItemResolver(items, dict(rows), info.folders, catalog.aliases())
+    paths = dict(read_files(catalog.store, missing=True))
+    return ItemResolver(items, paths, catalog.store.roots(), catalog.aliases())
 
 
 def match_items(
@@ -254,32 +248,6 @@ def new_items(known: Items, tracks: Items, *, source: str) -> Items:
                 )
             break
     return tracks.take(at for at, id in enumerate(tracks.ids) if id not in ids)
-
-
-def hear_item(catalog: Catalog, path: str | os.PathLike[str]) -> Items:
-    """Hear a file that is not in a catalog with the catalog's model, in a worker: it may be broken.
-
-    Returns
-    -------
-    Items
-        One item, called by the identity of its audio.
-
-    Raises
-    ------
-    AudioError
-        The file cannot be used.
-    CatalogError
-        Nothing is embedded yet.
-    ModelError
-        The catalog's model is not installed.
-    """
-    # What the catalog's tracks are not measured by cannot be compared either.
-    describe = catalog.info().described > 0
-    settings = WorkerSettings(model=str(catalog.model().folder), describe=describe)
-    answer = analyze_isolated(absolute(path), settings)
-    measured = {"duration": answer["seconds"]} | (answer["descriptors"] or {})
-    item = Item(answer["id"], Metadata.from_dict(answer["metadata"]), measured)
-    return Items([item], answer["vector"][None])
 
 
 def _isrc(name: str) -> str:

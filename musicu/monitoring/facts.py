@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.artists import group_key
-from musicu.checksums import is_sound
 from musicu.errors import CatalogError, MusicuError
 from musicu.store import Store, StoredModel
+from musicu.tracks import read_columns, read_values, read_vectors
 
 __all__ = ["KINDS", "NUMBERS", "Tracks", "draw_tracks", "fact_of"]
 
@@ -127,30 +127,33 @@ class Tracks:
 
     @classmethod
     def _read(cls, store: Store, model: StoredModel, size: int | None, seed: int) -> Tracks:
-        rows = store.db.execute(
-            f"SELECT l.track, {', '.join(_CREDITS)} FROM library l WHERE EXISTS"
-            " (SELECT 1 FROM vectors v WHERE v.model = ? AND v.track = l.track) ORDER BY l.track",
-            (model.row,),
+        embedded = store.db.execute(
+            "SELECT track FROM vectors WHERE model = ? ORDER BY track", (model.row,)
         ).fetchall()
-        groups = [group_key(_credits(row[1:])) for row in rows]
-        keys = cls(np.zeros((len(rows), 1), dtype=np.float32), (), groups).keys("track")
+        named = read_values(store, ("track", *_CREDITS), rows=(track for (track,) in embedded))
+        groups = {
+            row[0]: group_key(_credits(row[1:])) for row in sorted(named, key=lambda row: row[0])
+        }
+        rows = list(groups)
+        keys = cls(np.zeros((len(rows), 1), dtype=np.float32), (), [*groups.values()]).keys("track")
         chosen = draw_tracks(keys, size or len(rows), _MOST, fill=True, seed=seed)
+        wanted = [rows[at] for at in chosen]
+        sound = {
+            track: vector
+            for track, vector in read_vectors(store, model, wanted).items()
+            if vector is not None
+        }
         names = [name for name in (*NUMBERS, *KINDS, "size") if name != "bitrate"]
-        kept, vectors, facts = [], [], []
-        for at in chosen:
-            row = store.db.execute(
-                f"SELECT v.vector, v.checksum, {', '.join(names)} FROM library l JOIN vectors v"
-                " ON v.track = l.track AND v.model = ? JOIN files f ON f.path = l.path"
-                " WHERE l.track = ?",
-                (model.row, rows[at][0]),
-            ).fetchone()
-            if not is_sound(row[0], row[1], model.dim):
-                continue
-            kept.append(at)
-            vectors.append(np.frombuffer(row[0], dtype="<f4"))
-            facts.append(dict(zip(names, row[2:], strict=True)))
-        matrix = np.array(vectors, dtype=np.float32).reshape(len(vectors), model.dim)
-        return cls(matrix, facts, [groups[at] for at in kept], model.name)
+        measured = read_columns(store, ["track", *names], rows=sound)
+        facts = {fact["track"]: fact for fact in measured}
+        kept = [track for track in wanted if track in facts]
+        matrix = np.array([sound[track] for track in kept], dtype=np.float32)
+        return cls(
+            matrix.reshape(len(kept), model.dim),
+            [facts[track] for track in kept],
+            [groups[track] for track in kept],
+            model.name,
+        )
 
     def take(self, at: Sequence[int] | NDArray[np.intp]) -> Tracks:
         """Return the tracks at some positions."""

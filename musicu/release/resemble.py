@@ -20,8 +20,8 @@ from musicu.items.titles import song_numbers, song_title
 from musicu.items.versions import NEAR_AUDIO, SAME_AUDIO
 from musicu.release.judge import Crowd
 from musicu.release.segments import Passage
-from musicu.store import Store
 from musicu.tagger import TagHead
+from musicu.tracks import read_files, read_values
 
 __all__ = ["Backdrop", "Candidate", "Double", "Lookalike", "Neighbor"]
 
@@ -171,18 +171,15 @@ class Backdrop:
     """
 
     def __init__(self, catalog: Catalog, *, fusion: Fusion | None = None) -> None:
-        info = catalog.info()
-        self.path = info.path
+        store = catalog.store
+        self.path = str(store.path)
         self.model = catalog.model()
         self.items = catalog_items(catalog)
         if not len(self.items):
-            raise CatalogError(f"{info.path}: nothing is embedded yet; 'musicu embed FOLDER'")
-        with Store(info.path, create=False) as store:
-            library = store.db.execute("SELECT id, path, seconds FROM library").fetchall()
-            files = store.db.execute(
-                "SELECT f.path, t.id FROM files f JOIN tracks t ON t.track = f.track"
-            ).fetchall()
-        self._facts = {id: (path, seconds) for id, path, seconds in library}
+            raise CatalogError(f"{self.path}: nothing is embedded yet; 'musicu embed FOLDER'")
+        files = read_files(store, missing=True)
+        facts = read_values(store, ("id", "path", "seconds"))
+        self._facts = {id: (path, seconds) for id, path, seconds in facts}
         places = {id: place for place, id in enumerate(self.items.ids)}
         self.files = {path: places[id] for path, id in files if id in places}
         self.fusion = (fusion or Fusion()).fit(self.items)

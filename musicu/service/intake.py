@@ -22,6 +22,7 @@ from musicu.locate import lies_under
 from musicu.model import Model
 from musicu.service.problems import Busy, Refusal, failed_io
 from musicu.store import Store
+from musicu.tracks import read_values
 
 __all__ = ["add_upload", "file_name", "kind_of"]
 
@@ -179,7 +180,7 @@ def _cleaned(text: str) -> str:
 
 def _is_known(store: Store, id: str) -> bool:
     """Whether the audio lies somewhere; what went missing may come back by an upload."""
-    return bool(store.db.execute("SELECT count(*) FROM library WHERE id = ?", (id,)).fetchone()[0])
+    return any(read_values(store, ("id",), ids=[id]))
 
 
 def _copy(upload: str, root: Path) -> Path:

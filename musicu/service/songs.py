@@ -1,69 +1,29 @@
-"""Stored tracks with their files, looked up by id; as rows, and as OpenSubsonic has them."""
+"""Stored tracks as OpenSubsonic has them."""
 
 from __future__ import annotations
 
-import json
 import mimetypes
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from musicu.schema import LIST_COLUMNS
-from musicu.service.problems import Refusal
 from musicu.store import Store
+from musicu.tracks import find_columns
 
-__all__ = ["read_roots", "read_songs", "song_child"]
-
-_AT_ONCE = 500  # SQLite takes so many values in one statement everywhere
-
-
-def read_roots(catalog: Path) -> list[str]:
-    """Return the folders that a catalog was made of."""
-    with Store(catalog, create=False) as store:
-        return store.roots()
+__all__ = ["read_songs", "song_child"]
 
 
 def read_songs(catalog: Path, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return tracks, in the order of their ids.
-
-    Parameters
-    ----------
-    catalog : Path
-        The catalog's file.
-    ids : sequence of str
-        Whole ids; any may come twice.
-
-    Returns
-    -------
-    list of dict
-        Columns of ``library``, lists parsed, and ``size`` of the file in bytes.
+    """Return tracks as the API's ``Child``, in the order of their ids; any may come twice.
 
     Raises
     ------
-    Refusal
+    CatalogError
         There is no such track, or it has no file any more.
     """
-    wanted = list(dict.fromkeys(ids))
-    found: dict[str, dict[str, Any]] = {}
     with Store(catalog, create=False) as store:
-        for first in range(0, len(wanted), _AT_ONCE):
-            some = wanted[first : first + _AT_ONCE]
-            rows = store.db.execute(
-                "SELECT l.*, f.size FROM library l JOIN files f ON f.path = l.path"
-                f" WHERE l.id IN ({', '.join('?' * len(some))})",
-                some,
-            )
-            names = [column[0] for column in rows.description]
-            for row in rows:
-                song = dict(zip(names, row, strict=True))
-                for name in LIST_COLUMNS:
-                    song[name] = json.loads(song[name] or "[]")
-                found[song["id"]] = song
-    for id in wanted:
-        if id not in found:
-            raise Refusal(404, f"there is no track {id[:64]!r}, or its file is gone")
-    return [found[id] for id in ids]
+        return [song_child(song) for song in find_columns(store, ids)]
 
 
 def song_child(song: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,10 +32,10 @@ def song_child(song: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     song : mapping
-        Columns of ``library`` and ``size``, as :func:`read_songs` reads them.
+        Columns of ``library`` and ``size``, as :func:`musicu.tracks.find_columns` returns them.
     """
     suffix = os.path.splitext(song["path"])[1].lstrip(".").lower()
-    genres = song["genres"]
+    genres = song["genres"] or []
     child = {
         "id": song["id"],
         "isDir": False,

@@ -23,7 +23,7 @@ from musicu.service.envelope import Fault, envelope
 from musicu.service.problems import Refusal
 from musicu.service.routes.media import audio
 from musicu.service.settings import VERSION
-from musicu.service.songs import read_songs, song_child
+from musicu.service.songs import read_songs
 from musicu.service.state import Service, service_of
 
 __all__ = ["router"]
@@ -63,8 +63,7 @@ class _Asked:
 
     async def songs(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return stored tracks as the API has them."""
-        found = await self.service.work(read_songs, self.service.settings.catalog, ids)
-        return [song_child(song) for song in found]
+        return await self.service.work(read_songs, self.service.settings.catalog, ids)
 
 
 @router.api_route("/rest/{name}", methods=["GET", "POST"])

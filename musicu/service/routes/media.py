@@ -9,6 +9,7 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
@@ -22,6 +23,7 @@ from musicu.service.problems import Refusal
 from musicu.service.schemas import TrackId, TrackPath, json_response
 from musicu.service.state import Service, service_of
 from musicu.store import Store
+from musicu.tracks import read_files, read_values
 
 __all__ = ["MatchBody", "router"]
 
@@ -192,13 +194,11 @@ def _stored(service: Service, id: str) -> _Sound:
     """Look up the catalog's first file of a track that is there."""
     snapshot = service.live.snapshot
     position = snapshot.position(id)
+    row = int(snapshot.tracks[position])
     with Store(snapshot.path, create=False) as store:
-        rows = store.db.execute(
-            "SELECT f.path, t.codec, t.seconds FROM files f JOIN tracks t USING (track)"
-            " WHERE f.track = ? AND NOT f.missing ORDER BY f.path",
-            (int(snapshot.tracks[position]),),
-        ).fetchall()
-    for path, codec, seconds in rows:
+        known = list(read_values(store, ("codec", "seconds"), rows=[row]))
+        paths = [path for path, _ in read_files(store, row)]
+    for path, (codec, seconds) in product(paths, known):
         with suppress(OSError):
             return _sound(snapshot.ids[position], path, codec, seconds)
     raise Refusal(410, f"{id}: its file is gone or cannot be read; a scan brings the catalog up")

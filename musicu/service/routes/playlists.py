@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from musicu.playlist import PlaylistEntry, render_m3u8
 from musicu.service.schemas import TrackId
-from musicu.service.songs import read_roots, read_songs
 from musicu.service.state import Service, service_of
+from musicu.store import Store
+from musicu.tracks import find_columns
 
 __all__ = ["PlaylistBody", "router"]
 
@@ -65,12 +66,14 @@ def _render(service: Service, body: PlaylistBody) -> tuple[bytes, int]:
     """Return the playlist, and how many files have a name that it cannot hold."""
     snapshot, catalog = service.live.snapshot, service.settings.catalog
     ids = [snapshot.ids[snapshot.position(id)] for id in body.tracks]
+    with Store(catalog, create=False) as store:
+        tracks, roots = find_columns(store, ids), store.roots()
     entries = [
-        PlaylistEntry(song["path"], song["title"], song["artist"], song["seconds"])
-        for song in read_songs(catalog, ids)
+        PlaylistEntry(track["path"], track["title"], track["artist"], track["seconds"])
+        for track in tracks
     ]
     folder = None
-    if body.paths == "relative" and (roots := read_roots(catalog)):
+    if body.paths == "relative" and roots:
         folder = os.path.commonpath(roots)
     text, unfit = render_m3u8(entries, folder, title=body.title)
     return text, len(unfit)
