@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.checksums import is_sound
 from musicu.encoder import Encoder
 from musicu.errors import ModelError
@@ -101,7 +102,7 @@ class TagHead:
     def say(self, vector: Array, n: int | None = None) -> dict[str, float]:
         """Name the ``n`` most probable tags of a vector [dim], or all, the most probable first."""
         probabilities = self.probabilities(vector[None])[0]
-        order = np.argsort(-probabilities, kind="stable")[:n]
+        order = top_k(probabilities, len(self.tags) if n is None else n)
         return {self.tags[i].name: round(float(probabilities[i]), 3) for i in order}
 
 

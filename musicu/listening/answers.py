@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.items.reasons import words
 from musicu.items.titles import artist_names, main_artist
 from musicu.listening.ranker import Ranker
@@ -58,7 +59,7 @@ def explained(
         by = scorer.by_history(listener, row)
         because = [
             Heard(item.id, item.metadata.title, item.metadata.artist, float(by[j]))
-            for j in np.argsort(-by, kind="stable")[:_BECAUSE]
+            for j in top_k(by, _BECAUSE)
             if by[j] > 0
             for item in [scorer.items[int(listener.played[j])]]
         ]
@@ -94,7 +95,7 @@ def _weighed(
 def near_items(scorer: Scorer, at: int, n: int) -> Iterator[Fan]:
     """Yield the items most like one; see :meth:`Recommender.similar_items`."""
     scores, near = _alike(scorer, at)
-    order = [other for other in _first(scores, n + 1) if other != at]
+    order = [other for other in top_k(scores, n + 1).tolist() if other != at]
     for other in order[: max(n, 0)]:
         yield Fan(scorer.items.ids[other], *_why(scorer, at, other, near))
 
@@ -104,7 +105,7 @@ def near_musicians(scorer: Scorer, at: int, n: int) -> Iterator[Fan]:
     scores, near = _alike(scorer, at)
     own = set(artist_names(scorer.items[at]))
     seen: set[str] = set()
-    for other in np.lexsort((np.arange(len(scores)), -scores)).tolist():
+    for other in top_k(scores, len(scores)).tolist():
         if len(seen) >= n:
             return
         item = scorer.items[other]
@@ -127,17 +128,11 @@ def near_users(scorer: Scorer, users: Sequence[str], at: int, n: int) -> Iterato
     spread = np.sqrt(np.maximum(((factors @ joint) * factors).sum(axis=1), 0))
     spread = np.where(spread > 0, spread, 1).astype(np.float64)
     z = (factors @ scorer.places[at] - mean) / spread
-    for user in _first(z, n):
+    for user in top_k(z, n).tolist():
         parts = scorer.by_place(factors[user], at)
         parts = {name: float(value / spread[user]) for name, value in parts.items()}
         parts["usual"] = float(-mean[user] / spread[user])
         yield Fan(users[user], float(sum(parts.values())), parts)
-
-
-def _first(scores: NDArray[np.floating], n: int) -> list[int]:
-    """Positions of the n best, the best first; of equals the earlier."""
-    order: list[int] = np.lexsort((np.arange(len(scores)), -scores))[: max(n, 0)].tolist()
-    return order
 
 
 def _alike(scorer: Scorer, at: int) -> tuple[Floats, Floats]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.listening.scorer import Listener, Scorer
 
 __all__ = [
@@ -27,12 +28,6 @@ _TYPICAL = 10  # items of a history whose neighbors are looked at
 _NEIGHBORS = 10
 
 
-def _best(scores: NDArray[np.floating], n: int) -> Positions:
-    if len(scores) <= n:
-        return np.arange(len(scores))
-    return np.argpartition(-scores, n)[:n]
-
-
 def near_interests(scorer: Scorer, listener: Listener, n: int) -> Positions:
     """Nearest neighbors of each interest: fused vectors of content, so new items too."""
     if listener.interests is None:
@@ -40,33 +35,33 @@ def near_interests(scorer: Scorer, listener: Listener, n: int) -> Positions:
     centers = np.stack([listener.rows.query(w) for w in listener.interests.rows])
     scores = scorer.vectors.scores(centers - scorer.common).T * scorer.gain
     each = -(-n // len(scores))
-    return np.unique(np.concatenate([_best(row, each) for row in scores]))
+    return np.unique(np.concatenate([top_k(row, each) for row in scores]))
 
 
 def near_listeners(scorer: Scorer, listener: Listener, n: int) -> Positions:
     """Those whose place among the listeners fits best."""
-    return _best(scorer.places @ listener.factor, n)
+    return top_k(scorer.places @ listener.factor, n)
 
 
 def new_items(scorer: Scorer, listener: Listener, n: int) -> Positions:
     """Best of what nobody has played: beside popular items they would not be seen."""
     new = np.flatnonzero(scorer.listeners == 0)
-    return new[_best(scorer.places[new] @ listener.factor, n)]
+    return new[top_k(scorer.places[new] @ listener.factor, n)]
 
 
 def near_artists(scorer: Scorer, listener: Listener, n: int) -> Positions:
     """More by the artists who were played, by those they work with, and by their neighbors."""
     places, credits = scorer.places, scorer.credits
     played = listener.played
-    typical = played[_best(places[played] @ listener.factor, _TYPICAL)]
+    typical = played[top_k(places[played] @ listener.factor, _TYPICAL)]
     known = np.zeros(len(places), dtype=np.float32)
     known[played] = 1
     for scores in places[typical] @ places.T:
-        known[_best(scores, _NEIGHBORS)] = 1
+        known[top_k(scores, _NEIGHBORS)] = 1
     for _ in range(2):  # all by these artists, then all by whom they work with
         known = (credits @ (credits.T @ known) > 0).astype(np.float32)
     at = np.flatnonzero(known)
-    return at[_best(places[at] @ listener.factor, n)]
+    return at[top_k(places[at] @ listener.factor, n)]
 
 
 SOURCES: Mapping[str, Source] = {

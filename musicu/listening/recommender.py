@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.errors import CatalogError
 from musicu.items.item import Items
 from musicu.items.titles import artist_names
@@ -196,9 +197,8 @@ class Recommender(Scorer):
 
     def _top(self, at: Positions, scores: Floats, most: int) -> Positions:
         """Return rows of the best candidates, and of the best new ones, for which room is kept."""
-        order = np.lexsort((at, -scores))
-        new = order[self.listeners[at[order]] == 0]
-        return np.union1d(order[:most], new[:most])
+        new = np.flatnonzero(self.listeners[at] == 0)
+        return np.union1d(top_k(scores, most), new[top_k(scores[new], most)])
 
     def _placed(
         self,

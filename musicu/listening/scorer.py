@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.errors import MetadataError
 from musicu.items.fusion import ItemVectors
 from musicu.listening.places import LISTENING_WEIGHTS, Places
@@ -205,7 +206,7 @@ class Scorer(Places):
         known = np.flatnonzero(rows.present.any(axis=1) & (weights > 0))
         if not len(known):
             return None
-        telling = np.sort(known[np.argsort(-weights[known], kind="stable")[:_TELLING]])
+        telling = np.sort(known[top_k(weights[known], _TELLING)])
         chosen = rows.take(telling)
         found = find_interests(
             chosen.similarity(chosen), weights[telling], max_interests=self.max_interests
