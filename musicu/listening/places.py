@@ -154,7 +154,7 @@ class Places:
             return self
         everything, rows = self.items.extended(new), self.fusion.transform(new)
         self.items = everything
-        self.vectors = _joined(self.vectors, rows)
+        self.vectors = ItemVectors.joined([self.vectors, rows])
         self.listeners = np.concatenate([self.listeners, np.zeros(len(new), dtype=np.intp)])
         self.credits = self._credits()
         old = self.content, self.stretch, self.places, self.gain
@@ -264,17 +264,3 @@ def matrix_of(interactions: Interactions, items: Items) -> csr_array:
     column = np.array([items.position(id) for id in interactions.items], dtype=np.int32)
     shape = (matrix.shape[0], len(items))
     return csr_array((matrix.data, column[matrix.indices], matrix.indptr), shape=shape)
-
-
-def _joined(above: ItemVectors, below: ItemVectors) -> ItemVectors:
-    """Stand the rows of one fusion below each other."""
-    from scipy.sparse import csr_array, vstack
-
-    return ItemVectors(
-        (*above.ids, *below.ids),
-        above.weights,
-        np.concatenate([above.present, below.present]),
-        np.concatenate([above.dense, below.dense]),
-        csr_array(vstack([above.sparse, below.sparse], format="csr"), dtype=np.float32),
-        above.slices,
-    )
