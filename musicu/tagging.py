@@ -23,7 +23,7 @@ from musicu.model import Model, Tag, find_model, list_models
 from musicu.pool import WorkerSettings, analyze_isolated
 from musicu.store import Store, StoredModel
 
-__all__ = ["TagHead", "store_tags", "tag", "tag_file"]
+__all__ = ["TagHead", "describing_tags", "store_tags", "tag", "tag_file"]
 
 Array = NDArray[np.float32]
 
@@ -104,6 +104,21 @@ class TagHead:
         probabilities = self.probabilities(vector[None])[0]
         order = top_k(probabilities, len(self.tags) if n is None else n)
         return {self.tags[i].name: round(float(probabilities[i]), 3) for i in order}
+
+
+def describing_tags(head: TagHead | None, vectors: Array) -> list[list[str]]:
+    """Name the tags of vectors [n, dim] that reach their thresholds, the most probable first.
+
+    Not genres and eras: of these people have ideas of their own. None without a head.
+    """
+    if head is None:
+        return [[] for _ in vectors]
+    head = head.only({tag.name for tag in head.tags if tag.kind not in ("genre", "era")})
+    limits = np.array([tag.threshold for tag in head.tags], dtype=np.float32)
+    return [
+        [head.tags[i].name for i in np.argsort(-row, kind="stable") if row[i] >= limits[i]]
+        for row in head.probabilities(vectors)
+    ]
 
 
 def tag(

@@ -156,7 +156,7 @@ def release_report(
         model=backdrop.model.name,
         tracks=len(backdrop.items),
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        weights=backdrop.vectors.weights,
+        weights=backdrop.vectors.pieces[0].weights,
         releases=releases,
         skipped=tuple(skipped),
         notes=_notes(catalog),
@@ -211,7 +211,7 @@ def _draft(
     item = Item(answer["id"], metadata, answer["descriptors"])
     one = backdrop.candidate(item, answer["vector"])
     scores = backdrop.scores(one)
-    return _Draft(path, answer, one, scores, backdrop.neighbors(one, scores, n), findings)
+    return _Draft(path, answer, one, scores, backdrop.neighbors(one, n), findings)
 
 
 def _hear(

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.catalog import Catalog
 from musicu.errors import CatalogError
 from musicu.items.fields import artists_of
+from musicu.items.fused_vectors import FusedVectors
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.items.item import Item, Items
 from musicu.items.library import catalog_items
@@ -22,7 +24,7 @@ from musicu.names import normalize_name
 from musicu.release.judge import Crowd
 from musicu.release.segments import Passage
 from musicu.store import Store
-from musicu.tagging import TagHead
+from musicu.tagging import TagHead, describing_tags
 
 __all__ = ["Backdrop", "Candidate", "Double", "Lookalike", "Neighbor"]
 
@@ -158,7 +160,7 @@ class Backdrop:
         The model of its vectors.
     items : Items
         Its tracks.
-    vectors : ItemVectors
+    vectors : FusedVectors
         Their vectors.
     files : dict of str to int
         Every file's path, copies included, with the place of its track among the items.
@@ -190,7 +192,7 @@ class Backdrop:
         places = {id: place for place, id in enumerate(self.items.ids)}
         self.files = {path: places[id] for path, id in files if id in places}
         self.fusion = (fusion or Fusion()).fit(self.items)
-        self.vectors = self.fusion.transform(self.items)
+        self.vectors = FusedVectors([self.fusion.transform(self.items)])
         self.head = TagHead.load(self.model) if self.model.tags else None
         self._names = [frozenset(artists_of(item)) for item in self.items]
         self.crowd = Crowd(self.items.audio, [self.first_artist(item) for item in self.items])
@@ -213,35 +215,29 @@ class Backdrop:
         limits = {tag.name: tag.threshold for tag in self.model.tags}
         return {name: p for name, p in heard.items() if p >= limits[name]}
 
-    def _character(self, heard: dict[str, float]) -> tuple[str, ...]:
-        """Tags that are heard, without genres and eras: of these people have ideas of their own."""
-        kinds = {tag.name: tag.kind for tag in self.model.tags}
-        return tuple(name for name in self.said(heard) if kinds[name] not in ("genre", "era"))
-
     def scores(self, one: Candidate) -> NDArray[np.float64]:
         """Score all the catalog's tracks against a release."""
         return np.asarray(self.vectors.scores(one.query), dtype=np.float64)
 
-    def neighbors(
-        self, one: Candidate, scores: NDArray[np.float64], n: int
-    ) -> tuple[Neighbor, ...]:
+    def neighbors(self, one: Candidate, n: int) -> tuple[Neighbor, ...]:
         """Return the nearest tracks; never the same audio."""
-        order = [int(i) for i in np.argsort(-scores, kind="stable")]
-        places = [i for i in order[: n + 1] if self.items.ids[i] != one.item.id][:n]
-        own, moods = frozenset(artists_of(one.item)), self._character(one.heard)
+        nearest, _ = self.vectors.nearest(one.query, n + 1)
+        places = [at for at in nearest.tolist() if self.items.ids[at] != one.item.id][:n]
+        parts = self.vectors.parts(one.query, places)
+        heard = self.items.audio[places]
+        sound, *sounds = describing_tags(self.head, np.concatenate([one.audio[None], heard]))
+        own = frozenset(artists_of(one.item))
         found = []
-        for rank, at in enumerate(places, start=1):
+        for row, at in enumerate(places):
             item = self.items[at]
             path, seconds = self.facts(at)
-            each = self.vectors.contributions(one.query, at)
-            contributions = {name: value for name, value in each.items() if value}
-            theirs = self._character(self.head.say(self.items.audio[at])) if self.head else ()
+            contributions = {name: float(part[row]) for name, part in parts.items() if part[row]}
             found.append(
                 Neighbor(
-                    rank=rank,
+                    rank=row + 1,
                     score=sum(contributions.values()),
                     contributions=contributions,
-                    cosine=float(one.audio @ self.items.audio[at]),
+                    cosine=float(one.audio @ heard[row]),
                     id=item.id,
                     path=path,
                     title=item.metadata.title,
@@ -249,7 +245,7 @@ class Backdrop:
                     album=item.metadata.album,
                     seconds=seconds,
                     same_artist=bool(own & self._names[at]),
-                    shared=(*words(one.item, item), *both_sound(moods, theirs)),
+                    shared=(*words(one.item, item), *both_sound(sound, sounds[row])),
                 )
             )
         return _on_map(one, self.vectors, places, found)
@@ -263,14 +259,12 @@ class Backdrop:
         own = frozenset(artists_of(one.item))
         tracks: dict[str, list[int]] = {}
         spelled: dict[str, str] = {}
-        for at in np.argsort(-scores, kind="stable"):
+        for at in top_k(scores, len(scores)).tolist():
             if own & self._names[at] or not self._names[at]:  # its own, or nobody's
                 continue
-            about = self.items[int(at)].metadata
+            about = self.items[at].metadata
             for name in about.artists or ((about.artist,) if about.artist else ()):
-                tracks.setdefault(spelled.setdefault(normalize_name(name), name), []).append(
-                    int(at)
-                )
+                tracks.setdefault(spelled.setdefault(normalize_name(name), name), []).append(at)
         ranked = sorted(
             ((float(scores[places[:_BEST]].mean()), name) for name, places in tracks.items()),
             key=lambda pair: -pair[0],
@@ -329,7 +323,7 @@ def _double(one: Item, other: Item, cosine: float) -> tuple[str, str] | None:
 
 
 def _on_map(
-    one: Candidate, vectors: ItemVectors, places: list[int], found: list[Neighbor]
+    one: Candidate, vectors: FusedVectors, places: list[int], found: list[Neighbor]
 ) -> tuple[Neighbor, ...]:
     """Place neighbors around the release by the two principal axes of their vectors."""
     if not places:
