@@ -31,7 +31,7 @@ from musicu.items.fused_vectors import FusedVectors
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.store import Store
 
-__all__ = ["Fused", "main"]
+__all__ = ["FusedSpace", "main"]
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -47,7 +47,7 @@ _PIECE = 16_384
 _SPARSE = ("data", "indices", "indptr")
 
 
-class Fused:
+class FusedSpace:
     """The fused vectors of a snapshot: a :class:`musicu.explore.spaces.Space`.
 
     The score is the dot product of unit vectors, in [-1, 1]: the weighted mean of the fields'

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from musicu.nearest import Nearest
 
-__all__ = ["Confidence", "Crowd", "Unusualness", "judge_confidence"]
+__all__ = ["Confidence", "OutlierDetector", "Unusualness", "judge_confidence"]
 
 Array = NDArray[np.float32]
 
@@ -53,7 +53,7 @@ class Confidence:
     reasons: tuple[str, ...]
 
 
-class Crowd:
+class OutlierDetector:
     """A catalog's vectors, and how close its own tracks lie to one another.
 
     An outlier is what lies far from its k-th nearest neighbor (Ramaswamy et al., "Efficient

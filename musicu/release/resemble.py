@@ -21,12 +21,12 @@ from musicu.items.reasons import both_sound, words
 from musicu.items.titles import artist_names, song_numbers, song_title
 from musicu.items.versions import NEAR_AUDIO, SAME_AUDIO
 from musicu.names import normalize_name
-from musicu.release.judge import Crowd
+from musicu.release.judge import OutlierDetector
 from musicu.release.segments import Passage
 from musicu.store import Store
 from musicu.tagging import TagHead, describing_tags
 
-__all__ = ["Backdrop", "Candidate", "Double", "Lookalike", "Neighbor"]
+__all__ = ["CatalogContext", "Candidate", "Duplicate", "SimilarArtist", "Neighbor"]
 
 Array = NDArray[np.float32]
 
@@ -83,7 +83,7 @@ class Neighbor:
 
 
 @dataclass(frozen=True)
-class Lookalike:
+class SimilarArtist:
     """An artist like a release: mean score of its nearest tracks (three at most), and these."""
 
     artist: str
@@ -93,7 +93,7 @@ class Lookalike:
 
 
 @dataclass(frozen=True)
-class Double:
+class Duplicate:
     """A catalog track that may be the release itself.
 
     Attributes
@@ -142,7 +142,7 @@ class Candidate:
         return tuple(name for name, there in pairs if there)
 
 
-class Backdrop:
+class CatalogContext:
     """A catalog, ready to be compared with releases.
 
     Parameters
@@ -195,7 +195,9 @@ class Backdrop:
         self.vectors = FusedVectors([self.fusion.transform(self.items)])
         self.head = TagHead.load(self.model) if self.model.tags else None
         self._names = [frozenset(artists_of(item)) for item in self.items]
-        self.crowd = Crowd(self.items.audio, [self.first_artist(item) for item in self.items])
+        self.outliers = OutlierDetector(
+            self.items.audio, [self.first_artist(item) for item in self.items]
+        )
 
     @staticmethod
     def first_artist(item: Item) -> str:
@@ -250,7 +252,9 @@ class Backdrop:
             )
         return _on_map(one, self.vectors, places, found)
 
-    def lookalikes(self, one: Candidate, scores: NDArray[np.float64]) -> tuple[Lookalike, ...]:
+    def similar_artists(
+        self, one: Candidate, scores: NDArray[np.float64]
+    ) -> tuple[SimilarArtist, ...]:
         """Return the artists whose nearest tracks are nearest; the release's own are left out.
 
         The mean over an artist's three nearest tracks, or fewer where there are no more, so that
@@ -270,7 +274,7 @@ class Backdrop:
             key=lambda pair: -pair[0],
         )
         return tuple(
-            Lookalike(
+            SimilarArtist(
                 artist=name,
                 score=score,
                 tracks=len(tracks[name]),
@@ -279,7 +283,7 @@ class Backdrop:
             for score, name in ranked[:_ARTISTS]
         )
 
-    def doubles(self, one: Candidate) -> tuple[Double, ...]:
+    def doubles(self, one: Candidate) -> tuple[Duplicate, ...]:
         """Return the tracks that may be the release itself, or a version of it."""
         cosines = self.items.audio @ one.audio
         found = []
@@ -288,7 +292,7 @@ class Backdrop:
             if said := _double(one.item, item, cosine):
                 kind, words = said
                 written = item.metadata.title, item.metadata.artist
-                found.append(Double(kind, words, cosine, item.id, self.facts(at)[0], *written))
+                found.append(Duplicate(kind, words, cosine, item.id, self.facts(at)[0], *written))
         order = ("same audio", "same recording", "same sound", "version")
         return tuple(sorted(found, key=lambda double: order.index(double.kind)))
 
