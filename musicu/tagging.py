@@ -114,11 +114,9 @@ def describing_tags(head: TagHead | None, vectors: Array) -> list[list[str]]:
     if head is None:
         return [[] for _ in vectors]
     head = head.only({tag.name for tag in head.tags if tag.kind not in ("genre", "era")})
-    limits = np.array([tag.threshold for tag in head.tags], dtype=np.float32)
-    return [
-        [head.tags[i].name for i in np.argsort(-row, kind="stable") if row[i] >= limits[i]]
-        for row in head.probabilities(vectors)
-    ]
+    limits = {tag.name: tag.threshold for tag in head.tags}
+    heard = (head.say(vector) for vector in vectors)
+    return [[name for name, p in tags.items() if p >= limits[name]] for tags in heard]
 
 
 def tag(

@@ -26,7 +26,7 @@ from musicu.release.segments import Passage
 from musicu.store import Store
 from musicu.tagging import TagHead, describing_tags
 
-__all__ = ["CatalogContext", "Candidate", "Duplicate", "Neighbor", "SimilarArtist"]
+__all__ = ["Candidate", "CatalogContext", "Duplicate", "Neighbor", "SimilarArtist"]
 
 Array = NDArray[np.float32]
 
