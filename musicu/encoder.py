@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import unit_rows
 from musicu.decode import LARGEST
 from musicu.errors import AudioError, ModelError
 from musicu.media import MOST_CHANNELS
@@ -320,10 +320,6 @@ class Embedder:
             self._waiting.clear()
 
 
-def _units(vectors: NDArray[np.floating[Any]]) -> Array:
-    """Scale rows [n, dim] to length 1; rows of zeros stay."""
+def _units(vectors: NDArray[np.floating]) -> Array:
     # In double precision no square of a number of single precision is lost, nor too large.
-    exact = vectors.astype(np.float64)
-    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
-    units: Array = (exact / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
-    return units
+    return unit_rows(vectors.astype(np.float64)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Exact nearest neighbors by cosine: one matrix, memory-mapped beside the catalog.
+"""The vectors of a catalog: one matrix, memory-mapped beside it.
 
 The matrix file carries in its name a stamp that SQLite changes with every change of a vector, in
 the same transaction. A file with another stamp is stale by definition, and is rebuilt. So is one
@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from musicu.checksums import is_sound
 from musicu.errors import MusicuError
 from musicu.files import written_file
+from musicu.nearest import Nearest
 from musicu.store import Store, StoredModel
 
 __all__ = ["FLOAT32_MAX", "Index", "matrix_is_sound", "sound_copies", "unit_vector"]
@@ -84,6 +85,7 @@ class Index(Mapping[int, NDArray[np.float32]]):
         self.tracks = tracks
         self.matrix = matrix
         self.damaged = damaged
+        self._nearest = Nearest(matrix)
 
     @classmethod
     def open(cls, store: Store, model: StoredModel) -> Index:
@@ -117,36 +119,29 @@ class Index(Mapping[int, NDArray[np.float32]]):
             raise KeyError(track)
         return np.asarray(self.matrix[at])
 
-    def ranked(
-        self, vector: NDArray[np.float32], *, among: NDArray[np.int64] | None = None
-    ) -> Iterator[tuple[int, float]]:
-        """Yield tracks from the nearest on, with their cosines.
-
-        Sorted in growing portions, so that the first ones come without sorting all.
+    def search(
+        self, queries: NDArray[np.float32], n: int, *, among: NDArray[np.int64] | None = None
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Find the tracks nearest to each of some queries; see :class:`musicu.nearest.Nearest`.
 
         Parameters
         ----------
-        vector : np.ndarray [shape=(dim,), float32]
-            Unit vector.
+        queries : np.ndarray [shape=(m, dim), float32]
+            Unit vectors.
+        n : int >= 0
+            How many.
         among : np.ndarray [int64] or None
             Only these row numbers.
+
+        Returns
+        -------
+        list of (np.ndarray [shape=(k,), int64], np.ndarray [shape=(k,), float32])
+            Row numbers and cosines, the nearest first, and equal ones by row number; fewer than
+            `n` if there are no more.
         """
-        tracks, scores = self.tracks, self.matrix @ vector
-        if among is not None:
-            inside = np.isin(tracks, among)
-            tracks, scores = tracks[inside], scores[inside]
-        done, portion = 0, 1024
-        order = np.arange(len(scores))
-        while done < len(order):
-            rest = order[done:]
-            if portion < len(rest):
-                rest = rest[np.argpartition(-scores[rest], portion - 1)]
-                order[done:] = rest
-            head = rest[:portion]
-            # Ties go by row number, so that equal vectors always come in one order.
-            for i in head[np.lexsort((tracks[head], -scores[head]))]:
-                yield int(tracks[i]), float(scores[i])
-            done, portion = done + len(head), portion * 8
+        masks = None if among is None else [np.isin(self.tracks, among)] * len(queries)
+        found = self._nearest.search(queries, n, among=masks)
+        return [(self.tracks[positions], cosines) for positions, cosines in found]
 
 
 class _snapshot:

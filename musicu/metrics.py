@@ -18,6 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from musicu.arrays import top_k, unit_rows
+
 __all__ = [
     "artist_parts",
     "average_precision",
@@ -30,19 +32,11 @@ __all__ = [
     "same_track_first",
     "similarities",
     "skewness",
-    "unit",
 ]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Labels = NDArray[Any]
-
-
-def unit(vectors: ArrayLike) -> Floats:
-    """Bring rows [..., dim] to length 1; rows of zeros stay."""
-    x = np.asarray(vectors, dtype=np.float64)
-    result: Floats = x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
-    return result
 
 
 def similarities(
@@ -62,10 +56,10 @@ def similarities(
     np.ndarray [shape=(n, n), float64]
         Larger is nearer. The diagonal means nothing.
     """
-    if distance == "cosine":
-        x = unit(vectors)
-        return x @ x.T
     x = np.asarray(vectors, dtype=np.float64)
+    if distance == "cosine":
+        x = unit_rows(x)
+        return x @ x.T
     square = (x * x).sum(axis=1)
     result: Floats = 2 * (x @ x.T) - square[:, None] - square
     return result
@@ -132,7 +126,7 @@ def mean_relevance(
     np.ndarray [shape=(q,), float64]
         NaN for queries to which no candidate is relevant at all.
     """
-    order = _order(similarity, candidates)[:, :k]
+    order = top_k(np.where(candidates, similarity, -np.inf), k)
     counted = np.take_along_axis(candidates, order, axis=1)
     total = (np.take_along_axis(relevance, order, axis=1) * counted).sum(axis=1)
     scored = ((relevance > 0) & candidates).any(axis=1)
@@ -182,8 +176,8 @@ def k_occurrence(similarity: Floats, *, k: int = 10) -> Floats:
     np.ndarray [shape=(n,), float64]
         Counts, k on average.
     """
-    order = _order(similarity, ~np.eye(len(similarity), dtype=np.bool_))
-    nearest = order[:, : min(k, len(similarity) - 1)]
+    others = np.where(np.eye(len(similarity), dtype=np.bool_), -np.inf, similarity)
+    nearest = top_k(others, min(k, len(similarity) - 1))
     return np.bincount(nearest.ravel(), minlength=len(similarity)).astype(np.float64)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from musicu.artists import album_key, artist_keys
 from musicu.index import Index
 from musicu.metadata import Metadata
+from musicu.nearest import growing
 from musicu.store import Store
 from musicu.tagger import TagHead
 from musicu.tracks import read_tracks
@@ -27,6 +28,8 @@ __all__ = [
 
 # A spread of logits that is rounding, not music: then all tracks are equal in this tag.
 _NO_SPREAD = 1e-4
+# Neighbors that are looked for beside those that are asked for: some may be left out.
+_MORE = 1000
 
 
 @dataclass(frozen=True)
@@ -126,11 +129,22 @@ def rank(
     """
     artists = frozenset(artist_keys(not_artists_of) if not_artists_of else ())
     album = album_key(not_album_of) if not_album_of else None
-    ranked = (
-        (track, min(1.0, max(0.0, cosine))) for track, cosine in index.ranked(vector, among=among)
-    )
+    ranked = _nearest(index, vector, max(n, 0) + len(exclude_ids) + _MORE, among)
     matches = _matches(store, ranked, exclude_ids, artists, album)
     return [match for _, match in islice(matches, max(n, 0))]
+
+
+def _nearest(
+    index: Index, vector: NDArray[np.float32], n: int, among: NDArray[np.int64] | None
+) -> Iterator[tuple[int, float]]:
+    """Yield tracks from the nearest on with their scores: `n`, then more as they are needed."""
+    done = 0
+    for reach in growing(n, len(index)):
+        ((tracks, cosines),) = index.search(vector[None], reach, among=among)
+        yield from zip(tracks[done:].tolist(), cosines[done:].clip(0, 1).tolist(), strict=True)
+        done = len(tracks)
+        if done < reach:
+            return
 
 
 def rank_by_tags(

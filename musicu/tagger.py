@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.encoder import Encoder
 from musicu.errors import ModelError
 from musicu.model import Model, Tag
 from musicu.registry import find_model, list_models
 
-__all__ = ["TagHead", "tag"]
+__all__ = ["TagHead", "describing_tags", "tag"]
 
 Array = NDArray[np.float32]
 
@@ -94,8 +95,21 @@ class TagHead:
     def say(self, vector: Array, n: int | None = None) -> dict[str, float]:
         """Name the ``n`` most probable tags of a vector [dim], or all, the most probable first."""
         probabilities = self.probabilities(vector[None])[0]
-        order = np.argsort(-probabilities, kind="stable")[:n]
+        order = top_k(probabilities, len(self.tags) if n is None else n)
         return {self.tags[i].name: round(float(probabilities[i]), 3) for i in order}
+
+
+def describing_tags(head: TagHead | None, vectors: Array) -> list[list[str]]:
+    """Name the tags of vectors [n, dim] that reach their thresholds, the most probable first.
+
+    Not genres and eras: of these people have ideas of their own. None without a head.
+    """
+    if head is None:
+        return [[] for _ in vectors]
+    head = head.only({tag.name for tag in head.tags if tag.kind not in ("genre", "era")})
+    limits = {tag.name: tag.threshold for tag in head.tags}
+    heard = (head.say(vector) for vector in vectors)
+    return [[name for name, p in tags.items() if p >= limits[name]] for tags in heard]
 
 
 def tag(

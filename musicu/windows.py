@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import unit_rows
 from musicu.decode import AudioStream
 from musicu.encoder import SILENCE, Embedder, Encoder
 from musicu.errors import AudioError
@@ -104,11 +105,10 @@ def embed_file_windows(path: str | os.PathLike[str], encoder: Encoder) -> Window
     on_grid = np.isclose(times, np.arange(len(times)) * fe.window_hop * seconds)
     vectors, times = embedder.windows[on_grid], times[on_grid]
     window = fe.window * seconds
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     loud = [
         float(levels[int(t / LEVEL_STEP) : int((t + window) / LEVEL_STEP) + 1].max(initial=0.0))
         for t in times
     ]
-    kept = (np.array(loud) > _QUIET * levels.max())[:, None] & (lengths > 0)
-    unit = np.where(kept, vectors / np.where(kept, lengths, 1.0), 0.0).astype(np.float32)
+    kept = np.array(loud) > _QUIET * levels.max()
+    unit = np.where(kept[:, None], unit_rows(vectors), 0.0).astype(np.float32)
     return WindowEmbeddings(unit, times.round(3), window, levels)

@@ -18,7 +18,7 @@ from musicu.catalog import Catalog
 from musicu.errors import CatalogError, MetadataError, ModelError, ModelMismatchError, MusicuError
 from musicu.explore import fused as fused_module
 from musicu.explore.explorer import Explorer
-from musicu.explore.fused import Fused
+from musicu.explore.fused import FusedSpace
 from musicu.explore.query import Answer, Preparing, Query, Seed
 from musicu.explore.search import search_texts
 from musicu.items.fusion import Fusion
@@ -338,10 +338,10 @@ def test_another_process_fuses_to_the_same_vectors(
     explorer: Explorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = explorer.live.snapshot
-    here = Fused.of(snapshot)
+    here = FusedSpace.of(snapshot)
     monkeypatch.setattr(fused_module, "_FEW", 20)
-    there = Fused.of(snapshot)
-    query = np.random.default_rng(1).standard_normal(here._take([0]).dim).astype(np.float32)
+    there = FusedSpace.of(snapshot)
+    query = np.random.default_rng(1).standard_normal(here.vectors.take([0]).dim).astype(np.float32)
     positions = np.random.default_rng(2).permutation(N)
     a, b = here.parts(query, positions), there.parts(query, positions)
     assert a.keys() == b.keys()
@@ -356,7 +356,7 @@ def test_a_failure_of_that_process_is_told_in_one_line(
     monkeypatch.setattr(fused_module, "_FEW", 20)
     snapshot = replace(explorer.live.snapshot, path=explorer.live.path.with_name("gone.db"))
     with pytest.raises(MusicuError, match="cannot be prepared") as raised:
-        Fused.of(snapshot)
+        FusedSpace.of(snapshot)
     assert "\n" not in str(raised.value)
 
 
@@ -374,7 +374,7 @@ def test_tracks_that_are_added_are_found_without_fusing_all_again(
 ) -> None:
     store, model = make_store(ROWS[:50], TAGS[:50])
     explorer = Explorer.open(store.path)
-    fused = Fused.of(explorer.live.snapshot)
+    fused = FusedSpace.of(explorer.live.snapshot)
     monkeypatch.setattr(fused_module, "_FEW", 20)
     with store.change():
         for at in range(50, 60):
@@ -383,12 +383,12 @@ def test_tracks_that_are_added_are_found_without_fusing_all_again(
     snapshot = explorer.live.snapshot
     grown = fused.grown(snapshot)
     assert grown is not None and grown.fusion is fused.fusion and grown.snapshot is snapshot
-    query = np.asarray(grown._take([55]).toarray()[0])
+    query = np.asarray(grown.vectors.take([55]).toarray()[0])
     positions, scores = grown.nearest(query, 60, None)
     assert positions[0] == 55 and scores[0] == pytest.approx(1, abs=1e-5)
     assert sorted(positions.tolist()) == list(range(60))
     mixed = np.array([55, 3, 59, 0])
-    rows = grown._take(mixed)
+    rows = grown.vectors.take(mixed)
     assert rows.ids == tuple(snapshot.ids[at] for at in mixed)
     np.testing.assert_allclose(
         np.add.reduce(list(grown.parts(query, mixed).values())), rows.scores(query), atol=1e-6

@@ -165,7 +165,8 @@ def test_a_damaged_vector_is_left_out(make_store: MakeStore, blob: bytes) -> Non
     for _ in range(2):  # built, and mapped
         index = Index.open(store, model)
         assert (len(index), index.damaged, 3 in index) == (49, 1, False)
-        assert {track for track, _ in index.ranked(VECTORS[2])} == {*range(1, 51)} - {3}
+        ((tracks, _),) = index.search(VECTORS[2:3], 100)
+        assert set(tracks.tolist()) == {*range(1, 51)} - {3}
         np.testing.assert_array_equal(index.matrix, np.delete(VECTORS, 2, axis=0))
 
 
@@ -230,27 +231,28 @@ def test_a_model_without_vectors_has_an_empty_index(make_store: MakeStore) -> No
     store, model = make_store(np.empty((0, 16), dtype=np.float32))
     index = Index.open(store, model)
     assert len(index) == 0
-    assert list(index.ranked(VECTORS[0])) == []
+    ((tracks, cosines),) = index.search(VECTORS[:1], 9)
+    assert len(tracks) == len(cosines) == 0
 
 
-def test_only_those_asked_for_are_ranked(make_store: MakeStore) -> None:
+def test_only_those_asked_for_are_found(make_store: MakeStore) -> None:
     index = Index.open(*make_store(VECTORS))
     among = np.array([3, 5, 8, 999])
-    ranked = list(index.ranked(VECTORS[4], among=among))
-    assert {track for track, _ in ranked} == {3, 5, 8}
-    assert ranked[0][0] == 5
-    assert list(index.ranked(VECTORS[4], among=np.array([], dtype=np.int64))) == []
+    for tracks, _ in index.search(VECTORS[[4, 4]], 9, among=among):
+        assert set(tracks.tolist()) == {3, 5, 8}
+        assert tracks[0] == 5
+    ((tracks, _),) = index.search(VECTORS[4:5], 9, among=np.array([], dtype=np.int64))
+    assert not len(tracks)
 
 
-def test_many_tracks_are_ranked_through_all_portions() -> None:
-    """More tracks than the first two portions hold, all cosines different."""
+def test_all_tracks_can_be_found() -> None:
+    """All cosines are different."""
     n = 12_000
     angles = RNG.permutation(np.linspace(0, 3, n))
     matrix = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     index = Index(np.arange(n), matrix)
-    ranked = list(index.ranked(np.array([1, 0], dtype=np.float32)))
-    assert sorted(track for track, _ in ranked) == list(range(n))
-    scores = np.array([score for _, score in ranked])
+    ((ranked, scores),) = index.search(np.array([[1, 0]], dtype=np.float32), n)
+    assert sorted(ranked.tolist()) == list(range(n))
     assert (np.diff(scores) <= 0).all()
     np.testing.assert_allclose(scores, np.sort(np.cos(angles))[::-1], atol=ATOL)
 
@@ -266,14 +268,14 @@ def test_the_ranking_is_that_of_brute_force(n: int, dim: int, seed: int) -> None
     matrix = unit(rng.standard_normal((n, dim)) + 1e-9)
     tracks = np.sort(rng.choice(1000, n, replace=False))
     query = unit(rng.standard_normal(dim) + 1e-9)
-    ranked = list(Index(tracks, matrix).ranked(query))
+    ((found, scores),) = Index(tracks, matrix).search(query[None], n + 1)
     exact = dict(zip(tracks.tolist(), matrix.astype(np.float64) @ query, strict=True))
-    assert sorted(track for track, _ in ranked) == tracks.tolist()
-    np.testing.assert_allclose([s for _, s in ranked], [exact[t] for t, _ in ranked], atol=ATOL)
-    np.testing.assert_allclose([s for _, s in ranked], sorted(exact.values())[::-1], atol=ATOL)
+    assert sorted(found.tolist()) == tracks.tolist()
+    np.testing.assert_allclose(scores, [exact[track] for track in found.tolist()], atol=ATOL)
+    np.testing.assert_allclose(scores, sorted(exact.values())[::-1], atol=ATOL)
 
 
 def test_equal_vectors_come_by_row_number() -> None:
     matrix = np.tile(unit(np.ones(4)), (100, 1))
-    ranked = Index(np.arange(100) * 3, matrix).ranked(matrix[0])
-    assert [track for track, _ in ranked] == [3 * i for i in range(100)]
+    ((tracks, _),) = Index(np.arange(100) * 3, matrix).search(matrix[:1], 100)
+    assert tracks.tolist() == [3 * i for i in range(100)]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from musicu.arrays import unit_rows
 from musicu.bootstrap import bootstrap_means, bootstrap_skews, interval
 from musicu.metrics import (
     artist_parts,
@@ -22,7 +23,6 @@ from musicu.metrics import (
     same_track_first,
     similarities,
     skewness,
-    unit,
 )
 
 # All are sums of a few doubles.
@@ -138,7 +138,7 @@ def test_euclidean_similarity_orders_as_the_distance() -> None:
 def test_cosines_do_not_know_lengths() -> None:
     x = np.random.default_rng(0).standard_normal((6, 3))
     scaled = x * np.arange(1, 7)[:, None]
-    np.testing.assert_allclose(similarities(scaled), unit(x) @ unit(x).T, atol=TOLERANCE)
+    np.testing.assert_allclose(similarities(scaled), unit_rows(x) @ unit_rows(x).T, atol=TOLERANCE)
 
 
 def test_k_occurrences_are_k_on_average() -> None:

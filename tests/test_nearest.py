@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from musicu.explore import nearest as nearest_module
-from musicu.explore import shadow as shadow_module
-from musicu.explore.nearest import Nearest
-from musicu.explore.shadow import Shadow, product_graph
-from musicu.index import Index
+from musicu import int8 as int8_module
+from musicu import nearest as nearest_module
+from musicu.int8 import Int8Matrix, product_graph
+from musicu.nearest import Nearest, growing
 
 RNG = np.random.default_rng(0)
 ROWS = unit(RNG.standard_normal((6_000, 64)))
@@ -37,11 +36,6 @@ def _eager() -> Iterator[None]:
         vars(nearest_module).update(before)
 
 
-def _ranked(matrix: Array, query: Array, n: int) -> tuple[list[int], list[float]]:
-    ranked = list(islice(Index(np.arange(len(matrix)), matrix).ranked(query), n))
-    return [row for row, _ in ranked], [score for _, score in ranked]
-
-
 def _is_nearest(
     matrix: Array, query: Array, n: int, found: tuple[Any, Any], mask: Any = None
 ) -> None:
@@ -57,14 +51,16 @@ def _is_nearest(
     np.testing.assert_array_equal(order, np.arange(len(order)))
 
 
-def test_the_order_and_the_cosines_are_those_of_the_index() -> None:
-    near = Nearest(ROWS)
+def test_the_order_and_the_cosines_are_those_of_all_products() -> None:
+    near = Nearest(ROWS).prepare()
     queries = unit(np.concatenate([ROWS[:20], RNG.standard_normal((20, 64))]))
     for query, (positions, scores) in zip(queries, near.search(queries, 20), strict=True):
-        rows, cosines = _ranked(ROWS, query, 20)
+        products = ROWS @ query
+        rows = np.lexsort((np.arange(len(ROWS)), -products))[:20]
+        cosines = products[rows]
         np.testing.assert_allclose(scores, cosines, atol=ATOL)
         # Where BLAS adds up differently, rows that are equally near may change places.
-        for got, row, score in zip(positions.tolist(), rows, scores, strict=True):
+        for got, row, score in zip(positions.tolist(), rows.tolist(), scores, strict=True):
             assert got == row or abs(float(ROWS[row] @ query) - score) < ATOL
         _is_nearest(ROWS, query, 20, (positions, scores))
 
@@ -78,7 +74,7 @@ def test_few_rows_are_compared_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
         return own(self, query, rows)
 
     monkeypatch.setattr(Nearest, "_scores", counted)
-    Nearest(ROWS).search(ROWS[:10], 20)
+    Nearest(ROWS).prepare().search(ROWS[:10], 20)
     assert sum(compared) < 10 * 0.1 * len(ROWS)
 
 
@@ -86,7 +82,7 @@ def test_equal_vectors_come_by_position_whichever_rows_stand_around_them() -> No
     few = unit(RNG.standard_normal((7, 64)))
     matrix = few[RNG.integers(0, 7, 6_001)]
     query = unit(few[0] + few[1])
-    ((positions, scores),) = Nearest(matrix).search(query[None], 2_000)
+    ((positions, scores),) = Nearest(matrix).prepare().search(query[None], 2_000)
     for score in np.unique(scores):
         assert (np.diff(positions[scores == score]) > 0).all()
     assert len(np.unique(scores)) <= 7
@@ -96,7 +92,7 @@ def test_equal_vectors_come_by_position_whichever_rows_stand_around_them() -> No
 @pytest.mark.parametrize("size", [1, 2, 5, 31, 33, 4_095, 4_096, 4_101])
 def test_vectors_that_are_all_equal_come_by_position(size: int) -> None:
     for vector in unit(RNG.standard_normal((5, 256))):
-        near = Nearest(np.repeat(vector[None], size, axis=0))
+        near = Nearest(np.repeat(vector[None], size, axis=0)).prepare()
         ((positions, scores),) = near.search(vector[None], 5_000)
         assert positions.tolist() == list(range(size))
         np.testing.assert_allclose(scores, 1, atol=ATOL)
@@ -144,7 +140,7 @@ def test_nothing_is_missed(
     query = matrix[rng.integers(0, n)] if stored else _make(rng, "normal", 1, dim)[0]
     mask = None if share is None else rng.random(n) < share
     with _eager():
-        near = Nearest(matrix)
+        near = Nearest(matrix).prepare()
         (found,) = near.search(query[None], count, among=[mask])
     _is_nearest(matrix, query, count, found, mask)
 
@@ -155,7 +151,7 @@ def test_no_product_lies_beyond_the_bound(kind: str, n: int, dim: int, seed: int
     rng = np.random.default_rng(seed)
     matrix = _make(rng, kind, n, dim)
     queries = np.concatenate([_make(rng, k, 2, dim) for k in ("normal", "spike", "tiny")])
-    values, scales, bounds = Shadow(matrix).products(queries)
+    values, scales, bounds = Int8Matrix(matrix).products(queries)
     off = np.abs(
         values.astype(np.float64) * scales[:, None] - queries.astype(np.float64) @ matrix.T
     )
@@ -164,7 +160,7 @@ def test_no_product_lies_beyond_the_bound(kind: str, n: int, dim: int, seed: int
 
 def test_the_bound_is_tight_enough_to_be_of_use() -> None:
     """The query's 7 bits and the rows' 8 are half a step off at most, a third of that squared."""
-    _, _, bounds = Shadow(ROWS).products(ROWS[:50])
+    _, _, bounds = Int8Matrix(ROWS).products(ROWS[:50])
     step = np.abs(ROWS).max() / 63
     assert bounds.max() < 1.5 * step * np.sqrt(64 / 12)
 
@@ -174,7 +170,7 @@ def test_products_at_the_ends_of_the_range_are_whole() -> None:
     matrix = np.ones((64, 256), dtype=np.float32)
     matrix[1::2] = -1
     queries = np.concatenate([matrix[:1], matrix[1:2]])
-    values, scales, _ = Shadow(matrix).products(queries)
+    values, scales, _ = Int8Matrix(matrix).products(queries)
     expected = 256.0 * np.outer([1, -1], np.resize([1, -1], 64))
     np.testing.assert_allclose(values * scales[:, None], expected, rtol=1e-6)
 
@@ -183,7 +179,7 @@ def test_products_at_the_ends_of_the_range_are_whole() -> None:
 def test_a_mask_acts_before_the_ranking(allowed: int) -> None:
     mask = np.zeros(len(ROWS), dtype=bool)
     mask[:allowed] = True  # side by side, as the tracks of one album are
-    near = Nearest(ROWS)
+    near = Nearest(ROWS).prepare()
     (found,) = near.search(ROWS[5_500:5_501], 20, among=[mask])
     _is_nearest(ROWS, ROWS[5_500], 20, found, mask)
 
@@ -191,14 +187,14 @@ def test_a_mask_acts_before_the_ranking(allowed: int) -> None:
 def test_a_mask_that_leaves_few_of_the_groups_is_obeyed() -> None:
     """Of 200 wanted, groups have 14 rows that lie 14,285 apart; most groups are masked whole."""
     rows = unit(RNG.standard_normal((200_000, 8)))
-    near = Nearest(rows)
+    near = Nearest(rows).prepare()
     for mask in (np.arange(200_000) % 14_285 < 520, np.arange(200_000) % 9 == 0):
         (found,) = near.search(rows[:1], 200, among=[mask])
         _is_nearest(rows, rows[0], 200, found, mask)
 
 
 def test_queries_of_one_search_may_want_different_things() -> None:
-    near = Nearest(ROWS)
+    near = Nearest(ROWS).prepare()
     mask = np.arange(len(ROWS)) % 2 == 0
     few = np.arange(len(ROWS)) < 3
     counts, masks = [5, 0, 7_000, 20, 40], [None, None, None, mask, few]
@@ -209,7 +205,7 @@ def test_queries_of_one_search_may_want_different_things() -> None:
 
 
 def test_together_queries_find_what_each_finds_alone() -> None:
-    near = Nearest(ROWS)
+    near = Nearest(ROWS).prepare()
     for query, (positions, scores) in zip(ROWS, near.search(ROWS[:16], 20), strict=False):
         ((alone, cosines),) = near.search(query[None], 20)
         np.testing.assert_array_equal(positions, alone)
@@ -217,15 +213,53 @@ def test_together_queries_find_what_each_finds_alone() -> None:
 
 
 def test_searches_side_by_side_find_what_each_finds_alone() -> None:
-    near = Nearest(ROWS)
+    near = Nearest(ROWS).prepare()
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda at: near.search(ROWS[at : at + 1], 10)[0][0], range(200)))
     for at, positions in enumerate(found):
         np.testing.assert_array_equal(positions, near.search(ROWS[at : at + 1], 10)[0][0])
 
 
+def test_the_copy_is_made_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One question is answered without it; many are, and are answered alike before and after."""
+    made = []
+
+    class Counted(Int8Matrix):
+        def __init__(self, matrix: Array) -> None:
+            made.append(len(matrix))
+            super().__init__(matrix)
+
+    monkeypatch.setattr(nearest_module, "Int8Matrix", Counted)
+    near = Nearest(ROWS)
+    first = [near.search(query[None], 20)[0] for query in ROWS[:8]]
+    assert made == []
+    later = near.search(ROWS[:100], 20)
+    assert made == [len(ROWS)]
+    for (positions, scores), (expected, cosines) in zip(first, later, strict=False):
+        np.testing.assert_array_equal(positions, expected)
+        np.testing.assert_array_equal(scores, cosines)
+
+
+def test_many_queries_are_compared_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    near = Nearest(ROWS).prepare()
+    whole = near.search(ROWS[:50], 9)
+    monkeypatch.setattr(nearest_module, "_LARGEST", 7 * len(ROWS))
+    for (positions, scores), (expected, cosines) in zip(
+        near.search(ROWS[:50], 9), whole, strict=True
+    ):
+        np.testing.assert_array_equal(positions, expected)
+        np.testing.assert_array_equal(scores, cosines)
+
+
+@pytest.mark.parametrize(("n", "most"), [(1, 1), (5, 3), (3, 200), (10, 80)])
+def test_more_and_more_neighbors_are_looked_for(n: int, most: int) -> None:
+    numbers = list(growing(n, most))
+    assert numbers[0] == n and numbers[-1] == max(n, most)
+    assert all(a < b <= 8 * a for a, b in pairwise(numbers))
+
+
 def test_nothing_is_found_among_nothing() -> None:
-    near = Nearest(np.empty((0, 64), dtype=np.float32))
+    near = Nearest(np.empty((0, 64), dtype=np.float32)).prepare()
     ((positions, scores),) = near.search(ROWS[:1], 20)
     assert len(near) == len(positions) == len(scores) == 0
     assert Nearest(ROWS).search(ROWS[:0], 20) == []
@@ -235,18 +269,18 @@ def test_a_row_that_is_not_finite_hides_no_other() -> None:
     matrix = ROWS.copy()
     matrix[17, 3] = np.nan
     matrix[18, 3] = np.inf
-    ((positions, scores),) = Nearest(matrix).search(ROWS[:1], 20)
-    ((expected, cosines),) = Nearest(ROWS).search(ROWS[:1], 20)
+    ((positions, scores),) = Nearest(matrix).prepare().search(ROWS[:1], 20)
+    ((expected, cosines),) = Nearest(ROWS).prepare().search(ROWS[:1], 20)
     assert not {17, 18} & set(expected.tolist())
     np.testing.assert_array_equal(positions, expected)
     np.testing.assert_allclose(scores, cosines, atol=ATOL)
 
 
 def test_several_graphs_find_what_one_finds(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Nearest(ROWS).search(ROWS[:4], 20)
-    monkeypatch.setattr(shadow_module, "_LARGEST", 64 * 2_500)
-    near = Nearest(ROWS)
-    assert near._shadow is not None and len(near._shadow._sessions) == 3
+    whole = Nearest(ROWS).prepare().search(ROWS[:4], 20)
+    monkeypatch.setattr(int8_module, "_LARGEST", 64 * 2_500)
+    near = Nearest(ROWS).prepare()
+    assert near._int8 is not None and len(near._int8._sessions) == 3
     for (positions, scores), (expected, cosines) in zip(
         near.search(ROWS[:4], 20), whole, strict=True
     ):

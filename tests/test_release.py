@@ -30,7 +30,7 @@ from musicu.model import Tag
 from musicu.playlist import PlaylistEntry, write_m3u8
 from musicu.release.charts import map_plot, score_bar
 from musicu.release.check import check_metadata, compare_sheet
-from musicu.release.judge import Crowd, judge_confidence
+from musicu.release.judge import OutlierDetector, judge_confidence
 from musicu.release.page import render_page
 from musicu.release.playlists import fit_playlist
 from musicu.release.report import release_report
@@ -390,9 +390,9 @@ def test_an_empty_catalog_says_how_to_fill_it(tmp_path: Path) -> None:
 def test_what_lies_far_from_all_is_unlike_the_catalog() -> None:
     rng = np.random.default_rng(0)
     cloud = unit(np.eye(1, 16) + 0.2 * rng.standard_normal((60, 16)))
-    crowd = Crowd(cloud, [f"artist {i}" for i in range(60)])
+    outliers = OutlierDetector(cloud, [f"artist {i}" for i in range(60)])
     far, near = np.eye(16, dtype=np.float32)[-1], np.eye(16, dtype=np.float32)[0]
-    outside, inside = crowd.judge(far, ""), crowd.judge(near, "")
+    outside, inside = outliers.judge(far, ""), outliers.judge(near, "")
     assert outside and inside
     assert outside.percentile == 0
     assert outside.words.startswith("unlike the catalog")
@@ -404,8 +404,8 @@ def test_tracks_of_the_catalog_are_spread_over_all_percentiles() -> None:
     rng = np.random.default_rng(1)
     cloud = unit(rng.standard_normal((200, 8)))
     names = [f"artist {i // 4}" for i in range(200)]
-    crowd = Crowd(cloud, names)
-    found = [crowd.judge(v, name) for v, name in zip(cloud, names, strict=True)]
+    outliers = OutlierDetector(cloud, names)
+    found = [outliers.judge(v, name) for v, name in zip(cloud, names, strict=True)]
     percentiles = sorted(one.percentile for one in found if one)
     # A track's own row is among its artist's, which are left out: it is asked as it was counted.
     np.testing.assert_allclose(percentiles, np.arange(200) / 2, atol=1.1)
@@ -414,15 +414,17 @@ def test_tracks_of_the_catalog_are_spread_over_all_percentiles() -> None:
 def test_the_own_artists_tracks_make_nobody_usual() -> None:
     mine = np.repeat(np.eye(8, dtype=np.float32)[:1], 6, axis=0)
     others = unit(np.eye(1, 8, 4) + 0.1 * np.random.default_rng(2).standard_normal((30, 8)))
-    crowd = Crowd(np.concatenate([mine, others]), ["me"] * 6 + [f"{i}" for i in range(30)])
-    by_me, by_nobody = crowd.judge(mine[0], "me"), crowd.judge(mine[0], "")
+    outliers = OutlierDetector(
+        np.concatenate([mine, others]), ["me"] * 6 + [f"{i}" for i in range(30)]
+    )
+    by_me, by_nobody = outliers.judge(mine[0], "me"), outliers.judge(mine[0], "")
     assert by_me and by_nobody
     assert by_me.similarity < 0.5 < by_nobody.similarity
 
 
 def test_a_catalog_of_one_artist_cannot_say_what_is_unusual_for_that_artist() -> None:
-    crowd = Crowd(np.eye(4, dtype=np.float32), ["me"] * 4)
-    assert crowd.judge(np.eye(4, dtype=np.float32)[0], "me") is None
+    outliers = OutlierDetector(np.eye(4, dtype=np.float32), ["me"] * 4)
+    assert outliers.judge(np.eye(4, dtype=np.float32)[0], "me") is None
 
 
 @pytest.mark.parametrize(

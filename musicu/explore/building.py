@@ -10,9 +10,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.explore.nearest import Nearest
 from musicu.explore.pages import MEASURES, Page
 from musicu.explore.snapshot import Snapshot
+from musicu.nearest import Nearest
 from musicu.store import StoredModel
 
 __all__ = ["LONGEST_TAIL", "build_snapshot"]
@@ -55,7 +55,7 @@ def build_snapshot(
         or not _fits(pages, base.matrix)
         or (merge and len(ids) > len(base) + LONGEST_TAIL)
     ):
-        nearest, tail = Nearest(_matrix(pages, model.dim)), Nearest(none)
+        nearest, tail = Nearest(_matrix(pages, model.dim)).prepare(), Nearest(none)
     else:
         nearest, tail = base, Nearest(_after(pages, len(base), none))
     # An older snapshot may find tracks there that it does not have, and knows by their positions.

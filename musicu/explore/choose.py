@@ -16,6 +16,7 @@ from musicu.explore.spaces import Space
 from musicu.items.versions import versions
 from musicu.listening.rerank import rerank
 from musicu.metadata import Metadata
+from musicu.nearest import growing
 
 __all__ = ["choose"]
 
@@ -68,10 +69,10 @@ def choose(
     snapshot = space.snapshot
     mask = None if query.where is None else snapshot.filter(query.where)
     artists, albums = _excluded(query, found, snapshot, names)
-    reach = query.n + len(out) + min(max(_TIMES * query.n, _FEWEST), _MOST)
-    while True:
+    first = query.n + len(out) + min(max(_TIMES * query.n, _FEWEST), _MOST)
+    for reach in growing(first, _FARTHEST):
         positions, scores = space.nearest(vector, reach, mask)
-        complete = len(positions) < reach or reach >= _FARTHEST
+        complete = len(positions) < reach
         kept = np.array(
             [
                 snapshot.ids[at] not in out
@@ -98,9 +99,8 @@ def choose(
             max_per_album=query.max_per_album,
         )
         if len(placed) == query.n or complete:
-            chosen = [(int(positions[p.position]), float(scores[p.position])) for p in placed]
-            return chosen, notes
-        reach = min(8 * reach, _FARTHEST)
+            break
+    return [(int(positions[p.position]), float(scores[p.position])) for p in placed], notes
 
 
 def _excluded(

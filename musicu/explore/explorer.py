@@ -22,7 +22,7 @@ from musicu.explore.query import Answer, Hit, Preparing, Query, Seed
 from musicu.explore.search import search_texts
 from musicu.explore.seeds import FoundSeeds, blend, find_seeds
 from musicu.explore.snapshot import Snapshot
-from musicu.explore.spaces import Sound, Space, as_scores
+from musicu.explore.spaces import AudioSpace, Space, as_scores
 from musicu.explore.words import say_shared
 from musicu.registry import model_with
 from musicu.store import Store, catalog_path
@@ -161,7 +161,7 @@ class Explorer:
                 find_seeds(self.live.snapshot, query.seeds)
                 raise Preparing("a seed is new and being prepared: try again soon") from None
         else:
-            space = Sound(self.live.snapshot)
+            space = AudioSpace(self.live.snapshot)
             found = find_seeds(space.snapshot, query.seeds)
         snapshot = space.snapshot
         vector = space.query(found)

@@ -25,12 +25,13 @@ from musicu.explore.known import read_items, seed_items
 from musicu.explore.seeds import FoundSeeds, blend
 from musicu.explore.snapshot import Snapshot
 from musicu.explore.spaces import Ranked
+from musicu.items.fused_vectors import FusedVectors
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.job import Canceled, JobError, run_job, serve_job
 from musicu.store import Store
 from musicu.tracks import stored_items
 
-__all__ = ["Fused", "main"]
+__all__ = ["FusedSpace", "main"]
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -45,7 +46,7 @@ _PIECE = 16_384
 _SPARSE = ("data", "indices", "indptr")
 
 
-class Fused:
+class FusedSpace:
     """The fused vectors of a snapshot: a :class:`musicu.explore.spaces.Space`.
 
     The score is the dot product of unit vectors, in [-1, 1]: the weighted mean of the fields'
@@ -71,10 +72,9 @@ class Fused:
     ) -> None:
         self.snapshot = snapshot
         self.fusion = fusion
-        self._pieces = tuple(vectors)
-        self._starts = np.cumsum([0, *map(len, vectors)])
+        self.vectors = FusedVectors(vectors)
         # Tracks that were added since make a piece of their own, the last.
-        self._fitted = int(self._starts[-1]) if fitted is None else fitted
+        self._fitted = len(self.vectors) if fitted is None else fitted
 
     @classmethod
     def of(cls, snapshot: Snapshot, stop: Event | None = None) -> Self:
@@ -107,78 +107,36 @@ class Fused:
             or self.snapshot.cards[sure:] != snapshot.cards[sure:n]
         ):
             return None
-        fitted = int(np.searchsorted(self._starts, self._fitted))
+        fitted = int(np.searchsorted(self.vectors.starts, self._fitted))
         added = self.fusion.transform(read_items(snapshot, range(self._fitted, len(snapshot))))
-        return type(self)(snapshot, self.fusion, [*self._pieces[:fitted], added], self._fitted)
+        return type(self)(
+            snapshot, self.fusion, [*self.vectors.pieces[:fitted], added], self._fitted
+        )
 
     def query(self, found: FoundSeeds) -> Array:
         """Return the blend of the seeds' fused vectors."""
         every = range(len(found.seeds))
-        rows = np.zeros((len(every), self._pieces[0].dim), dtype=np.float32)
+        rows = np.zeros((len(every), self.vectors.pieces[0].dim), dtype=np.float32)
         stored = [at for at in every if found.positions[at] >= 0]
         new = [at for at in every if found.positions[at] < 0]
         if stored:
-            rows[stored] = self._take([found.positions[at] for at in stored]).toarray()
+            rows[stored] = self.vectors.take([found.positions[at] for at in stored]).toarray()
         if new:
             rows[new] = self.fusion.transform(seed_items(self.snapshot, found, new)).toarray()
         return blend(rows, found.weights)
 
     def nearest(self, query: Array, n: int, among: NDArray[np.bool_] | None) -> Ranked:
         """Return positions and scores by falling score."""
-        rough = np.concatenate([piece.scores(query) for piece in self._pieces])
-        if among is not None:
-            rough[~among] = -np.inf
-            n = min(n, int(among.sum()))
-        n = min(n, len(rough))
-        best = np.argpartition(-rough, max(n - 1, 0))[:n] if n else np.empty(0, dtype=np.intp)
-        scores = np.add.reduce(list(self.parts(query, best).values()))
-        order = np.lexsort((best, -scores))
-        return best[order], scores[order]
+        return self.vectors.nearest(query, n, among)
 
     def parts(self, query: Array, positions: Positions) -> dict[str, Floats]:
         """Return what each field adds to the score of each track [n]."""
-        rows = self._take(positions)
-        cut = rows.dense.shape[1]
-        found: dict[str, Floats] = {}
-        # Sums in double precision, so that whoever adds the parts up finds the score.
-        dense = rows.dense * query[:cut]
-        sparse = rows.sparse * query[None, cut:]
-        for field in rows.fields:
-            span = rows.slices[field]
-            if span.stop <= cut:
-                found[field] = dense[:, span].sum(axis=1, dtype=np.float64)
-            else:
-                own = sparse[:, span.start - cut : span.stop - cut]
-                found[field] = np.asarray(own.sum(axis=1, dtype=np.float64))
-        return found
+        return self.vectors.parts(query, positions)
 
     def likeness(self, positions: Positions) -> Callable[[int], Array]:
         """Return a function to dot products."""
-        rows = self._take(positions)
+        rows = self.vectors.take(positions)
         return lambda at: rows.scores(rows.take([at]).toarray()[0])
-
-    def _take(self, positions: Sequence[int] | Positions) -> ItemVectors:
-        from scipy.sparse import csr_array, vstack
-
-        at: Positions = np.array(positions, dtype=np.intp)
-        of = np.searchsorted(self._starts, at, side="right") - 1
-        parts = [
-            piece.take(at[of == k] - self._starts[k])
-            for k, piece in enumerate(self._pieces)
-            if (of == k).any()
-        ]
-        if len(parts) < 2:
-            return parts[0] if parts else self._pieces[0].take([])
-        together = ItemVectors(
-            [id for part in parts for id in part.ids],
-            parts[0].weights,
-            np.concatenate([part.present for part in parts]),
-            np.concatenate([part.dense for part in parts]),
-            csr_array(vstack([part.sparse for part in parts], format="csr")),
-            parts[0].slices,
-        )
-        # From the order of the pieces back to the one that was asked for.
-        return together.take(np.argsort(np.argsort(of, kind="stable"), kind="stable"))
 
 
 def _aside(snapshot: Snapshot, stop: Event) -> tuple[Fusion, list[ItemVectors]]:

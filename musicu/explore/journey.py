@@ -35,6 +35,7 @@ from itertools import islice, zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import unit_rows
 from musicu.explore.seeds import FoundSeeds
 from musicu.explore.snapshot import Snapshot
 from musicu.explore.spaces import as_scores
@@ -160,8 +161,7 @@ def waypoints(start: Array, end: Array, count: int) -> Array:
         points = (1 - t) * start + t * end
     else:
         points = (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / sine
-    lengths = np.linalg.norm(points, axis=1, keepdims=True)
-    return np.asarray(points / np.maximum(lengths, 1e-12), dtype=np.float32)
+    return np.asarray(unit_rows(points), dtype=np.float32)
 
 
 def route(

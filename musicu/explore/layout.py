@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from musicu.errors import MissingExtraError
 from musicu.job import Progress
+from musicu.nearest import Nearest
 from musicu.runtime import compile_at_home
 
 __all__ = ["NEIGHBORS", "fit_square", "project", "settle"]
@@ -165,17 +166,19 @@ def _neighbors(
     among: Array, of: Array, progress: Progress, message: str
 ) -> tuple[NDArray[np.int64], Array]:
     """Nearest vectors of each, itself where it is among them: numbers and cosine distances."""
-    from sklearn.neighbors import NearestNeighbors
+    from threadpoolctl import threadpool_limits
 
-    # On the unit sphere the order by Euclidean distance is that by cosine.
-    search = NearestNeighbors(n_neighbors=NEIGHBORS, algorithm="brute").fit(among)
+    search = Nearest(among)
     near = np.empty((len(of), NEIGHBORS), dtype=np.int64)
     distances = np.empty((len(of), NEIGHBORS), dtype=np.float32)
-    for start in range(0, len(of), _BATCH):
-        progress(message, start, len(of))
-        at = slice(start, start + _BATCH)
-        chords, near[at] = search.kneighbors(of[at])
-        distances[at] = chords**2 / 2
+    # Products of the searches are small: BLAS's threads would only wait for each other.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for start in range(0, len(of), _BATCH):
+            progress(message, start, len(of))
+            at = slice(start, start + _BATCH)
+            near[at] = [positions for positions, _ in search.search(of[at], NEIGHBORS)]
+            # Half the squared chord: of vectors that are nearly one, 1 - cosine is rounding.
+            distances[at] = np.square(of[at, None] - among[near[at]]).sum(axis=-1) / 2
     distances[distances < _SAME] = 0.0
     return near, distances
 

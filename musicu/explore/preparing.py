@@ -6,7 +6,7 @@ import sqlite3
 import threading
 
 from musicu.errors import MusicuError
-from musicu.explore.fused import Fused
+from musicu.explore.fused import FusedSpace
 from musicu.explore.live import Live
 from musicu.explore.query import Preparing
 from musicu.explore.snapshot import Snapshot
@@ -25,7 +25,7 @@ class Preparer:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._fused: Fused | None = None
+        self._fused: FusedSpace | None = None
         self._failed: MusicuError | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -55,7 +55,7 @@ class Preparer:
             if self._failed is not None:
                 raise self._failed
 
-    def fused(self) -> Fused:
+    def fused(self) -> FusedSpace:
         """Return the latest that is ready.
 
         Raises
@@ -91,7 +91,7 @@ class Preparer:
             try:
                 if fused is None or fused.snapshot is not snapshot:
                     grown = None if fused is None else fused.grown(snapshot)
-                    self._fused = grown or Fused.of(snapshot, self._closing)
+                    self._fused = grown or FusedSpace.of(snapshot, self._closing)
                 self._failed = None
             except MusicuError as error:
                 self._failed = error

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.errors import CatalogError
 from musicu.explore.columns import Columns, build_columns
 from musicu.explore.filters import Filters
-from musicu.explore.nearest import Nearest
 from musicu.identities import SHORTEST_PREFIX, find_alias
+from musicu.nearest import Nearest
 from musicu.store import Store, StoredModel
 
 __all__ = ["Snapshot"]
@@ -140,7 +141,7 @@ class Snapshot:
         n: int | Sequence[int],
         among: Sequence[NDArray[np.bool_] | None] | None = None,
     ) -> Found:
-        """Find the nearest tracks of all; see :meth:`musicu.explore.nearest.Nearest.search`."""
+        """Find the nearest tracks of all; see :meth:`musicu.nearest.Nearest.search`."""
         base = len(self.nearest)
         if base == len(self):
             return self.nearest.search(queries, n, among=among)
@@ -156,8 +157,8 @@ class Snapshot:
             strict=True,
         ):
             at, cosines = np.concatenate([early, late + base]), np.concatenate([high, low])
-            order = np.lexsort((at, -cosines))[: max(count, 0)]
-            found.append((at[order], cosines[order]))
+            best = top_k(cosines, count)  # of equal ones the early come first
+            found.append((at[best], cosines[best]))
         return found
 
     def filter(self, where: str) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from musicu.explore.seeds import FoundSeeds, blend
 from musicu.explore.snapshot import Snapshot
 
-__all__ = ["Sound", "Space", "as_scores"]
+__all__ = ["AudioSpace", "Space", "as_scores"]
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -39,7 +39,7 @@ class Space(Protocol):
         """Return a function from one of some tracks to its similarity to each of them."""
 
 
-class Sound:
+class AudioSpace:
     """The space of the embeddings: the score is the cosine, negative ones count as 0.
 
     Parameters

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from musicu.explore.known import read_items, seed_items
 from musicu.explore.seeds import FoundSeeds
 from musicu.explore.snapshot import Snapshot
 from musicu.items.reasons import both_sound, words
-from musicu.tagger import TagHead
+from musicu.tagger import TagHead, describing_tags
 
 __all__ = ["say_shared"]
-
-Array = NDArray[np.float32]
 
 
 def say_shared(
@@ -39,24 +34,8 @@ def say_shared(
     seeds = seed_items(snapshot, found, wanted)
     tracks = read_items(snapshot, positions)
     nearest = (tracks.audio @ (seeds.audio * found.weights[wanted, None]).T).argmax(axis=1)
-    heard = _character(head, seeds.audio), _character(head, tracks.audio)
-    said = []
-    for place, at in enumerate(nearest.tolist()):
-        sound = both_sound(heard[0][at], heard[1][place])
-        said.append((*words(seeds[at], tracks[place]), *sound))
-    return said
-
-
-def _character(head: TagHead | None, vectors: Array) -> list[list[str]]:
-    """Name the tags that reach their thresholds, the most probable first.
-
-    Not genres and eras: of these people have ideas of their own.
-    """
-    if head is None:
-        return [[] for _ in vectors]
-    head = head.only({tag.name for tag in head.tags if tag.kind not in ("genre", "era")})
-    limits = np.array([tag.threshold for tag in head.tags], dtype=np.float32)
+    own, others = (describing_tags(head, items.audio) for items in (seeds, tracks))
     return [
-        [head.tags[i].name for i in np.argsort(-row, kind="stable") if row[i] >= limits[i]]
-        for row in head.probabilities(vectors)
+        (*words(seeds[at], track), *both_sound(own[at], other))
+        for at, track, other in zip(nearest.tolist(), tracks, others, strict=True)
     ]

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import unit_rows
 from musicu.errors import ModelMismatchError
 from musicu.items.item import Item, Items
 
@@ -186,8 +187,7 @@ class EmbeddingEncoder:
         if dim != self.width:
             return np.zeros((len(items), self.width), dtype=np.float32)
         rows = (items.audio - self._mean) * items.heard[:, None]
-        length = np.linalg.norm(rows, axis=1, keepdims=True)
-        return np.asarray(rows / np.where(length > 0, length, 1), dtype=np.float32)
+        return np.asarray(unit_rows(rows), dtype=np.float32)
 
     def state(self) -> dict[str, Any]:
         """Return the mean."""

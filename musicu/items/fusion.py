@@ -7,7 +7,7 @@ import math
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -101,10 +101,7 @@ class ItemVectors:
         before, after = (self.present * w).sum(axis=1), (kept * w).sum(axis=1)
         grown = np.sqrt(before / np.where(after > 0, after, 1))
         scale = np.where(kept, grown[:, None], 0).astype(np.float32)
-        width = [self.slices[field].stop - self.slices[field].start for field in self.fields]
-        # One factor a row and column, in the order in which the columns stand.
-        order = sorted(range(len(width)), key=lambda at: self.slices[self.fields[at]].start)
-        of_column = np.repeat(np.array(order, dtype=np.intp), [width[at] for at in order])
+        of_column = self._field_of_column()
         cut = self.dense.shape[1]
         row = np.repeat(np.arange(len(self)), np.diff(self.sparse.indptr))
         data = self.sparse.data * scale[row, of_column[cut + self.sparse.indices]]
@@ -149,11 +146,59 @@ class ItemVectors:
             self.dense @ other.dense.T + (self.sparse @ other.sparse.T).toarray(), dtype=np.float32
         )
 
+    def parts(self, query: Floats, rows: slice = slice(None)) -> dict[str, NDArray[np.float64]]:
+        """Return what each field adds to the score of some rows; their sum is the score.
+
+        Parameters
+        ----------
+        query : np.ndarray [shape=(dim,)]
+        rows : slice
+            Of step 1; by default all rows.
+
+        Returns
+        -------
+        dict of str to np.ndarray [shape=(n,), float64]
+            In double precision, so that whoever adds the parts up finds the score.
+        """
+        start, stop, _ = rows.indices(len(self))
+        q = np.asarray(query, dtype=np.float64)
+        n, cut, fields = stop - start, self.dense.shape[1], len(self.fields)
+        dense = self.dense[start:stop] * q[:cut]
+        ends = self.sparse.indptr[start : stop + 1]
+        columns = cut + self.sparse.indices[ends[0] : ends[-1]]
+        products = self.sparse.data[ends[0] : ends[-1]] * q[columns]
+        place = np.repeat(np.arange(n) * fields, np.diff(ends)) + self._field_of_column()[columns]
+        sparse = np.bincount(place, products, n * fields).reshape(n, fields).astype(np.float64)
+        spans = ((field, self.slices[field]) for field in self.fields)
+        return {
+            field: dense[:, span].sum(axis=1) if span.stop <= cut else sparse[:, at]
+            for at, (field, span) in enumerate(spans)
+        }
+
+    def _field_of_column(self) -> NDArray[np.intp]:
+        """Place of each column's field among the fields."""
+        width = [self.slices[field].stop - self.slices[field].start for field in self.fields]
+        order = sorted(range(len(width)), key=lambda at: self.slices[self.fields[at]].start)
+        return np.repeat(np.array(order, dtype=np.intp), [width[at] for at in order])
+
     def contributions(self, query: Floats, row: int) -> dict[str, float]:
         """Return what each field adds to the score of a row; the sum is the score."""
-        own = np.concatenate([self.dense[row], self.sparse[[row]].toarray()[0]]).astype(np.float64)
-        each = own * np.asarray(query, dtype=np.float64)
-        return {field: float(each[self.slices[field]].sum()) for field in self.fields}
+        parts = self.parts(query, slice(row, row + 1))
+        return {field: float(part[0]) for field, part in parts.items()}
+
+    @classmethod
+    def joined(cls, parts: Sequence[ItemVectors]) -> ItemVectors:
+        """Return the rows of one or more parts, of one fusion, one below the other."""
+        from scipy.sparse import csr_array, vstack
+
+        return ItemVectors(
+            (id for part in parts for id in part.ids),
+            parts[0].weights,
+            np.concatenate([part.present for part in parts]),
+            np.concatenate([part.dense for part in parts]),
+            csr_array(vstack([part.sparse for part in parts], format="csr"), dtype=np.float32),
+            parts[0].slices,
+        )
 
     def toarray(self) -> Floats:
         """Return all rows in full [shape=(n, dim)]."""

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import unit_rows
 from musicu.errors import MetadataError
 from musicu.metadata import Metadata
 
@@ -77,11 +78,9 @@ class Items(Sequence[Item]):
                 f"embeddings of shape {found.shape} do not fit {len(self):,} items: one row an item"
             )
         rows: Floats = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
-        length = np.linalg.norm(rows, axis=1, keepdims=True)
-        self.heard = length[:, 0] > 0
         # What is of unit length already stays bit for bit: items are copied many times.
-        rows /= np.where((length > 0) & (np.abs(length - 1) > _ROUNDING), length, 1)
-        self.audio = rows
+        self.audio = unit_rows(rows, tolerance=_ROUNDING)
+        self.heard = np.asarray(self.audio.any(axis=1))
 
     def __len__(self) -> int:
         return len(self._items)

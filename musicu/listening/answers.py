@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.artists import credited_artists
 from musicu.items.reasons import words
 from musicu.listening.fitted import FittedModel
@@ -60,7 +61,7 @@ def explain(
         by = scorer.by_history(listener, row)
         because = [
             HistoryContribution(item.id, item.metadata.title, item.metadata.artist, float(by[j]))
-            for j in np.argsort(-by, kind="stable")[:_BECAUSE]
+            for j in top_k(by, _BECAUSE)
             if by[j] > 0
             for item in [items[int(listener.played[j])]]
         ]
@@ -96,7 +97,7 @@ def _weighed(
 def similar_items(model: FittedModel, at: int, n: int) -> Iterator[AudienceMatch]:
     """Yield the items most like one; see :meth:`Recommender.similar_items`."""
     scores, near = _alike(model, at)
-    order = [other for other in _first(scores, n + 1) if other != at]
+    order = [other for other in top_k(scores, n + 1).tolist() if other != at]
     for other in order[: max(n, 0)]:
         yield AudienceMatch(model.items.ids[other], *_why(model, at, other, near))
 
@@ -106,7 +107,7 @@ def similar_artists(model: FittedModel, at: int, n: int) -> Iterator[AudienceMat
     scores, near = _alike(model, at)
     own = credited_artists(model.items[at].metadata).keys()
     seen: set[str] = set()
-    for other in np.lexsort((np.arange(len(scores)), -scores)).tolist():
+    for other in top_k(scores, len(scores)).tolist():
         if len(seen) >= n:
             return
         item = model.items[other]
@@ -131,17 +132,11 @@ def matching_users(
     spread = np.sqrt(np.maximum(((factors @ joint) * factors).sum(axis=1), 0))
     spread = np.where(spread > 0, spread, 1).astype(np.float64)
     z = (factors @ scorer.model.item_factors.factors[at] - mean) / spread
-    for user in _first(z, n):
+    for user in top_k(z, n).tolist():
         parts = scorer.by_factor(factors[user], at)
         parts = {name: float(value / spread[user]) for name, value in parts.items()}
         parts["usual"] = float(-mean[user] / spread[user])
         yield AudienceMatch(users[user], float(sum(parts.values())), parts)
-
-
-def _first(scores: NDArray[np.floating], n: int) -> list[int]:
-    """Positions of the n best, the best first; of equals the earlier."""
-    order: list[int] = np.lexsort((np.arange(len(scores)), -scores))[: max(n, 0)].tolist()
-    return order
 
 
 def _alike(model: FittedModel, at: int) -> tuple[Floats, Floats]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.listening.fitted import FittedModel
 from musicu.listening.scorer import Listener
 
@@ -28,12 +29,6 @@ _TYPICAL = 10  # items of a history whose neighbors are looked at
 _NEIGHBORS = 10
 
 
-def _best(scores: NDArray[np.floating], n: int) -> Positions:
-    if len(scores) <= n:
-        return np.arange(len(scores))
-    return np.argpartition(-scores, n)[:n]
-
-
 def near_interests(model: FittedModel, listener: Listener, n: int) -> Positions:
     """Nearest neighbors of each interest: fused vectors of content, so new items too."""
     if listener.interests is None:
@@ -42,33 +37,33 @@ def near_interests(model: FittedModel, listener: Listener, n: int) -> Positions:
     centers = np.stack([listener.vectors.query(w) for w in listener.interests.rows])
     scores = model.vectors.scores(centers - items.mean).T * items.inv_std
     each = -(-n // len(scores))
-    return np.unique(np.concatenate([_best(row, each) for row in scores]))
+    return np.unique(np.concatenate([top_k(row, each) for row in scores]))
 
 
 def near_listeners(model: FittedModel, listener: Listener, n: int) -> Positions:
     """Those whose factors fit the listener's best."""
-    return _best(model.item_factors.factors @ listener.factor, n)
+    return top_k(model.item_factors.factors @ listener.factor, n)
 
 
 def unplayed_items(model: FittedModel, listener: Listener, n: int) -> Positions:
     """Best of what nobody has played: beside popular items they would not be seen."""
     new = np.flatnonzero(model.listeners == 0)
-    return new[_best(model.item_factors.factors[new] @ listener.factor, n)]
+    return new[top_k(model.item_factors.factors[new] @ listener.factor, n)]
 
 
 def near_artists(model: FittedModel, listener: Listener, n: int) -> Positions:
     """More by the artists who were played, by those they work with, and by their neighbors."""
     factors, artists = model.item_factors.factors, model.artist_matrix
     played = listener.played
-    typical = played[_best(factors[played] @ listener.factor, _TYPICAL)]
+    typical = played[top_k(factors[played] @ listener.factor, _TYPICAL)]
     known = np.zeros(len(factors), dtype=np.float32)
     known[played] = 1
     for scores in factors[typical] @ factors.T:
-        known[_best(scores, _NEIGHBORS)] = 1
+        known[top_k(scores, _NEIGHBORS)] = 1
     for _ in range(2):  # all by these artists, then all by whom they work with
         known = (artists @ (artists.T @ known) > 0).astype(np.float32)
     at = np.flatnonzero(known)
-    return at[_best(factors[at] @ listener.factor, n)]
+    return at[top_k(factors[at] @ listener.factor, n)]
 
 
 # Add a candidate source here: all recommenders ask those that are in this table.

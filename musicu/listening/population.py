@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k, unit_rows
 from musicu.errors import MusicuError
 
-__all__ = ["DAY", "RHYTHM", "WEEK", "Behavior", "Population", "Truth", "draw", "unit"]
+__all__ = ["DAY", "RHYTHM", "WEEK", "Behavior", "Population", "Truth", "draw"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -155,7 +156,7 @@ class Truth:
 
     def tastes(self, day: float) -> Floats:
         """Return the unit tastes [users, k, dim] on a day, 0 being the first."""
-        found = unit(self.first + np.float32(day / self.days) * (self.goal - self.first))
+        found = unit_rows(self.first + np.float32(day / self.days) * (self.goal - self.first))
         changed = self.change_day <= day
         found[changed, 0] = self.after[changed]
         return found
@@ -255,13 +256,13 @@ class Population:
         niche = np.zeros(n, bool)
         if minority.any():
             near = self.vectors @ self.vectors[rng.integers(n)]
-            niche[np.argsort(-near, kind="stable")[: max(1, round(b.niche * n))]] = True
+            niche[top_k(near, max(1, round(b.niche * n)))] = True
         # A taste lies near a real item, so that there is something to play.
         pools = [np.flatnonzero(~niche), np.flatnonzero(niche)]
         draws = [rng.choice(pool if len(pool) else n, size=(m, 2 * k + 1)) for pool in pools]
         anchor = np.where(minority[:, None], draws[1], draws[0])
         noise = rng.standard_normal((*anchor.shape, self.vectors.shape[1]), dtype=np.float32)
-        near = unit(self.vectors[anchor] + unit(noise) * np.float32(_JITTER))
+        near = unit_rows(self.vectors[anchor] + unit_rows(noise) * np.float32(_JITTER))
         first, far = near[:, :k], near[:, k : 2 * k]
         weight = rng.gamma(2.0, size=(m, k)) * (np.arange(k) < rng.integers(1, k + 1, (m, 1)))
         weight = -np.sort(-weight, axis=1)
@@ -301,8 +302,9 @@ class Population:
 
     def tastes(self, user: Ints, taste: Ints, changed: Bools, day: float) -> Floats:
         """Return unit tastes [r, dim]: of users, as drift has them on a day, changed or not yet."""
-        found = self.truth.first[user, taste]
-        found = unit(found + np.float32(day / self.days) * (self.truth.goal[user, taste] - found))
+        first = self.truth.first[user, taste]
+        moved = np.float32(day / self.days) * (self.truth.goal[user, taste] - first)
+        found = unit_rows(first + moved)
         new = changed & (taste == 0)
         found[new] = self.truth.after[user[new]]
         return found
@@ -325,12 +327,6 @@ def draw(shares: Doubles, chance: Doubles) -> Ints:
     # The last sum may fall short of 1 by rounding; columns without a share come last.
     last: Ints = np.minimum(found, (shares > 0).sum(axis=1) - 1).astype(np.int32)
     return last
-
-
-def unit(vectors: Floats) -> Floats:
-    """Return vectors [..., dim] at unit length."""
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(length, np.float32(1e-12)), dtype=np.float32)
 
 
 def _checked(vectors: NDArray[Any]) -> Floats:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.artists import album_key
 from musicu.errors import RecommenderError
 from musicu.items.fusion import ItemVectors
@@ -167,7 +168,7 @@ class Scorer:
         known = np.flatnonzero(rows.present.any(axis=1) & (weights > 0))
         if not len(known):
             return None
-        telling = np.sort(known[np.argsort(-weights[known], kind="stable")[:_TELLING]])
+        telling = np.sort(known[top_k(weights[known], _TELLING)])
         chosen = rows.take(telling)
         found = find_interests(
             chosen.similarity(chosen),

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k, unit_rows
 from musicu.errors import MusicuError
-from musicu.listening.population import DAY, Population, Truth, draw, unit
+from musicu.listening.population import DAY, Population, Truth, draw
 
 __all__ = ["SOURCES", "START", "Environment", "Policy", "Shown", "Simulation"]
 
@@ -333,12 +334,10 @@ class Environment:
         short = np.empty((len(who), size), np.int32)
         for low in range(0, len(who), _ROWS):
             profile = self._profile[who[low : low + _ROWS]]
-            score = p.affinity(unit(profile) @ p.vectors.T)
+            score = p.affinity(unit_rows(profile) @ p.vectors.T)
             score[~profile.any(axis=1)] = 0  # who has played nothing yet gets what is popular
             score += popularity
-            top = np.argpartition(-score, size - 1, axis=1)[:, :size]
-            order = np.argsort(-np.take_along_axis(score, top, axis=1), axis=1, kind="stable")
-            short[low : low + _ROWS] = np.take_along_axis(top, order, axis=1)
+            short[low : low + _ROWS] = top_k(score, size)
         # Not the same list in every session: some of the shortlist, in its order.
         kept = np.argsort(rng.random((len(user), size)), axis=1)[:, : b.slots]
         lists = np.take_along_axis(short[inverse], np.sort(kept, axis=1), axis=1)

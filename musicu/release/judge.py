@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Confidence", "Crowd", "Unusualness", "judge_confidence"]
+from musicu.nearest import Nearest
+
+__all__ = ["Confidence", "OutlierDetector", "Unusualness", "judge_confidence"]
 
 Array = NDArray[np.float32]
 
@@ -51,7 +53,7 @@ class Confidence:
     reasons: tuple[str, ...]
 
 
-class Crowd:
+class OutlierDetector:
     """A catalog's vectors, and how close its own tracks lie to one another.
 
     An outlier is what lies far from its k-th nearest neighbor (Ramaswamy et al., "Efficient
@@ -69,7 +71,7 @@ class Crowd:
 
     def __init__(self, vectors: Array, artists: Sequence[str]) -> None:
         heard = vectors.any(axis=1)
-        self._vectors = vectors[heard]
+        self._near = Nearest(vectors[heard])
         names = np.array(artists, dtype=object)[heard]
         self._codes = {name: code for code, name in enumerate(dict.fromkeys(names)) if name}
         # An artist that is not known is another one each time.
@@ -78,27 +80,28 @@ class Crowd:
         self._own = self._leave_one_out()
 
     def _leave_one_out(self) -> Array:
-        n = len(self._vectors)
+        n = len(self._near)
         rows = np.arange(n)
         if n > _SAMPLE:
             rows = np.sort(np.random.default_rng(0).choice(n, _SAMPLE, replace=False))
         found = []
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK]
-            cosines = self._vectors[chunk] @ self._vectors.T
-            cosines[np.arange(len(chunk)), chunk] = -np.inf
-            own = self._artists[chunk]
-            cosines[(own[:, None] == self._artists[None, :]) & (own >= 0)[:, None]] = -np.inf
-            found.append(self._kth(cosines))
+            masks = self._by_others(self._artists[chunk])
+            masks[np.arange(len(chunk)), chunk] = False
+            found.append(self._kth(self._near.matrix[chunk], masks))
         all_of_them = np.concatenate(found) if found else np.empty(0, dtype=np.float32)
         return np.sort(all_of_them[np.isfinite(all_of_them)])
 
-    def _kth(self, cosines: Array) -> Array:
-        """Return the k-th largest of each row; -inf where there are not as many."""
-        if cosines.shape[1] < self._k:
-            return np.full(len(cosines), -np.inf, dtype=np.float32)
-        kth: Array = np.partition(cosines, -self._k, axis=1)[:, -self._k]
-        return kth
+    def _by_others(self, codes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which tracks are not by each of some artists; by whom is unknown of all others."""
+        return np.asarray((self._artists != codes[:, None]) | (codes < 0)[:, None])
+
+    def _kth(self, vectors: Array, masks: NDArray[np.bool_]) -> Array:
+        """Return the cosine of each one's k-th nearest track; -inf where there are not as many."""
+        found = self._near.search(vectors, self._k, among=list(masks))
+        kth = [cosines[-1] if len(cosines) == self._k else -np.inf for _, cosines in found]
+        return np.array(kth, dtype=np.float32)
 
     def judge(self, vector: Array, artist: str) -> Unusualness | None:
         """Say how unusual a track is.
@@ -115,10 +118,8 @@ class Crowd:
         Unusualness or None
             None if the catalog has too few tracks by other artists to say.
         """
-        cosines = (self._vectors @ vector)[None, :]
-        code = self._codes.get(artist, -2)
-        cosines[:, self._artists == code] = -np.inf
-        similarity = float(self._kth(cosines)[0])
+        code = np.array([self._codes.get(artist, -1)])
+        similarity = float(self._kth(vector[None], self._by_others(code))[0])
         if not np.isfinite(similarity) or not len(self._own):
             return None
         farther = int(np.searchsorted(self._own, similarity, side="left"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from musicu.errors import CatalogError
 from musicu.playlist import read_m3u8
-from musicu.release.resemble import Backdrop, Candidate
+from musicu.release.resemble import Candidate, CatalogContext
 
 __all__ = ["Fit", "Playlist", "PlaylistFit", "fit_playlist", "read_playlists"]
 
@@ -131,12 +131,12 @@ class Playlist:
     among: Floats
 
     @classmethod
-    def of(cls, path: str, tracks: Sequence[str], backdrop: Backdrop) -> Playlist:
+    def of(cls, path: str, tracks: Sequence[str], context: CatalogContext) -> Playlist:
         """Look up a playlist's tracks; those that the catalog does not know are left out."""
         places = tuple(
-            dict.fromkeys(backdrop.files[track] for track in tracks if track in backdrop.files)
+            dict.fromkeys(context.files[track] for track in tracks if track in context.files)
         )
-        own = backdrop.vectors.take(list(places))
+        own = context.vectors.take(list(places))
         return cls(path, tuple(tracks), places, np.asarray(own.similarity(own), dtype=np.float64))
 
     @property
@@ -145,16 +145,16 @@ class Playlist:
         return len(self.places) >= _ENOUGH
 
     def fit(
-        self, one: Candidate, scores: Floats, path: str, backdrop: Backdrop
+        self, one: Candidate, scores: Floats, path: str, context: CatalogContext
     ) -> PlaylistFit | None:
         """Compare a release with this playlist; without the release itself, if it is in it."""
-        ids = [backdrop.items.ids[place] for place in self.places]
+        ids = [context.items.ids[place] for place in self.places]
         kept = [i for i, id in enumerate(ids) if id != one.item.id]
         places = [self.places[i] for i in kept]
         fit = fit_playlist(self.among[np.ix_(kept, kept)], scores[places])
         if fit is None:
             return None
-        titles = [None, *(backdrop.title(place) for place in places), None]
+        titles = [None, *(context.title(place) for place in places), None]
         return PlaylistFit(
             name=os.path.splitext(os.path.basename(self.path))[0],
             path=self.path,

@@ -26,7 +26,7 @@ from musicu.pool import Pool, WorkerSettings
 from musicu.release.check import Finding, check_metadata, compare_sheet
 from musicu.release.judge import judge_confidence
 from musicu.release.playlists import Playlist, read_playlists
-from musicu.release.resemble import Backdrop, Candidate, Neighbor
+from musicu.release.resemble import Candidate, CatalogContext, Neighbor
 from musicu.release.results import HeardTag, Release, ReleaseReport, Skipped
 from musicu.release.segments import likeness, match_passage
 from musicu.scan import scan
@@ -122,8 +122,8 @@ def release_report(
     sheet = load_sheet(metadata) if metadata is not None else None
     lists = read_playlists(playlists)
     files, skipped = _collect(paths)
-    backdrop = Backdrop(catalog, fusion=fusion)
-    settings = WorkerSettings(model=str(backdrop.model.folder), describe=True, timeout=timeout)
+    context = CatalogContext(catalog, fusion=fusion)
+    settings = WorkerSettings(model=str(context.model.folder), describe=True, timeout=timeout)
     answers: dict[str, dict[str, Any]] = {}
     with Pool(settings, min(jobs, len(files))) as pool:
         for path, answer in pool.run(files, lambda worker, path: worker.analyze(path)):
@@ -131,7 +131,7 @@ def release_report(
             tell("listening to the releases", len(answers), len(files))
     skipped += [Skipped(path, answers[path]["error"]) for path in files if "error" in answers[path]]
     drafts = [
-        _draft(backdrop, path, answers[path], sheet, n)
+        _draft(context, path, answers[path], sheet, n)
         for path in files
         if "error" not in answers[path]
     ]
@@ -143,22 +143,22 @@ def release_report(
         skipped += [Skipped(key, "row of the sheet: fits no file") for key in sheet.unused()]
     ready = []
     for path, tracks in lists.items():
-        playlist = Playlist.of(path, tracks, backdrop)
+        playlist = Playlist.of(path, tracks, context)
         if playlist.usable:
             ready.append(playlist)
         else:
             known = f"{len(playlist.places)} of its {len(tracks)} tracks are in the catalog"
             skipped.append(Skipped(path, f"{known}: too few to say what fits"))
-    windows = _embed_windows(drafts, backdrop, jobs, tell)
+    windows = _embed_windows(drafts, context, jobs, tell)
     releases = tuple(
-        _release(draft, drafts, backdrop, windows, ready, recommender) for draft in drafts
+        _release(draft, drafts, context, windows, ready, recommender) for draft in drafts
     )
     return ReleaseReport(
-        catalog=backdrop.path,
-        model=backdrop.model.name,
-        tracks=len(backdrop.items),
+        catalog=context.path,
+        model=context.model.name,
+        tracks=len(context.items),
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        weights=backdrop.vectors.weights,
+        weights=context.vectors.pieces[0].weights,
         releases=releases,
         skipped=tuple(skipped),
         notes=_notes(catalog),
@@ -203,7 +203,7 @@ def _collect(paths: Sequence[PathLike]) -> tuple[list[str], list[Skipped]]:
 
 
 def _draft(
-    backdrop: Backdrop, path: str, answer: dict[str, Any], sheet: Sheet | None, n: int
+    context: CatalogContext, path: str, answer: dict[str, Any], sheet: Sheet | None, n: int
 ) -> _Draft:
     metadata = Metadata.from_dict(answer["metadata"])
     findings: tuple[Finding, ...] = ()
@@ -211,13 +211,13 @@ def _draft(
         findings = compare_sheet(metadata, row)
         metadata = metadata.merged(row)
     item = Item(answer["id"], metadata, answer["descriptors"])
-    one = backdrop.candidate(item, answer["vector"])
-    scores = backdrop.scores(one)
-    return _Draft(path, answer, one, scores, backdrop.neighbors(one, scores, n), findings)
+    one = context.candidate(item, answer["vector"])
+    scores = context.scores(one)
+    return _Draft(path, answer, one, scores, context.neighbors(one, n), findings)
 
 
 def _embed_windows(
-    drafts: Sequence[_Draft], backdrop: Backdrop, jobs: int, tell: Progress
+    drafts: Sequence[_Draft], context: CatalogContext, jobs: int, tell: Progress
 ) -> dict[str, WindowEmbeddings]:
     """Embed the releases, and those of their neighbors that are there, window by window."""
     near = {neighbor.path for draft in drafts for neighbor in draft.neighbors}
@@ -229,27 +229,27 @@ def _embed_windows(
         done.append(path)
         tell("looking for matching passages", len(done), len(wanted))
 
-    return embed_windows_isolated(wanted, backdrop.model, jobs=jobs, progress=count)
+    return embed_windows_isolated(wanted, context.model, jobs=jobs, progress=count)
 
 
 def _release(
     draft: _Draft,
     batch: Sequence[_Draft],
-    backdrop: Backdrop,
+    context: CatalogContext,
     windows: dict[str, WindowEmbeddings],
     playlists: Sequence[Playlist],
     recommender: AudiencePredictor | None,
 ) -> Release:
     one, answer, metadata = draft.one, draft.answer, draft.one.item.metadata
     own = windows.get(draft.path)
-    doubles = backdrop.doubles(one)
-    unusual = backdrop.crowd.judge(one.audio, main_artist(one.item.metadata))
+    doubles = context.doubles(one)
+    unusual = context.outliers.judge(one.audio, main_artist(one.item.metadata))
     findings = [
         *check_metadata(
             metadata,
             descriptors=answer["descriptors"],
             heard=one.heard,
-            tags=backdrop.model.tags,
+            tags=context.model.tags,
             codec=answer["codec"],
             sr=answer["sr"],
             channels=answer["channels"],
@@ -262,11 +262,11 @@ def _release(
             if double.kind == "same recording" and double.cosine < _OTHER_MUSIC
         ),
     ]
-    kinds = {tag.name: tag.kind for tag in backdrop.model.tags}
+    kinds = {tag.name: tag.kind for tag in context.model.tags}
     audience = None
     if recommender is not None:
         audience = recommender.audience(Items([one.item], one.audio[None]), _AUDIENCE)
-    fits = (playlist.fit(one, draft.scores, draft.path, backdrop) for playlist in playlists)
+    fits = (playlist.fit(one, draft.scores, draft.path, context) for playlist in playlists)
     return Release(
         path=draft.path,
         id=answer["id"],
@@ -277,9 +277,9 @@ def _release(
         channels=answer["channels"],
         problem=answer["problem"],
         descriptors=answer["descriptors"],
-        heard=tuple(HeardTag(name, kinds[name], p) for name, p in backdrop.said(one.heard).items()),
+        heard=tuple(HeardTag(name, kinds[name], p) for name, p in context.said(one.heard).items()),
         neighbors=tuple(_with_passage(near, own, windows) for near in draft.neighbors),
-        artists=backdrop.lookalikes(one, draft.scores),
+        artists=context.similar_artists(one, draft.scores),
         playlists=tuple(sorted(filter(None, fits), key=lambda found: found.order)),
         doubles=doubles,
         audience=audience,
@@ -288,7 +288,7 @@ def _release(
             seconds=answer["seconds"],
             active=own.active if own else 1.0,
             problem=answer["problem"],
-            tracks=len(backdrop.items),
+            tracks=len(context.items),
             fields=sum(name != "audio" for name in one.fields),
             percentile=unusual.percentile if unusual else None,
         ),

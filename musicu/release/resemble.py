@@ -9,21 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.artists import artist_keys, credited_artists
 from musicu.catalog import Catalog
 from musicu.errors import CatalogError
+from musicu.items.fused_vectors import FusedVectors
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.items.item import Item, Items
 from musicu.items.library import catalog_items
 from musicu.items.reasons import both_sound, words
 from musicu.items.titles import song_numbers, song_title
 from musicu.items.versions import NEAR_AUDIO, SAME_AUDIO
-from musicu.release.judge import Crowd
+from musicu.release.judge import OutlierDetector
 from musicu.release.segments import Passage
-from musicu.tagger import TagHead
+from musicu.tagger import TagHead, describing_tags
 from musicu.tracks import read_files, read_values
 
-__all__ = ["Backdrop", "Candidate", "Double", "Lookalike", "Neighbor"]
+__all__ = ["Candidate", "CatalogContext", "Duplicate", "Neighbor", "SimilarArtist"]
 
 Array = NDArray[np.float32]
 
@@ -80,7 +82,7 @@ class Neighbor:
 
 
 @dataclass(frozen=True)
-class Lookalike:
+class SimilarArtist:
     """An artist like a release: mean score of its nearest tracks (three at most), and these."""
 
     artist: str
@@ -90,7 +92,7 @@ class Lookalike:
 
 
 @dataclass(frozen=True)
-class Double:
+class Duplicate:
     """A catalog track that may be the release itself.
 
     Attributes
@@ -139,7 +141,7 @@ class Candidate:
         return tuple(name for name, there in pairs if there)
 
 
-class Backdrop:
+class CatalogContext:
     """A catalog, ready to be compared with releases.
 
     Parameters
@@ -157,7 +159,7 @@ class Backdrop:
         The model of its vectors.
     items : Items
         Its tracks.
-    vectors : ItemVectors
+    vectors : FusedVectors
         Their vectors.
     files : dict of str to int
         Every file's path, copies included, with the place of its track among the items.
@@ -183,11 +185,11 @@ class Backdrop:
         places = {id: place for place, id in enumerate(self.items.ids)}
         self.files = {path: places[id] for path, id in files if id in places}
         self.fusion = (fusion or Fusion()).fit(self.items)
-        self.vectors = self.fusion.transform(self.items)
+        self.vectors = FusedVectors([self.fusion.transform(self.items)])
         self.head = TagHead.load(self.model) if self.model.tags else None
         self._artists = [credited_artists(item.metadata) for item in self.items]
         first = [next(iter(names), "") for names in self._artists]
-        self.crowd = Crowd(self.items.audio, first)
+        self.outliers = OutlierDetector(self.items.audio, first)
 
     def candidate(self, item: Item, vector: Array) -> Candidate:
         """Bring a release into the catalog's space."""
@@ -201,35 +203,29 @@ class Backdrop:
         limits = {tag.name: tag.threshold for tag in self.model.tags}
         return {name: p for name, p in heard.items() if p >= limits[name]}
 
-    def _character(self, heard: dict[str, float]) -> tuple[str, ...]:
-        """Tags that are heard, without genres and eras: of these people have ideas of their own."""
-        kinds = {tag.name: tag.kind for tag in self.model.tags}
-        return tuple(name for name in self.said(heard) if kinds[name] not in ("genre", "era"))
-
     def scores(self, one: Candidate) -> NDArray[np.float64]:
         """Score all the catalog's tracks against a release."""
         return np.asarray(self.vectors.scores(one.query), dtype=np.float64)
 
-    def neighbors(
-        self, one: Candidate, scores: NDArray[np.float64], n: int
-    ) -> tuple[Neighbor, ...]:
+    def neighbors(self, one: Candidate, n: int) -> tuple[Neighbor, ...]:
         """Return the nearest tracks; never the same audio."""
-        order = [int(i) for i in np.argsort(-scores, kind="stable")]
-        places = [i for i in order[: n + 1] if self.items.ids[i] != one.item.id][:n]
-        own, moods = artist_keys(one.item.metadata), self._character(one.heard)
+        nearest, _ = self.vectors.nearest(one.query, n + 1)
+        places = [at for at in nearest.tolist() if self.items.ids[at] != one.item.id][:n]
+        parts = self.vectors.parts(one.query, places)
+        heard = self.items.audio[places]
+        sound, *sounds = describing_tags(self.head, np.concatenate([one.audio[None], heard]))
+        own = artist_keys(one.item.metadata)
         found = []
-        for rank, at in enumerate(places, start=1):
+        for row, at in enumerate(places):
             item = self.items[at]
             path, seconds = self.facts(at)
-            each = self.vectors.contributions(one.query, at)
-            contributions = {name: value for name, value in each.items() if value}
-            theirs = self._character(self.head.say(self.items.audio[at])) if self.head else ()
+            contributions = {name: float(part[row]) for name, part in parts.items() if part[row]}
             found.append(
                 Neighbor(
-                    rank=rank,
+                    rank=row + 1,
                     score=sum(contributions.values()),
                     contributions=contributions,
-                    cosine=float(one.audio @ self.items.audio[at]),
+                    cosine=float(one.audio @ heard[row]),
                     id=item.id,
                     path=path,
                     title=item.metadata.title,
@@ -237,12 +233,14 @@ class Backdrop:
                     album=item.metadata.album,
                     seconds=seconds,
                     same_artist=not self._artists[at].keys().isdisjoint(own),
-                    shared=(*words(one.item, item), *both_sound(moods, theirs)),
+                    shared=(*words(one.item, item), *both_sound(sound, sounds[row])),
                 )
             )
         return _on_map(one, self.vectors, places, found)
 
-    def lookalikes(self, one: Candidate, scores: NDArray[np.float64]) -> tuple[Lookalike, ...]:
+    def similar_artists(
+        self, one: Candidate, scores: NDArray[np.float64]
+    ) -> tuple[SimilarArtist, ...]:
         """Return the artists whose nearest tracks are nearest; the release's own are left out.
 
         The mean over an artist's three nearest tracks, or fewer where there are no more, so that
@@ -251,7 +249,7 @@ class Backdrop:
         own = artist_keys(one.item.metadata)
         tracks: dict[str, list[int]] = {}
         spelled: dict[str, str] = {}
-        for at in np.argsort(-scores, kind="stable").tolist():
+        for at in top_k(scores, len(scores)).tolist():
             names = self._artists[at]
             if names.keys().isdisjoint(own):
                 for key, name in names.items():
@@ -261,7 +259,7 @@ class Backdrop:
             key=lambda pair: -pair[0],
         )
         return tuple(
-            Lookalike(
+            SimilarArtist(
                 artist=name,
                 score=score,
                 tracks=len(tracks[name]),
@@ -270,7 +268,7 @@ class Backdrop:
             for score, name in ranked[:_ARTISTS]
         )
 
-    def doubles(self, one: Candidate) -> tuple[Double, ...]:
+    def doubles(self, one: Candidate) -> tuple[Duplicate, ...]:
         """Return the tracks that may be the release itself, or a version of it."""
         cosines = self.items.audio @ one.audio
         found = []
@@ -279,7 +277,7 @@ class Backdrop:
             if said := _double(one.item, item, cosine):
                 kind, words = said
                 written = item.metadata.title, item.metadata.artist
-                found.append(Double(kind, words, cosine, item.id, self.facts(at)[0], *written))
+                found.append(Duplicate(kind, words, cosine, item.id, self.facts(at)[0], *written))
         order = ("same audio", "same recording", "same sound", "version")
         return tuple(sorted(found, key=lambda double: order.index(double.kind)))
 
@@ -313,7 +311,7 @@ def _double(one: Item, other: Item, cosine: float) -> tuple[str, str] | None:
 
 
 def _on_map(
-    one: Candidate, vectors: ItemVectors, places: list[int], found: list[Neighbor]
+    one: Candidate, vectors: FusedVectors, places: list[int], found: list[Neighbor]
 ) -> tuple[Neighbor, ...]:
     """Place neighbors around the release by the two principal axes of their vectors."""
     if not places:

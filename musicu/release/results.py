@@ -12,7 +12,7 @@ from musicu.metadata import Metadata
 from musicu.release.check import Finding
 from musicu.release.judge import Confidence, Unusualness
 from musicu.release.playlists import PlaylistFit
-from musicu.release.resemble import Double, Lookalike, Neighbor
+from musicu.release.resemble import Duplicate, Neighbor, SimilarArtist
 
 __all__ = ["HeardTag", "Release", "ReleaseReport", "Skipped"]
 
@@ -54,11 +54,11 @@ class Release:
         The model's tags that reach their thresholds, the most probable first.
     neighbors : tuple of Neighbor
         The nearest catalog tracks.
-    artists : tuple of Lookalike
+    artists : tuple of SimilarArtist
         The nearest artists, its own left out.
     playlists : tuple of PlaylistFit
         The best first.
-    doubles : tuple of Double
+    doubles : tuple of Duplicate
         What may be the release itself.
     audience : Audience or None
         Whom it fits; None without a recommender.
@@ -85,9 +85,9 @@ class Release:
     descriptors: dict[str, Any]
     heard: tuple[HeardTag, ...]
     neighbors: tuple[Neighbor, ...]
-    artists: tuple[Lookalike, ...]
+    artists: tuple[SimilarArtist, ...]
     playlists: tuple[PlaylistFit, ...]
-    doubles: tuple[Double, ...]
+    doubles: tuple[Duplicate, ...]
     audience: Audience | None
     unusual: Unusualness | None
     confidence: Confidence

@@ -20,7 +20,7 @@ from musicu.job import serve_job
 from musicu.listening.recommender import Recommender
 from musicu.release.page import render_page
 from musicu.release.report import release_report
-from musicu.release.resemble import Double, Neighbor
+from musicu.release.resemble import Duplicate, Neighbor
 from musicu.release.results import ReleaseReport
 
 __all__ = ["MENDABLE", "NO_AUDIO", "main", "without_paths"]
@@ -28,7 +28,7 @@ __all__ = ["MENDABLE", "NO_AUDIO", "main", "without_paths"]
 NO_AUDIO, MENDABLE = 3, 4  # exit status: the file cannot be used; something else can be mended
 _NOTHING = "; no file could be used"
 
-Found = TypeVar("Found", Neighbor, Double)
+Found = TypeVar("Found", Neighbor, Duplicate)
 
 
 def without_paths(report: ReleaseReport, name: str) -> ReleaseReport:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from musicu.arrays import unit_rows
 from musicu.errors import ModelError
 from musicu.metrics import average_precision, similarities
 from musicu.training.data import Material
@@ -98,8 +99,7 @@ class Targets:
     def __call__(self, answers: NDArray[Any]) -> NDArray[np.float32]:
         """Map answers [n, d] to unit vectors [n, dim]."""
         z = ((answers.astype(np.float32) - self.mean) / self.scale) @ self.components
-        norms = np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
-        return np.asarray(z / norms, dtype=np.float32)
+        return np.asarray(unit_rows(z), dtype=np.float32)
 
 
 class Distillation:

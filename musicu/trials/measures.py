@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import top_k
 from musicu.errors import MusicuError
 
 __all__ = ["KS", "Measured", "audience", "hits", "measure", "top_n"]
@@ -90,22 +91,12 @@ def top_n(scores: NDArray[Any], n: int, *, exclude: Any = None) -> Positions:
     if hasattr(exclude, "tocsr"):
         exclude = exclude.tocsr()
     for rows in _blocks(queries, items):
-        # Least first, so that a stable sort leaves equal ones in their order.
-        cost = -scores[rows].astype(np.float64)
-        cost[np.isnan(cost)] = np.inf
+        left = scores[rows].astype(np.float64)
         if exclude is not None:
-            cost[_dense(exclude, rows, cost.shape)] = np.inf
-        # A partition alone may take any of those that are equal to the last one.
-        last = np.partition(cost, kept - 1, axis=1)[:, kept - 1, None]
-        chosen, equal = cost < last, cost == last
-        missing = kept - chosen.sum(axis=1, keepdims=True)
-        chosen |= equal & (np.cumsum(equal, axis=1) <= missing)
-        at = np.nonzero(chosen)[1].reshape(-1, kept)
-        values = np.take_along_axis(cost, at, axis=1)
-        order = np.argsort(values, axis=1, kind="stable")
-        values = np.take_along_axis(values, order, axis=1)
-        best = np.take_along_axis(at, order, axis=1)
-        result[rows, :kept] = np.where(np.isinf(values) & (values > 0), -1, best)
+            left[_dense(exclude, rows, left.shape)] = -np.inf
+        best = top_k(left, kept)
+        none = ~(np.take_along_axis(left, best, axis=1) > -np.inf)  # NaN, too
+        result[rows, :kept] = np.where(none, -1, best)
     return result
 
 

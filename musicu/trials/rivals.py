@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import unit_rows
 from musicu.artists import main_artist
 from musicu.items.fusion import ItemVectors
 from musicu.items.item import Items
@@ -203,8 +204,7 @@ def field_neighbors(split: Baselines) -> Iterator[Scored]:
 def vector_neighbors(split: Baselines) -> Iterator[Scored]:
     """Yield likeness by the audio alone, and by each of the other vectors."""
     for name, space in split.spaces.items():
-        length = np.linalg.norm(space, axis=1, keepdims=True)
-        rows = (space / np.where(length > 0, length, 1)).astype(np.float32)
+        rows = unit_rows(space).astype(np.float32)
         yield f"{name} kNN", ("audio",), (split.history @ rows) @ rows[split.candidates].T
 
 

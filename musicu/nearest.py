@@ -1,27 +1,34 @@
-"""Exact nearest vectors by cosine, many times as fast as to multiply with all of them.
+"""Exact nearest vectors by cosine; of many, many times as fast as to multiply with all of them.
 
-All rows are compared roughly first, in 8 bits; how far off that can be is known. The best are then
-compared exactly, which gives a score that the last one wanted has at least; and every other row
-that might have it, by the bound, is compared exactly, too. So nothing is missed. (A scan of reduced
-vectors with exact re-ranking: the VA-file of Weber, Schek & Blott, VLDB 1998.)
+All rows are compared approximately first, in 8 bits; how far off that can be is known. The best
+are then compared exactly, which gives a score that the last one wanted has at least; and every
+other row that might have it, by the bound, is compared exactly, too. So nothing is missed. (A scan
+of reduced vectors with exact re-ranking: the VA-file of Weber, Schek & Blott, VLDB 1998.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from threading import Lock
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.explore.shadow import Shadow
+from musicu.arrays import top_k
+from musicu.int8 import Int8Matrix
 
-__all__ = ["Nearest"]
+__all__ = ["Nearest", "growing"]
 
 Array = NDArray[np.float32]
 Found = tuple[NDArray[np.intp], Array]
 
 # With fewer rows, to multiply with all of them takes no longer.
 _SMALL = 4096
+# The 8-bit copy takes as long to make as so many queries without it.
+_MANY = 32
+# Approximate scores held at a time: 64 MB.
+_LARGEST = 1 << 24
 # Rows of a product in float32. BLAS adds up the last few rows of a matrix in another order than
 # those before; padded to full groups, a row has one score, whichever rows stand around it.
 _GROUP = 32
@@ -32,7 +39,7 @@ _PAYS = 8
 
 
 class Nearest:
-    """Vectors, ready to be searched by any number of threads.
+    """Unit vectors to be searched, by any number of threads.
 
     Parameters
     ----------
@@ -46,20 +53,27 @@ class Nearest:
 
     Examples
     --------
-    >>> rng = np.random.default_rng(0)
-    >>> rows = rng.standard_normal((100, 8), dtype=np.float32)
-    >>> rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    >>> [(positions, cosines)] = Nearest(rows).search(rows[7:8], 3)
-    >>> int(positions[0])
-    7
+    >>> rows = np.eye(3, dtype=np.float32)
+    >>> [(positions, cosines)] = Nearest(rows).search(rows[1:2], 2)
+    >>> positions.tolist(), cosines.tolist()
+    ([1, 0], [1.0, 0.0])
     """
 
     def __init__(self, matrix: Array) -> None:
         self.matrix = matrix
-        self._shadow = Shadow(matrix) if len(matrix) >= _SMALL else None
+        self._int8: Int8Matrix | None = None
+        self._asked = 0
+        self._making = Lock()
 
     def __len__(self) -> int:
         return len(self.matrix)
+
+    def prepare(self) -> Self:
+        """Make the 8-bit copy now, which the first queries else do without."""
+        with self._making:
+            if self._int8 is None and len(self) >= _SMALL:
+                self._int8 = Int8Matrix(self.matrix)
+        return self
 
     def search(
         self,
@@ -70,8 +84,7 @@ class Nearest:
     ) -> list[Found]:
         """Find the nearest rows to each of some queries.
 
-        The order is that of :meth:`musicu.index.Index.ranked`: by the float32 cosine, and equal
-        ones by position.
+        The order is that of the float32 cosines; equal ones come by position.
 
         Parameters
         ----------
@@ -92,15 +105,14 @@ class Nearest:
         masks = [None] * len(queries) if among is None else among
         asked = list(zip(queries, counts, masks, strict=True))
         wide = [self._is_wide(count, mask) for _, count, mask in asked]
-        if self._shadow is None or not any(wide):
-            return [self._compare(*one) for one in asked]
-        rough = iter(zip(*self._shadow.products(queries[wide]), strict=True))
+        rough = self._approximate(queries[wide])
         found = []
         for (query, count, mask), is_wide in zip(asked, wide, strict=True):
-            if not is_wide:
+            scores = next(rough, None) if is_wide else None
+            if scores is None:
                 found.append(self._compare(query, count, mask))
                 continue
-            products, scale, bound = next(rough)
+            products, scale, bound = scores
             if mask is not None:
                 np.copyto(products, -np.inf, where=~mask)
             found.append(self._narrow(query, count, products, float(scale), float(bound)))
@@ -110,6 +122,17 @@ class Nearest:
         """Whether few are wanted of many, so that a rough look at all pays."""
         size = len(self.matrix) if mask is None else int(np.count_nonzero(mask))
         return count > 0 and size >= max(_SMALL, _PAYS * (_EACH * count + _SOME))
+
+    def _approximate(self, queries: Array) -> Iterator[tuple[Array, np.float64, np.float64]]:
+        """Yield each query's approximate scores, scale and bound; none without an 8-bit copy."""
+        self._asked += len(queries)
+        if self._int8 is None and self._asked >= _MANY:
+            self.prepare()
+        if self._int8 is None:
+            return
+        portion = max(_LARGEST // len(self.matrix), 1)
+        for start in range(0, len(queries), portion):
+            yield from zip(*self._int8.products(queries[start : start + portion]), strict=True)
 
     def _narrow(
         self, query: Array, count: int, products: Array, scale: float, bound: float
@@ -123,6 +146,8 @@ class Nearest:
         if low < high:
             more = np.flatnonzero((products >= low) & (products < high))
             rows, scores = np.append(rows, more), np.append(scores, self._scores(query, more))
+            order = np.argsort(rows)
+            rows, scores = rows[order], scores[order]
         return _best(rows, scores, count)
 
     def _compare(self, query: Array, count: int, mask: NDArray[np.bool_] | None) -> Found:
@@ -147,6 +172,22 @@ class Nearest:
         return scores
 
 
+def growing(n: int, most: int) -> Iterator[int]:
+    """Yield how many neighbors to look for, until enough of them meet what is asked of them.
+
+    Parameters
+    ----------
+    n : int >= 1
+        The first number.
+    most : int
+        The last one, unless the first is greater.
+    """
+    yield n
+    while n < most:
+        n = min(8 * n, most)
+        yield n
+
+
 def _reached(products: Array, count: int) -> float:
     """Return a number that at least `count` products reach, or all that are finite.
 
@@ -160,9 +201,6 @@ def _reached(products: Array, count: int) -> float:
 
 
 def _best(rows: NDArray[np.intp], scores: Array, count: int) -> Found:
-    """Sort the best by score, and equal ones by position."""
-    if 0 < count < len(rows) // 4:  # the rest need no order
-        best = np.flatnonzero(scores >= np.partition(scores, -count)[-count])
-        rows, scores = rows[best], scores[best]
-    order = np.lexsort((rows, -scores))[: max(count, 0)]
-    return rows[order], scores[order]
+    """Choose the best of rows, which ascend, by score, and equal ones by position."""
+    best = top_k(scores, count)
+    return rows[best], scores[best]

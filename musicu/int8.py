@@ -1,4 +1,4 @@
-"""An 8-bit copy of a matrix of vectors: products with all rows quickly, and how far off they are.
+"""An 8-bit copy of a matrix of vectors: products with all rows quickly, within a known error.
 
 ONNX Runtime multiplies 8-bit integers with the processor's own instructions for it and reads a
 fourth of the memory that float32 takes. The graph has three nodes and is written here by hand.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from musicu.runtime import open_session
 
-__all__ = ["Products", "Shadow", "product_graph"]
+__all__ = ["ApproxScores", "Int8Matrix", "product_graph"]
 
 Array = NDArray[np.float32]
 
@@ -30,7 +30,7 @@ _HIGHEST = 63
 _FLOAT, _UINT8, _INT8 = 1, 2, 3
 
 
-class Products(NamedTuple):
+class ApproxScores(NamedTuple):
     """Approximate products of queries with all rows.
 
     Attributes
@@ -46,7 +46,7 @@ class Products(NamedTuple):
     bounds: NDArray[np.float64]
 
 
-class Shadow:
+class Int8Matrix:
     """A matrix in 8 bits, a scale for each row.
 
     Parameters
@@ -70,7 +70,7 @@ class Shadow:
         # here and those that are compared with them.
         self._rounding = dim * 2.0**-22
 
-    def products(self, queries: Array) -> Products:
+    def products(self, queries: Array) -> ApproxScores:
         """Multiply queries [m, dim] float32 with all rows."""
         scales = np.maximum(np.abs(queries).max(axis=1), np.finfo(np.float32).tiny) / _HIGHEST
         reduced = np.rint(queries / scales[:, None])
@@ -81,7 +81,7 @@ class Shadow:
         given = {"queries": (reduced + _ZERO).astype(np.uint8)}
         parts: list[Array] = [session.run(None, given)[0] for session in self._sessions]
         values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        return Products(values, scales.astype(np.float64), bounds * 1.001)
+        return ApproxScores(values, scales.astype(np.float64), bounds * 1.001)
 
     def _reduce(self, matrix: Array) -> tuple[NDArray[np.int8], Array]:
         """Round rows to 8 bits [dim, n] and scales [n]; note the worst error, and the longest."""
