@@ -98,7 +98,7 @@ def embed(
     describe: Annotated[bool, typer.Option("--describe", help="Compute descriptors too.")] = False,
     metadata: Annotated[
         Path | None,
-        typer.Option(help="CSV that goes over the tags; joined by path or isrc.", metavar="FILE"),
+        typer.Option(help="Table that goes over the tags; joined by path or isrc.", metavar="FILE"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Analyze everything again.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a file may take.")] = 300.0,

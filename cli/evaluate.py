@@ -31,10 +31,10 @@ def group() -> None:
 def encoder(
     labels: Annotated[
         list[Path],
-        typer.Option(help="CSV of files and labels; several are joined.", metavar="FILE"),
+        typer.Option(help="Table of files and labels; several are joined.", metavar="FILE"),
     ],
     audio: Annotated[
-        Path | None, typer.Option(help="Where the files are, if not beside the CSV.", metavar="DIR")
+        Path | None, typer.Option(help="Where the files are, if not beside it.", metavar="DIR")
     ] = None,
     model: Annotated[
         list[str] | None,

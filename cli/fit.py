@@ -21,7 +21,7 @@ def fit(
     log: Annotated[
         Path,
         typer.Argument(
-            help="Who listened to what: CSV or Parquet; columns user, item, weight, time."
+            help="Who listened to what: CSV, JSON lines, Parquet; columns user, item, weight, time."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the recommender.", metavar="FOLDER")],

@@ -20,7 +20,7 @@ def release(
     catalog: Catalog = None,
     metadata: Annotated[
         Path | None,
-        typer.Option(help="CSV that goes over the tags; joined by path or isrc.", metavar="FILE"),
+        typer.Option(help="Table that goes over the tags; joined by path or isrc.", metavar="FILE"),
     ] = None,
     n: Annotated[int, typer.Option("-n", min=0, help="Nearest tracks for each.")] = 10,
     playlists: Annotated[

@@ -41,7 +41,7 @@ def encoder(
     ] = None,
     labels: Annotated[
         list[Path] | None,
-        typer.Option(help="CSV of labels; one without files is joined to the one before."),
+        typer.Option(help="Table of labels; one without files is joined to the one before."),
     ] = None,
     artist: Annotated[str | None, typer.Option(help="Column of the artist.")] = None,
     single: Annotated[

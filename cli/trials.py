@@ -52,7 +52,7 @@ def recommend(
     log: Annotated[
         Path,
         typer.Argument(
-            help="Who listened to what: CSV or Parquet; columns user, item, weight, time."
+            help="Who listened to what: CSV, JSON lines, Parquet; columns user, item, weight, time."
         ),
     ],
     catalog: Catalog = None,

@@ -404,6 +404,11 @@ GOOD = "user,variant,plays,hours\na,A,1,2\nb,A,2,3\nc,B,3,4\nd,B,5,5\n"
         ("user,variant,plays\na,A,1\nb,A,1\nc,B,1\nd,B,1\n", "'plays' does not vary"),
         ("user,variant,plays\na,A,1\nb,A,2\nc,B,1\n", "variant 'B' has one user"),
         (GOOD.replace("hours", "time"), "row 2: '2' is no time"),
+        (
+            "user,variant,plays,time\na,A,1,2024-01-01\nb,B,2,1704240000\n",
+            "column 'time' mixes dates and numbers: '2024-01-01' in row 2 and '17",
+        ),
+        ("user,variant,plays,time\na,A,1,20240101\n", "row 2: 20240101 is a day, not seconds"),
     ],
 )
 def test_a_log_that_cannot_be_analyzed_is_told_in_one_line(

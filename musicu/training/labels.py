@@ -64,7 +64,7 @@ def read_labels(
     Parameters
     ----------
     tables : sequence of path-like
-        CSV files.
+        See :meth:`musicu.tables.Table.open`.
     artist, single, multi : optional
         Columns, as for :func:`musicu.collection.select`; each has to be in one of the tables.
 
