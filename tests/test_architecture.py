@@ -19,7 +19,7 @@ ORDER = (
     "waveform loudness pulse key model_files model registry runtime encoder install windows tagger "
     "descriptors names codes parsers field metadata artists encodings id3 containers guesses tags "
     "tables values sheet playlist analyze worker process pool job worker_windows worker_waveforms "
-    "scan checksums readonly schema connection store identities vocabulary sound_tags tagging "
+    "scan checksums schema connection store identities vocabulary sound_tags tagging "
     "catalog_models lookup changes analysis_run ingest int8 nearest index condition recommend "
     "export inventory damage salvage repair catalog items.item tracks items.genres items.blocks "
     "items.fields items.phrases items.comparable items.fusion items.fused_vectors items.reasons "
