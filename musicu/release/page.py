@@ -119,8 +119,8 @@ def _row(release: Release, number: int) -> str:
         by = f" · {shown(near.artist)}" if near.artist else ""
         nearest = f'{shown(title_of(near))} <span class="soft num">{points(near)}{by}</span>'
     artists = ", ".join(found.artist for found in release.artists[:3]) or "–"
-    faults = [finding for finding in release.findings if finding.level != "note"]
-    worst = "bad" if any(finding.level == "error" for finding in faults) else "warn"
+    faults = [finding for finding in release.findings if finding.severity != "info"]
+    worst = "bad" if any(finding.severity == "error" for finding in faults) else "warn"
     told = pill(f"{len(faults)} to check", worst) if faults else pill("complete", "good")
     return (
         f'<tr><td><a href="#release-{number}"><b>{shown(release.title)}</b></a><br>'

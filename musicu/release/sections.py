@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
+from musicu.items.findings import Finding
 from musicu.listening.results import Fan
 from musicu.release.charts import (
     map_plot,
@@ -16,7 +17,7 @@ from musicu.release.charts import (
     shown,
     timeline,
 )
-from musicu.release.check import CLEAR_KEY, Finding
+from musicu.release.check import CLEAR_KEY
 from musicu.release.playlists import PlaylistFit
 from musicu.release.resemble import Neighbor
 from musicu.release.results import Release
@@ -36,7 +37,7 @@ __all__ = [
 
 Link = Callable[[str], str | None]
 
-_LEVELS = {"error": ("bad", "Mend"), "warning": ("warn", "Check"), "note": ("", "Note")}
+_SEVERITIES = {"error": ("Mend", "bad"), "warning": ("Check", "warn"), "info": ("Note", "")}
 TRUST = {"high": "good", "medium": "warn", "low": "bad"}
 _OPEN = 3  # neighbors whose reasons are shown without a click
 _VERDICTS = {"fits": "good", "at the edge": "warn", "does not fit": ""}
@@ -168,7 +169,7 @@ def _doubles(release: Release) -> str:
 
 def _findings(findings: Iterable[Finding]) -> str:
     rows = "".join(
-        f'<li><div class="finding">{pill(_LEVELS[f.level][1], _LEVELS[f.level][0])}'
+        f'<li><div class="finding">{pill(*_SEVERITIES[f.severity])}'
         f"<span>{shown(f.text)}</span></div></li>"
         for f in findings
     )
