@@ -240,11 +240,7 @@ def test_what_was_played_in_training_is_not_recommended_again(split: Split) -> N
 def test_the_recommender_beats_chance_and_shuffled_contents_do_not(
     result: RecommendEvaluation,
 ) -> None:
-    verdicts = {
-        c.result.system: c.result.verdict
-        for c in result.comparisons
-        if (c.group, c.metric) == ("listeners", "ndcg@20")
-    }
+    verdicts = {c.system: c.verdict for c in result.compared()["listeners", "ndcg@20"]}
     for name in ("random", "popularity", "same artist", "noise kNN", "contents shuffled"):
         assert verdicts[name] == "clearly worse"
         assert value(result, name) < 0.75 * value(result, FULL)
@@ -253,7 +249,8 @@ def test_the_recommender_beats_chance_and_shuffled_contents_do_not(
 
 
 def test_all_comparisons_are_corrected_as_one_family(result: RecommendEvaluation) -> None:
-    results = [c.result for c in result.comparisons] + [loss.versus for loss in result.losses]
+    results = [s.comparison for s in result.scores if s.comparison]
+    results += [loss.versus for loss in result.losses]
     least = min(r.p for r in results)
     assert min(r.p_holm for r in results) == pytest.approx(min(1, least * len(results)))
     assert all(r.p_holm >= r.p for r in results)
