@@ -14,8 +14,8 @@ import musicu
 ROOT = Path(__file__).resolve().parent.parent
 # Each module imports only modules before it; those in a folder by `folder.module`.
 ORDER = (
-    "errors files causes folders locate frames source links headers configuration decode mel "
-    "loudness pulse model runtime encoder descriptors names codes encodings id3 containers "
+    "errors arrays files causes folders locate frames source links headers configuration decode "
+    "mel loudness pulse model runtime encoder descriptors names codes encodings id3 containers "
     "metadata guesses tags sheet playlist "
     "analyze worker pool scan checksums readonly store identities vocabulary tagging changes "
     "analysis_run ingest index condition recommend export inventory damage repair catalog "

@@ -78,7 +78,7 @@ def test_every_file_that_the_documents_name_exists() -> None:
             assert (document.parent / link).exists(), f"{document} links to {link}"
 
 
-@pytest.mark.parametrize("module", ["decode", "encoder", "catalog"])
+@pytest.mark.parametrize("module", ["arrays", "decode", "encoder", "catalog"])
 def test_examples_in_docstrings_run(
     module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
