@@ -34,8 +34,7 @@ def unit_rows(rows: NDArray[Real], *, tolerance: float = 0.0) -> NDArray[Real]:
     """
     length = np.linalg.norm(rows, axis=-1, keepdims=True)
     scaled = np.where(np.abs(length - 1) > tolerance, length, 1)
-    result: NDArray[Real] = rows / np.where(length > 0, scaled, np.inf).astype(rows.dtype)
-    return result
+    return np.asarray(rows / np.where(length > 0, scaled, np.inf), dtype=rows.dtype)
 
 
 def top_k(scores: NDArray[np.floating[Any]], k: int) -> NDArray[np.intp]:
