@@ -18,6 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from musicu.arrays import unit_rows
+
 __all__ = [
     "artist_parts",
     "average_precision",
@@ -29,20 +31,11 @@ __all__ = [
     "probe",
     "same_track_first",
     "similarities",
-    "skewness",
-    "unit",
 ]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Labels = NDArray[Any]
-
-
-def unit(vectors: ArrayLike) -> Floats:
-    """Bring rows [..., dim] to length 1; rows of zeros stay."""
-    x = np.asarray(vectors, dtype=np.float64)
-    result: Floats = x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
-    return result
 
 
 def similarities(
@@ -62,10 +55,10 @@ def similarities(
     np.ndarray [shape=(n, n), float64]
         Larger is nearer. The diagonal means nothing.
     """
-    if distance == "cosine":
-        x = unit(vectors)
-        return x @ x.T
     x = np.asarray(vectors, dtype=np.float64)
+    if distance == "cosine":
+        x = unit_rows(x)
+        return x @ x.T
     square = (x * x).sum(axis=1)
     result: Floats = 2 * (x @ x.T) - square[:, None] - square
     return result
@@ -185,16 +178,6 @@ def k_occurrence(similarity: Floats, *, k: int = 10) -> Floats:
     order = _order(similarity, ~np.eye(len(similarity), dtype=np.bool_))
     nearest = order[:, : min(k, len(similarity) - 1)]
     return np.bincount(nearest.ravel(), minlength=len(similarity)).astype(np.float64)
-
-
-def skewness(counts: Floats) -> float:
-    """Third standardized moment; of the k-occurrence it tells hubs (Radovanovic, JMLR 2010).
-
-    Counts [n] that are all equal have none: 0.
-    """
-    centered = counts - counts.mean()
-    deviation = centered.std()
-    return float((centered**3).mean() / deviation**3) if deviation else 0.0
 
 
 def jaccard(sets: Sequence[Collection[str]]) -> Floats:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import unit_rows
 from musicu.decode import load
 from musicu.errors import AudioError
-from musicu.metrics import unit
 
 __all__ = ["DISTORTIONS", "Steadiness", "low_pass", "measure_robustness", "transcode"]
 
@@ -199,7 +199,8 @@ def measure_robustness(
             except AudioError as error:
                 raise AudioError(str(files[i]), f"{name}: {error.reason}") from None
             for system, vector in vectors.items():
-                cosine = float(unit(clean[system]) @ unit(vector))
+                pair = unit_rows(np.stack([clean[system], vector]).astype(np.float64))
+                cosine = float(pair[0] @ pair[1])
                 cosines.setdefault((system, name), []).append(cosine)
     if progress:
         progress(len(chosen), len(chosen))

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import skewness
 from musicu.bootstrap import DRAWS, bootstrap_means, bootstrap_skews, interval
 from musicu.collection import Collection
 from musicu.errors import MusicuError
@@ -48,7 +49,6 @@ from musicu.metrics import (
     probe,
     same_track_first,
     similarities,
-    skewness,
 )
 from musicu.systems import System
 from musicu.trials.scores import Better, Comparison, Score, verdict

@@ -11,12 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import unit_rows
 from musicu.baselines import BASELINES, baseline_distance, baseline_features, baseline_vectors
 from musicu.collection import Collection
 from musicu.decode import load
 from musicu.encoder import Encoder
 from musicu.errors import AudioError, MusicuError
-from musicu.metrics import unit
 
 __all__ = ["Embedded", "Encoders", "System", "baseline_system", "embed_collection", "model_system"]
 
@@ -142,7 +142,8 @@ class Encoders:
         for system in self._systems:
             for encoder in self.of(system, fold):
                 if id(encoder) not in done:
-                    done[id(encoder)] = unit(encoder.embed(y, sr))
+                    vector = encoder.embed(y, sr).astype(np.float64)
+                    done[id(encoder)] = unit_rows(vector)
         return {
             system.label: np.concatenate([done[id(e)] for e in self.of(system, fold)])
             for system in self._systems

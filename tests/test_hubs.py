@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from musicu.arrays import skewness
 from musicu.errors import MusicuError
 from musicu.listening.hubs import HUB_METHODS, HubCorrection
-from musicu.metrics import k_occurrence, skewness
+from musicu.metrics import k_occurrence
 
 Floats = NDArray[np.float64]
 

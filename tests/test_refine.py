@@ -7,7 +7,8 @@ torch = pytest.importorskip("torch", reason="needs the extra musicu[train]")
 
 from sklearn.linear_model import Ridge  # noqa: E402
 
-from musicu.metrics import average_precision, similarities, unit  # noqa: E402
+from musicu.arrays import unit_rows  # noqa: E402
+from musicu.metrics import average_precision, similarities  # noqa: E402
 from musicu.training.refine import Refinement, refine, stretch  # noqa: E402
 from musicu.training.taghead import fit_tags, learn_tags, said_from, write_tags  # noqa: E402
 
@@ -21,7 +22,7 @@ def labelled(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     artist = np.repeat(np.arange(N // 2), 2)
     label = (artist % 2).astype(np.int64)
-    vectors = unit(rng.standard_normal((N, DIM)) + 3).astype(np.float32)
+    vectors = unit_rows(rng.standard_normal((N, DIM)) + 3).astype(np.float32)
     vectors[:, 0] += 0.15 * (label - 0.5)
     return vectors, artist, label
 
@@ -89,7 +90,7 @@ def test_a_seed_gives_the_same_map() -> None:
 
 def test_tags_are_calibrated_on_artists_that_were_not_met() -> None:
     rng = np.random.default_rng(0)
-    vectors = unit(rng.standard_normal((600, DIM))).astype(np.float32)
+    vectors = unit_rows(rng.standard_normal((600, DIM))).astype(np.float32)
     truth = 1 / (1 + np.exp(-(8 * vectors[:, :2] - 1)))
     wanted = (rng.random((600, 2)) < truth).astype(np.float64)
     fit = fit_tags(vectors, wanted, np.arange(600) // 2)
@@ -105,7 +106,7 @@ def test_tags_are_calibrated_on_artists_that_were_not_met() -> None:
 
 def test_a_tag_without_trace_in_the_vectors_is_said_at_its_frequency() -> None:
     rng = np.random.default_rng(1)
-    vectors = unit(rng.standard_normal((400, DIM))).astype(np.float32)
+    vectors = unit_rows(rng.standard_normal((400, DIM))).astype(np.float32)
     wanted = (rng.random((400, 1)) < 0.2).astype(np.float64)
     fit = fit_tags(vectors, wanted, np.arange(400))
     np.testing.assert_allclose(fit.held_out.mean(), wanted.mean(), atol=0.01)
@@ -114,7 +115,7 @@ def test_a_tag_without_trace_in_the_vectors_is_said_at_its_frequency() -> None:
 
 def test_unknown_labels_teach_nothing() -> None:
     rng = np.random.default_rng(2)
-    vectors = unit(rng.standard_normal((300, DIM))).astype(np.float32)
+    vectors = unit_rows(rng.standard_normal((300, DIM))).astype(np.float32)
     wanted = (vectors[:, :1] > 0).astype(np.float64)
     wanted[200:] = np.nan
     part = fit_tags(vectors, wanted, np.arange(300))
@@ -124,7 +125,7 @@ def test_unknown_labels_teach_nothing() -> None:
 
 def test_hints_help_where_yeses_are_few() -> None:
     rng = np.random.default_rng(3)
-    vectors = unit(rng.standard_normal((300, DIM))).astype(np.float32)
+    vectors = unit_rows(rng.standard_normal((300, DIM))).astype(np.float32)
     truth = 1 / (1 + np.exp(-(6 * vectors[:, :1] - 3)))
     wanted = (rng.random((300, 1)) < truth).astype(np.float64)
     alone = fit_tags(vectors, wanted, np.arange(300))
@@ -138,7 +139,7 @@ def test_hints_help_where_yeses_are_few() -> None:
 
 def test_only_labels_that_can_be_heard_become_tags() -> None:
     rng = np.random.default_rng(4)
-    vectors = unit(rng.standard_normal((400, DIM))).astype(np.float32)
+    vectors = unit_rows(rng.standard_normal((400, DIM))).astype(np.float32)
     loud, chance, rare = vectors[:, 0] > 0, rng.random(400) < 0.5, np.arange(400) < 20
     sets = [
         frozenset({"music"} | {n for n, yes in (("loud", a), ("chance", b), ("rare", c)) if yes})

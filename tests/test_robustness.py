@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from audio import Array, notes, sine, write
 
+from musicu.arrays import unit_rows
 from musicu.cost import measured_track, parameter_count
 from musicu.encoder import Encoder
 from musicu.errors import ModelError
-from musicu.metrics import unit
 from musicu.model import find_model
 from musicu.robustness import DISTORTIONS, low_pass, measure_robustness, transcode
 
@@ -95,7 +95,7 @@ def test_results_are_cosines_of_the_models_vectors(tmp_path: Path) -> None:
 
     def embed(i: int, y: Array, sr: int) -> dict[str, np.ndarray]:
         seen.append(i)
-        vector = unit(encoder().embed(y, sr))
+        vector = unit_rows(encoder().embed(y, sr))
         return {"one": vector, "two": np.concatenate([vector, vector])}
 
     done: list[tuple[int, int]] = []

@@ -5,7 +5,8 @@ from scipy.fft import dct
 torch = pytest.importorskip("torch", reason="needs the extra musicu[train]")
 
 from musicu import mel  # noqa: E402
-from musicu.metrics import similarities, unit  # noqa: E402
+from musicu.arrays import unit_rows  # noqa: E402
+from musicu.metrics import similarities  # noqa: E402
 from musicu.training.timbre import Cepstra, beside  # noqa: E402
 
 CEPSTRA = Cepstra(96)
@@ -72,7 +73,9 @@ def test_timbre_weighs_as_much_as_its_share_says() -> None:
 
 def test_the_axes_that_are_left_out_matter_least() -> None:
     vectors, timbre = parts(1)
-    whole, most = (similarities(unit(mapped(vectors, timbre, 0.1, d))) for d in (DIM + 40, DIM))
+    whole, most = (
+        similarities(unit_rows(mapped(vectors, timbre, 0.1, d))) for d in (DIM + 40, DIM)
+    )
     assert np.corrcoef(whole.ravel(), most.ravel())[0, 1] > 0.99
 
 
@@ -81,4 +84,6 @@ def test_timbre_that_never_changes_adds_nothing() -> None:
     both = mapped(vectors, np.ones_like(timbre), 0.5, DIM)
     assert np.isfinite(both).all()
     alone = vectors - vectors.mean(axis=0)
-    np.testing.assert_allclose(similarities(unit(both)), similarities(unit(alone)), atol=1e-5)
+    np.testing.assert_allclose(
+        similarities(unit_rows(both)), similarities(unit_rows(alone)), atol=1e-5
+    )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import unit_rows
 from musicu.monitoring.facts import Tracks, draw_tracks
 
 __all__ = ["Pair", "align"]
@@ -120,8 +121,7 @@ def _clumps(reference: Tracks, batch: Tracks) -> tuple[list[Hashable], list[Hash
     middle = reference.vectors.mean(axis=0)
     near = []
     for side in (reference, batch):
-        x = side.vectors - middle
-        x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+        x = unit_rows(side.vectors - middle)
         near.append((x @ x.T)[np.triu_indices(len(x), 1)])
     alike = max(_ALIKE, float(np.quantile(near[0], 1 - _NEIGHBORS)))
     found: list[list[Hashable]] = [

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from musicu.arrays import unit_rows
 from musicu.encoder import Encoder
 from musicu.errors import ModelError
 from musicu.mel import FRONT_ENDS, FrontEnd
-from musicu.metrics import unit
 from musicu.model import Model
 from musicu.training.clips import (
     Source,
@@ -304,7 +304,7 @@ def train_encoder(
             )
         tags = None
         if any(known.multi.values()):
-            vectors = unit(clip_vectors(student, material, front_end)).astype(np.float32)
+            vectors = unit_rows(clip_vectors(student, material, front_end)).astype(np.float32)
             rows = np.flatnonzero(known.known & ~held)
             tags = learn_tags(
                 vectors[rows], known.take(rows.tolist()).multi, known.artist[rows], seed=recipe.seed

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import unit_rows
 from musicu.items.fusion import ItemVectors
 from musicu.items.item import Items
 from musicu.items.titles import artist_names
@@ -108,8 +109,7 @@ class Rivals:
         for name, of in self._neighborhoods():
             yield _baseline(f"{name} kNN", of, self._near(of, of))
         for name, space in self._spaces.items():
-            length = np.linalg.norm(space, axis=1, keepdims=True)
-            rows = (space / np.where(length > 0, length, 1)).astype(np.float32)
+            rows = unit_rows(space).astype(np.float32)
             scores = (self._history @ rows) @ rows[self._candidates].T
             yield _baseline(f"{name} kNN", ("audio",), scores)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import gini
 from musicu.items.fusion import Fusion
 from musicu.items.item import Items
 from musicu.items.titles import main_artist
@@ -165,7 +166,7 @@ class Tally:
         exposure = beyond.exposure(ranked, inside)
         lists = np.where(ranked >= 0, self._candidates[ranked], -1)
         lift = beyond.popularity_lift(lists, self._history, self._listeners)
-        figures = {"coverage": beyond.coverage(exposure), "gini": beyond.gini(exposure)}
+        figures = {"coverage": beyond.coverage(exposure), "gini": gini(exposure)}
         for name, value in {**figures, "popularity lift": lift}.items():
             record.figures.setdefault(f"{name}@{TOP}", []).append(value)
         for name, values in self._lists(lists):
