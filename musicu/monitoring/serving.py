@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from musicu.arrays import gini
 
-__all__ = ["Served"]
+__all__ = ["ExposureCounter"]
 
 
-class Served:
+class ExposureCounter:
     """Counts the tracks that were served lately. Any thread may add and ask.
 
     Parameters
@@ -30,7 +30,7 @@ class Served:
 
     Examples
     --------
-    >>> served = Served()
+    >>> served = ExposureCounter()
     >>> served.add(["a", "b"])
     >>> served.add(["a"])
     >>> served.coverage(4)

@@ -11,8 +11,8 @@ from musicu.explore.explorer import Explorer
 from musicu.explore.live import Live
 from musicu.explore.portrait import Painter
 from musicu.model import Model, model_with
-from musicu.monitoring.serving import Served
-from musicu.monitoring.watch import Watch
+from musicu.monitoring.serving import ExposureCounter
+from musicu.monitoring.watch import UploadMonitor
 from musicu.service.batcher import Answers, Reply
 from musicu.service.chart import Chart
 from musicu.service.desk import Desk, Line
@@ -52,16 +52,16 @@ class Service:
     shelf : Shelf
         Receives uploads, and keeps them for a while; there once the service has started.
     painter : Painter
-        Draws waveforms; there once the service has started.
+        Permutations waveforms; there once the service has started.
     jobs : Jobs
         What outlives a request.
     chart : Chart
         The map.
     meters : Meters
         Counts.
-    served : Served
+    served : ExposureCounter
         Which tracks were named lately.
-    watch : Watch
+    watch : UploadMonitor
         What was uploaded lately.
     taste : Taste or None
         The recommender, if one is served.
@@ -84,8 +84,8 @@ class Service:
         self._model: Model | None = None
         self.keys = Keys(settings.token)
         self.meters = Meters()
-        self.served = Served()
-        self.watch = Watch(settings.catalog)
+        self.served = ExposureCounter()
+        self.watch = UploadMonitor(settings.catalog)
         self.live = Live(settings.catalog)
         self.explorer = Explorer(self.live)
         self.line = Line("answers", _THREADS, _WAITING, settings.deadline)

@@ -18,9 +18,9 @@ from musicu.items.fusion import Fusion, ItemVectors
 from musicu.items.item import Items
 from musicu.listening.scorer import Listener, Scorer
 from musicu.trials.protocols import Split
-from musicu.trials.rivals import Contender, Kind, Rivals, likeness
+from musicu.trials.rivals import Baselines, Kind, SystemScores, weighted_similarity
 
-__all__ = ["EVENNESS", "FULL", "GRID", "Arena"]
+__all__ = ["EVENNESS", "FULL", "GRID", "Experiment"]
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.intp]
@@ -38,7 +38,7 @@ GRID: Mapping[str, Sequence[float]] = {
 EVENNESS = (0.0, 0.5, 1.0)
 
 
-class Arena:
+class Experiment:
     """A split, and all who take part in it.
 
     Parameters
@@ -79,7 +79,7 @@ class Arena:
         place = np.array([self.scorer.items.position(id) for id in items.ids], dtype=np.intp)
         self._at, self._new = place[candidates], place[split.cold]
         self._fields = [field for field in self.scorer.vectors.fields if field in fields]
-        self._rivals = Rivals(
+        self._baselines = Baselines(
             split.train,
             split.users,
             items,
@@ -100,7 +100,7 @@ class Arena:
                 if audio is not None:
                     settings["weights"] = {**weights, "audio": audio}
                 scorer = self.tuned(settings)
-                place, alike = _Users(scorer, self._users).parts(scorer, self._at)
+                place, alike = _UserModels(scorer, self._users).parts(scorer, self._at)
                 for taste in GRID["taste"]:
                     yield {**settings, "taste": taste}, place + np.float32(taste) * alike
 
@@ -114,7 +114,7 @@ class Arena:
             return _relearned(scorer, scorer.fusion.transform(scorer.items))
         return _relearned(scorer, scorer.vectors)
 
-    def contenders(self, scorer: Scorer) -> Iterator[Contender]:
+    def systems(self, scorer: Scorer) -> Iterator[SystemScores]:
         """Yield all who take part, the whole recommender first.
 
         Parameters
@@ -122,20 +122,20 @@ class Arena:
         scorer : Scorer
             With the settings that are tested: :attr:`scorer`, or what :meth:`tuned` returned.
         """
-        users = _Users(scorer, self._users)
+        users = _UserModels(scorer, self._users)
         place, alike = users.parts(scorer, self._at)
         taste, everything = np.float32(scorer.taste), tuple(self._fields)
-        yield Contender(name=FULL, kind="full", uses=everything, scores=place + taste * alike)
-        yield from self._rivals
+        yield SystemScores(name=FULL, kind="full", uses=everything, scores=place + taste * alike)
+        yield from self._baselines
         yield from self._others(scorer)
         for name, scores in (("listeners, no likeness", place), ("likeness, no listeners", alike)):
-            yield Contender(name=name, kind="ablation", uses=everything, scores=scores)
+            yield SystemScores(name=name, kind="ablation", uses=everything, scores=scores)
         for evenness in EVENNESS:
             other = copy.copy(scorer)
             other.evenness = evenness
             other.settle()
             scores = self._scored(other)
-            yield Contender(
+            yield SystemScores(
                 name=f"evenness {evenness:g}", kind="ablation", uses=everything, scores=scores
             )
         for lacks, kept in self._slices():
@@ -143,16 +143,16 @@ class Arena:
             there[self._new] = [field in kept for field in scorer.vectors.fields]
             poorer = _with_vectors(scorer, scorer.vectors.keep(there))
             place, alike = users.parts(poorer, self._at)
-            yield Contender(
+            yield SystemScores(
                 name=f"{FULL}, {lacks}",
                 kind="missing",
                 uses=tuple(kept),
                 lacks=lacks,
                 scores=place + taste * alike,
             )
-            yield from self._rivals.poorer(lacks, kept)
+            yield from self._baselines.with_missing(lacks, kept)
 
-    def _others(self, scorer: Scorer) -> Iterator[Contender]:
+    def _others(self, scorer: Scorer) -> Iterator[SystemScores]:
         """Yield recommenders that learned from less, or from what belongs to other items."""
         vectors = scorer.vectors
         known = np.flatnonzero(vectors.present.any(axis=1))
@@ -165,12 +165,12 @@ class Arena:
 
     def _other(
         self, name: str, kind: Kind, scorer: Scorer, vectors: ItemVectors, uses: Sequence[str]
-    ) -> Contender:
+    ) -> SystemScores:
         scores = self._scored(_relearned(scorer, vectors))
-        return Contender(name=name, kind=kind, uses=tuple(uses), scores=scores)
+        return SystemScores(name=name, kind=kind, uses=tuple(uses), scores=scores)
 
     def _scored(self, scorer: Scorer) -> Floats:
-        place, alike = _Users(scorer, self._users).parts(scorer, self._at)
+        place, alike = _UserModels(scorer, self._users).parts(scorer, self._at)
         return place + np.float32(scorer.taste) * alike
 
     def _subsets(self) -> Iterator[tuple[str, list[str]]]:
@@ -192,7 +192,7 @@ class Arena:
             yield "new items have audio only", ["audio"]
 
 
-class _Users:
+class _UserModels:
     """What a scorer makes of some users, for the scores of all of them at once."""
 
     def __init__(self, scorer: Scorer, users: Sequence[str]) -> None:
@@ -215,7 +215,7 @@ class _Users:
         nobody played.
         """
         place = self._factor @ scorer.places[at].T / self._scale[:, :1]
-        alike = likeness(scorer.vectors, self._liking, at)
+        alike = weighted_similarity(scorer.vectors, self._liking, at)
         # Likeness is measured from the catalog's mean.
         alike -= self._tells[:, None] * scorer.vectors.take(at).scores(scorer.common)
         alike *= scorer.gain[at] / self._scale[:, 1:]

@@ -75,7 +75,7 @@ class RecommendEvaluation:
         asking for some of them; "items" are new items asking for listeners. "lists" is what the
         listeners' lists are like. Where it was tested, a system is compared with the whole
         recommender; ``p_holm`` and the verdict are corrected for all comparisons of the evaluation.
-        Kinds are those of :class:`musicu.trials.rivals.Contender`.
+        Kinds are those of :class:`musicu.trials.rivals.SystemScores`.
     losses : tuple of Loss
     exposure : dict
         For some systems, the share of all exposure that the least shown candidates have, at shares

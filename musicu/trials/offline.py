@@ -18,13 +18,13 @@ from musicu.errors import MusicuError
 from musicu.items.fusion import Fusion
 from musicu.items.item import Items
 from musicu.listening.interactions import Interactions
-from musicu.trials.contenders import FULL, Arena
+from musicu.trials.contenders import FULL, Experiment
 from musicu.trials.evaluation import RecommendEvaluation
 from musicu.trials.measures import KS
 from musicu.trials.protocols import FoldProtocol, Protocol, Split
 from musicu.trials.significance import DRAWS
-from musicu.trials.standings import exposure_curves, score_tally, test_tally
-from musicu.trials.tally import TOP, Tally
+from musicu.trials.standings import compare_all, exposure_curves, summarize_scores
+from musicu.trials.tally import TOP, MetricCollector
 
 __all__ = ["evaluate_recommend"]
 
@@ -89,44 +89,46 @@ def evaluate_recommend(
         raise MusicuError(f"{seeds} seeds: at least one is needed")
     given = Fusion().fit(items).transform(items)
     fields = [f for f, some in zip(given.fields, given.present.T, strict=True) if some.any()]
-    tally = Tally(log, items)
+    collector = MetricCollector(log, items)
     chosen: list[dict[str, Any]] = []
     about: dict[str, Any] = {"fields": fields, "settings": dict(settings or {}), "others": extra}
     for seed in range(seeds):
         splits = protocol.splits(log, items, seed=seed)
         for number, split in enumerate(splits):
-            arena = Arena(split, items, _ranked(split, items, candidates), seed=seed, **about)
-            scorer = arena.scorer
+            experiment = Experiment(
+                split, items, _ranked(split, items, candidates), seed=seed, **about
+            )
+            scorer = experiment.scorer
             if tune:
                 inner = protocol.validation(split, items, seed=seed)
                 best = _tuned(log, inner, items, _ranked(inner, items, candidates), about, seed)
                 chosen.append(best)
-                scorer = arena.tuned(best)
-            tally.open(split, _ranked(split, items, candidates), seed=seed)
-            for contender in arena.contenders(scorer):
-                tally.add(contender)
+                scorer = experiment.tuned(best)
+            collector.start_split(split, _ranked(split, items, candidates), seed=seed)
+            for system in experiment.systems(scorer):
+                collector.add(system)
             if progress:
                 progress(seed * len(splits) + number + 1, seeds * len(splits))
-    comparisons, losses = test_tally(tally, draws=draws)
+    comparisons, losses = compare_all(collector, draws=draws)
     return RecommendEvaluation(
         protocol=protocol.about,
         candidates=candidates,
-        splits=len(tally.ranked),
+        splits=len(collector.ranked),
         seeds=seeds,
         interactions=len(log),
         users=len(log.users),
         items=len(items),
-        asked=len(np.unique(np.concatenate(tally.users))),
-        cold=len(np.unique(np.concatenate(tally.cold))),
-        ranked=float(np.mean(tally.ranked)),
+        asked=len(np.unique(np.concatenate(collector.users))),
+        cold=len(np.unique(np.concatenate(collector.cold))),
+        ranked=float(np.mean(collector.ranked)),
         fields=tuple(fields),
         others=tuple(extra),
         settings=dict(settings or {}),
         chosen=tuple(chosen),
-        scores=tuple(score_tally(tally, comparisons, draws=draws)),
+        scores=tuple(summarize_scores(collector, comparisons, draws=draws)),
         losses=tuple(losses),
-        exposure=exposure_curves(tally),
-        notes=tuple(_notes(tally, candidates)),
+        exposure=exposure_curves(collector),
+        notes=tuple(_notes(collector, candidates)),
     )
 
 
@@ -158,21 +160,21 @@ def _tuned(
     seed: int,
 ) -> dict[str, Any]:
     """Return the settings with the best NDCG@10 in a validation split; the first of equals."""
-    tally = Tally(log, items)
-    tally.open(split, candidates, seed=seed)
-    arena = Arena(split, items, candidates, seed=seed, **about)
-    found = [(tally.ndcg(scores), settings) for settings, scores in arena.grid()]
+    collector = MetricCollector(log, items)
+    collector.start_split(split, candidates, seed=seed)
+    experiment = Experiment(split, items, candidates, seed=seed, **about)
+    found = [(collector.ndcg(scores), settings) for settings, scores in experiment.grid()]
     return max(found, key=lambda pair: pair[0])[1]
 
 
-def _notes(tally: Tally, candidates: str) -> Iterator[str]:
-    least = min(tally.ranked)
+def _notes(collector: MetricCollector, candidates: str) -> Iterator[str]:
+    least = min(collector.ranked)
     if least <= max(KS):
         yield (
             f"A split has {least:,} candidates at the least: what is measured at {max(KS)} says "
             "little there."
         )
-    known = tally.records[FULL].values["known artists", f"ndcg@{TOP}"]
+    known = collector.records[FULL].values["known artists", f"ndcg@{TOP}"]
     if all(np.isnan(values).all() for values in known):
         yield "No new item is by an artist whom anybody played in training."
     if candidates == "all":

@@ -22,7 +22,7 @@ from musicu.listening.interactions import Interactions
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["Contender", "Kind", "Rivals", "likeness"]
+__all__ = ["SystemScores", "Kind", "Baselines", "weighted_similarity"]
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.intp]
@@ -30,7 +30,7 @@ Kind = Literal["full", "baseline", "control", "ablation", "missing", "rival"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contender:
+class SystemScores:
     """Scores of one system in one split.
 
     Attributes
@@ -55,7 +55,7 @@ class Contender:
     lacks: str = ""
 
 
-class Rivals:
+class Baselines:
     """The baselines of one split.
 
     Parameters
@@ -98,22 +98,22 @@ class Rivals:
         self._seed = seed
         inside = train.of_items(items.ids)
         self._listeners = np.bincount(inside.item, minlength=len(items))
-        self._history = _even(inside.matrix()[users])
+        self._history = _row_normalized(inside.matrix()[users])
 
-    def __iter__(self) -> Iterator[Contender]:
+    def __iter__(self) -> Iterator[SystemScores]:
         shape = (self._history.shape[0], len(self._candidates))
         drawn = np.random.default_rng(self._seed).random(shape, dtype=np.float32)
         yield _baseline("random", (), drawn)
         yield _baseline("popularity", (), np.broadcast_to(self._popularity(), shape))
         yield _baseline("same artist", ("artists",), self._same_artist())
         for name, of in self._neighborhoods():
-            yield _baseline(f"{name} kNN", of, self._near(of, of))
+            yield _baseline(f"{name} kNN", of, self._knn(of, of))
         for name, space in self._spaces.items():
             rows = unit_rows(space).astype(np.float32)
             scores = (self._history @ rows) @ rows[self._candidates].T
             yield _baseline(f"{name} kNN", ("audio",), scores)
 
-    def poorer(self, lacks: str, kept: Sequence[str]) -> Iterator[Contender]:
+    def with_missing(self, lacks: str, kept: Sequence[str]) -> Iterator[SystemScores]:
         """Yield the neighborhoods again, the new items having some fields only.
 
         Parameters
@@ -126,12 +126,12 @@ class Rivals:
         for name, of in self._neighborhoods():
             left = tuple(field for field in of if field in kept)
             if left and len(left) < len(of):
-                yield Contender(
+                yield SystemScores(
                     name=f"{name} kNN, {lacks}",
                     kind="rival",
                     uses=left,
                     lacks=lacks,
-                    scores=self._near(of, left),
+                    scores=self._knn(of, left),
                 )
 
     def _neighborhoods(self) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -145,11 +145,11 @@ class Rivals:
         if metadata and "audio" in self._fields:
             yield "all fields", tuple(self._fields)
 
-    def _near(self, of: Sequence[str], of_new: Sequence[str]) -> Floats:
+    def _knn(self, of: Sequence[str], of_new: Sequence[str]) -> Floats:
         fields, shape = self._vectors.fields, self._vectors.present.shape
         there = np.broadcast_to([field in of for field in fields], shape).copy()
         there[self._new] = [field in of_new for field in fields]
-        return likeness(self._vectors.keep(there), self._history, self._candidates)
+        return weighted_similarity(self._vectors.keep(there), self._history, self._candidates)
 
     def _popularity(self) -> Floats:
         """Return listeners in training; among items without any, those of the artist decide."""
@@ -174,7 +174,7 @@ class Rivals:
         return np.asarray(((self._history @ of) @ of[self._candidates].T).toarray())
 
 
-def likeness(vectors: ItemVectors, weights: csr_array, at: Positions) -> Floats:
+def weighted_similarity(vectors: ItemVectors, weights: csr_array, at: Positions) -> Floats:
     """Return weighted sums of likenesses to what was played.
 
     Parameters
@@ -196,12 +196,12 @@ def likeness(vectors: ItemVectors, weights: csr_array, at: Positions) -> Floats:
     return np.asarray(dense + sparse, dtype=np.float32)
 
 
-def _baseline(name: str, uses: tuple[str, ...], scores: NDArray[Any]) -> Contender:
+def _baseline(name: str, uses: tuple[str, ...], scores: NDArray[Any]) -> SystemScores:
     found = np.asarray(scores, dtype=np.float32)
-    return Contender(name=name, kind="baseline", uses=uses, scores=found)
+    return SystemScores(name=name, kind="baseline", uses=uses, scores=found)
 
 
-def _even(matrix: csr_array) -> csr_array:
+def _row_normalized(matrix: csr_array) -> csr_array:
     """Divide each row by its sum."""
     from scipy.sparse import csr_array, diags_array
 

@@ -1,4 +1,4 @@
-"""What a tally says: means with intervals, tests against the whole recommender, losses."""
+"""Means of an offline test with intervals, tests against the whole recommender, losses."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from musicu.trials.evaluation import Loss
 from musicu.trials.measures import KS
 from musicu.trials.scores import Comparison, Score
 from musicu.trials.significance import adjust, compare_systems
-from musicu.trials.tally import GROUPS, Tally
+from musicu.trials.tally import GROUPS, MetricCollector
 
-__all__ = ["TESTED", "exposure_curves", "score_tally", "test_tally"]
+__all__ = ["TESTED", "exposure_curves", "summarize_scores", "compare_all"]
 
 # What is tested, and corrected together; the first decides which baseline is the best.
 TESTED = (("listeners", "ndcg@20"), ("listeners", "recall@20"), ("items", "ndcg@20"))
@@ -27,25 +27,28 @@ TESTED = (("listeners", "ndcg@20"), ("listeners", "recall@20"), ("items", "ndcg@
 _MEASURES = ("ndcg", "recall", "mrr", "map", "precision", "hit")
 
 
-def score_tally(
-    tally: Tally, comparisons: Mapping[tuple[str, str], Sequence[Comparison]], *, draws: int
+def summarize_scores(
+    collector: MetricCollector,
+    comparisons: Mapping[tuple[str, str], Sequence[Comparison]],
+    *,
+    draws: int,
 ) -> Iterator[Score]:
     """Yield the mean of each system on each measure, group by group, then what lists are like.
 
     Parameters
     ----------
-    tally : Tally
+    collector : MetricCollector
     comparisons : mapping of (str, str) to sequence of Comparison
-        As :func:`test_tally` returns them; each goes to the score of its system.
+        As :func:`compare_all` returns them; each goes to the score of its system.
     draws : int
         Of the bootstrap, over listeners, or over items where these ask.
     """
-    users, cold = np.concatenate(tally.users), np.concatenate(tally.cold)
+    users, cold = np.concatenate(collector.users), np.concatenate(collector.cold)
     names = [f"{name}@{k}" for k in KS for name in _MEASURES]
     for group in GROUPS:
         who = cold if group == "items" else users
         table = np.stack(
-            [r.all_values(group, name) for r in tally.records.values() for name in names]
+            [r.all_values(group, name) for r in collector.records.values() for name in names]
         )
         asked = ~np.isnan(table[0])
         if not asked.any():
@@ -60,7 +63,7 @@ def score_tally(
             for found in comparisons.get((group, name), ())
         }
         at = 0
-        for system, record in tally.records.items():
+        for system, record in collector.records.items():
             for name in names:
                 yield Score(
                     system=system,
@@ -75,7 +78,7 @@ def score_tally(
                     comparison=tested.get((system, name)),
                 )
                 at += 1
-    for system, record in tally.records.items():
+    for system, record in collector.records.items():
         figures = {name: (float(np.mean(v)), len(users)) for name, v in record.figures.items()}
         for name, arrays in record.lists.items():
             values = np.concatenate(arrays)
@@ -95,14 +98,14 @@ def score_tally(
             )
 
 
-def test_tally(
-    tally: Tally, *, draws: int
+def compare_all(
+    collector: MetricCollector, *, draws: int
 ) -> tuple[dict[tuple[str, str], list[Comparison]], list[Loss]]:
     """Test everything against the whole recommender, and what lacks something against rivals.
 
     Parameters
     ----------
-    tally : Tally
+    collector : MetricCollector
     draws : int
         Of the randomization and of the bootstrap, over listeners.
 
@@ -113,17 +116,17 @@ def test_tally(
     losses : list of Loss
         On the first.
     """
-    users, cold = np.concatenate(tally.users), np.concatenate(tally.cold)
+    users, cold = np.concatenate(collector.users), np.concatenate(collector.cold)
     compared = []
     for group, metric in TESTED:
         values = {
             name: record.all_values(group, metric)
-            for name, record in tally.records.items()
+            for name, record in collector.records.items()
             if record.kind != "rival"
         }
         who = cold if group == "items" else users
         compared.append(compare_systems(values, FULL, clusters=who, draws=draws))
-    losses = _losses(tally, users, draws)
+    losses = _losses(collector, users, draws)
     # One family: no finding of the whole evaluation is to be false.
     family = iter(adjust([*(c for some in compared for c in some), *(x.versus for x in losses)]))
     return (
@@ -132,9 +135,9 @@ def test_tally(
     )
 
 
-def _losses(tally: Tally, users: NDArray[np.str_], draws: int) -> list[Loss]:
+def _losses(collector: MetricCollector, users: NDArray[np.str_], draws: int) -> list[Loss]:
     group, metric = TESTED[0]
-    records = tally.records
+    records = collector.records
     values = {name: record.all_values(group, metric) for name, record in records.items()}
     means = {name: float(np.nanmean(row)) for name, row in values.items()}
     test: dict[str, Any] = {"clusters": users, "draws": draws}
@@ -168,18 +171,18 @@ def _losses(tally: Tally, users: NDArray[np.str_], draws: int) -> list[Loss]:
     return losses
 
 
-def exposure_curves(tally: Tally) -> dict[str, tuple[float, ...]]:
+def exposure_curves(collector: MetricCollector) -> dict[str, tuple[float, ...]]:
     """Return Lorenz curves of the recommender, the best baseline, popularity and chance."""
     group, metric = TESTED[0]
     means = {
         name: float(np.nanmean(record.all_values(group, metric)))
-        for name, record in tally.records.items()
+        for name, record in collector.records.items()
         if record.kind == "baseline"
     }
     names = dict.fromkeys([FULL, max(means, key=means.__getitem__), "popularity", "random"])
     curves = {}
     for name in names:
         # Candidates of splits with more lists are shown more often: shares make them alike.
-        shares = [shown / max(shown.sum(), 1) for shown in tally.records[name].exposure]
+        shares = [shown / max(shown.sum(), 1) for shown in collector.records[name].exposure]
         curves[name] = tuple(lorenz(np.concatenate(shares), points=51)[1].tolist())
     return curves
