@@ -13,7 +13,7 @@ from musicu.bootstrap import DRAWS
 from musicu.collection import Collection
 from musicu.cost import Cost, measure_cost
 from musicu.errors import MusicuError
-from musicu.robustness import Steadiness, measure_robustness
+from musicu.robustness import Robustness, measure_robustness
 from musicu.scoring import check_artists, score_systems
 from musicu.systems import Encoders, System, embed_collection
 from musicu.trials.scores import MARKS, Score, apart, find_score
@@ -43,7 +43,7 @@ class Evaluation:
         Label and parts; of each model fold, name, folder, hash of the weights, dimension.
     scores : tuple of Score
         Metric by metric, in the systems' order; then group by group.
-    robustness : tuple of Steadiness
+    robustness : tuple of Robustness
         Empty if not asked for.
     costs : dict of Cost
         By system; empty if not asked for.
@@ -61,7 +61,7 @@ class Evaluation:
     draws: int
     systems: tuple[dict[str, Any], ...]
     scores: tuple[Score, ...]
-    robustness: tuple[Steadiness, ...]
+    robustness: tuple[Robustness, ...]
     costs: dict[str, Cost]
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
@@ -90,10 +90,10 @@ class Evaluation:
                 ends = {"difference_low": versus["low"], "difference_high": versus["high"]}
                 row = {**versus, **row, **ends}
             rows += [row, *({**about, "fold": f, "value": v} for f, v in score.folds.items())]
-        for steady in self.robustness:
-            numbers = {"": steady.mean, ", 5th percentile": steady.low}
+        for robust in self.robustness:
+            numbers = {"": robust.mean, ", 5th percentile": robust.low}
             rows += [
-                {"metric": f"cosine, {steady.distortion}{of}", "system": steady.system, "value": v}
+                {"metric": f"cosine, {robust.distortion}{of}", "system": robust.system, "value": v}
                 for of, v in numbers.items()
             ]
         for label, cost in self.costs.items():
@@ -206,10 +206,10 @@ def evaluate_encoder(
     scores, notes = score_systems(
         used, systems, found.vectors, against=against, by=by, seed=seed, draws=draws
     )
-    steady: list[Steadiness] = []
+    robust: list[Robustness] = []
     if robustness and models:
         fold = [""] * count if used.fold is None else used.fold.tolist()
-        steady, more = measure_robustness(
+        robust, more = measure_robustness(
             used.files,
             lambda i, y, sr: encoders.embed(y, sr, fold[i]),
             clips=clips,
@@ -235,7 +235,7 @@ def evaluate_encoder(
             for system in systems
         ),
         scores=tuple(scores),
-        robustness=tuple(steady),
+        robustness=tuple(robust),
         costs={s.label: c for s, c in zip(models, measured, strict=False)},
         skipped=found.skipped,
         notes=(*collection.notes, *notes),

@@ -129,7 +129,7 @@ def score_systems(
     names = np.unique(spaces)
     inside = any(system.by_fold for system in systems)
     each = [_clip_values(collection, spaces, s, vectors[s.label], inside, seed) for s in systems]
-    notes = [] if fold is None else _torn(artist, fold)
+    notes = [] if fold is None else _artists_in_several_folds(artist, fold)
     scores = []
     for group, metric in product(["", *groups], each[0]):
         table = np.stack([values[metric] for values in each])
@@ -291,7 +291,11 @@ def _compare(
     return results
 
 
-def _torn(artist: Labels, fold: Labels) -> list[str]:
+def _artists_in_several_folds(artist: Labels, fold: Labels) -> list[str]:
     pairs = np.unique(np.stack([artist, fold]).astype(np.str_), axis=1)
-    torn = pairs.shape[1] - len(np.unique(artist))
-    return [f"{torn} artists are in several folds, so the folds are not disjoint"] if torn else []
+    several = pairs.shape[1] - len(np.unique(artist))
+    return (
+        [f"{several} artists are in several folds, so the folds are not disjoint"]
+        if several
+        else []
+    )

@@ -27,7 +27,7 @@ ORDER = (
     "listening.results listening.places listening.scorer listening.candidates listening.ranking "
     "listening.answers listening.storage listening.recommender listening.population "
     "listening.world listening.simulate "
-    "release.hearing release.segments release.shares release.judge release.resemble "
+    "theme release.hearing release.segments release.shares release.judge release.resemble "
     "release.check release.playlists release.results release.report release.charts "
     "release.sections release.style release.page release.write "
     "explore.pages explore.columns explore.shadow explore.nearest explore.reading "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from musicu.release.resemble import Neighbor
 from musicu.release.shares import rounded_shares
+from musicu.theme import shown
 
 __all__ = [
     "FIELD_NAMES",
@@ -16,7 +16,6 @@ __all__ = [
     "parts_list",
     "ribbon",
     "score_bar",
-    "shown",
     "timeline",
 ]
 
@@ -40,11 +39,6 @@ _MARGIN = 40
 _LINE = 15  # height of a name
 _LETTER = 6.8  # width of one, generously
 _LETTERS = 28
-
-
-def shown(text: str) -> str:
-    """Escape a text; bytes of names that are not UTF-8 are shown as question marks."""
-    return escape(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def score_bar(parts: Mapping[str, float]) -> str:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 from urllib.parse import quote
 
-from musicu.release.charts import shown
 from musicu.release.results import Release, ReleaseReport
 from musicu.release.sections import (
     TRUST,
     Link,
     card,
-    count,
     pill,
     points,
     release_section,
     title_of,
 )
 from musicu.release.style import SCRIPT, STYLE
+from musicu.theme import count, document, shown
 
 __all__ = ["render_page"]
 
@@ -40,7 +39,7 @@ def render_page(report: ReleaseReport, *, folder: str | os.PathLike[str] | None 
     """
     link = _no_link if folder is None else _linker(os.path.abspath(os.fspath(folder)))
     alone = len(report.releases) == 1
-    title = f"{shown(report.releases[0].title)} – release report" if alone else "Release report"
+    title = f"{report.releases[0].title} – release report" if alone else "Release report"
     body = [
         _head(report),
         "" if alone else _summary(report),
@@ -51,15 +50,9 @@ def render_page(report: ReleaseReport, *, folder: str | os.PathLike[str] | None 
         _skipped(report),
         _foot(report),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(filter(None, body))
-        + "\n</main>\n"
-        + (f"<script>{SCRIPT}</script>\n" if folder is not None else "")
-        + "</body>\n</html>\n"
-    )
+    script = f"\n<script>{SCRIPT}</script>" if folder is not None else ""
+    main = "\n".join(filter(None, body))
+    return document(title, style=STYLE, body=f"<main>\n{main}\n</main>{script}")
 
 
 def _no_link(path: str) -> str | None:

@@ -14,7 +14,6 @@ from musicu.release.charts import (
     parts_list,
     ribbon,
     score_bar,
-    shown,
     timeline,
 )
 from musicu.release.check import CLEAR_KEY
@@ -22,13 +21,13 @@ from musicu.release.playlists import PlaylistFit
 from musicu.release.resemble import Neighbor
 from musicu.release.results import Release
 from musicu.release.shares import rounded_shares
+from musicu.theme import count, shown
 
 __all__ = [
     "TRUST",
     "Link",
     "card",
     "clock",
-    "count",
     "pill",
     "points",
     "release_section",
@@ -92,11 +91,6 @@ def release_section(release: Release, number: int, link: Link, *, alone: bool) -
 def _pair(*cards: str) -> str:
     there = "".join(cards)
     return f'<div class="pair">{there}</div>' if there else ""
-
-
-def count(number: int, thing: str) -> str:
-    """Write a number with its noun."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def clock(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""How the report's page looks, and the little it does: one style sheet, one script."""
+"""How the report's page looks, in the colors of the theme, and the little it does."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ __all__ = ["SCRIPT", "STYLE"]
 
 STYLE = """
 :root {
-  color-scheme: light dark;
-  --page: #f6f7f9; --card: #ffffff; --ink: #16191d; --soft: #5a626c; --line: #e2e5ea;
-  --well: #eef0f4; --accent: #2a78d6; --good: #14804a; --warn: #9a6700; --bad: #c4302b;
-  --good-bg: #e3f5ea; --warn-bg: #fdf3d8; --bad-bg: #fde7e5; --quiet-bg: #eef0f4;
   --audio: #2a78d6; --genres: #1baf7a; --tags: #008300; --text: #7aa653; --artists: #4a3aa7;
   --label: #e87ba4; --country: #8b93a0; --language: #a9b0ba; --year: #eda100; --tempo: #eb6834;
   --key: #c9855f; --loudness: #b59a7a; --sound: #e34948;
 }
 @media (prefers-color-scheme: dark) { :root {
-  --page: #0f1216; --card: #171b21; --ink: #e9ecf0; --soft: #9aa4b1; --line: #2a3038;
-  --well: #222831; --accent: #5aa2f2; --good: #4ec98a; --warn: #e3b341; --bad: #ff7b72;
-  --good-bg: #12301f; --warn-bg: #33290f; --bad-bg: #3a1a1a; --quiet-bg: #222831;
   --audio: #3987e5; --genres: #199e70; --tags: #35a035; --text: #6f9a4c; --artists: #9085e9;
   --label: #d55181; --country: #77808d; --language: #5f6874; --year: #c98500; --tempo: #d95926;
   --key: #b0704b; --loudness: #94805f; --sound: #e66767;

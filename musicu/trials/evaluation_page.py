@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from musicu.plots import Dot, Panel, dot_plot
+from musicu.plots import Dot, Line, Panel, dot_plot, line_plot
+from musicu.theme import count
 from musicu.trials.contenders import FULL
-from musicu.trials.curves import Line, line_plot
 from musicu.trials.evaluation import RecommendEvaluation
-from musicu.trials.page import Cell, Column, Figure, Page, Section, Table, p_text, render
+from musicu.trials.page import Cell, Column, Figure, Page, Section, Table, p_equals, p_text, render
 
 __all__ = ["evaluation_page"]
 
@@ -115,7 +115,7 @@ def _summary(result: RecommendEvaluation) -> Iterator[str]:
         f"New items ranked by musicu reach an NDCG@20 of {ours.value:.3f} "
         f"({ours.low:.3f} to {ours.high:.3f}), {said} the {versus.value:.3f} of the best baseline, "
         f"{best} (difference {-versus.difference:+.3f}, {-versus.high:+.3f} to "
-        f"{-versus.low:+.3f}, corrected p {_p(versus.p_holm)}). [1]"
+        f"{-versus.low:+.3f}, corrected p {p_equals(versus.p_holm)}). [1]"
     )
     if loss := next((x for x in result.losses if "audio only" in x.lacks), None):
         yield (
@@ -125,7 +125,7 @@ def _summary(result: RecommendEvaluation) -> Iterator[str]:
         )
     yield (
         f"{result.asked:,} listeners were asked about {result.cold:,} new items in "
-        f"{_count(result.splits, 'split')} ({result.protocol}; {_count(result.seeds, 'seed')})."
+        f"{count(result.splits, 'split')} ({result.protocol}; {count(result.seeds, 'seed')})."
     )
 
 
@@ -323,11 +323,3 @@ def _short(value: object) -> str:
     if isinstance(value, Mapping):
         return f"audio {value.get('audio', 0):g}"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("s" if number != 1 else "")
-
-
-def _p(p: float) -> str:
-    return p_text(p) if p < 0.001 else f"= {p_text(p)}"
