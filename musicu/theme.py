@@ -84,7 +84,7 @@ def document(title: str, *, style: str, body: str, policy: str = "") -> str:
         What the page may load and run (Content-Security-Policy); nothing is said if it is empty.
     """
     said = (
-        f'<meta http-equiv="Content-Security-Policy"\n content="{escape(policy)}">\n'
+        f'<meta http-equiv="Content-Security-Policy"\n content="{policy}">\n'
         if policy
         else ""
     )

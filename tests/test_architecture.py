@@ -39,7 +39,7 @@ ORDER = (
     "monitoring.signals monitoring.drift monitoring.watch "
     "metrics bootstrap trials.scores trials.significance collection baselines systems robustness "
     "cost plots scoring evaluate encoder_figure "
-    "trials.measures trials.beyond trials.curves trials.page trials.folds "
+    "trials.measures trials.beyond trials.page trials.folds "
     "trials.protocols trials.rivals trials.contenders trials.tally trials.evaluation "
     "trials.evaluation_page trials.standings trials.offline trials.ablog trials.anytime "
     "trials.effects trials.looks trials.abtest trials.ab_page "
