@@ -83,11 +83,7 @@ def document(title: str, *, style: str, body: str, policy: str = "") -> str:
     policy : str
         What the page may load and run (Content-Security-Policy); nothing is said if it is empty.
     """
-    said = (
-        f'<meta http-equiv="Content-Security-Policy"\n content="{policy}">\n'
-        if policy
-        else ""
-    )
+    said = f'<meta http-equiv="Content-Security-Policy"\n content="{policy}">\n' if policy else ""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
