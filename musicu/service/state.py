@@ -52,7 +52,7 @@ class Service:
     shelf : Shelf
         Receives uploads, and keeps them for a while; there once the service has started.
     painter : Painter
-        Permutations waveforms; there once the service has started.
+        Draws waveforms; there once the service has started.
     jobs : Jobs
         What outlives a request.
     chart : Chart
