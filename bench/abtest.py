@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from musicu.trials.ablog import ABLog
 from musicu.trials.abtest import SRM_ALARM, analyze_ab
-from musicu.trials.effects import anytime_p, compare_groups, required_users
+from musicu.trials.anytime import anytime_p
+from musicu.trials.effects import compare_groups, required_users
 
 Floats = NDArray[np.float64]
 RNG = np.random.default_rng(0)

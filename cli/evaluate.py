@@ -175,10 +175,11 @@ def encoder(
     else:
         emit(evaluation.rows(), form)
     if figure is not None:
+        from musicu.encoder_figure import encoder_figure
         from musicu.files import written_file
 
         with written_file(figure, encoding="utf-8") as file:
-            file.write(evaluation.figure())
+            file.write(encoder_figure(evaluation))
     say(f"{evaluation.clips:,} clips by {evaluation.artists:,} artists", quiet=quiet)
     for note in evaluation.notes:
         say(note, quiet=quiet)

@@ -1,13 +1,13 @@
-"""Intervals by the bootstrap over artists.
+"""The bootstrap over clusters: artists with all their clips, listeners with all their queries.
 
-Clips of one artist are alike, so they are no independent evidence: the unit that is drawn is the
-artist, with all the clips (the cluster bootstrap, Davison & Hinkley 1997, section 3.8). All systems
-are drawn together, so the difference of two rows is that of a pair.
+Clips of one artist are alike, and so are the queries of one listener: they are no independent
+evidence, so what is drawn is the cluster (Davison & Hinkley 1997, section 3.8). All systems are
+drawn together, so the difference of two rows is that of a pair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,21 @@ Floats = NDArray[np.float64]
 Labels = NDArray[Any]
 
 DRAWS = 2000
+# Draws made at once: a number a cluster and draw is held.
+_AT_ONCE = 500
 
 
-def bootstrap_means(values: Floats, artist: Labels, *, draws: int = DRAWS, seed: int = 0) -> Floats:
-    """Means over clips of artists drawn with replacement, the same artists for all systems.
+def bootstrap_means(
+    values: Floats, cluster: Labels, *, draws: int = DRAWS, seed: int = 0
+) -> Floats:
+    """Means over queries of clusters drawn with replacement, the same clusters for all systems.
 
     Parameters
     ----------
     values : np.ndarray [shape=(systems, n), float64]
-        One value a clip; NaN where it was not scored.
-    artist : np.ndarray [shape=(n,)]
-        Labels of the clips; artists none of whose clips was scored are not drawn.
+        One value a query; NaN where it was not scored.
+    cluster : np.ndarray [shape=(n,)]
+        The artist or listener of each; clusters none of whose queries was scored are not drawn.
     draws : int >= 1
         How many.
     seed : int
@@ -41,25 +45,25 @@ def bootstrap_means(values: Floats, artist: Labels, *, draws: int = DRAWS, seed:
         The means.
     """
     scored = ~np.isnan(values).any(axis=0)
-    weights, group = _draw(artist[scored], draws, seed)
-    count = weights @ np.bincount(group).astype(np.float64)
-    return np.stack(
-        [weights @ np.bincount(group, weights=row) / count for row in values[:, scored]]
-    )
+    names, group = np.unique(cluster[scored], return_inverse=True)
+    count = np.bincount(group).astype(np.float64)
+    sums = np.stack([np.bincount(group, weights=row) for row in values[:, scored]])
+    blocks = [(w @ sums.T) / (w @ count)[:, None] for w in _draw(len(names), draws, seed)]
+    return np.concatenate(blocks).T
 
 
 def bootstrap_skews(
-    counts: Floats, artist: Labels, spaces: Labels, *, draws: int = DRAWS, seed: int = 0
+    counts: Floats, cluster: Labels, spaces: Labels, *, draws: int = DRAWS, seed: int = 0
 ) -> Floats:
-    """Skewness of k-occurrences over artists drawn with replacement, averaged over spaces.
+    """Skewness of k-occurrences over clusters drawn with replacement, averaged over spaces.
 
-    The counts are taken as they are: neighbors are not searched again among the artists drawn.
+    The counts are taken as they are: neighbors are not searched again among the clusters drawn.
 
     Parameters
     ----------
     counts : np.ndarray [shape=(systems, n), float64]
         k-occurrence of each clip.
-    artist, spaces : np.ndarray [shape=(n,)]
+    cluster, spaces : np.ndarray [shape=(n,)]
         Artist of each clip, and the space in which its neighbors were searched.
     draws, seed
         As for :func:`bootstrap_means`.
@@ -69,16 +73,19 @@ def bootstrap_skews(
     np.ndarray [shape=(systems, draws), float64]
         The mean skewness.
     """
-    weights, group = _draw(artist, draws, seed)
+    clusters, group = np.unique(cluster, return_inverse=True)
     names = np.unique(spaces)
-    result = np.zeros((len(counts), draws))
-    for name in names:
-        inside = spaces == name
-        size = weights @ np.bincount(group, weights=inside)
-        for row, values in zip(result, counts, strict=True):
-            sums = [weights @ np.bincount(group, weights=inside * values**p) for p in (1, 2, 3)]
-            row += _skew(size, sums) / len(names)
-    return result
+    blocks = []
+    for weights in _draw(len(clusters), draws, seed):
+        block = np.zeros((len(counts), len(weights)))
+        for name in names:
+            inside = spaces == name
+            size = weights @ np.bincount(group, weights=inside)
+            for row, values in zip(block, counts, strict=True):
+                sums = [weights @ np.bincount(group, weights=inside * values**p) for p in (1, 2, 3)]
+                row += _skew(size, sums) / len(names)
+        blocks.append(block)
+    return np.concatenate(blocks, axis=1)
 
 
 def interval(samples: Floats, *, level: float = 0.95) -> tuple[float, float]:
@@ -88,12 +95,16 @@ def interval(samples: Floats, *, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _draw(artist: Labels, draws: int, seed: int) -> tuple[Floats, NDArray[np.intp]]:
-    """How often each draw holds each artist [draws, artists], and each clip's artist [n]."""
-    names, group = np.unique(artist, return_inverse=True)
-    share = np.full(len(names), 1 / len(names))
+def _draw(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
+    """Yield how often each draw holds each cluster [some draws, clusters]."""
     rng = np.random.default_rng(seed)
-    return rng.multinomial(len(names), share, size=draws).astype(np.float64), group
+    for start in range(0, draws, _AT_ONCE):
+        size = min(_AT_ONCE, draws - start)
+        # Counting drawn numbers is ten times as fast as drawing the counts (multinomial).
+        drawn = rng.integers(0, clusters, size=(size, clusters))
+        drawn += clusters * np.arange(size)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=size * clusters)
+        yield times.reshape(size, clusters).astype(np.float64)
 
 
 def _skew(size: Floats, sums: Sequence[Floats]) -> Floats:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -13,10 +13,10 @@ from musicu.bootstrap import DRAWS
 from musicu.collection import Collection
 from musicu.cost import Cost, measure_cost
 from musicu.errors import MusicuError
-from musicu.plots import Dot, Panel, dot_plot
-from musicu.robustness import Steadiness, measure_robustness
-from musicu.scoring import Score, check_artists, score_systems
+from musicu.robustness import Robustness, measure_robustness
+from musicu.scoring import check_artists, score_systems
 from musicu.systems import Encoders, System, embed_collection
+from musicu.trials.scores import MARKS, Score, apart, find_score
 
 __all__ = ["SCHEMA", "Evaluation", "evaluate_encoder"]
 
@@ -43,7 +43,7 @@ class Evaluation:
         Label and parts; of each model fold, name, folder, hash of the weights, dimension.
     scores : tuple of Score
         Metric by metric, in the systems' order; then group by group.
-    robustness : tuple of Steadiness
+    robustness : tuple of Robustness
         Empty if not asked for.
     costs : dict of Cost
         By system; empty if not asked for.
@@ -61,14 +61,20 @@ class Evaluation:
     draws: int
     systems: tuple[dict[str, Any], ...]
     scores: tuple[Score, ...]
-    robustness: tuple[Steadiness, ...]
+    robustness: tuple[Robustness, ...]
     costs: dict[str, Cost]
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; ``schema`` names their layout."""
-        return {"schema": SCHEMA, "musicu": version("musicu"), **asdict(self)}
+        scores = [_plain(score, versus) for score, versus in self._compared()]
+        return {
+            "schema": SCHEMA,
+            "musicu": version("musicu"),
+            **asdict(replace(self, scores=())),
+            "scores": scores,
+        }
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a number, for tables: scores and their folds, then robustness, then cost."""
@@ -77,18 +83,17 @@ class Evaluation:
             "difference_high verdict apart".split()
         )
         rows: list[dict[str, Any]] = []
-        for score in self.scores:
+        for score, versus in self._compared():
             about = {"metric": score.metric, "group": score.group, "system": score.system}
             row = {**about, **{k: getattr(score, k) for k in ("value", "low", "high", "queries")}}
-            if (versus := score.comparison) is not None:
-                row |= asdict(versus)
-                row |= {"low": score.low, "difference_low": versus.low}
-                row |= {"high": score.high, "difference_high": versus.high}
+            if versus:
+                ends = {"difference_low": versus["low"], "difference_high": versus["high"]}
+                row = {**versus, **row, **ends}
             rows += [row, *({**about, "fold": f, "value": v} for f, v in score.folds.items())]
-        for steady in self.robustness:
-            numbers = {"": steady.mean, ", 5th percentile": steady.low}
+        for robust in self.robustness:
+            numbers = {"": robust.mean, ", 5th percentile": robust.low}
             rows += [
-                {"metric": f"cosine, {steady.distortion}{of}", "system": steady.system, "value": v}
+                {"metric": f"cosine, {robust.distortion}{of}", "system": robust.system, "value": v}
                 for of, v in numbers.items()
             ]
         for label, cost in self.costs.items():
@@ -101,30 +106,35 @@ class Evaluation:
 
     def summary(self) -> list[dict[str, str]]:
         """One row a metric, one column a system; ``+`` and ``-`` mark what is clearly apart."""
-        marks = {"clearly better": " +", "clearly worse": " -"}
         table: dict[str, dict[str, str]] = {}
         for row in self.rows():
             value, metric = row["value"], row["metric"]
             if row["fold"] is None and not row["group"] and value is not None:
                 about = {"metric": metric, **{s["label"]: "" for s in self.systems}}
                 text = f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
-                text += marks.get(row["verdict"], "")
+                text += MARKS.get(row["verdict"], "")
                 table.setdefault(metric, about)[row["system"]] = text
         return list(table.values())
 
-    def figure(self) -> str:
-        """Draw all metrics as an SVG document, a panel each."""
-        panels = []
-        whole = [score for score in self.scores if not score.group]
-        for metric in dict.fromkeys(score.metric for score in whole):
-            scores = [score for score in whole if score.metric == metric]
-            note = f"{scores[0].queries:,} queries by {scores[0].artists:,} artists"
-            if scores[0].better == "lower":
-                note = "lower is better"
-            dots = tuple(Dot(score.value, score.low, score.high) for score in scores)
-            panels.append(Panel(metric, note, dots))
-        title = f"{self.clips:,} clips by {self.artists:,} artists, 95 % intervals over artists"
-        return dot_plot(panels, [system["label"] for system in self.systems], title=title)
+    def _compared(self) -> Iterator[tuple[Score, dict[str, Any] | None]]:
+        """Yield each score, and what its comparison says."""
+        for score in self.scores:
+            if (found := score.comparison) is None:
+                yield score, None
+                continue
+            told = {name: getattr(found, name) for name in _COMPARISON}
+            other = find_score(self.scores, found.against, score.group, score.metric)
+            assert other is not None
+            yield score, {**told, "apart": apart(score, other)}
+
+
+_COMPARISON = ("against", "difference", "low", "high", "verdict")
+_SCORE = ("system", "metric", "group", "better", "value", "low", "high", "folds", "queries")
+
+
+def _plain(score: Score, versus: dict[str, Any] | None) -> dict[str, Any]:
+    plain = {name: getattr(score, name) for name in _SCORE}
+    return {**plain, "artists": score.clusters, "comparison": versus}
 
 
 def evaluate_encoder(
@@ -196,10 +206,10 @@ def evaluate_encoder(
     scores, notes = score_systems(
         used, systems, found.vectors, against=against, by=by, seed=seed, draws=draws
     )
-    steady: list[Steadiness] = []
+    robust: list[Robustness] = []
     if robustness and models:
         fold = [""] * count if used.fold is None else used.fold.tolist()
-        steady, more = measure_robustness(
+        robust, more = measure_robustness(
             used.files,
             lambda i, y, sr: encoders.embed(y, sr, fold[i]),
             clips=clips,
@@ -225,7 +235,7 @@ def evaluate_encoder(
             for system in systems
         ),
         scores=tuple(scores),
-        robustness=tuple(steady),
+        robustness=tuple(robust),
         costs={s.label: c for s, c in zip(models, measured, strict=False)},
         skipped=found.skipped,
         notes=(*collection.notes, *notes),

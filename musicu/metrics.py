@@ -31,7 +31,6 @@ __all__ = [
     "probe",
     "same_track_first",
     "similarities",
-    "skewness",
 ]
 
 Floats = NDArray[np.float64]
@@ -179,16 +178,6 @@ def k_occurrence(similarity: Floats, *, k: int = 10) -> Floats:
     others = np.where(np.eye(len(similarity), dtype=np.bool_), -np.inf, similarity)
     nearest = top_k(others, min(k, len(similarity) - 1))
     return np.bincount(nearest.ravel(), minlength=len(similarity)).astype(np.float64)
-
-
-def skewness(counts: Floats) -> float:
-    """Third standardized moment; of the k-occurrence it tells hubs (Radovanovic, JMLR 2010).
-
-    Counts [n] that are all equal have none: 0.
-    """
-    centered = counts - counts.mean()
-    deviation = centered.std()
-    return float((centered**3).mean() / deviation**3) if deviation else 0.0
 
 
 def jaccard(sets: Sequence[Collection[str]]) -> Floats:

@@ -1,13 +1,18 @@
-"""Dots with intervals as one SVG, readable on light and on dark ground; no plotting library."""
+"""Dots with intervals, and lines, as SVG for light and for dark ground; no plotting library."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
+from html import escape
 
-__all__ = ["Dot", "Panel", "dot_plot", "ticks"]
+import numpy as np
+from numpy.typing import ArrayLike
+
+from musicu.theme import fixed_colors
+
+__all__ = ["Dot", "Line", "Panel", "dot_plot", "line_plot", "ticks"]
 
 _COLUMNS = 3
 _WIDTH = 190  # of a panel's axis
@@ -18,17 +23,25 @@ _FOOT = 36
 _TOP = 34
 _CHARACTER = 7.4  # width of one at 12 px, generously
 
-_STYLE = """
-svg { font: 12px system-ui, "DejaVu Sans", sans-serif; }
-.ground { fill: #ffffff; } text { fill: #24292f; } .quiet { fill: #656d76; }
-.grid { stroke: #d8dee4; } .line { stroke: #57606a; stroke-width: 2; } .dot { fill: #57606a; }
-.first.line { stroke: #0969da; } .first.dot { fill: #0969da; }
-@media (prefers-color-scheme: dark) {
-  .ground { fill: #0d1117; } text { fill: #e6edf3; } .quiet { fill: #8b949e; }
-  .grid { stroke: #30363d; } .line { stroke: #9ea7b3; } .dot { fill: #9ea7b3; }
-  .first.line { stroke: #58a6ff; } .first.dot { fill: #58a6ff; }
-}
-"""
+# Of a line plot's frame, and of its key.
+_LEFT, _UP, _WIDE, _TALL, _KEY = 46, 46, 280, 200, 18
+_COLORS = 5
+
+# Lines differ in color and in their dashes.
+_STYLE = fixed_colors("""
+.plot { font: 12px system-ui, "DejaVu Sans", sans-serif; }
+.plot .ground { fill: var(--card); } .plot text { fill: var(--ink); }
+.plot .quiet { fill: var(--soft); } .plot .grid { stroke: var(--line); }
+.dots .line { stroke: var(--soft); stroke-width: 2; } .dots .dot { fill: var(--soft); }
+.dots .first.line { stroke: var(--accent); } .dots .first.dot { fill: var(--accent); }
+.lines path { fill: none; stroke-width: 2; } .lines .grid { stroke-width: 1; }
+.lines .equal { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; }
+.lines .c0 path { stroke: var(--accent); }
+.lines .c1 path { stroke: var(--orange); stroke-dasharray: 8 3; }
+.lines .c2 path { stroke: var(--good); stroke-dasharray: 2 3; }
+.lines .c3 path { stroke: var(--purple); stroke-dasharray: 8 3 2 3; }
+.lines .c4 path { stroke: var(--soft); stroke-dasharray: 14 4; }
+""")
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,15 @@ class Panel:
     dots: tuple[Dot, ...]
 
 
+@dataclass(frozen=True)
+class Line:
+    """A named line through points (x, y); points with NaN are passed over."""
+
+    name: str
+    x: ArrayLike
+    y: ArrayLike
+
+
 def dot_plot(panels: Sequence[Panel], rows: Sequence[str], *, title: str = "") -> str:
     """Draw small plots side by side, three in a line; the rows are the same in all.
 
@@ -83,15 +105,7 @@ def dot_plot(panels: Sequence[Panel], rows: Sequence[str], *, title: str = "") -
     tall = _HEAD + _ROW * len(rows) + _FOOT
     width = max(gutter + columns * (_WIDTH + _GAP), _CHARACTER * len(title) + 32)
     height = _TOP + lines * tall
-    size = f"{width:.0f} {height:.0f}"
-    out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" '
-        f'width="{width:.0f}" height="{height:.0f}" role="img">',
-        f"<title>{escape(title)}</title>",
-        f"<style>{_STYLE}</style>",
-        '<rect class="ground" width="100%" height="100%"/>',
-        _text(16, 22, title, weight="bold"),
-    ]
+    out = [*_head("dots", title, width, height), _text(16, 22, title, weight="bold")]
     for number, panel in enumerate(panels):
         line, column = divmod(number, _COLUMNS)
         top = _TOP + line * tall
@@ -132,6 +146,79 @@ def _panel(panel: Panel, rows: Sequence[str], left: float, top: float) -> list[s
             f'<circle class="{first}dot" cx="{x(dot.value):.1f}" cy="{y:.1f}" r="4.5"/></g>'
         )
     return out
+
+
+def line_plot(lines: Sequence[Line], *, title: str, x: str, y: str, diagonal: bool = False) -> str:
+    """Draw lines in one frame, whose axes begin at 0.
+
+    Parameters
+    ----------
+    lines : sequence of Line
+        One at least, each with a point; after five the looks repeat.
+    title, x, y : str
+        Of the plot and of its axes.
+    diagonal : bool
+        Whether y = x is drawn too: equal exposure, perfect reliability.
+
+    Returns
+    -------
+    str
+        An SVG element, small enough for a phone.
+    """
+    points = []
+    for line in lines:
+        both = np.stack([np.asarray(line.x, dtype=np.float64), np.asarray(line.y, np.float64)])
+        points.append(both[:, np.isfinite(both).all(axis=0)])
+    low = np.minimum(np.min([p.min(axis=1) for p in points], axis=0), 0.0)
+    high = np.max([p.max(axis=1) for p in points], axis=0)
+    span = np.where(high > low, high - low, 1.0)
+    bottom, right = _UP + _TALL, _LEFT + _WIDE
+    width, height = right + 20, bottom + 46 + _KEY * len(lines)
+
+    def across(value: float) -> float:
+        return float(_LEFT + _WIDE * (value - low[0]) / span[0])
+
+    def up(value: float) -> float:
+        return float(bottom - _TALL * (value - low[1]) / span[1])
+
+    out = [
+        *_head("lines", title, width, height),
+        _text(_LEFT, 18, title, weight="bold"),
+        _text(_LEFT, 36, y, quiet=True),
+        _text(right, bottom + 34, x, anchor="end", quiet=True),
+    ]
+    for tick in ticks(low[0], low[0] + span[0]):
+        out.append(_text(across(tick), bottom + 17, f"{tick:g}", anchor="middle", quiet=True))
+    for tick in ticks(low[1], low[1] + span[1]):
+        out.append(f'<path class="grid" d="M{_LEFT} {up(tick):.1f}H{right}"/>')
+        out.append(_text(_LEFT - 6, up(tick) + 4, f"{tick:g}", anchor="end", quiet=True))
+    if diagonal:
+        start, end = low.max(), high.min()
+        out.append(
+            f'<path class="equal" d="M{across(start):.1f} {up(start):.1f}'
+            f'L{across(end):.1f} {up(end):.1f}"/>'
+        )
+    for i, (line, both) in enumerate(zip(lines, points, strict=True)):
+        drawn = "L".join(f"{across(at):.1f} {up(value):.1f}" for at, value in both.T)
+        key = bottom + 46 + _KEY * i
+        out.append(
+            f'<g class="c{i % _COLORS}"><title>{escape(line.name)}</title><path d="M{drawn}"/>'
+            f'<path d="M{_LEFT} {key}h26"/>'
+            f"{_text(_LEFT + 34, key + 4, line.name)}</g>"
+        )
+    return "\n".join([*out, "</svg>", ""])
+
+
+def _head(kind: str, title: str, width: float, height: float) -> list[str]:
+    """Begin an SVG element."""
+    size = f"{width:.0f} {height:.0f}"
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot {kind}" viewBox="0 0 {size}" '
+        f'width="{width:.0f}" height="{height:.0f}" role="img">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{_STYLE}</style>",
+        '<rect class="ground" width="100%" height="100%"/>',
+    ]
 
 
 def _text(

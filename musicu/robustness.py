@@ -16,7 +16,7 @@ from musicu.arrays import unit_rows
 from musicu.decode import load
 from musicu.errors import AudioError
 
-__all__ = ["DISTORTIONS", "Steadiness", "low_pass", "measure_robustness", "transcode"]
+__all__ = ["DISTORTIONS", "Robustness", "low_pass", "measure_robustness", "transcode"]
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ _NOTHING_DB = -40.0
 
 
 @dataclass(frozen=True)
-class Steadiness:
+class Robustness:
     """How near the vectors of distorted copies are to those of the clips.
 
     Attributes
@@ -150,7 +150,7 @@ def measure_robustness(
     clips: int = 200,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[list[Steadiness], list[str]]:
+) -> tuple[list[Robustness], list[str]]:
     """Embed clips and distorted copies of them, and compare.
 
     Gains are not clipped: they are changes of level, not of sound.
@@ -171,7 +171,7 @@ def measure_robustness(
 
     Returns
     -------
-    results : list of Steadiness
+    results : list of Robustness
         For each system and each of :data:`DISTORTIONS`.
     notes : list of str
         Low-passes that took nothing away, so that their cosine says little.
@@ -204,7 +204,7 @@ def measure_robustness(
     if progress:
         progress(len(chosen), len(chosen))
     results = [
-        Steadiness(system, name, float(np.mean(c)), float(np.percentile(c, 5)), len(c))
+        Robustness(system, name, float(np.mean(c)), float(np.percentile(c, 5)), len(c))
         for (system, name), c in cosines.items()
     ]
     notes = [

@@ -28,13 +28,13 @@ of a cross-validation have one space a fold. The queries of all folds are put to
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import skewness
 from musicu.bootstrap import DRAWS, bootstrap_means, bootstrap_skews, interval
 from musicu.collection import Collection
 from musicu.errors import MusicuError
@@ -49,11 +49,11 @@ from musicu.metrics import (
     probe,
     same_track_first,
     similarities,
-    skewness,
 )
 from musicu.systems import System
+from musicu.trials.scores import Better, Comparison, Score, verdict
 
-__all__ = ["Comparison", "Score", "check_artists", "score_systems"]
+__all__ = ["check_artists", "score_systems"]
 
 Floats = NDArray[np.float64]
 Labels = NDArray[Any]
@@ -63,65 +63,6 @@ _SKEW = "hub skew"
 _ARTISTS = 10
 # Groups with fewer clips are left out.
 _GROUP = 25
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """A system against another one, on one metric.
-
-    Attributes
-    ----------
-    against : str
-        The other one.
-    difference, low, high : float
-        This system's value less the other's, and the 95 % interval of the paired difference.
-    verdict : {"clearly better", "clearly worse", "open"}
-        Open if the interval holds 0.
-    apart : bool
-        Whether the two systems' own intervals do not even overlap.
-    """
-
-    against: str
-    difference: float
-    low: float
-    high: float
-    verdict: Literal["clearly better", "clearly worse", "open"]
-    apart: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """A system on one metric.
-
-    Attributes
-    ----------
-    system, metric : str
-        Which.
-    group : str
-        The label that all queries carry; "" for all queries.
-    better : {"higher", "lower"}
-        Which values are good.
-    value, low, high : float
-        Mean over the queries, and its 95 % bootstrap interval over artists.
-    folds : dict of float or None
-        The mean of each fold; None where a fold has no query. Empty without folds.
-    queries, artists : int
-        How many clips were scored, and by how many artists.
-    comparison : Comparison or None
-        None for the one system that the others are compared with.
-    """
-
-    system: str
-    metric: str
-    group: str
-    better: Literal["higher", "lower"]
-    value: float
-    low: float
-    high: float
-    folds: dict[str, float | None]
-    queries: int
-    artists: int
-    comparison: Comparison | None
 
 
 def check_artists(collection: Collection) -> None:
@@ -188,7 +129,7 @@ def score_systems(
     names = np.unique(spaces)
     inside = any(system.by_fold for system in systems)
     each = [_clip_values(collection, spaces, s, vectors[s.label], inside, seed) for s in systems]
-    notes = [] if fold is None else _torn(artist, fold)
+    notes = [] if fold is None else _artists_in_several_folds(artist, fold)
     scores = []
     for group, metric in product(["", *groups], each[0]):
         table = np.stack([values[metric] for values in each])
@@ -211,24 +152,25 @@ def score_systems(
         else:
             value = np.nanmean(table, axis=1)
             samples = bootstrap_means(table, artist, draws=draws, seed=seed)
-        compared = _compare(
-            [s.label for s in systems], value, samples, against, sign=-1 if metric == _SKEW else 1
-        )
+        better: Better = "lower" if metric == _SKEW else "higher"
+        queries = int(scored.sum())
+        labels = [system.label for system in systems]
+        compared = _compare(labels, value, samples, against, better, queries, count)
         for i, system in enumerate(systems):
             low, high = interval(samples[i])
             means = {} if fold is None else dict(zip(map(str, names), by_space[i], strict=True))
             scores.append(
                 Score(
                     system=system.label,
-                    metric=metric,
                     group=group,
-                    better="lower" if metric == _SKEW else "higher",
+                    metric=metric,
+                    better=better,
                     value=float(value[i]),
                     low=low,
                     high=high,
+                    queries=queries,
+                    clusters=count,
                     folds={k: None if np.isnan(v) else v for k, v in means.items()},
-                    queries=int(scored.sum()),
-                    artists=count,
                     comparison=compared[i],
                 )
             )
@@ -314,34 +256,46 @@ def _mean(metric: str, values: Floats) -> float:
 
 
 def _compare(
-    labels: Sequence[str], value: Floats, samples: Floats, against: Sequence[str], *, sign: int
+    labels: Sequence[str],
+    value: Floats,
+    samples: Floats,
+    against: Sequence[str],
+    better: Better,
+    queries: int,
+    artists: int,
 ) -> list[Comparison | None]:
+    """Compare each system with the best other one that it is to be compared with."""
     results: list[Comparison | None] = []
-    for i in range(len(labels)):
-        rivals = [j for j, other in enumerate(labels) if j != i and other in (against or labels)]
-        if not rivals:
+    for i, label in enumerate(labels):
+        others = [j for j, other in enumerate(labels) if j != i and other in (against or labels)]
+        if not others:
             results.append(None)
             continue
-        j = max(rivals, key=lambda j: sign * value[j])
+        j = (max if better == "higher" else min)(others, key=lambda j: value[j])
         low, high = interval(samples[i] - samples[j])
-        (low_i, high_i), (low_j, high_j) = interval(samples[i]), interval(samples[j])
-        verdict: Literal["clearly better", "clearly worse", "open"] = "open"
-        if low > 0 or high < 0:
-            verdict = "clearly better" if (low > 0) == (sign > 0) else "clearly worse"
         results.append(
             Comparison(
+                system=label,
                 against=labels[j],
+                value=float(value[i]),
+                base=float(value[j]),
                 difference=float(value[i] - value[j]),
                 low=low,
                 high=high,
-                verdict=verdict,
-                apart=low_i > high_j or low_j > high_i,
+                # An interval without 0 lies on the side of its middle.
+                verdict=verdict(low + high, low > 0 or high < 0, better),
+                queries=queries,
+                clusters=artists,
             )
         )
     return results
 
 
-def _torn(artist: Labels, fold: Labels) -> list[str]:
+def _artists_in_several_folds(artist: Labels, fold: Labels) -> list[str]:
     pairs = np.unique(np.stack([artist, fold]).astype(np.str_), axis=1)
-    torn = pairs.shape[1] - len(np.unique(artist))
-    return [f"{torn} artists are in several folds, so the folds are not disjoint"] if torn else []
+    several = pairs.shape[1] - len(np.unique(artist))
+    return (
+        [f"{several} artists are in several folds, so the folds are not disjoint"]
+        if several
+        else []
+    )

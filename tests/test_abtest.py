@@ -15,14 +15,9 @@ from musicu.errors import MissingExtraError, MusicuError
 from musicu.listening.population import Behavior
 from musicu.listening.simulate import Simulator, ab_table
 from musicu.trials.ablog import ABLog, read_ab_log
-from musicu.trials.abtest import SRM_ALARM, analyze_ab
-from musicu.trials.effects import (
-    anytime_margin,
-    anytime_p,
-    compare_groups,
-    detectable_effect,
-    required_users,
-)
+from musicu.trials.abtest import SRM_ALARM, analyze_ab, srm_p_value
+from musicu.trials.anytime import anytime_margin, anytime_p
+from musicu.trials.effects import compare_groups, detectable_effect, required_users
 
 pytest.importorskip("tea_tasting")
 
@@ -247,9 +242,7 @@ def test_the_alarm_for_a_broken_split_rings_as_rarely_as_it_says() -> None:
 
 
 def _srm_of(control: int, new: int) -> float:
-    from musicu.trials.abtest import _srm
-
-    return _srm({"control": control, "new": new}, None)
+    return srm_p_value({"control": control, "new": new})
 
 
 def test_a_broken_split_makes_every_verdict_untrusted() -> None:

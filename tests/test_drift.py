@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from musicu.catalog import Catalog
 from musicu.errors import CatalogError, ModelMismatchError, MusicuError
-from musicu.monitoring.draws import draw_batches
+from musicu.monitoring.draws import permute_batches
 from musicu.monitoring.drift import DriftReport, check_batch, judge
 from musicu.monitoring.facts import Tracks
-from musicu.monitoring.pairs import align
-from musicu.monitoring.signals import Measured, measure
-from musicu.monitoring.watch import Watch
+from musicu.monitoring.pairs import align_batch
+from musicu.monitoring.signals import Statistic, batch_statistics
+from musicu.monitoring.watch import UploadMonitor
 from musicu.registry import find_model
 
 Ints = NDArray[np.intp]
@@ -126,7 +126,7 @@ def test_the_largest_of_many_signals_is_as_rare_as_was_asked() -> None:
     for _ in range(150):
         shared = rng.chisquare(3, 401)  # signals hang together
         measured = [
-            Measured(str(k), shared * (k % 2) + rng.chisquare(5 + k, 401), "") for k in range(8)
+            Statistic(str(k), shared * (k % 2) + rng.chisquare(5 + k, 401), "") for k in range(8)
         ]
         flagged += any(signal.drifted for signal in judge(measured, 0.5))
     # With its margin of fifty: one in a hundred. A share of 0.5 would be 75.
@@ -135,7 +135,7 @@ def test_the_largest_of_many_signals_is_as_rare_as_was_asked() -> None:
 
 def test_the_threshold_follows_alpha() -> None:
     rng = np.random.default_rng(1)
-    measured = [Measured("one", rng.chisquare(4, 1001), "")]
+    measured = [Statistic("one", rng.chisquare(4, 1001), "")]
     strict, loose = (judge(measured, alpha)[0].threshold for alpha in (0.001, 0.2))
     assert strict > loose
     # A single signal: its threshold is its own quantile, at a fiftieth of alpha.
@@ -260,7 +260,7 @@ def test_a_draw_has_the_shape_of_the_batch(theirs: list[int], ours: list[int], s
     """As many groups, each with as many tracks; no track on both sides, no new group either."""
     group = np.repeat(np.arange(len(theirs) + len(ours)), theirs + ours)
     inside = group >= len(theirs)
-    draws = draw_batches(group, inside, known=False, draws=20, seed=seed)
+    draws = permute_batches(group, inside, known=False, draws=20, seed=seed)
     shape = sorted(ours)
     for batch, rest in zip(draws.batch > 0, draws.rest > 0, strict=True):
         assert sorted(Counter(group[batch]).values()) == shape
@@ -271,7 +271,7 @@ def test_a_draw_has_the_shape_of_the_batch(theirs: list[int], ours: list[int], s
 
 def test_every_group_is_drawn_alike() -> None:
     group = np.repeat(np.arange(60), 3)
-    draws = draw_batches(group, group < 12, known=False, draws=3000, seed=0)
+    draws = permute_batches(group, group < 12, known=False, draws=3000, seed=0)
     often = draws.batch[1:].mean(axis=0)
     assert np.abs(often - 12 / 60).max() < 5 * np.sqrt(0.2 * 0.8 / 3000)
 
@@ -279,17 +279,17 @@ def test_every_group_is_drawn_alike() -> None:
 def test_what_is_left_of_a_known_artist_stays_in_the_reference() -> None:
     group = np.repeat(np.arange(30), 6)
     inside = np.tile([True, False, False, False, False, False], 30)
-    draws = draw_batches(group, inside, known=True, draws=50, seed=0)
+    draws = permute_batches(group, inside, known=True, draws=50, seed=0)
     assert draws.groups == 30
     assert ((draws.batch + draws.rest)[1:] == 1).all()
 
 
 def test_a_reference_of_new_artists_is_thinned_out_to_the_batch() -> None:
-    pair = align(REFERENCE, singles(1, n=40), 0)
+    pair = align_batch(REFERENCE, singles(1, n=40), 0)
     assert not pair.known
     theirs, ours = (Counter(pair.group[side].tolist()) for side in (~pair.inside, pair.inside))
     assert max(theirs.values()) == max(ours.values()) < 9
-    assert align(REFERENCE, singles(1, tracks=REFERENCE), 0).known
+    assert align_batch(REFERENCE, singles(1, tracks=REFERENCE), 0).known
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [(300, 1000), (25, 40), (400, 60)])
@@ -305,8 +305,8 @@ def test_a_batch_larger_than_its_reference_is_no_drift(theirs: int, ours: int) -
 
 
 def pair_of(seed: int = 0) -> tuple[Tracks, Any]:
-    pair = align(singles(seed, 300), singles(seed + 1, 100, REFERENCE), 0)
-    draws = draw_batches(pair.group, pair.inside, known=pair.known, draws=5, seed=0)
+    pair = align_batch(singles(seed, 300), singles(seed + 1, 100, REFERENCE), 0)
+    draws = permute_batches(pair.group, pair.inside, known=pair.known, draws=5, seed=0)
     return pair.tracks, draws
 
 
@@ -314,7 +314,7 @@ def test_the_energy_distance_is_that_of_its_definition() -> None:
     from scipy.spatial.distance import cdist
 
     tracks, draws = pair_of()
-    (found,) = [m for m in measure(tracks, draws) if m.name == "embedding energy"]
+    (found,) = [m for m in batch_statistics(tracks, draws) if m.name == "embedding energy"]
     for row in range(3):
         x = tracks.vectors[draws.batch[row] > 0].astype(np.float64)
         y = tracks.vectors[draws.rest[row] > 0].astype(np.float64)
@@ -324,7 +324,7 @@ def test_the_energy_distance_is_that_of_its_definition() -> None:
 
 def test_the_mean_shift_is_hotellings_statistic_with_a_ridge() -> None:
     tracks, draws = pair_of()
-    (found,) = [m for m in measure(tracks, draws) if m.name == "embedding mean"]
+    (found,) = [m for m in batch_statistics(tracks, draws) if m.name == "embedding mean"]
     x = tracks.vectors.astype(np.float64)
     spread = np.cov(x.T, bias=True)
     ridge = 1e-2 * np.trace(spread) * np.eye(DIM)
@@ -339,7 +339,7 @@ def test_kinds_are_compared_by_the_likelihood_ratio() -> None:
 
     tracks, draws = pair_of()
     codecs = np.array([some[0] for some in tracks.kinds("codec")])
-    (found,) = [m for m in measure(tracks, draws) if m.name == "codec"]
+    (found,) = [m for m in batch_statistics(tracks, draws) if m.name == "codec"]
     for row in range(5):
         table = [
             [(codecs[side[row] > 0] == codec).sum() for codec in CODECS]
@@ -483,7 +483,7 @@ def answer(tracks: Tracks, at: int, **changes: Any) -> dict[str, Any]:
 
 
 def test_uploads_like_the_catalog_are_no_drift_and_others_are(make_store: MakeStore) -> None:
-    watch = Watch(filled(make_store))
+    watch = UploadMonitor(filled(make_store))
     assert watch.report()["drifted"] is None
     for at in range(200):
         watch.add(OTHERS.vectors[at], answer(OTHERS, at))
@@ -496,7 +496,7 @@ def test_uploads_like_the_catalog_are_no_drift_and_others_are(make_store: MakeSt
 
 
 def test_a_report_is_kept_until_there_is_news(make_store: MakeStore) -> None:
-    watch = Watch(filled(make_store))
+    watch = UploadMonitor(filled(make_store))
     for at in range(60):
         watch.add(OTHERS.vectors[at], answer(OTHERS, at))
     first = watch.report()
@@ -508,7 +508,7 @@ def test_a_report_is_kept_until_there_is_news(make_store: MakeStore) -> None:
 
 
 def test_uploads_of_another_model_are_left_out(make_store: MakeStore) -> None:
-    watch = Watch(filled(make_store))
+    watch = UploadMonitor(filled(make_store))
     for at in range(40):
         watch.add(OTHERS.vectors[at], {**answer(OTHERS, at), "model": "other@1"})
     for at in range(40):

@@ -24,8 +24,9 @@ from musicu.errors import MetadataError, ModelError, MusicuError
 from musicu.evaluate import SCHEMA, evaluate_encoder
 from musicu.plots import Dot, Panel, dot_plot
 from musicu.registry import DEFAULT_MODEL, find_model
-from musicu.scoring import Score, score_systems
+from musicu.scoring import score_systems
 from musicu.systems import System, baseline_system, model_system
+from musicu.trials.scores import Score, apart
 
 # Sums of a few doubles.
 TOLERANCE = 1e-9
@@ -189,11 +190,12 @@ def test_a_perfect_system_is_perfect_and_a_random_one_is_not() -> None:
         assert (good[metric].value, good[metric].low, good[metric].high) == (1.0, 1.0, 1.0)
         assert bad[metric].value < 0.3
         versus, back = good[metric].comparison, bad[metric].comparison
-        assert versus and versus.verdict == "clearly better" and versus.apart
-        assert back and back.verdict == "clearly worse" and back.apart
+        assert versus and versus.verdict == "clearly better"
+        assert back and back.verdict == "clearly worse"
+        assert apart(good[metric], bad[metric]) and apart(bad[metric], good[metric])
         assert versus.difference == pytest.approx(-back.difference, abs=TOLERANCE)
         assert versus.low == pytest.approx(-back.high, abs=TOLERANCE)
-    assert good["artist MAP"].queries == 60 and good["artist MAP"].artists == 20
+    assert good["artist MAP"].queries == 60 and good["artist MAP"].clusters == 20
     # The label has nothing to do with the artists.
     assert 0.2 < good["mood P@1"].value < 0.8
     for score in scores:

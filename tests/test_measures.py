@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from musicu.errors import MusicuError
 from musicu.trials import measures
-from musicu.trials.measures import KS, audience, hits, measure, top_n
+from musicu.trials.measures import KS, hits, measure, measure_audience, top_n
 
 # All are sums of a few doubles.
 TOLERANCE = 1e-9
@@ -197,7 +197,7 @@ def test_one_mask_may_hold_for_all_queries() -> None:
 def test_the_audience_of_an_item_is_the_same_problem_turned() -> None:
     scores, relevant = problem(3, queries=60, items=25, share=0.4)
     known = csr_array(np.random.default_rng(1).random(scores.shape) < 0.1)
-    got = audience(scores, csr_array(relevant), ks=(10,), exclude=known)
+    got = measure_audience(scores, csr_array(relevant), ks=(10,), exclude=known)
     wanted = measure(top_n(scores.T, 10, exclude=known.toarray().T), relevant.T, ks=(10,))
     for name, row in wanted.values.items():
         assert row.shape == (25,)
@@ -206,7 +206,7 @@ def test_the_audience_of_an_item_is_the_same_problem_turned() -> None:
 
 def test_an_item_is_shown_to_those_who_will_play_it() -> None:
     relevant = np.array([[True, False], [True, False], [False, True], [False, False]])
-    assert audience(relevant.astype(float), relevant, ks=(2,)).means()["recall@2"] == 1.0
+    assert measure_audience(relevant.astype(float), relevant, ks=(2,)).means()["recall@2"] == 1.0
 
 
 # Faults

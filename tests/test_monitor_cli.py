@@ -16,8 +16,8 @@ import pytest
 from conftest import MakeStore, RunCli, unit
 from numpy.typing import NDArray
 
-from musicu.monitoring.serving import Served
-from musicu.monitoring.watch import Watch
+from musicu.monitoring.serving import ExposureCounter
+from musicu.monitoring.watch import UploadMonitor
 
 TOKEN = "secret token"
 DRIFT = {
@@ -172,11 +172,11 @@ def test_the_route_tells_what_the_service_counts(make_store: MakeStore) -> None:
     from musicu.service.state import service_of
 
     store, _ = make_store(unit(np.random.default_rng(0).standard_normal((40, 6))))
-    served = Served()
+    served = ExposureCounter()
     served.add(["a", "a", "a", "b"])
     service = SimpleNamespace(
         meters=Meters(),
-        watch=Watch(store.path),
+        watch=UploadMonitor(store.path),
         served=served,
         live=SimpleNamespace(snapshot=range(40)),
     )

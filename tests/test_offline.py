@@ -21,8 +21,8 @@ from musicu.trials.evaluation import RecommendEvaluation
 from musicu.trials.evaluation_page import evaluation_page
 from musicu.trials.offline import evaluate_recommend
 from musicu.trials.protocols import FoldProtocol, Split, TimeProtocol
-from musicu.trials.rivals import BASELINES, Baselines, Contender
-from musicu.trials.tally import Tally
+from musicu.trials.rivals import BASELINES, Baselines, SystemScores
+from musicu.trials.tally import MetricCollector
 
 FIELDS = ("audio", "genres", "artists", "year")
 GENRES = ("Jazz", "Techno", "Folk", "Metal")
@@ -80,9 +80,9 @@ def split() -> Split:
     return FoldProtocol("artist", 3).splits(log, items)[0]
 
 
-def by_name(split: Split, items: Items, **more: Any) -> dict[str, Contender]:
+def by_name(split: Split, items: Items, **more: Any) -> dict[str, SystemScores]:
     one = experiment(split, items, **more)
-    return {contender.name: contender for contender in one.contenders(one.model)}
+    return {system.name: system for system in one.systems(one.model)}
 
 
 def value(result: RecommendEvaluation, system: str, metric: str = "ndcg@20") -> float:
@@ -176,9 +176,9 @@ def test_an_artist_heard_often_is_ahead_of_one_heard_never(split: Split) -> None
 
 def test_shuffled_contents_are_the_same_contents_elsewhere(split: Split) -> None:
     _, items = world()
-    contenders = by_name(split, items)
-    assert contenders["contents shuffled"].kind == "control"
-    shuffled, whole = contenders["contents shuffled"].scores, contenders[FULL].scores
+    systems = by_name(split, items)
+    assert systems["contents shuffled"].kind == "control"
+    shuffled, whole = systems["contents shuffled"].scores, systems[FULL].scores
     assert abs(np.corrcoef(shuffled.ravel(), whole.ravel())[0, 1]) < 0.4
 
 
@@ -221,41 +221,41 @@ def test_a_baseline_is_added_in_one_place(split: Split, monkeypatch: pytest.Monk
 
 def test_equal_scores_are_ordered_by_chance_and_not_by_the_table(split: Split) -> None:
     log, items = world()
-    tally = Tally(log, items)
-    tally.open(split, split.cold, seed=0)
+    collector = MetricCollector(log, items)
+    collector.start_split(split, split.cold, seed=0)
     shape = (len(split.users), len(split.cold))
-    flat = Contender(name="flat", kind="baseline", uses=(), scores=np.ones(shape, np.float32))
-    tally.add(flat)
-    exposure = tally.records["flat"].exposure[0]
+    flat = SystemScores(name="flat", kind="baseline", uses=(), scores=np.ones(shape, np.float32))
+    collector.add(flat)
+    exposure = collector.records["flat"].exposure[0]
     assert (exposure > 0).all()  # the first ten are not everybody's first ten
     # What differs at all is never reordered.
     scores = np.tile(np.arange(shape[1], dtype=np.float32), (shape[0], 1))
-    tally.add(Contender(name="rising", kind="baseline", uses=(), scores=scores))
-    assert (tally.records["rising"].exposure[0] > 0).sum() == 10
+    collector.add(SystemScores(name="rising", kind="baseline", uses=(), scores=scores))
+    assert (collector.records["rising"].exposure[0] > 0).sum() == 10
 
 
 def test_the_answer_itself_would_get_everything(split: Split) -> None:
     log, items = world()
-    tally = Tally(log, items)
-    tally.open(split, split.cold, seed=0)
+    collector = MetricCollector(log, items)
+    collector.start_split(split, split.cold, seed=0)
     answer = split.test.matrix("binary")[split.users].toarray()
-    tally.add(Contender(name="oracle", kind="baseline", uses=(), scores=answer))
-    record = tally.records["oracle"]
+    collector.add(SystemScores(name="oracle", kind="baseline", uses=(), scores=answer))
+    record = collector.records["oracle"]
     assert np.nanmin(record.all_values("listeners", "ndcg@20")) == pytest.approx(1)
     assert np.nanmin(record.all_values("items", "ndcg@20")) == pytest.approx(1)
 
 
 def test_what_was_played_in_training_is_not_recommended_again(split: Split) -> None:
     log, items = world()
-    tally = Tally(log, items)
+    collector = MetricCollector(log, items)
     everything = np.arange(len(items))
-    tally.open(split, everything, seed=0)
+    collector.start_split(split, everything, seed=0)
     history = split.train.of_items(items.ids).matrix("binary")[split.users].toarray()
-    tally.add(Contender(name="again", kind="baseline", uses=(), scores=history))
-    shown = tally.records["again"].exposure[0]
+    collector.add(SystemScores(name="again", kind="baseline", uses=(), scores=history))
+    shown = collector.records["again"].exposure[0]
     assert shown.sum() == 10 * len(split.users)
     # All were told apart by chance only: what was played, and would have led, was left out.
-    assert tally.records["again"].figures["coverage@10"][0] > 0.9
+    assert collector.records["again"].figures["coverage@10"][0] > 0.9
 
 
 # What is concluded
@@ -264,11 +264,7 @@ def test_what_was_played_in_training_is_not_recommended_again(split: Split) -> N
 def test_the_recommender_beats_chance_and_shuffled_contents_do_not(
     result: RecommendEvaluation,
 ) -> None:
-    verdicts = {
-        c.result.system: c.result.verdict
-        for c in result.comparisons
-        if (c.group, c.metric) == ("listeners", "ndcg@20")
-    }
+    verdicts = {c.system: c.verdict for c in result.compared()["listeners", "ndcg@20"]}
     for name in ("random", "popularity", "same artist", "noise kNN", "contents shuffled"):
         assert verdicts[name] == "clearly worse"
         assert value(result, name) < 0.75 * value(result, FULL)
@@ -277,7 +273,8 @@ def test_the_recommender_beats_chance_and_shuffled_contents_do_not(
 
 
 def test_all_comparisons_are_corrected_as_one_family(result: RecommendEvaluation) -> None:
-    results = [c.result for c in result.comparisons] + [loss.versus for loss in result.losses]
+    results = [s.comparison for s in result.scores if s.comparison]
+    results += [loss.versus for loss in result.losses]
     least = min(r.p for r in results)
     assert min(r.p_holm for r in results) == pytest.approx(min(1, least * len(results)))
     assert all(r.p_holm >= r.p for r in results)

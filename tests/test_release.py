@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 
 from musicu.catalog import Catalog
 from musicu.errors import AudioError, CatalogError, MetadataError, MusicuError
-from musicu.items.item import Items
+from musicu.items.findings import contradictions, item_contradictions
+from musicu.items.item import Item, Items
 from musicu.listening.results import Audience, AudienceMatch
 from musicu.metadata import Metadata
 from musicu.model import Tag
@@ -559,6 +560,14 @@ def test_year_and_date_must_agree() -> None:
     assert fields_found(replace(WHOLE, year=2019)) == ["year"]
 
 
+def test_a_contradiction_is_found_by_one_rule_and_named_only_in_a_collection() -> None:
+    wrong = Item("x", replace(WHOLE, title="It: a song", year=2019), MEASURED)
+    (alone,), (among,) = item_contradictions(wrong), contradictions(Items([wrong]))
+    assert among.text == f"{WHOLE.artist} - It: a song: {alone.text}"
+    assert (alone.severity, alone.kind, alone.field) == ("warning", "years disagree", "year")
+    assert (among.ids, alone.text) == (("x",), f"the year is 2019, the date {WHOLE.date}")
+
+
 def test_a_genre_is_contradicted_only_by_what_is_clearly_heard() -> None:
     assert fields_found(heard={"Jazz": 0.05, "metal": 0.9}) == ["genres"]
     assert fields_found(heard={"Jazz": 0.05, "metal": 0.4}) == []
@@ -574,7 +583,7 @@ def test_a_hot_master_is_told_with_what_services_do_to_it() -> None:
 
 def test_the_sheet_and_the_tags_contradict_each_other_in_what_both_say() -> None:
     sheet = Metadata(title="SONG", artist="Bruno", isrc="GBAYE0601499")
-    assert [(f.level, f.field) for f in compare_sheet(WHOLE, sheet)] == [
+    assert [(f.severity, f.field) for f in compare_sheet(WHOLE, sheet)] == [
         ("warning", "artist"),
         ("error", "isrc"),
     ]

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from musicu.errors import MusicuError
-from musicu.plots import Dot, Panel, dot_plot
-from musicu.trials.curves import Line, line_plot
+from musicu.plots import Dot, Line, Panel, dot_plot, line_plot
 from musicu.trials.page import Cell, Column, Figure, Page, Section, Table, p_text, render
 
 VOID = {"meta", "br"}

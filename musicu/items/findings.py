@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -21,11 +21,14 @@ from musicu.names import squash_name
 
 __all__ = [
     "Finding",
+    "Severity",
     "album_years",
+    "by_severity",
     "contradictions",
     "doubtful",
     "duplicates",
     "gaps",
+    "item_contradictions",
     "leaks",
     "shared_codes",
     "spellings",
@@ -45,27 +48,40 @@ _EXAMPLES = 3
 _Groups = NDArray[np.int64]
 
 
+Severity = Literal["error", "warning", "info"]
+_RANK = {"error": 0, "warning": 1, "info": 2}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something in the data that its owner should look at.
+    """Something in the data of items, or of a release, that its owner should look at.
 
     Parameters
     ----------
+    severity : "error", "warning" or "info"
+        An error falsifies what is computed from the data, or keeps a release from being delivered;
+        a warning is likely wrong; an info may well be right.
     kind : str
         What it is: ``"same audio"``, ``"years disagree"``.
-    severity : "error", "warning" or "info"
-        An error falsifies what is computed from the data; a warning is likely wrong; an info may
-        well be right.
-    ids : tuple of str
-        The items.
+    field : str
+        The field of the metadata that it is about, or ``"audio"``, ``"file"``, ``"loudness"``,
+        ``"peak"``; empty where it is about several.
     text : str
         One line for people.
+    ids : tuple of str
+        The items; empty for a release, which is no item yet.
     """
 
+    severity: Severity
     kind: str
-    severity: Literal["error", "warning", "info"]
-    ids: tuple[str, ...]
+    field: str
     text: str
+    ids: tuple[str, ...] = ()
+
+
+def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sort findings: errors first, then warnings, then infos; otherwise in the order given."""
+    return tuple(sorted(findings, key=lambda finding: _RANK[finding.severity]))
 
 
 def duplicates(
@@ -73,7 +89,7 @@ def duplicates(
 ) -> Iterator[Finding]:
     """Yield the groups of one audio, of one recording, of one song; the same group only once."""
     told: set[tuple[int, ...]] = set()
-    kinds: tuple[tuple[str, Literal["warning", "info"], _Groups], ...] = (
+    kinds: tuple[tuple[str, Severity, _Groups], ...] = (
         ("same audio", "warning", audio),
         ("same recording", "info", recordings),
         ("versions", "info", songs),
@@ -84,7 +100,7 @@ def duplicates(
                 told.add(members)
                 names = _examples(_name(items[i]) for i in members)
                 text = f"{len(members):,} items are {_SAME[kind]}: {names}"
-                yield Finding(kind, severity, _ids(items, members), text)
+                yield Finding(severity, kind, "", text, _ids(items, members))
 
 
 _SAME = {
@@ -97,33 +113,35 @@ _SAME = {
 def contradictions(items: Items) -> Iterator[Finding]:
     """Yield values that contradict each other, the measurement, or what is likely."""
     for item in items:
-        yield from _contradictions(item)
+        for found in item_contradictions(item):
+            yield replace(found, text=f"{_name(item)}: {found.text}")
 
 
-def _contradictions(item: Item) -> Iterator[Finding]:
+def item_contradictions(item: Item) -> Iterator[Finding]:
+    """Yield the same of one item, in texts that do not name it."""
     about, measured, ids = item.metadata, item.descriptors, (item.id,)
     if about.year and about.date and not about.date.startswith(f"{about.year:04}"):
-        text = f"{_name(item)}: the year is {about.year}, the date {about.date}"
-        yield Finding("years disagree", "warning", ids, text)
+        text = f"the year is {about.year}, the date {about.date}"
+        yield Finding("warning", "years disagree", "year", text, ids)
     if about.year and not _FIRST_YEAR <= about.year <= datetime.date.today().year:
-        text = f"{_name(item)}: the year is {about.year}"
-        yield Finding("strange year", "warning", ids, text)
+        text = f"the year is {about.year}"
+        yield Finding("warning", "strange year", "year", text, ids)
     if about.bpm and not _BPM_RANGE[0] <= about.bpm <= _BPM_RANGE[1]:
-        text = f"{_name(item)}: {about.bpm:g} beats per minute"
-        yield Finding("strange bpm", "warning", ids, text)
+        text = f"{about.bpm:g} beats per minute"
+        yield Finding("warning", "strange bpm", "bpm", text, ids)
     tempo = measured.get("tempo")
     if about.bpm and tempo and measured.get("tempo_confidence", 1.0) >= _SURE_TEMPO:
         off = min(abs(about.bpm / (tempo * factor) - 1) for factor in _OCTAVES)
         if off > _TEMPO_TOLERANCE:
-            text = f"{_name(item)}: {about.bpm:g} bpm are written, {tempo:.1f} were measured"
-            yield Finding("tempos disagree", "warning", ids, text)
+            text = f"{about.bpm:g} bpm are written, {tempo:.1f} were measured"
+            yield Finding("warning", "tempos disagree", "bpm", text, ids)
     heard = measured.get("key")
     if about.key and heard and measured.get("key_confidence", 1.0) >= _SURE_KEY:
         written, found = parse_key(about.key), parse_key(str(heard))
         # A key and its relative have the same notes: place 0 is C major and A minor.
         if written and found and written[0] != found[0]:
-            text = f"{_name(item)}: {about.key} is written as its key, {heard} was heard"
-            yield Finding("keys disagree", "info", ids, text)
+            text = f"{about.key} is written as its key, {heard} was heard"
+            yield Finding("info", "keys disagree", "key", text, ids)
 
 
 def doubtful(items: Items) -> Iterator[Finding]:
@@ -135,12 +153,12 @@ def doubtful(items: Items) -> Iterator[Finding]:
         if item.metadata.doubtful:
             fields = ", ".join(item.metadata.doubtful)
             text = f"{_name(item)}: the letters of {fields} may be wrong: the encoding is not known"
-            yield Finding("doubtful letters", "warning", (item.id,), text)
+            yield Finding("warning", "doubtful letters", "", text, (item.id,))
     guessed = [i for i, item in enumerate(items) if item.metadata.guessed]
     if guessed:
         names = _examples(_name(items[i]) for i in guessed)
         text = f"{len(guessed):,} items have fields that only their path tells: {names}"
-        yield Finding("guessed from the path", "info", _ids(items, guessed), text)
+        yield Finding("info", "guessed from the path", "", text, _ids(items, guessed))
 
 
 def shared_codes(items: Items) -> Iterator[Finding]:
@@ -155,17 +173,19 @@ def shared_codes(items: Items) -> Iterator[Finding]:
         if len(members) > 1 and not set.intersection(*artists):
             names = _examples(dict.fromkeys(items[i].metadata.artist or "" for i in members))
             text = f"ISRC {code} is given to several artists: {names}"
-            yield Finding("isrc of several artists", "error", _ids(items, members), text)
+            yield Finding("error", "isrc of several artists", "isrc", text, _ids(items, members))
 
 
 def spellings(items: Items) -> Iterator[Finding]:
     """Yield artists, labels and genres of several spellings, with the items of the rarer ones."""
-    kinds: tuple[tuple[str, Callable[[Metadata], Iterable[str]], Callable[[str], str]], ...] = (
-        ("artist", lambda about: about.artists, squash_name),
-        ("label", lambda about: (about.label,) if about.label else (), squash_name),
-        ("genre", lambda about: about.genres, canonical),
+    kinds: tuple[
+        tuple[str, str, Callable[[Metadata], Iterable[str]], Callable[[str], str]], ...
+    ] = (
+        ("artist", "artist", lambda about: about.artists, squash_name),
+        ("label", "label", lambda about: (about.label,) if about.label else (), squash_name),
+        ("genre", "genres", lambda about: about.genres, canonical),
     )
-    for kind, names_of, fold in kinds:
+    for kind, field, names_of, fold in kinds:
         spelled: dict[str, list[int]] = defaultdict(list)
         for position, item in enumerate(items):
             for name in names_of(item.metadata):
@@ -179,7 +199,7 @@ def spellings(items: Items) -> Iterator[Finding]:
                 counts = ", ".join(f"{name!r} ({len(spelled[name]):,})" for name in names)
                 members = {i: None for name in names[1:] for i in spelled[name]}
                 text = f"one {kind}, {len(names)} spellings: {counts}"
-                yield Finding(f"{kind} spellings", "info", _ids(items, members), text)
+                yield Finding("info", f"{kind} spellings", field, text, _ids(items, members))
 
 
 def album_years(items: Items) -> Iterator[Finding]:
@@ -193,7 +213,7 @@ def album_years(items: Items) -> Iterator[Finding]:
         if years[-1] - years[0] > _ALBUM_YEARS:
             album = items[members[0]].metadata.album
             text = f"the tracks of {album!r} are from {years[0]} to {years[-1]}"
-            yield Finding("album of several years", "info", _ids(items, members), text)
+            yield Finding("info", "album of several years", "year", text, _ids(items, members))
 
 
 def gaps(items: Items) -> Iterator[Finding]:
@@ -214,8 +234,8 @@ def gaps(items: Items) -> Iterator[Finding]:
         if members:
             share = len(members) / len(items)
             text = f"{field}: missing for {len(members):,} of {len(items):,} items ({share:.1%})"
-            severity: Literal["warning", "info"] = "warning" if share > 0.5 else "info"
-            yield Finding("missing", severity, _ids(items, members), text)
+            severity: Severity = "warning" if share > 0.5 else "info"
+            yield Finding(severity, "missing", field, text, _ids(items, members))
 
 
 def leaks(
@@ -234,7 +254,7 @@ def leaks(
             f"the split puts {len(inside):,} of {len(items):,} items in less than two parts: "
             "its ids must be the items'"
         )
-    kinds: dict[str, tuple[Literal["error", "warning"], Callable[[int], Iterable[Hashable]]]] = {
+    kinds: dict[str, tuple[Severity, Callable[[int], Iterable[Hashable]]]] = {
         "audio": ("error", lambda i: (int(audio[i]),)),
         "song": ("error", lambda i: (int(songs[i]),)),
         "album": ("warning", lambda i: filter(None, (album_key(items[i].metadata),))),
@@ -253,7 +273,7 @@ def leaks(
                 f"{kind}: {len(leaking):,} on more than one side of the split, with "
                 f"{len(members):,} of {len(inside):,} items: {names}"
             )
-            yield Finding("leak", severity, _ids(items, members), text)
+            yield Finding(severity, "leak", "", text, _ids(items, members))
 
 
 def _members(groups: _Groups) -> Iterator[tuple[int, ...]]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from musicu.items import findings as checks
-from musicu.items.findings import Finding
+from musicu.items.findings import Finding, by_severity
 from musicu.items.item import Items
 from musicu.items.versions import same_audio, same_recordings, versions
 
 __all__ = ["Finding", "QualityReport", "inspect_items", "versions"]
 
 _EXAMPLES = 3
-_RANK = {"error": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,10 @@ class QualityReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types."""
-        found = [asdict(finding) | {"ids": list(finding.ids)} for finding in self.findings]
+        found = [
+            {"kind": one.kind, "severity": one.severity, "ids": list(one.ids), "text": one.text}
+            for one in self.findings
+        ]
         return {"count": self.count, "kinds": self.kinds, "findings": found}
 
 
@@ -90,7 +92,7 @@ def inspect_items(items: Items, *, split: Mapping[str, str] | None = None) -> Qu
     """
     audio, recordings = same_audio(items), same_recordings(items)
     songs = versions(items, audio=audio)
-    found = [
+    found = (
         *checks.duplicates(items, audio, recordings, songs),
         *checks.contradictions(items),
         *checks.doubtful(items),
@@ -99,5 +101,5 @@ def inspect_items(items: Items, *, split: Mapping[str, str] | None = None) -> Qu
         *checks.album_years(items),
         *checks.gaps(items),
         *(checks.leaks(items, split, audio, songs) if split is not None else ()),
-    ]
-    return QualityReport(len(items), tuple(sorted(found, key=lambda f: _RANK[f.severity])))
+    )
+    return QualityReport(len(items), by_severity(found))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Draws", "draw_batches"]
+__all__ = ["Permutations", "permute_batches"]
 
 Array = NDArray[np.float32]
 Ints = NDArray[np.intp]
@@ -22,7 +22,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
+class Permutations:
     """Batches and what each is compared with; the first is the one in question.
 
     Attributes
@@ -43,7 +43,9 @@ class Draws:
         return int(self.batch[0].sum())
 
 
-def draw_batches(group: Ints, inside: Bools, *, known: bool, draws: int, seed: int) -> Draws:
+def permute_batches(
+    group: Ints, inside: Bools, *, known: bool, draws: int, seed: int
+) -> Permutations:
     """Draw batches of whole groups, shaped like a given one.
 
     A draw takes, for each group of the batch, a random group that is large enough, and as many
@@ -52,7 +54,7 @@ def draw_batches(group: Ints, inside: Bools, *, known: bool, draws: int, seed: i
     Parameters
     ----------
     group : np.ndarray [shape=(n,), intp]
-        Group of each track, counted from 0. See :func:`musicu.monitoring.pairs.align`.
+        Group of each track, counted from 0. See :func:`musicu.monitoring.pairs.align_batch`.
     inside : np.ndarray [shape=(n,), bool]
         Whether it is of the batch.
     known : bool
@@ -66,7 +68,7 @@ def draw_batches(group: Ints, inside: Bools, *, known: bool, draws: int, seed: i
 
     Returns
     -------
-    Draws
+    Permutations
         With the batch in question as the first row.
     """
     rng = np.random.default_rng(seed)
@@ -83,7 +85,7 @@ def draw_batches(group: Ints, inside: Bools, *, known: bool, draws: int, seed: i
     taken = (place + start[:, group]) % sizes[group].astype(np.int32) < take[:, group]
     rest = ~taken if known else take[:, group] == 0
     taken[0], rest[0] = inside, ~inside
-    return Draws(taken.astype(np.float32), rest.astype(np.float32), len(wanted))
+    return Permutations(taken.astype(np.float32), rest.astype(np.float32), len(wanted))
 
 
 def _fill(take: NDArray[np.int32], sizes: Ints, wanted: Ints, rng: np.random.Generator) -> None:

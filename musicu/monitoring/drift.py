@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import ModelMismatchError, MusicuError
-from musicu.monitoring.draws import draw_batches
+from musicu.monitoring.draws import permute_batches
 from musicu.monitoring.facts import Tracks
-from musicu.monitoring.pairs import align
-from musicu.monitoring.signals import FEWEST, Measured, measure
+from musicu.monitoring.pairs import align_batch
+from musicu.monitoring.signals import FEWEST, Statistic, batch_statistics
 
 __all__ = ["DriftReport", "Signal", "check_batch", "judge", "too_few"]
 
@@ -141,11 +141,11 @@ def check_batch(
         )
     if min(len(reference), len(batch)) < FEWEST:
         return too_few(len(batch), reference=len(reference))
-    pair = align(reference, batch, seed)
-    draws = draw_batches(pair.group, pair.inside, known=pair.known, draws=_DRAWS, seed=seed)
+    pair = align_batch(reference, batch, seed)
+    draws = permute_batches(pair.group, pair.inside, known=pair.known, draws=_DRAWS, seed=seed)
     if draws.n < FEWEST or draws.rest[0].sum() < FEWEST or draws.groups < _GROUPS:
         return too_few(draws.n, draws.groups, len(reference))
-    signals = judge(list(measure(pair.tracks, draws)), alpha)
+    signals = judge(list(batch_statistics(pair.tracks, draws)), alpha)
     found = [signal for signal in signals if signal.drifted]
     words = "; ".join(f"{signal.name}: {signal.words}" for signal in found)
     return DriftReport(
@@ -158,12 +158,12 @@ def check_batch(
     )
 
 
-def judge(measured: Sequence[Measured], alpha: float) -> tuple[Signal, ...]:
+def judge(measured: Sequence[Statistic], alpha: float) -> tuple[Signal, ...]:
     """Tell which statistics are too large, so that any is with a probability of ``alpha``.
 
     Parameters
     ----------
-    measured : sequence of Measured
+    measured : sequence of Statistic
         Statistics of one batch and of the same draws.
     alpha : float in (0, 0.5]
         Probability that any signal of an undisturbed batch is called drift; kept with a margin.

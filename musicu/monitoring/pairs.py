@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from musicu.arrays import unit_rows
 from musicu.monitoring.facts import Tracks, draw_tracks
 
-__all__ = ["Pair", "align"]
+__all__ = ["AlignedBatch", "align_batch"]
 
 # So many tracks stand for a catalog: the chance in a batch of 200 is ten times theirs.
 _SIZE = 2500
@@ -25,7 +25,7 @@ _ALIKE, _NEIGHBORS = 0.5, 0.02
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class AlignedBatch:
     """A batch and its reference.
 
     Attributes
@@ -46,7 +46,7 @@ class Pair:
     known: bool
 
 
-def align(reference: Tracks, batch: Tracks, seed: int) -> Pair:
+def align_batch(reference: Tracks, batch: Tracks, seed: int) -> AlignedBatch:
     """Put a batch and its reference together.
 
     If the batch is of new artists, the reference has no more tracks of any artist than the batch
@@ -66,7 +66,7 @@ def align(reference: Tracks, batch: Tracks, seed: int) -> Pair:
 
     Returns
     -------
-    Pair
+    AlignedBatch
         Both, with their groups.
     """
     if all(_grouped(side) for side in (reference, batch)):
@@ -76,7 +76,7 @@ def align(reference: Tracks, batch: Tracks, seed: int) -> Pair:
             side.take(draw_tracks(range(len(side)), _SIZE, 1, fill=False, seed=seed))
             for side in (reference, batch)
         )
-        theirs, ours = _clumps(reference, batch)
+        theirs, ours = _guess_groups(reference, batch)
     counts = np.array(list(Counter(ours).values()))
     most = 1
     while np.minimum(counts, most).sum() < _COUNTED * len(batch):
@@ -95,7 +95,7 @@ def align(reference: Tracks, batch: Tracks, seed: int) -> Pair:
     keys = [theirs[i] for i in at] + [ours[i] for i in of]
     group = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
     inside = np.arange(len(group)) >= len(at)
-    return Pair(_together(reference.take(at), batch.take(of)), group, inside, known)
+    return AlignedBatch(_concatenated(reference.take(at), batch.take(of)), group, inside, known)
 
 
 def _matched(keys: list[Hashable], at: list[int], theirs: list[Hashable]) -> list[int]:
@@ -114,7 +114,7 @@ def _grouped(tracks: Tracks) -> bool:
     return sum(group is not None for group in tracks.groups) >= len(tracks) / 2
 
 
-def _clumps(reference: Tracks, batch: Tracks) -> tuple[list[Hashable], list[Hashable]]:
+def _guess_groups(reference: Tracks, batch: Tracks) -> tuple[list[Hashable], list[Hashable]]:
     """Guess which tracks are of one artist: those much alike (clusters of average linkage)."""
     from scipy.cluster.hierarchy import average, fcluster
 
@@ -131,7 +131,7 @@ def _clumps(reference: Tracks, batch: Tracks) -> tuple[list[Hashable], list[Hash
     return found[0], found[1]
 
 
-def _together(reference: Tracks, batch: Tracks) -> Tracks:
+def _concatenated(reference: Tracks, batch: Tracks) -> Tracks:
     """Join both; facts that one side lacks are unknown."""
     facts: list[Any] = []
     for side in (reference, batch):

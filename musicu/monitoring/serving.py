@@ -15,10 +15,12 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Served"]
+from musicu.arrays import gini
+
+__all__ = ["ExposureCounter"]
 
 
-class Served:
+class ExposureCounter:
     """Counts the tracks that were served lately. Any thread may add and ask.
 
     Parameters
@@ -28,7 +30,7 @@ class Served:
 
     Examples
     --------
-    >>> served = Served()
+    >>> served = ExposureCounter()
     >>> served.add(["a", "b"])
     >>> served.add(["a"])
     >>> served.coverage(4)
@@ -105,11 +107,7 @@ class Served:
             0 if all tracks are served alike, near 1 if a single one is; None if nothing was.
         """
         counts = self._sorted()
-        n = max(total, len(counts))
-        if not len(counts):
-            return None
-        ranks = np.arange(n - len(counts), n) + 1  # the tracks never served come first
-        return float(2 * (ranks * counts).sum() / (n * counts.sum()) - (n + 1) / n)
+        return gini(counts, max(total, len(counts))) if len(counts) else None
 
     def _forget(self, answer: tuple[str, ...]) -> None:
         self._size -= len(answer)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.monitoring.draws import Draws
+from musicu.monitoring.draws import Permutations
 from musicu.monitoring.facts import KINDS, NUMBERS, Tracks
 
-__all__ = ["FEWEST", "Measured", "measure"]
+__all__ = ["FEWEST", "Statistic", "batch_statistics"]
 
 Array = NDArray[np.float32]
 Array64 = NDArray[np.float64]
@@ -35,7 +35,7 @@ _LEAST = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Statistic:
     """One statistic.
 
     Attributes
@@ -53,19 +53,19 @@ class Measured:
     words: str
 
 
-def measure(tracks: Tracks, draws: Draws) -> Iterator[Measured]:
+def batch_statistics(tracks: Tracks, draws: Permutations) -> Iterator[Statistic]:
     """Compare batch and rest by all that is known of the tracks.
 
     Parameters
     ----------
     tracks : Tracks
         Both sides together.
-    draws : Draws
+    draws : Permutations
         Who is on which side.
 
     Yields
     ------
-    Measured
+    Statistic
         A statistic; none of what is known of too few tracks.
     """
     yield from _embeddings(tracks.vectors, draws)
@@ -79,11 +79,11 @@ def measure(tracks: Tracks, draws: Draws) -> Iterator[Measured]:
             yield _kind(name, kinds, draws)
 
 
-def _enough(known: NDArray[np.bool_], draws: Draws) -> bool:
+def _enough(known: NDArray[np.bool_], draws: Permutations) -> bool:
     return bool(min(draws.batch[0] @ known, draws.rest[0] @ known) >= FEWEST)
 
 
-def _embeddings(vectors: Array, draws: Draws) -> Iterator[Measured]:
+def _embeddings(vectors: Array, draws: Permutations) -> Iterator[Statistic]:
     """Compare vectors by their means, by their energy distance, and as copies of each other.
 
     The basis is that of both sides together, blind to who is on which: so the draws stay a fair
@@ -102,7 +102,7 @@ def _embeddings(vectors: Array, draws: Draws) -> Iterator[Measured]:
     for name, ridge in _RIDGES.items():
         # Hotelling's (1931) statistic with a ridge (Chen, Paul, Prentice and Wang, 2011).
         weights = 1 / (variance + ridge * total)
-        yield Measured(
+        yield Statistic(
             name, _floats((moved**2) @ weights), f"the mean moved by {length / total**0.5:.2f} SD"
         )
     # Energy distance (Szekely and Rizzo, 2013). Its middle is taken out, for the precision.
@@ -111,26 +111,26 @@ def _embeddings(vectors: Array, draws: Draws) -> Iterator[Measured]:
     apart = np.sqrt(square)
     apart -= apart.mean()
     energy = -_floats(np.einsum("mn,mn->m", side @ apart, side))
-    yield Measured("embedding energy", energy, f"energy distance {max(energy[0], 0):.4f}")
+    yield Statistic("embedding energy", energy, f"energy distance {max(energy[0], 0):.4f}")
     scale = max(float((vectors**2).sum(axis=1).mean()), 1e-12)
     near = (square < _COPY * scale) & (square > _SAME * scale)
     if near.any():
         yield _copies(near, draws)
 
 
-def _copies(near: NDArray[np.bool_], draws: Draws) -> Measured:
+def _copies(near: NDArray[np.bool_], draws: Permutations) -> Statistic:
     """Count tracks of the batch of which the rest has another encoding."""
     at = np.flatnonzero(near.any(axis=0))
     found = draws.rest[:, at] @ near[np.ix_(at, at)].astype(np.float32) > 0
     share = (found * draws.batch[:, at]).sum(axis=1) / draws.batch.sum(axis=1)
-    return Measured(
+    return Statistic(
         "copies",
         np.where(share < _LEAST, 0.0, _floats(share)),
         f"{100 * share[0]:.0f} % are, in another encoding, in the catalog already",
     )
 
 
-def _number(name: str, unit: str, values: Array64, draws: Draws) -> Measured:
+def _number(name: str, unit: str, values: Array64, draws: Permutations) -> Statistic:
     """Compare a number's distributions (Anderson and Darling, 1952, on a grid of quantiles)."""
     known = np.isfinite(values)
     grid = np.unique(np.quantile(values[known], _QUANTILES))
@@ -142,14 +142,14 @@ def _number(name: str, unit: str, values: Array64, draws: Draws) -> Measured:
     level = below[known].mean(axis=0)
     scale = level * (1 - level) + 1e-3
     here, there = (float(np.median(values[known & (side[0] > 0)])) for side in _sides(draws))
-    return Measured(
+    return Statistic(
         name,
         _floats((((shares[0] - shares[1]) ** 2) / scale).mean(axis=1)),
         f"median {here:.4g} {unit}, the catalog's {there:.4g}",
     )
 
 
-def _kind(name: str, kinds: list[tuple[str, ...]], draws: Draws) -> Measured:
+def _kind(name: str, kinds: list[tuple[str, ...]], draws: Permutations) -> Statistic:
     """Compare shares of kinds by the likelihood ratio (the G test; Woolf, 1957)."""
     count = Counter(kind for some in kinds for kind in some)
     # By number, then by name: the order of the tracks must not matter.
@@ -174,10 +174,10 @@ def _kind(name: str, kinds: list[tuple[str, ...]], draws: Draws) -> Measured:
     most = int(np.argmax(change[0]))
     text = named[most] if most < len(named) else "others"
     here, there = (100 * float(share[0, most]) for share in shares)
-    return Measured(name, values, f"{text} {here:.0f} %, the catalog's {there:.0f} %")
+    return Statistic(name, values, f"{text} {here:.0f} %, the catalog's {there:.0f} %")
 
 
-def _sides(draws: Draws) -> tuple[Array, Array]:
+def _sides(draws: Permutations) -> tuple[Array, Array]:
     return draws.batch, draws.rest
 
 

@@ -17,7 +17,7 @@ from musicu.monitoring.drift import check_batch, too_few
 from musicu.monitoring.facts import KINDS, NUMBERS, Tracks, fact_of
 from musicu.monitoring.signals import FEWEST
 
-__all__ = ["BATCH", "Watch"]
+__all__ = ["BATCH", "UploadMonitor"]
 
 BATCH = 200  # the uploads that are compared: the latest ones
 _KEPT = 1000
@@ -27,7 +27,7 @@ _NEWS, _PATIENCE = 20, 60.0
 _AGE = 3600.0
 
 
-class Watch:
+class UploadMonitor:
     """Keeps the latest uploads, and compares them with the catalog. Any thread may add and ask.
 
     Parameters

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from musicu.items.comparable import COMPARABLE
 from musicu.release.resemble import Neighbor
 from musicu.release.shares import rounded_shares
+from musicu.theme import shown
 
 __all__ = [
     "map_plot",
@@ -16,7 +16,6 @@ __all__ = [
     "parts_list",
     "ribbon",
     "score_bar",
-    "shown",
     "timeline",
 ]
 
@@ -25,11 +24,6 @@ _MARGIN = 40
 _LINE = 15  # height of a name
 _LETTER = 6.8  # width of one, generously
 _LETTERS = 28
-
-
-def shown(text: str) -> str:
-    """Escape a text; bytes of names that are not UTF-8 are shown as question marks."""
-    return escape(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def score_bar(parts: Mapping[str, float]) -> str:

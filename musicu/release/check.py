@@ -2,56 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from musicu.items.findings import contradictions
-from musicu.items.item import Item, Items
+from musicu.items.findings import Finding, Severity, by_severity, item_contradictions
+from musicu.items.item import Item
 from musicu.metadata import Metadata
 from musicu.model import Tag
 from musicu.names import normalize_name
 from musicu.vocabulary import Vocabulary, fold
 
-__all__ = ["CLEAR_KEY", "Finding", "check_metadata", "compare_sheet"]
+__all__ = ["CLEAR_KEY", "check_metadata", "compare_sheet"]
 
-_ABOUT = {
-    "years disagree": "year",
-    "strange year": "year",
-    "strange bpm": "bpm",
-    "tempos disagree": "bpm",
-    "keys disagree": "key",
-}
 _LOSSY = {"aac", "ac3", "mp2", "mp3", "opus", "libopus", "vorbis", "wmav2", "wmapro"}
 CLEAR_KEY = 0.35  # confidence from which on a detected key is believed
 _SURE_GENRE = 0.6
 _HOT, _REFERENCE, _FAINT = -9.0, -14.0, -23.0  # LUFS
 _CEILING = -0.3  # dBFS
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about a release that its label should know.
-
-    Attributes
-    ----------
-    level : {"error", "warning", "note"}
-        ``error`` keeps a release from being delivered, ``warning`` is likely wrong, ``note`` may
-        be meant so.
-    field : str
-        What it is about.
-    text : str
-        One sentence.
-    """
-
-    level: str
-    field: str
-    text: str
-
-    @property
-    def order(self) -> int:
-        """Errors come first, then warnings, then notes."""
-        return ("error", "warning", "note").index(self.level)
 
 
 def check_metadata(
@@ -84,44 +52,37 @@ def check_metadata(
     tuple of Finding
         Errors first.
     """
-    found = [
-        *_missing(metadata),
-        *_contradictions(metadata, descriptors),
-        *_genres(metadata, heard, tags),
-        *_level(descriptors),
-        *_file(codec, sr, channels),
-    ]
-    return tuple(sorted(found, key=lambda finding: finding.order))
+    return by_severity(
+        (
+            *_missing(metadata),
+            *_contradictions(metadata, descriptors),
+            *_genres(metadata, heard, tags),
+            *_level(descriptors),
+            *_file(codec, sr, channels),
+        )
+    )
 
 
-def _missing(metadata: Metadata) -> list[Finding]:
-    wanted = (
+def _missing(metadata: Metadata) -> Iterator[Finding]:
+    wanted: tuple[tuple[str, Severity, str], ...] = (
         ("title", "error", "No title."),
         ("artist", "error", "No artist."),
         ("isrc", "error", "No ISRC: stores and royalty reports know a recording by it."),
         ("genres", "warning", "No genre: stores ask for one."),
         ("date", "warning", "No release date."),
         ("label", "warning", "No label."),
-        ("album", "note", "No album."),
+        ("album", "info", "No album."),
     )
-    return [
-        Finding(level, field, text)
-        for field, level, text in wanted
-        if field in metadata.guessed
-        or (not getattr(metadata, field) and not (field == "date" and metadata.year))
-    ]
+    for field, severity, text in wanted:
+        there = getattr(metadata, field) or (field == "date" and metadata.year)
+        if field in metadata.guessed or not there:
+            yield Finding(severity, "missing", field, text)
 
 
-def _contradictions(metadata: Metadata, descriptors: Mapping[str, Any]) -> list[Finding]:
-    """Take over the checks that are made of whole collections, of one track that needs no name."""
-    nameless = replace(metadata, title=None, artist=None, artists=())
-    found = []
-    for one in contradictions(Items([Item("It", nameless, descriptors)])):
-        text = one.text.removeprefix("It: ")
-        level = "note" if one.severity == "info" else "warning"
-        field = _ABOUT.get(one.kind, "metadata")
-        found.append(Finding(level, field, f"{text[0].upper()}{text[1:]}."))
-    return found
+def _contradictions(metadata: Metadata, descriptors: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield what contradicts itself, as of any item, in whole sentences."""
+    for one in item_contradictions(Item("", metadata, descriptors)):
+        yield replace(one, ids=(), text=f"{one.text[0].upper()}{one.text[1:]}.")
 
 
 def compare_sheet(tags: Metadata, sheet: Metadata) -> tuple[Finding, ...]:
@@ -133,55 +94,55 @@ def compare_sheet(tags: Metadata, sheet: Metadata) -> tuple[Finding, ...]:
             continue
         if field in tags.guessed:  # the file itself says nothing
             continue
-        level = "error" if field == "isrc" else "warning"
         name = "ISRC" if field == "isrc" else field
-        found.append(Finding(level, field, f"The sheet says {name} {said}, the file {own}."))
+        text = f"The sheet says {name} {said}, the file {own}."
+        severity: Severity = "error" if field == "isrc" else "warning"
+        found.append(Finding(severity, "sheet disagrees", field, text))
     return tuple(found)
 
 
-def _genres(metadata: Metadata, heard: Mapping[str, float], tags: Sequence[Tag]) -> list[Finding]:
+def _genres(
+    metadata: Metadata, heard: Mapping[str, float], tags: Sequence[Tag]
+) -> Iterator[Finding]:
     genres = {tag.name: tag for tag in tags if tag.kind == "genre"}
     vocabulary = Vocabulary(list(genres))
     written = {name for genre in metadata.genres for name in vocabulary.find(fold(genre))}
     # Genres that the model has no word for cannot be contradicted by it.
     if not written or not genres.keys() <= heard.keys():
-        return []
+        return
     best = max(genres, key=lambda name: heard[name])
     unheard = all(heard[name] < genres[name].threshold / 2 for name in written)
     if best in written or heard[best] < max(_SURE_GENRE, genres[best].threshold) or not unheard:
-        return []
+        return
     text = (
         f"Tagged {', '.join(metadata.genres)}; what is heard is {best} "
         f"({100 * heard[best]:.0f} % probable)."
     )
-    return [Finding("warning", "genres", text)]
+    yield Finding("warning", "genres disagree", "genres", text)
 
 
-def _level(descriptors: Mapping[str, Any]) -> list[Finding]:
-    found = []
+def _level(descriptors: Mapping[str, Any]) -> Iterator[Finding]:
     loudness, peak = descriptors.get("loudness"), descriptors.get("peak")
     if loudness is not None and loudness > _HOT:
         text = (
             f"Hot master: {loudness:.1f} LUFS; services that play at {_REFERENCE:g} LUFS turn it "
             f"down by {loudness - _REFERENCE:.0f} dB."
         )
-        found.append(Finding("warning", "loudness", text))
+        yield Finding("warning", "too loud", "loudness", text)
     if loudness is not None and loudness < _FAINT:
-        found.append(Finding("note", "loudness", f"Quiet master: {loudness:.1f} LUFS."))
+        yield Finding("info", "too quiet", "loudness", f"Quiet master: {loudness:.1f} LUFS.")
     if peak is not None and peak > _CEILING:
         text = f"Peaks reach {peak:.1f} dBFS: lossy encoders may clip; -1 dB is the usual ceiling."
-        found.append(Finding("note", "peak", text))
-    return found
+        yield Finding("info", "no headroom", "peak", text)
 
 
-def _file(codec: str, sr: int, channels: int) -> list[Finding]:
-    found = []
+def _file(codec: str, sr: int, channels: int) -> Iterator[Finding]:
     codec = codec.removesuffix("float")  # how FFmpeg's decoder of mp3 goes
     if codec in _LOSSY:
         text = f"A lossy file ({codec}): stores ask for lossless ones."
-        found.append(Finding("warning", "file", text))
+        yield Finding("warning", "lossy", "file", text)
     if sr < 44100:
-        found.append(Finding("warning", "file", f"Sample rate {sr:,} Hz: stores ask for 44,100."))
+        text = f"Sample rate {sr:,} Hz: stores ask for 44,100."
+        yield Finding("warning", "low sample rate", "file", text)
     if channels == 1:
-        found.append(Finding("note", "file", "One channel only."))
-    return found
+        yield Finding("info", "mono", "file", "One channel only.")

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 from urllib.parse import quote
 
-from musicu.release.charts import shown
 from musicu.release.results import Release, ReleaseReport
 from musicu.release.sections import (
     TRUST,
     Link,
     card,
-    count,
     pill,
     points,
     release_section,
     title_of,
 )
 from musicu.release.style import SCRIPT, STYLE
+from musicu.theme import count, document, shown
 
 __all__ = ["render_page"]
 
@@ -40,7 +39,7 @@ def render_page(report: ReleaseReport, *, folder: str | os.PathLike[str] | None 
     """
     link = _no_link if folder is None else _linker(os.path.abspath(os.fspath(folder)))
     alone = len(report.releases) == 1
-    title = f"{shown(report.releases[0].title)} – release report" if alone else "Release report"
+    title = f"{report.releases[0].title} – release report" if alone else "Release report"
     body = [
         _head(report),
         "" if alone else _summary(report),
@@ -51,15 +50,9 @@ def render_page(report: ReleaseReport, *, folder: str | os.PathLike[str] | None 
         _skipped(report),
         _foot(report),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(filter(None, body))
-        + "\n</main>\n"
-        + (f"<script>{SCRIPT}</script>\n" if folder is not None else "")
-        + "</body>\n</html>\n"
-    )
+    script = f"\n<script>{SCRIPT}</script>" if folder is not None else ""
+    main = "\n".join(filter(None, body))
+    return document(title, style=STYLE, body=f"<main>\n{main}\n</main>{script}")
 
 
 def _no_link(path: str) -> str | None:
@@ -119,8 +112,8 @@ def _row(release: Release, number: int) -> str:
         by = f" · {shown(near.artist)}" if near.artist else ""
         nearest = f'{shown(title_of(near))} <span class="soft num">{points(near)}{by}</span>'
     artists = ", ".join(found.artist for found in release.artists[:3]) or "–"
-    faults = [finding for finding in release.findings if finding.level != "note"]
-    worst = "bad" if any(finding.level == "error" for finding in faults) else "warn"
+    faults = [finding for finding in release.findings if finding.severity != "info"]
+    worst = "bad" if any(finding.severity == "error" for finding in faults) else "warn"
     told = pill(f"{len(faults)} to check", worst) if faults else pill("complete", "good")
     return (
         f'<tr><td><a href="#release-{number}"><b>{shown(release.title)}</b></a><br>'

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from musicu.artists import main_artist
 from musicu.catalog import Catalog
 from musicu.errors import AudioError, CatalogError
+from musicu.items.findings import Finding, by_severity
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.listening.results import Audience
 from musicu.locate import absolute
 from musicu.metadata import Metadata
 from musicu.pool import Pool, WorkerSettings
-from musicu.release.check import Finding, check_metadata, compare_sheet
+from musicu.release.check import check_metadata, compare_sheet
 from musicu.release.judge import judge_confidence
 from musicu.release.playlists import Playlist, read_playlists
 from musicu.release.resemble import Candidate, CatalogContext, Neighbor
@@ -257,7 +258,12 @@ def _release(
         *draft.findings,
         *_in_batch(draft, batch),
         *(
-            Finding("error", "isrc", f"{double.words} as {double.name}, which sounds different.")
+            Finding(
+                "error",
+                "isrc of another recording",
+                "isrc",
+                f"{double.words} as {double.name}, which sounds different.",
+            )
             for double in doubles
             if double.kind == "same recording" and double.cosine < _OTHER_MUSIC
         ),
@@ -292,7 +298,7 @@ def _release(
             fields=sum(name != "audio" for name in one.fields),
             percentile=unusual.percentile if unusual else None,
         ),
-        findings=tuple(sorted(findings, key=lambda found: found.order)),
+        findings=by_severity(findings),
         envelope=own.envelope() if own else (),
         windows=tuple(own.times.round(2).tolist()) if own else (),
     )
@@ -322,7 +328,9 @@ def _in_batch(draft: _Draft, batch: Sequence[_Draft]) -> list[Finding]:
             continue
         name = os.path.basename(other.path)
         if other.answer["id"] == draft.answer["id"]:
-            found.append(Finding("error", "file", f"The same audio as {name} of this batch."))
+            text = f"The same audio as {name} of this batch."
+            found.append(Finding("error", "same audio", "file", text))
         elif isrc and isrc == other.one.item.metadata.isrc:
-            found.append(Finding("error", "isrc", f"The same ISRC as {name} of this batch."))
+            text = f"The same ISRC as {name} of this batch."
+            found.append(Finding("error", "same isrc", "isrc", text))
     return found

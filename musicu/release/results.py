@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from musicu.items.findings import Finding
 from musicu.listening.results import Audience
 from musicu.metadata import Metadata
-from musicu.release.check import Finding
 from musicu.release.judge import Confidence, Unusualness
 from musicu.release.playlists import PlaylistFit
 from musicu.release.resemble import Duplicate, Neighbor, SimilarArtist
@@ -17,6 +17,7 @@ from musicu.release.resemble import Duplicate, Neighbor, SimilarArtist
 __all__ = ["HeardTag", "Release", "ReleaseReport", "Skipped"]
 
 _FORMAT = 1
+_LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,10 @@ class ReleaseReport:
         told = asdict(self)
         for release, entry in zip(self.releases, told["releases"], strict=True):
             entry["metadata"] = release.metadata.to_dict()
+            entry["findings"] = [
+                {"level": _LEVELS[one.severity], "field": one.field, "text": one.text}
+                for one in release.findings
+            ]
         return {"format": _FORMAT, **told}
 
     def rows(self) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
+from musicu.items.findings import Finding
 from musicu.listening.results import AudienceMatch
 from musicu.release.charts import (
     map_plot,
@@ -13,21 +14,20 @@ from musicu.release.charts import (
     parts_list,
     ribbon,
     score_bar,
-    shown,
     timeline,
 )
-from musicu.release.check import CLEAR_KEY, Finding
+from musicu.release.check import CLEAR_KEY
 from musicu.release.playlists import PlaylistFit
 from musicu.release.resemble import Neighbor
 from musicu.release.results import Release
 from musicu.release.shares import rounded_shares
+from musicu.theme import count, shown
 
 __all__ = [
     "TRUST",
     "Link",
     "card",
     "clock",
-    "count",
     "pill",
     "points",
     "release_section",
@@ -36,7 +36,7 @@ __all__ = [
 
 Link = Callable[[str], str | None]
 
-_LEVELS = {"error": ("bad", "Mend"), "warning": ("warn", "Check"), "note": ("", "Note")}
+_SEVERITIES = {"error": ("Mend", "bad"), "warning": ("Check", "warn"), "info": ("Note", "")}
 TRUST = {"high": "good", "medium": "warn", "low": "bad"}
 _OPEN = 3  # neighbors whose reasons are shown without a click
 _VERDICTS = {"fits": "good", "at the edge": "warn", "does not fit": ""}
@@ -91,11 +91,6 @@ def release_section(release: Release, number: int, link: Link, *, alone: bool) -
 def _pair(*cards: str) -> str:
     there = "".join(cards)
     return f'<div class="pair">{there}</div>' if there else ""
-
-
-def count(number: int, thing: str) -> str:
-    """Write a number with its noun."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def clock(seconds: float) -> str:
@@ -168,7 +163,7 @@ def _doubles(release: Release) -> str:
 
 def _findings(findings: Iterable[Finding]) -> str:
     rows = "".join(
-        f'<li><div class="finding">{pill(_LEVELS[f.level][1], _LEVELS[f.level][0])}'
+        f'<li><div class="finding">{pill(*_SEVERITIES[f.severity])}'
         f"<span>{shown(f.text)}</span></div></li>"
         for f in findings
     )

@@ -1,4 +1,4 @@
-"""How the report's page looks, and the little it does: one style sheet, one script."""
+"""How the report's page looks, in the colors of the theme, and the little it does."""
 
 from __future__ import annotations
 
@@ -41,17 +41,6 @@ STYLE = (
 @media (prefers-color-scheme: dark) {{ :root {{ {_DARK} }} }}
 """
     + """
-:root {
-  color-scheme: light dark;
-  --page: #f6f7f9; --card: #ffffff; --ink: #16191d; --soft: #5a626c; --line: #e2e5ea;
-  --well: #eef0f4; --accent: #2a78d6; --good: #14804a; --warn: #9a6700; --bad: #c4302b;
-  --good-bg: #e3f5ea; --warn-bg: #fdf3d8; --bad-bg: #fde7e5; --quiet-bg: #eef0f4;
-}
-@media (prefers-color-scheme: dark) { :root {
-  --page: #0f1216; --card: #171b21; --ink: #e9ecf0; --soft: #9aa4b1; --line: #2a3038;
-  --well: #222831; --accent: #5aa2f2; --good: #4ec98a; --warn: #e3b341; --bad: #ff7b72;
-  --good-bg: #12301f; --warn-bg: #33290f; --bad-bg: #3a1a1a; --quiet-bg: #222831;
-} }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); -webkit-text-size-adjust: 100%;
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }

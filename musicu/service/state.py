@@ -10,8 +10,8 @@ from musicu.errors import ModelError
 from musicu.explore.explorer import Explorer
 from musicu.explore.live import Live
 from musicu.model import Model
-from musicu.monitoring.serving import Served
-from musicu.monitoring.watch import Watch
+from musicu.monitoring.serving import ExposureCounter
+from musicu.monitoring.watch import UploadMonitor
 from musicu.registry import model_with
 from musicu.service.batcher import Answers, Reply
 from musicu.service.chart import Chart
@@ -60,9 +60,9 @@ class Service:
         The map.
     meters : Meters
         Counts.
-    served : Served
+    served : ExposureCounter
         Which tracks were named lately.
-    watch : Watch
+    watch : UploadMonitor
         What was uploaded lately.
     taste : Taste or None
         The recommender, if one is served.
@@ -85,8 +85,8 @@ class Service:
         self._model: Model | None = None
         self.keys = Keys(settings.token)
         self.meters = Meters()
-        self.served = Served()
-        self.watch = Watch(settings.catalog)
+        self.served = ExposureCounter()
+        self.watch = UploadMonitor(settings.catalog)
         self.live = Live(settings.catalog)
         self.explorer = Explorer(self.live)
         self.line = Line("answers", _THREADS, _WAITING, settings.deadline)

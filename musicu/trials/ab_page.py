@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from musicu.plots import Dot, Panel, dot_plot
+from musicu.plots import Dot, Line, Panel, dot_plot, line_plot
 from musicu.trials.abtest import ABEffect, ABReport
-from musicu.trials.curves import Line, line_plot
-from musicu.trials.page import Cell, Column, Figure, Page, Section, Table, p_text, render
+from musicu.trials.page import Cell, Column, Figure, Page, Section, Table, p_equals, p_text, render
 
 __all__ = ["ab_page"]
 
@@ -35,7 +34,9 @@ def ab_page(report: ABReport, provenance: Mapping[str, str]) -> str:
     users = ", ".join(f"{name} {count:,}" for name, count in report.users.items())
     sections = [
         Section("Effects", list(_effects(report))),
-        Section("Users", [f"Users: {users}. Split as meant: p {_p(report.srm_p)}.", *report.notes]),
+        Section(
+            "Users", [f"Users: {users}. Split as meant: p {p_equals(report.srm_p)}.", *report.notes]
+        ),
     ]
     if days := list(_days(report)):
         sections.insert(1, Section("Day by day", days))
@@ -131,7 +132,3 @@ def _days(report: ABReport) -> Iterator[str | Figure]:
 
 # A day ends when the next one begins.
 _A_MOMENT = datetime.timedelta(seconds=1)
-
-
-def _p(p: float) -> str:
-    return p_text(p) if p < 0.001 else f"= {p_text(p)}"

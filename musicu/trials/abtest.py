@@ -16,53 +16,25 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from musicu.errors import MusicuError
 from musicu.trials.ablog import ABLog, read_ab_log
-from musicu.trials.effects import Effect, anytime_margin, anytime_p, compare_groups
+from musicu.trials.looks import ABLook, UserMetric, daily_looks, decide
+from musicu.trials.scores import direction
 from musicu.trials.significance import holm
 
 __all__ = [
     "SRM_ALARM",
     "ABEffect",
-    "ABLook",
     "ABReport",
     "analyze_ab",
+    "srm_p_value",
 ]
-
-Floats = NDArray[np.float64]
 
 # Below this p-value the split itself is broken: what is usual among those who check every trial.
 SRM_ALARM = 0.001
 
-_DAY = 86_400.0
 _FEW = 100  # users in a variant below which the normal approximation is rough
-_FIRST = 25  # users that each variant has at the first look
-
-
-@dataclass(frozen=True, kw_only=True)
-class ABLook:
-    """What was known at the end of a day.
-
-    Attributes
-    ----------
-    time : float
-        End of the day, in seconds since 1970 UTC.
-    users : int
-        Of control and variant together.
-    effect, low, high : float
-        Difference to control, and its anytime interval.
-    p : float
-        The least anytime p-value up to then.
-    """
-
-    time: float
-    users: int
-    effect: float
-    low: float
-    high: float
-    p: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,9 +192,9 @@ def analyze_ab(
     before = dict(covariates or {})
     if stray := sorted(set(before) - set(metrics)):
         raise MusicuError(f"a covariate is given for {stray[0]!r}, which is no metric")
-    srm_p = _srm(users, shares)
+    srm_p = srm_p_value(users, shares)
     srm = srm_p < SRM_ALARM
-    measures = [_Measure(log, metric, before.get(metric)) for metric in metrics]
+    measures = [UserMetric(log, metric, before.get(metric)) for metric in metrics]
     pairs = [(name, measure) for name in users if name != control for measure in measures]
     singles = [
         measure.compare(log.variants == control, log.variants == name, alpha=alpha)
@@ -230,40 +202,31 @@ def analyze_ab(
     ]
     p_holm = holm([single.p for single in singles])
     looks = [
-        _looks(log, measure, control, name, single, alpha, planned) if sequential else []
+        daily_looks(log, measure, control, name, single, alpha=alpha, planned=planned)
+        if sequential
+        else []
         for (name, measure), single in zip(pairs, singles, strict=True)
     ]
-    anytime_holm, decided = _decide(looks, alpha) if sequential else (p_holm, [None] * len(pairs))
+    anytime_holm, decided = decide(looks, alpha) if sequential else (p_holm, [None] * len(pairs))
     effects = []
     for i, ((name, measure), single) in enumerate(zip(pairs, singles, strict=True)):
         last = looks[i][-1] if sequential else None
-        verdict: Literal["higher", "lower", "open", "untrusted"] = "open"
-        if srm:
-            verdict = "untrusted"
-        elif anytime_holm[i] <= alpha:
-            verdict = "higher" if single.effect > 0 else "lower"
+        found = direction(single.effect, bool(anytime_holm[i] <= alpha))
+        told = asdict(single)
+        del told["error"]
         effects.append(
             ABEffect(
                 variant=name,
                 metric=measure.metric,
                 covariate=measure.covariate,
-                control=single.control,
-                treatment=single.treatment,
-                effect=single.effect,
-                low=single.low,
-                high=single.high,
-                relative=single.relative[0],
-                relative_low=single.relative[1],
-                relative_high=single.relative[2],
-                p=single.p,
+                **told,
                 p_holm=float(p_holm[i]),
-                variance_left=single.variance_left,
                 anytime_low=last.low if last else None,
                 anytime_high=last.high if last else None,
                 anytime_p=last.p if last else None,
                 anytime_p_holm=float(anytime_holm[i]) if last else None,
                 decided=decided[i] if log.time is not None else None,
-                verdict=verdict,
+                verdict="untrusted" if srm else found,
                 looks=tuple(looks[i]) if log.time is not None else (),
             )
         )
@@ -278,123 +241,6 @@ def analyze_ab(
     )
 
 
-class _Measure:
-    """A metric of each user, and what adjusts it."""
-
-    def __init__(self, log: ABLog, metric: str, covariate: str | None) -> None:
-        self.metric, self.covariate = metric, covariate
-        self._path = log.path
-        self.columns = _columns(log, metric)
-        self._values = [log.totals(name) for name in self.columns]
-        self.fixed: list[Floats] = []
-        if covariate is not None:
-            if covariate == metric:
-                raise MusicuError(
-                    f"{metric!r} cannot adjust itself: name what was before the trial"
-                )
-            self.fixed = [log.constants(name) for name in _columns(log, covariate)]
-
-    def compare(
-        self,
-        control: NDArray[np.bool_],
-        treatment: NDArray[np.bool_],
-        *,
-        alpha: float,
-        values: Sequence[Floats] | None = None,
-    ) -> Effect:
-        """Compare users; `values` are those of another time than the end."""
-        known = [self._values if values is None else values, self.fixed]
-        groups = [
-            [[column[who] for column in columns] for columns in known]
-            for who in (control, treatment)
-        ]
-        return compare_groups(
-            groups[0], groups[1], alpha=alpha, name=f"{self._path}: {self.metric!r}"
-        )
-
-
-def _looks(
-    log: ABLog,
-    measure: _Measure,
-    control: str,
-    variant: str,
-    single: Effect,
-    alpha: float,
-    planned: int,
-) -> list[ABLook]:
-    """Return looks at the end of each day; the last is at the end of the log."""
-    first, second = log.variants == control, log.variants == variant
-    found: list[ABLook] = []
-
-    def look(time: float, here: NDArray[np.bool_], known: Effect) -> None:
-        n0, n1 = int((first & here).sum()), int((second & here).sum())
-        users = 4 / (1 / n0 + 1 / n1)
-        margin = float(anytime_margin(known.error, users, planned=planned, alpha=alpha))
-        p = float(anytime_p(known.effect, known.error, users, planned=planned, alpha=alpha))
-        found.append(
-            ABLook(
-                time=time,
-                users=n0 + n1,
-                effect=known.effect,
-                low=known.effect - margin,
-                high=known.effect + margin,
-                p=min([p, *(earlier.p for earlier in found)]),
-            )
-        )
-
-    everyone = np.ones(len(log.users), bool)
-    if log.time is None:
-        look(0.0, everyone, single)
-        return found
-    day = np.floor(log.time / _DAY)
-    days = np.unique(day)
-    here = np.zeros(len(log.users), bool)
-    sums = [np.zeros(len(log.users)) for _ in measure.columns]
-    for now in days[:-1]:
-        rows = day == now
-        here[log.index[rows]] = True
-        for total, name in zip(sums, measure.columns, strict=True):
-            total += np.bincount(log.index[rows], log.columns[name][rows], len(total))
-        groups = [group & here for group in (first, second)]
-        # Too early, or nothing has happened yet.
-        if (
-            min(group.sum() for group in groups) < _FIRST
-            or not all(total[group].any() for total in sums[1:] for group in groups)
-            or not any(np.ptp(sums[0][group]) for group in groups)
-        ):
-            continue
-        look(float((now + 1) * _DAY), here, measure.compare(*groups, alpha=alpha, values=sums))
-    look(float((days[-1] + 1) * _DAY), everyone, single)
-    return found
-
-
-def _decide(looks: Sequence[Sequence[ABLook]], alpha: float) -> tuple[Floats, list[float | None]]:
-    """Return corrected p-values at the end, and when each was first at most alpha."""
-    decided: list[float | None] = [None] * len(looks)
-    latest = np.ones(len(looks))
-    corrected = latest
-    for time in sorted({look.time for series in looks for look in series}):
-        for i, series in enumerate(looks):
-            latest[i] = next((look.p for look in series if look.time == time), latest[i])
-        corrected = holm(latest)
-        for i, p in enumerate(corrected):
-            if p <= alpha and decided[i] is None:
-                decided[i] = time
-    return corrected, decided
-
-
-def _columns(log: ABLog, metric: str) -> tuple[str, ...]:
-    """Return the one or two columns that a metric names."""
-    parts = tuple(part.strip() for part in metric.split("/"))
-    if metric in log.columns or len(parts) == 1:
-        return (metric,)
-    if len(parts) != 2 or not all(parts):
-        raise MusicuError(f"{metric!r} is no metric: write a column, or 'clicks / shown'")
-    if not log.totals(parts[1]).any():
-        raise MusicuError(f"{log.path}: {parts[1]!r} is 0 everywhere: nothing can be divided by it")
-    return parts
-
-
 def _control(log: ABLog, users: Mapping[str, int], control: str | None) -> str:
     listed = ", ".join(map(repr, users))
     if len(users) < 2:
@@ -406,7 +252,26 @@ def _control(log: ABLog, users: Mapping[str, int], control: str | None) -> str:
     return control or ("control" if "control" in users else min(users))
 
 
-def _srm(users: Mapping[str, int], shares: Mapping[str, float] | None) -> float:
+def srm_p_value(users: Mapping[str, int], shares: Mapping[str, float] | None = None) -> float:
+    """Test the numbers of users against the split that was meant (chi-square).
+
+    Parameters
+    ----------
+    users : mapping of str to int
+        By variant.
+    shares : mapping of str to float > 0, optional
+        How they were meant to be split; evenly if None.
+
+    Returns
+    -------
+    float
+        The p-value; below :data:`SRM_ALARM` the split is broken.
+
+    Raises
+    ------
+    MusicuError
+        Shares are not those of the variants, or not positive.
+    """
     from scipy.stats import chisquare
 
     expected = _expected(users, shares)

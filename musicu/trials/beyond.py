@@ -19,14 +19,11 @@ __all__ = [
     "coverage",
     "diversity",
     "exposure",
-    "gini",
-    "long_tail",
     "lorenz",
     "miscalibration",
     "novelty",
     "popularity_lift",
     "repetition",
-    "share",
 ]
 
 Bools = NDArray[np.bool_]
@@ -70,30 +67,6 @@ def coverage(exposures: NDArray[Any]) -> float:
         0 to 1; NaN without candidates.
     """
     return float((exposures > 0).mean()) if len(exposures) else float("nan")
-
-
-def gini(exposures: NDArray[Any]) -> float:
-    """How unequally exposure is spread over the candidates.
-
-    Half the mean difference of two candidates over the mean: 0 if all are shown equally often,
-    (n - 1) / n if one of n is shown always and the others never (Fleder & Hosanagar, Management
-    Science 2009, for recommenders).
-
-    Parameters
-    ----------
-    exposures : np.ndarray [shape=(candidates,)]
-        Of :func:`exposure`.
-
-    Returns
-    -------
-    float
-        0 to 1; NaN if nothing is shown at all.
-    """
-    x = np.sort(np.asarray(exposures, dtype=np.float64))
-    n, total = len(x), x.sum()
-    if not total:
-        return float("nan")
-    return float((2 * np.arange(1, n + 1) - n - 1) @ x / (n * total))
 
 
 def lorenz(exposures: NDArray[Any], *, points: int = 101) -> tuple[Floats, Floats]:
@@ -237,49 +210,6 @@ def repetition(ranked: Positions, labels: ArrayLike) -> Floats:
     ordered = np.sort(label, axis=1)
     repeated = (ordered[:, 1:] == ordered[:, :-1]).sum(axis=1)
     return _over(repeated, there.sum(axis=1))
-
-
-def share(ranked: Positions, kind: Bools) -> Floats:
-    """Share of a list's items that are of a kind: new ones, those of the long tail.
-
-    Parameters
-    ----------
-    ranked : np.ndarray [shape=(queries, n), intp]
-        The lists.
-    kind : np.ndarray [shape=(items,), bool]
-        Which items are.
-
-    Returns
-    -------
-    np.ndarray [shape=(queries,), float64]
-        0 to 1.
-    """
-    return _mean(kind.astype(np.float64), ranked)
-
-
-def long_tail(popularity: ArrayLike, *, plays: float = 0.2) -> Bools:
-    """Tell which items are of the long tail: the least popular ones, with 20 % of all plays.
-
-    As Abdollahpouri et al. (RecSys 2020) divide a catalog. Items as popular as the last one taken
-    belong to the tail too, so that it does not depend on the items' order.
-
-    Parameters
-    ----------
-    popularity : array-like [shape=(items,), float64]
-        Plays, or listeners, of each item.
-    plays : float in 0 to 1
-        Share of all plays that the tail has, at least.
-
-    Returns
-    -------
-    np.ndarray [shape=(items,), bool]
-    """
-    value = np.asarray(popularity, dtype=np.float64)
-    level, group = np.unique(value, return_inverse=True)
-    total = level * np.bincount(group)
-    below = np.cumsum(total) - total
-    tail: Bools = (below < plays * total.sum())[group]
-    return tail
 
 
 def miscalibration(

@@ -19,7 +19,7 @@ from musicu.listening.fitted import FittedModel
 from musicu.listening.hyperparameters import Hyperparameters, named_today
 from musicu.listening.scorer import Listener, Scorer
 from musicu.trials.protocols import Split
-from musicu.trials.rivals import Baselines, Contender, Kind, likeness
+from musicu.trials.rivals import Baselines, Kind, SystemScores, weighted_similarity
 
 __all__ = ["FULL", "GRID", "LENGTH_DEBIAS", "Experiment"]
 
@@ -103,11 +103,11 @@ class Experiment:
                 if audio is not None:
                     settings["weights"] = {**weights, "audio": audio}
                 model = self.model.with_settings(**settings)
-                by_factor, alike = _Users(model, self._users).parts(model, self._at)
+                by_factor, alike = _UserModels(model, self._users).parts(model, self._at)
                 for taste in GRID["taste"]:
                     yield {**settings, "taste": taste}, by_factor + np.float32(taste) * alike
 
-    def contenders(self, model: FittedModel) -> Iterator[Contender]:
+    def systems(self, model: FittedModel) -> Iterator[SystemScores]:
         """Yield all who take part, the whole recommender first.
 
         Parameters
@@ -115,36 +115,37 @@ class Experiment:
         model : FittedModel
             With the settings that are tested: :attr:`model`, or what followed from it.
         """
-        users = _Users(model, self._users)
+        users = _UserModels(model, self._users)
         by_factor, alike = users.parts(model, self._at)
         taste, everything = np.float32(model.settings.taste), tuple(self._fields)
-        yield Contender(name=FULL, kind="full", uses=everything, scores=by_factor + taste * alike)
+        full = by_factor + taste * alike
+        yield SystemScores(name=FULL, kind="full", uses=everything, scores=full)
         yield from self._baselines
         yield from self._others(model)
         for name, scores in (
             ("listeners, no likeness", by_factor),
             ("likeness, no listeners", alike),
         ):
-            yield Contender(name=name, kind="ablation", uses=everything, scores=scores)
+            yield SystemScores(name=name, kind="ablation", uses=everything, scores=scores)
         for length_debias in LENGTH_DEBIAS:
             scores = self._scored(model.with_settings(length_debias=length_debias))
             name = f"evenness {length_debias:g}"
-            yield Contender(name=name, kind="ablation", uses=everything, scores=scores)
+            yield SystemScores(name=name, kind="ablation", uses=everything, scores=scores)
         for lacks, kept in self._slices():
             there = np.ones(model.vectors.present.shape, dtype=np.bool_)
             there[self._new] = [field in kept for field in model.vectors.fields]
             poorer = model.with_vectors(model.vectors.keep(there), learn=False)
             by_factor, alike = users.parts(poorer, self._at)
-            yield Contender(
+            yield SystemScores(
                 name=f"{FULL}, {lacks}",
                 kind="missing",
                 uses=tuple(kept),
                 lacks=lacks,
                 scores=by_factor + taste * alike,
             )
-            yield from self._baselines.poorer(lacks, kept)
+            yield from self._baselines.with_missing(lacks, kept)
 
-    def _others(self, model: FittedModel) -> Iterator[Contender]:
+    def _others(self, model: FittedModel) -> Iterator[SystemScores]:
         """Yield recommenders that learned from less, or from what belongs to other items."""
         vectors = model.vectors
         known = np.flatnonzero(vectors.present.any(axis=1))
@@ -157,12 +158,12 @@ class Experiment:
 
     def _other(
         self, name: str, kind: Kind, model: FittedModel, vectors: ItemVectors, uses: Sequence[str]
-    ) -> Contender:
+    ) -> SystemScores:
         scores = self._scored(model.with_vectors(vectors, learn=True))
-        return Contender(name=name, kind=kind, uses=tuple(uses), scores=scores)
+        return SystemScores(name=name, kind=kind, uses=tuple(uses), scores=scores)
 
     def _scored(self, model: FittedModel) -> Floats:
-        by_factor, alike = _Users(model, self._users).parts(model, self._at)
+        by_factor, alike = _UserModels(model, self._users).parts(model, self._at)
         return by_factor + np.float32(model.settings.taste) * alike
 
     def _subsets(self) -> Iterator[tuple[str, list[str]]]:
@@ -184,7 +185,7 @@ class Experiment:
             yield "new items have audio only", ["audio"]
 
 
-class _Users:
+class _UserModels:
     """What a model makes of some users, for the scores of all of them at once."""
 
     def __init__(self, model: FittedModel, users: Sequence[str]) -> None:
@@ -209,7 +210,7 @@ class _Users:
         """
         items = model.item_factors
         by_factor = self._factor @ items.factors[at].T / self._scale[:, :1]
-        alike = likeness(model.vectors, self._profile, at)
+        alike = weighted_similarity(model.vectors, self._profile, at)
         # Likeness is measured from the catalog's mean.
         alike -= self._tells[:, None] * model.vectors.take(at).scores(items.mean)
         alike *= items.inv_std[at] / self._scale[:, 1:]

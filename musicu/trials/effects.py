@@ -1,11 +1,8 @@
-"""Effects of a trial: differences, their errors, anytime intervals, and how many users they take.
+"""Effects of an A/B test: differences, their errors, and how many users they take.
 
 tea-tasting computes differences of means (Welch 1947) and of ratios of means by the delta method
 (Deng, Knoblich & Lu 2018), adjusted by what was measured before the trial (CUPED: Deng, Xu, Kohavi
-& Walker 2013). What it lacks are intervals for any number of looks: the mixture sequential
-probability ratio test (Robbins 1970; Johari, Koomen, Pekelis & Walsh 2017) with a normal mixture,
-which with estimated variances is the asymptotic confidence sequence of Waudby-Smith et al. 2021
-(arXiv 2103.06476).
+& Walker 2013).
 """
 
 from __future__ import annotations
@@ -20,11 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from musicu.errors import MissingExtraError, MusicuError
+from musicu.trials.anytime import users_factor
 
 __all__ = [
     "Effect",
-    "anytime_margin",
-    "anytime_p",
     "compare_groups",
     "detectable_effect",
     "required_users",
@@ -45,14 +41,14 @@ class Effect:
         Means, or ratios of means; adjusted where there is a covariate.
     effect, low, high : float
         Their difference, and its interval.
-    relative : tuple of float or None
+    relative, relative_low, relative_high : float or None
         The same three as shares of control; None unless both means are positive and clear of 0.
     p : float
         Two-sided.
+    variance_left : float
+        Variance of the difference relative to that without the covariate; 1 without one.
     error : float
         Standard error of the difference.
-    variance_left : float
-        Its variance relative to that without the covariate.
     """
 
     control: float
@@ -60,10 +56,12 @@ class Effect:
     effect: float
     low: float
     high: float
-    relative: tuple[float | None, float | None, float | None]
+    relative: float | None
+    relative_low: float | None
+    relative_high: float | None
     p: float
-    error: float
     variance_left: float
+    error: float
 
 
 def compare_groups(
@@ -131,10 +129,12 @@ def compare_groups(
         effect=float(found.effect_size),
         low=float(found.effect_size_ci_lower),
         high=float(found.effect_size_ci_upper),
-        relative=relative,
+        relative=relative[0],
+        relative_low=relative[1],
+        relative_high=relative[2],
         p=float(found.pvalue),
-        error=float(error),
         variance_left=float(error**2 / plain),
+        error=float(error),
     )
 
 
@@ -185,45 +185,6 @@ def _aggregate(values: Sequence[Floats], fixed: Sequence[Floats]) -> Any:
     )
 
 
-def anytime_margin(
-    error: ArrayLike, users: ArrayLike, *, planned: int = 10_000, alpha: float = 0.05
-) -> Floats:
-    """Return half the width of an interval that holds for any number of looks.
-
-    Parameters
-    ----------
-    error : array-like
-        Standard error of the effect at each look.
-    users : array-like
-        How many there are: ``4 / (1 / n0 + 1 / n1)`` for two variants with n0 and n1 users.
-    planned : int
-        Number of users for which the interval is narrowest.
-    alpha : float
-        Chance that it ever misses the truth.
-    """
-    eta = _eta(users, planned, alpha)
-    square = (1 + eta) / eta * (np.log1p(eta) - 2 * math.log(alpha))
-    return np.asarray(np.asarray(error) * np.sqrt(square))
-
-
-def anytime_p(
-    effect: ArrayLike,
-    error: ArrayLike,
-    users: ArrayLike,
-    *,
-    planned: int = 10_000,
-    alpha: float = 0.05,
-) -> Floats:
-    """Return p-values of single looks that may be compared with alpha at every look.
-
-    Their running minimum is valid too. Parameters are those of :func:`anytime_margin`.
-    """
-    eta = _eta(users, planned, alpha)
-    square = (np.asarray(effect) / np.asarray(error)) ** 2
-    logarithm = 0.5 * (np.log1p(eta) - square * eta / (1 + eta))
-    return np.asarray(np.exp(np.minimum(logarithm, 0.0)))
-
-
 def required_users(
     values: ArrayLike,
     *,
@@ -270,7 +231,7 @@ def required_users(
         raise MusicuError(f"effect is {effect}: name the relative effect that is to be found")
     metric, known = _plan(values, per, covariate, alpha, power=power, rel_effect_size=effect)
     users = float(metric.solve_power_from_aggregates(known, "n_obs")[0].n_obs)
-    return math.ceil(users * (_longer(alpha, power) if sequential else 1.0))
+    return math.ceil(users * (users_factor(alpha, power) if sequential else 1.0))
 
 
 def detectable_effect(
@@ -301,7 +262,7 @@ def detectable_effect(
         raise MusicuError(f"{users} users are too few for a trial: at least 4")
     metric, known = _plan(values, per, covariate, alpha, power=power, n_obs=users)
     found = metric.solve_power_from_aggregates(known, "rel_effect_size")[0].rel_effect_size
-    return abs(float(found)) * (math.sqrt(_longer(alpha, power)) if sequential else 1.0)
+    return abs(float(found)) * (math.sqrt(users_factor(alpha, power)) if sequential else 1.0)
 
 
 def _plan(
@@ -322,27 +283,6 @@ def _plan(
         raise MusicuError("values do not vary, or their mean is 0: no relative effect is defined")
     keys = ["value", None if per is None else "per", None if covariate is None else "before", None]
     return _metric(keys, alpha, **options), _aggregate(main, known[len(main) :])
-
-
-def _longer(alpha: float, power: float) -> float:
-    """Return how many times as many users an anytime interval needs, at its narrowest."""
-    reach = NormalDist().inv_cdf(power)
-    return (
-        (math.sqrt(1 + _best_eta(alpha)) + reach) / (NormalDist().inv_cdf(1 - alpha / 2) + reach)
-    ) ** 2
-
-
-def _eta(users: ArrayLike, planned: int, alpha: float) -> Floats:
-    """Variance of the mixture relative to that of the effect."""
-    return np.asarray(_best_eta(alpha) * np.asarray(users, dtype=np.float64) / planned)
-
-
-def _best_eta(alpha: float) -> float:
-    """Return the mixture that makes the interval narrowest: eta = -2 log alpha + log(1 + eta)."""
-    eta = 1.0
-    for _ in range(50):  # a contraction: each step gains a digit
-        eta = math.log1p(eta) - 2 * math.log(alpha)
-    return eta
 
 
 def _tea() -> Any:

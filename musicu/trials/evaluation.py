@@ -3,64 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from musicu.trials.significance import Contrast
+from musicu.trials.scores import MARKS, Comparison, Score, find_score
 
-__all__ = ["SCHEMA", "Comparison", "Loss", "RecommendEvaluation", "Score"]
+__all__ = ["SCHEMA", "Loss", "RecommendEvaluation"]
 
 SCHEMA = "musicu.evaluate.recommend/1"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """A system's mean on one measure.
-
-    Attributes
-    ----------
-    system, kind : str
-        Which, and what it is there for: "full", "baseline", "control", "ablation", "missing" or
-        "rival", as in :class:`musicu.trials.rivals.Contender`.
-    group : str
-        Who asked: "listeners" for all new items, "known artists" or "new artists" are listeners
-        asking for some of them; "items" are new items asking for listeners. "lists" is what the
-        listeners' lists are like.
-    metric : str
-        As ``"ndcg@20"``.
-    value, low, high : float
-        The mean over all queries and its 95 % bootstrap interval over listeners, or over items
-        where these ask; the ends are NaN where one number is told for all lists of a split.
-    queries : int
-        How many.
-    """
-
-    system: str
-    kind: str
-    group: str
-    metric: str
-    value: float
-    low: float
-    high: float
-    queries: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Two systems on one measure.
-
-    Attributes
-    ----------
-    group, metric : str
-        As in :class:`Score`.
-    result : Contrast
-        ``p_holm`` and the verdict are corrected for all comparisons of the evaluation.
-    """
-
-    group: str
-    metric: str
-    result: Contrast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +30,7 @@ class Loss:
         The best of the baselines that know no more of the new items.
     rival_value : float
         Its NDCG@20.
-    versus : Contrast
+    versus : Comparison
         The recommender against that rival.
     """
 
@@ -90,7 +41,7 @@ class Loss:
     high: float
     rival: str
     rival_value: float
-    versus: Contrast
+    versus: Comparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +71,11 @@ class RecommendEvaluation:
     chosen : tuple of dict
         Settings that the validation split chose, a split each; empty if none were chosen.
     scores : tuple of Score
-    comparisons : tuple of Comparison
-        Each system against the whole recommender.
+        Groups: "listeners" ask for all new items; "known artists" and "new artists" are listeners
+        asking for some of them; "items" are new items asking for listeners. "lists" is what the
+        listeners' lists are like. Where it was tested, a system is compared with the whole
+        recommender; ``p_holm`` and the verdict are corrected for all comparisons of the evaluation.
+        Kinds are those of :class:`musicu.trials.rivals.SystemScores`.
     losses : tuple of Loss
     exposure : dict
         For some systems, the share of all exposure that the least shown candidates have, at shares
@@ -145,24 +99,41 @@ class RecommendEvaluation:
     settings: dict[str, Any]
     chosen: tuple[dict[str, Any], ...]
     scores: tuple[Score, ...]
-    comparisons: tuple[Comparison, ...]
     losses: tuple[Loss, ...]
     exposure: dict[str, tuple[float, ...]]
     notes: tuple[str, ...]
 
+    def compared(self) -> dict[tuple[str, str], list[Comparison]]:
+        """Return what was tested against the whole recommender, by group and metric."""
+        found: dict[tuple[str, str], list[Comparison]] = {}
+        for score in self.scores:
+            if score.comparison:
+                found.setdefault((score.group, score.metric), []).append(score.comparison)
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON; ``schema`` names their layout. NaN becomes None."""
-        plain = {"schema": SCHEMA, "musicu": version("musicu"), **asdict(self)}
+        plain = {
+            "schema": SCHEMA,
+            "musicu": version("musicu"),
+            **asdict(replace(self, scores=(), losses=())),
+            "scores": [_plain(score) for score in self.scores],
+            "comparisons": [
+                {"group": group, "metric": metric, "result": _tested(one)}
+                for (group, metric), comparisons in self.compared().items()
+                for one in comparisons
+            ],
+            "losses": [{**asdict(loss), "versus": _tested(loss.versus)} for loss in self.losses],
+        }
         found: dict[str, Any] = _without_nan(plain)
         return found
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row a number: system, group and measure, and the test against musicu."""
-        tested = {(c.result.system, c.group, c.metric): c.result for c in self.comparisons}
         rows = []
         for score in self.scores:
-            row = {**asdict(score), **dict.fromkeys(_TEST)}
-            if found := tested.get((score.system, score.group, score.metric)):
+            row = {**_plain(score), **dict.fromkeys(_TEST)}
+            if found := score.comparison:
                 row |= {
                     "difference": found.difference,
                     "difference_low": found.low,
@@ -177,7 +148,6 @@ class RecommendEvaluation:
 
         ``+`` and ``-`` mark what is clearly better or worse than the whole recommender.
         """
-        marks = {"clearly better": " +", "clearly worse": " -"}
         rows: dict[str, dict[str, Any]] = {}
         for row in self.rows():
             title = _SHOWN.get((row["group"], row["metric"]))
@@ -185,13 +155,12 @@ class RecommendEvaluation:
             if title and value is not None and row["kind"] != "rival":
                 about = {"system": row["system"], "kind": row["kind"]}
                 line = rows.setdefault(row["system"], about | dict.fromkeys(_SHOWN.values(), ""))
-                line[title] = f"{value:.3f}{marks.get(row['verdict'], '')}"
+                line[title] = f"{value:.3f}{MARKS.get(row['verdict'], '')}"
         return list(rows.values())
 
     def score(self, system: str, group: str, metric: str) -> Score | None:
         """Return one score, or None where it was not measured."""
-        key = (system, group, metric)
-        return next((s for s in self.scores if (s.system, s.group, s.metric) == key), None)
+        return find_score(self.scores, system, group, metric)
 
 
 _TEST = ("difference", "difference_low", "difference_high", "p", "p_holm", "verdict")
@@ -203,6 +172,17 @@ _SHOWN = {
     ("lists", "coverage@10"): "coverage@10",
     ("lists", "popularity lift@10"): "popularity lift",
 }
+_SCORE = ("system", "kind", "group", "metric", "value", "low", "high", "queries")
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    return {name: getattr(score, name) for name in _SCORE}
+
+
+def _tested(comparison: Comparison) -> dict[str, Any]:
+    plain = asdict(comparison)
+    plain["listeners"] = plain.pop("clusters")
+    return plain
 
 
 def _without_nan(value: Any) -> Any:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from musicu.plots import Dot, Panel, dot_plot
+from musicu.plots import Dot, Line, Panel, dot_plot, line_plot
+from musicu.theme import count
 from musicu.trials.contenders import FULL
-from musicu.trials.curves import Line, line_plot
-from musicu.trials.evaluation import Comparison, RecommendEvaluation
-from musicu.trials.page import Cell, Column, Figure, Page, Section, Table, p_text, render
+from musicu.trials.evaluation import RecommendEvaluation
+from musicu.trials.page import Cell, Column, Figure, Page, Section, Table, p_equals, p_text, render
 
 __all__ = ["evaluation_page"]
 
@@ -78,10 +78,8 @@ def _cell(result: RecommendEvaluation, system: str, group: str, metric: str) -> 
     if score is None:
         return None
     known = np.isfinite([score.low, score.high]).all()
-    tests = (c for c in result.comparisons if (c.group, c.metric) == (group, metric))
-    found = next((c.result for c in tests if c.result.system == system), None)
     low, high = (score.low, score.high) if known else (None, None)
-    verdict = found.verdict if found else "open"
+    verdict = score.comparison.verdict if score.comparison else "open"
     return Cell(value=score.value, low=low, high=high, verdict=verdict)
 
 
@@ -105,9 +103,9 @@ def _table(
 
 def _summary(result: RecommendEvaluation) -> Iterator[str]:
     best = next(iter(_systems(result, "baseline")))
-    tests = {c.result.system: c.result for c in _first(result)}
-    versus, ours = tests[best], result.score(FULL, "listeners", "ndcg@20")
-    assert ours is not None
+    ours, theirs = (result.score(system, "listeners", "ndcg@20") for system in (FULL, best))
+    assert ours and theirs and theirs.comparison
+    versus = theirs.comparison
     said = {
         "clearly worse": "clearly more than",
         "clearly better": "clearly less than",
@@ -117,7 +115,7 @@ def _summary(result: RecommendEvaluation) -> Iterator[str]:
         f"New items ranked by musicu reach an NDCG@20 of {ours.value:.3f} "
         f"({ours.low:.3f} to {ours.high:.3f}), {said} the {versus.value:.3f} of the best baseline, "
         f"{best} (difference {-versus.difference:+.3f}, {-versus.high:+.3f} to "
-        f"{-versus.low:+.3f}, corrected p {_p(versus.p_holm)}). [1]"
+        f"{-versus.low:+.3f}, corrected p {p_equals(versus.p_holm)}). [1]"
     )
     if loss := next((x for x in result.losses if "audio only" in x.lacks), None):
         yield (
@@ -127,12 +125,8 @@ def _summary(result: RecommendEvaluation) -> Iterator[str]:
         )
     yield (
         f"{result.asked:,} listeners were asked about {result.cold:,} new items in "
-        f"{_count(result.splits, 'split')} ({result.protocol}; {_count(result.seeds, 'seed')})."
+        f"{count(result.splits, 'split')} ({result.protocol}; {count(result.seeds, 'seed')})."
     )
-
-
-def _first(result: RecommendEvaluation) -> list[Comparison]:
-    return [c for c in result.comparisons if (c.group, c.metric) == ("listeners", "ndcg@20")]
 
 
 def _against(result: RecommendEvaluation) -> Iterator[str | Table | Figure]:
@@ -271,8 +265,7 @@ def _comparisons(result: RecommendEvaluation) -> Iterator[str | Table]:
         "Each system less musicu; p values are corrected by Holm's method for all comparisons of "
         "this page together. [1]"
     )
-    for group, metric in dict.fromkeys((c.group, c.metric) for c in result.comparisons):
-        found = [c.result for c in result.comparisons if (c.group, c.metric) == (group, metric)]
+    for (group, metric), found in result.compared().items():
         yield Table(
             title=f"{metric}, {group}",
             columns=[
@@ -330,11 +323,3 @@ def _short(value: object) -> str:
     if isinstance(value, Mapping):
         return f"audio {value.get('audio', 0):g}"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("s" if number != 1 else "")
-
-
-def _p(p: float) -> str:
-    return p_text(p) if p < 0.001 else f"= {p_text(p)}"

@@ -2,7 +2,7 @@
 
 A list is a row of item positions, best first; -1 means nothing was recommended there. What a list
 should find is a row of booleans. A query is a listener and the items are tracks; turned around, a
-query is a new track and the "items" are the listeners it should reach (:func:`audience`).
+query is a new track and the "items" are the listeners it should reach (:func:`measure_audience`).
 
 All candidates are ranked, never a sample of them: measures on sampled candidates can order systems
 wrongly (Krichene & Rendle, KDD 2020).
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from musicu.arrays import top_k
 from musicu.errors import MusicuError
 
-__all__ = ["KS", "Measured", "audience", "hits", "measure", "top_n"]
+__all__ = ["KS", "RankingMetrics", "measure_audience", "hits", "measure", "top_n"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -32,7 +32,7 @@ _CELLS = 1 << 21
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class RankingMetrics:
     """What was measured, query by query.
 
     Attributes
@@ -134,7 +134,7 @@ def hits(ranked: Positions, relevant: Any) -> Bools:
     return np.isin(keys, wanted, kind="sort") & (ranked >= 0)
 
 
-def measure(ranked: Positions, relevant: Any, *, ks: Sequence[int] = KS) -> Measured:
+def measure(ranked: Positions, relevant: Any, *, ks: Sequence[int] = KS) -> RankingMetrics:
     """Measure lists.
 
     With R the number of relevant items of a query and k the number of places looked at:
@@ -165,7 +165,7 @@ def measure(ranked: Positions, relevant: Any, *, ks: Sequence[int] = KS) -> Meas
 
     Returns
     -------
-    Measured
+    RankingMetrics
 
     Raises
     ------
@@ -195,12 +195,12 @@ def measure(ranked: Positions, relevant: Any, *, ks: Sequence[int] = KS) -> Meas
             "hit": some.astype(np.float64),
         }
         values |= {f"{name}@{k}": np.where(scored, row, np.nan) for name, row in each.items()}
-    return Measured(values=values, scored=scored)
+    return RankingMetrics(values=values, scored=scored)
 
 
-def audience(
+def measure_audience(
     scores: NDArray[Any], relevant: Any, *, ks: Sequence[int] = KS, exclude: Any = None
-) -> Measured:
+) -> RankingMetrics:
     """Measure, for each item, how well the listeners that it should reach are found.
 
     The same numbers as :func:`measure`, of the turned problem: each item is a query, and all
@@ -220,7 +220,7 @@ def audience(
 
     Returns
     -------
-    Measured
+    RankingMetrics
         One value an item.
 
     Raises

@@ -24,8 +24,8 @@ from musicu.trials.evaluation import RecommendEvaluation
 from musicu.trials.measures import KS
 from musicu.trials.protocols import FoldProtocol, Protocol, Split
 from musicu.trials.significance import DRAWS
-from musicu.trials.standings import exposure_curves, score_tally, test_tally
-from musicu.trials.tally import TOP, Tally
+from musicu.trials.standings import compare_all, exposure_curves, summarize_scores
+from musicu.trials.tally import TOP, MetricCollector
 
 __all__ = ["evaluate_recommend"]
 
@@ -90,7 +90,7 @@ def evaluate_recommend(
         raise MusicuError(f"{seeds} seeds: at least one is needed")
     given = Fusion().fit(items).transform(items)
     fields = [f for f, some in zip(given.fields, given.present.T, strict=True) if some.any()]
-    tally = Tally(log, items)
+    collector = MetricCollector(log, items)
     chosen: list[dict[str, Any]] = []
     about: dict[str, Any] = {"fields": fields, "settings": dict(settings or {}), "others": extra}
     for seed in range(seeds):
@@ -104,32 +104,31 @@ def evaluate_recommend(
                 best = _tuned(log, inner, items, _ranked(inner, items, candidates), about, seed)
                 chosen.append(named_as_stored(best))
                 model = model.with_settings(**best)
-            tally.open(split, ranked, seed=seed)
-            for contender in experiment.contenders(model):
-                tally.add(contender)
+            collector.start_split(split, ranked, seed=seed)
+            for system in experiment.systems(model):
+                collector.add(system)
             if progress:
                 progress(seed * len(splits) + number + 1, seeds * len(splits))
-    comparisons, losses = test_tally(tally, draws=draws)
+    comparisons, losses = compare_all(collector, draws=draws)
     return RecommendEvaluation(
         protocol=protocol.about,
         candidates=candidates,
-        splits=len(tally.ranked),
+        splits=len(collector.ranked),
         seeds=seeds,
         interactions=len(log),
         users=len(log.users),
         items=len(items),
-        asked=len(np.unique(np.concatenate(tally.users))),
-        cold=len(np.unique(np.concatenate(tally.cold))),
-        ranked=float(np.mean(tally.ranked)),
+        asked=len(np.unique(np.concatenate(collector.users))),
+        cold=len(np.unique(np.concatenate(collector.cold))),
+        ranked=float(np.mean(collector.ranked)),
         fields=tuple(fields),
         others=tuple(extra),
         settings=dict(settings or {}),
         chosen=tuple(chosen),
-        scores=tuple(score_tally(tally, draws=draws)),
-        comparisons=tuple(comparisons),
+        scores=tuple(summarize_scores(collector, comparisons, draws=draws)),
         losses=tuple(losses),
-        exposure=exposure_curves(tally),
-        notes=tuple(_notes(tally, candidates)),
+        exposure=exposure_curves(collector),
+        notes=tuple(_notes(collector, candidates)),
     )
 
 
@@ -161,21 +160,21 @@ def _tuned(
     seed: int,
 ) -> dict[str, Any]:
     """Return the settings with the best NDCG@10 in a validation split; the first of equals."""
-    tally = Tally(log, items)
-    tally.open(split, candidates, seed=seed)
+    collector = MetricCollector(log, items)
+    collector.start_split(split, candidates, seed=seed)
     experiment = Experiment(split, items, candidates, seed=seed, **about)
-    found = [(tally.ndcg(scores), settings) for settings, scores in experiment.grid()]
+    found = [(collector.ndcg(scores), settings) for settings, scores in experiment.grid()]
     return max(found, key=lambda pair: pair[0])[1]
 
 
-def _notes(tally: Tally, candidates: str) -> Iterator[str]:
-    least = min(tally.ranked)
+def _notes(collector: MetricCollector, candidates: str) -> Iterator[str]:
+    least = min(collector.ranked)
     if least <= max(KS):
         yield (
             f"A split has {least:,} candidates at the least: what is measured at {max(KS)} says "
             "little there."
         )
-    known = tally.records[FULL].values["known artists", f"ndcg@{TOP}"]
+    known = collector.records[FULL].values["known artists", f"ndcg@{TOP}"]
     if all(np.isnan(values).all() for values in known):
         yield "No new item is by an artist whom anybody played in training."
     if candidates == "all":

@@ -2,7 +2,7 @@
 
 It reads on paper and on a phone, on light and on dark ground, and by ear: what a color or a weight
 says is said in words too. All text is escaped; figures are taken as they are, so they must come
-from musicu's own drawing (:func:`musicu.plots.dot_plot`, :func:`musicu.trials.curves.line_plot`).
+from musicu's own drawing (:func:`musicu.plots.dot_plot`, :func:`musicu.plots.line_plot`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from numbers import Integral
-from typing import Literal
 
 from musicu.errors import MusicuError
+from musicu.theme import document, shown
+from musicu.trials.scores import Better, Verdict
 
 __all__ = [
     "Cell",
@@ -24,11 +24,10 @@ __all__ = [
     "Page",
     "Section",
     "Table",
+    "p_equals",
     "p_text",
     "render",
 ]
-
-Verdict = Literal["clearly better", "clearly worse", "open"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +65,7 @@ class Column:
     """
 
     title: str
-    better: Literal["higher", "lower"] | None = None
+    better: Better | None = None
     digits: int = 3
 
 
@@ -161,6 +160,11 @@ def p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def p_equals(p: float) -> str:
+    """Write a p value behind a "p": ``"= 0.021"``, or ``"< 0.001"``."""
+    return p_text(p) if p < 0.001 else f"= {p_text(p)}"
+
+
 def render(page: Page) -> str:
     """Write a report as HTML.
 
@@ -175,18 +179,18 @@ def render(page: Page) -> str:
         An HTML document, to be written as UTF-8.
     """
     notes = len(page.footnotes)
-    body = [f"<header><h1>{escape(page.title)}</h1>"]
+    body = [f"<header><h1>{shown(page.title)}</h1>"]
     body += [f"<p>{_text(text, notes)}</p>" for text in page.summary]
     body.append("</header>")
     if len(page.sections) > 2:
         links = (
-            f'<li><a href="#part-{i}">{escape(section.title)}</a></li>'
+            f'<li><a href="#part-{i}">{shown(section.title)}</a></li>'
             for i, section in enumerate(page.sections, start=1)
         )
         body.append(f'<nav aria-label="Contents"><ul>{"".join(links)}</ul></nav>')
     body.append("<main>")
     for i, section in enumerate(page.sections, start=1):
-        body.append(f'<section id="part-{i}"><h2>{escape(section.title)}</h2>')
+        body.append(f'<section id="part-{i}"><h2>{shown(section.title)}</h2>')
         body += [_block(block, notes) for block in section.blocks]
         body.append("</section>")
     body.append("</main><footer>")
@@ -197,10 +201,11 @@ def render(page: Page) -> str:
         )
         body.append(f"<h2>Notes</h2><ol>{''.join(items)}</ol>")
     if page.provenance:
-        pairs = (f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in page.provenance.items())
+        pairs = (f"<dt>{shown(k)}</dt><dd>{shown(v)}</dd>" for k, v in page.provenance.items())
         body.append(f"<h2>How this was made</h2><dl>{''.join(pairs)}</dl>")
     body.append("</footer>")
-    return _FRAME.format(title=escape(page.title), style=_STYLE, body="\n".join(body))
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return document(page.title, style=_STYLE, body="\n".join(body), policy=policy)
 
 
 _MARKS = {
@@ -223,7 +228,7 @@ def _text(text: str, notes: int) -> str:
             return match[0]
         return f'<sup><a href="#note-{number}" aria-label="note {number}">{number}</a></sup>'
 
-    return re.sub(r"\s?\[(\d+)\]", link, escape(text))
+    return re.sub(r"\s?\[(\d+)\]", link, shown(text))
 
 
 def _block(block: str | Table | Figure, notes: int) -> str:
@@ -247,12 +252,12 @@ def _table(table: Table, notes: int) -> str:
     numeric = [isinstance(c, Column) for c in table.columns]
     best = [_best([row[i] for row in table.rows], c.better) for i, c in enumerate(columns)]
     head = "".join(
-        f'<th scope="col"{_NUMBER if number else ""}>{escape(column.title)}</th>'
+        f'<th scope="col"{_NUMBER if number else ""}>{shown(column.title)}</th>'
         for column, number in zip(columns, numeric, strict=True)
     )
     lines = []
     for row in table.rows:
-        cells = [f'<th scope="row">{escape("" if row[0] is None else str(row[0]))}</th>']
+        cells = [f'<th scope="row">{shown("" if row[0] is None else str(row[0]))}</th>']
         for cell, column, number, top in list(zip(row, columns, numeric, best, strict=True))[1:]:
             cells.append(f"<td{_NUMBER if number else ''}>{_cell(cell, column, top)}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
@@ -261,7 +266,7 @@ def _table(table: Table, notes: int) -> str:
     legend += [f"{mark} {verdict}." for verdict, mark in _MARKS.items() if verdict in verdicts]
     below = [_text(table.note, notes)] if table.note else []
     below += [" ".join(legend)] if legend else []
-    title = escape(table.title)
+    title = shown(table.title)
     return (
         f'<div class="wide" role="region" aria-label="{title}"{_FOCUS}><table>'
         f"<caption><span>{_text(table.title, notes)}</span></caption><thead><tr>{head}</tr></thead>"
@@ -282,7 +287,7 @@ def _best(cells: Sequence[Cell | float | int | str | None], better: str | None) 
 
 def _cell(cell: Cell | float | int | str | None, column: Column, best: float | None) -> str:
     if cell is None or isinstance(cell, str):
-        return escape(cell or "")
+        return shown(cell or "")
     if not isinstance(cell, Cell):
         cell = Cell(value=cell)
     text = _number(cell.value, column.digits)
@@ -304,60 +309,37 @@ def _number(value: float, digits: int) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-_FRAME = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
-
 _STYLE = """
-:root { --ground: #ffffff; --ink: #24292f; --quiet: #57606a; --rule: #d8dee4; --link: #0969da;
-  --up: #1a7f37; --down: #cf222e; --stripe: #f6f8fa; }
-@media (prefers-color-scheme: dark) {
-  :root { --ground: #0d1117; --ink: #e6edf3; --quiet: #9ea7b3; --rule: #30363d; --link: #58a6ff;
-    --up: #3fb950; --down: #ff7b72; --stripe: #161b22; }
-}
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 62rem; background: var(--ground);
+body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 62rem; background: var(--card);
   color: var(--ink); font: 1rem/1.55 system-ui, "DejaVu Sans", sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 1rem; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 0.75rem; padding-top: 1rem;
-  border-top: 1px solid var(--rule); }
+  border-top: 1px solid var(--line); }
 p, li, dd, figcaption { max-width: 44rem; overflow-wrap: anywhere; }
-a { color: var(--link); } sup { line-height: 0; }
+a { color: var(--accent); } sup { line-height: 0; }
 nav ul { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; padding: 0; list-style: none; }
 .wide { overflow-x: auto; max-width: 100%; position: relative; }
 .side { display: flex; flex-wrap: wrap; gap: 1rem; }
 figure { margin: 1.5rem 0; } svg { display: block; } .fits svg { max-width: 100%; height: auto; }
 figcaption, .note, caption, .ends, dl { font-size: 0.875rem; }
-figcaption, .note, .ends { color: var(--quiet); }
+figcaption, .note, .ends { color: var(--soft); }
 table { border-collapse: collapse; margin-top: 1rem; }
 caption { text-align: left; font-weight: 600; padding-bottom: 0.4rem; }
 caption span { display: block; position: sticky; left: 0; width: fit-content;
   max-width: min(44rem, calc(100vw - 2rem)); }
 th, td { padding: 0.35rem 0.75rem; text-align: left; vertical-align: top;
-  border-bottom: 1px solid var(--rule); }
+  border-bottom: 1px solid var(--line); }
 td:not(.number) { min-width: 11rem; }
 .note { margin: 0.5rem 0 0; }
 thead th { vertical-align: bottom; border-bottom-width: 2px; }
-tbody th { position: sticky; left: 0; background: var(--ground); font-weight: 500; }
-tbody tr:nth-child(even) > * { background: var(--stripe); }
+tbody th { position: sticky; left: 0; background: var(--card); font-weight: 500; }
+tbody tr:nth-child(even) > * { background: var(--page); }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.up { color: var(--up); } .low { color: var(--down); }
+.up { color: var(--good); } .low { color: var(--bad); }
 .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1rem; }
-dt { color: var(--quiet); }
+dt { color: var(--soft); }
 dd { margin: 0; font-family: ui-monospace, "DejaVu Sans Mono", monospace; white-space: pre-wrap; }
 @media (max-width: 30rem) { th, td { padding: 0.3rem 0.5rem; } tbody th { max-width: 9.5rem; }
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 0.5rem; } }

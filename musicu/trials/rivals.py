@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BASELINES",
     "Baselines",
-    "Contender",
+    "SystemScores",
     "Kind",
     "Scored",
     "field_neighbors",
-    "likeness",
+    "weighted_similarity",
     "popularity",
     "random_order",
     "same_artist",
@@ -45,7 +45,7 @@ Kind = Literal["full", "baseline", "control", "ablation", "missing", "rival"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contender:
+class SystemScores:
     """Scores of one system in one split.
 
     Attributes
@@ -124,16 +124,16 @@ class Baselines:
         self.seed = seed
         inside = train.of_items(items.ids)
         self.listeners = np.bincount(inside.item, minlength=len(items))
-        self.history = _even(inside.matrix()[users])
+        self.history = _row_normalized(inside.matrix()[users])
 
-    def __iter__(self) -> Iterator[Contender]:
+    def __iter__(self) -> Iterator[SystemScores]:
         shape = (self.history.shape[0], len(self.candidates))
         for baseline in BASELINES.values():
             for name, uses, scores in baseline(self):
                 found = np.asarray(np.broadcast_to(scores, shape), dtype=np.float32)
-                yield Contender(name=name, kind="baseline", uses=uses, scores=found)
+                yield SystemScores(name=name, kind="baseline", uses=uses, scores=found)
 
-    def poorer(self, lacks: str, kept: Sequence[str]) -> Iterator[Contender]:
+    def with_missing(self, lacks: str, kept: Sequence[str]) -> Iterator[SystemScores]:
         """Yield the neighborhoods again, the new items having some fields only.
 
         Parameters
@@ -146,12 +146,12 @@ class Baselines:
         for name, of in self.neighborhoods():
             left = tuple(field for field in of if field in kept)
             if left and len(left) < len(of):
-                yield Contender(
+                yield SystemScores(
                     name=f"{name} kNN, {lacks}",
                     kind="rival",
                     uses=left,
                     lacks=lacks,
-                    scores=self.near(of, left),
+                    scores=self.knn(of, left),
                 )
 
     def neighborhoods(self) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -165,12 +165,12 @@ class Baselines:
         if metadata and "audio" in self.fields:
             yield "all fields", tuple(self.fields)
 
-    def near(self, of: Sequence[str], of_new: Sequence[str]) -> Floats:
+    def knn(self, of: Sequence[str], of_new: Sequence[str]) -> Floats:
         """Return likeness [users, candidates] by some fields, of new items by some of them."""
         fields, shape = self.vectors.fields, self.vectors.present.shape
         there = np.broadcast_to([field in of for field in fields], shape).copy()
         there[self.new] = [field in of_new for field in fields]
-        return likeness(self.vectors.keep(there), self.history, self.candidates)
+        return weighted_similarity(self.vectors.keep(there), self.history, self.candidates)
 
 
 def random_order(split: Baselines) -> Iterator[Scored]:
@@ -198,7 +198,7 @@ def same_artist(split: Baselines) -> Iterator[Scored]:
 def field_neighbors(split: Baselines) -> Iterator[Scored]:
     """Yield likeness by genre and year, by all metadata, and by all fields."""
     for name, of in split.neighborhoods():
-        yield f"{name} kNN", of, split.near(of, of)
+        yield f"{name} kNN", of, split.knn(of, of)
 
 
 def vector_neighbors(split: Baselines) -> Iterator[Scored]:
@@ -218,7 +218,7 @@ BASELINES: dict[str, Callable[[Baselines], Iterator[Scored]]] = {
 }
 
 
-def likeness(vectors: ItemVectors, weights: csr_array, at: Positions) -> Floats:
+def weighted_similarity(vectors: ItemVectors, weights: csr_array, at: Positions) -> Floats:
     """Return weighted sums of likenesses to what was played.
 
     Parameters
@@ -240,7 +240,7 @@ def likeness(vectors: ItemVectors, weights: csr_array, at: Positions) -> Floats:
     return np.asarray(dense + sparse, dtype=np.float32)
 
 
-def _even(matrix: csr_array) -> csr_array:
+def _row_normalized(matrix: csr_array) -> csr_array:
     """Divide each row by its sum."""
     from scipy.sparse import csr_array, diags_array
 

@@ -1,10 +1,11 @@
-"""What a tally says: means with intervals, tests against the whole recommender, losses."""
+"""Means of an offline test with intervals, tests against the whole recommender, losses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 from musicu.bootstrap import bootstrap_means, interval
 from musicu.trials.beyond import lorenz
 from musicu.trials.contenders import FULL
-from musicu.trials.evaluation import Comparison, Loss, Score
+from musicu.trials.evaluation import Loss
 from musicu.trials.measures import KS
-from musicu.trials.significance import Contrast, contrast, holm
-from musicu.trials.tally import GROUPS, Tally
+from musicu.trials.scores import Comparison, Score
+from musicu.trials.significance import adjust, compare_systems
+from musicu.trials.tally import GROUPS, MetricCollector
 
-__all__ = ["TESTED", "exposure_curves", "score_tally", "test_tally"]
+__all__ = ["TESTED", "exposure_curves", "summarize_scores", "compare_all"]
 
 # What is tested, and corrected together; the first decides which baseline is the best.
 TESTED = (("listeners", "ndcg@20"), ("listeners", "recall@20"), ("items", "ndcg@20"))
@@ -25,21 +27,28 @@ TESTED = (("listeners", "ndcg@20"), ("listeners", "recall@20"), ("items", "ndcg@
 _MEASURES = ("ndcg", "recall", "mrr", "map", "precision", "hit")
 
 
-def score_tally(tally: Tally, *, draws: int) -> Iterator[Score]:
+def summarize_scores(
+    collector: MetricCollector,
+    comparisons: Mapping[tuple[str, str], Sequence[Comparison]],
+    *,
+    draws: int,
+) -> Iterator[Score]:
     """Yield the mean of each system on each measure, group by group, then what lists are like.
 
     Parameters
     ----------
-    tally : Tally
+    collector : MetricCollector
+    comparisons : mapping of (str, str) to sequence of Comparison
+        As :func:`compare_all` returns them; each goes to the score of its system.
     draws : int
         Of the bootstrap, over listeners, or over items where these ask.
     """
-    users, cold = np.concatenate(tally.users), np.concatenate(tally.cold)
+    users, cold = np.concatenate(collector.users), np.concatenate(collector.cold)
     names = [f"{name}@{k}" for k in KS for name in _MEASURES]
     for group in GROUPS:
         who = cold if group == "items" else users
         table = np.stack(
-            [r.all_values(group, name) for r in tally.records.values() for name in names]
+            [r.all_values(group, name) for r in collector.records.values() for name in names]
         )
         asked = ~np.isnan(table[0])
         if not asked.any():
@@ -47,8 +56,14 @@ def score_tally(tally: Tally, *, draws: int) -> Iterator[Score]:
         means = table[:, asked].mean(axis=1)
         samples = bootstrap_means(table, who, draws=draws)
         ends = [interval(row) for row in samples]
+        clusters = len(np.unique(who[asked]))
+        tested = {
+            (found.system, name): found
+            for name in names
+            for found in comparisons.get((group, name), ())
+        }
         at = 0
-        for system, record in tally.records.items():
+        for system, record in collector.records.items():
             for name in names:
                 yield Score(
                     system=system,
@@ -59,9 +74,11 @@ def score_tally(tally: Tally, *, draws: int) -> Iterator[Score]:
                     low=ends[at][0],
                     high=ends[at][1],
                     queries=int(asked.sum()),
+                    clusters=clusters,
+                    comparison=tested.get((system, name)),
                 )
                 at += 1
-    for system, record in tally.records.items():
+    for system, record in collector.records.items():
         figures = {name: (float(np.mean(v)), len(users)) for name, v in record.figures.items()}
         for name, arrays in record.lists.items():
             values = np.concatenate(arrays)
@@ -77,57 +94,53 @@ def score_tally(tally: Tally, *, draws: int) -> Iterator[Score]:
                 low=float("nan"),
                 high=float("nan"),
                 queries=queries,
+                clusters=len(np.unique(users)),
             )
 
 
-def test_tally(tally: Tally, *, draws: int) -> tuple[list[Comparison], list[Loss]]:
+def compare_all(
+    collector: MetricCollector, *, draws: int
+) -> tuple[dict[tuple[str, str], list[Comparison]], list[Loss]]:
     """Test everything against the whole recommender, and what lacks something against rivals.
 
     Parameters
     ----------
-    tally : Tally
+    collector : MetricCollector
     draws : int
         Of the randomization and of the bootstrap, over listeners.
 
     Returns
     -------
-    comparisons : list of Comparison
-        On all of :data:`TESTED`.
+    comparisons : dict of (str, str) to list of Comparison
+        By group and metric, for all of :data:`TESTED`.
     losses : list of Loss
         On the first.
     """
-    users, cold = np.concatenate(tally.users), np.concatenate(tally.cold)
-    comparisons = []
+    users, cold = np.concatenate(collector.users), np.concatenate(collector.cold)
+    compared = []
     for group, metric in TESTED:
         values = {
             name: record.all_values(group, metric)
-            for name, record in tally.records.items()
+            for name, record in collector.records.items()
             if record.kind != "rival"
         }
         who = cold if group == "items" else users
-        comparisons += [
-            Comparison(group=group, metric=metric, result=result)
-            for result in contrast(values, FULL, listeners=who, draws=draws)
-        ]
-    losses = _losses(tally, users, draws)
+        compared.append(compare_systems(values, FULL, clusters=who, draws=draws))
+    losses = _losses(collector, users, draws)
     # One family: no finding of the whole evaluation is to be false.
-    results = [comparison.result for comparison in comparisons] + [loss.versus for loss in losses]
-    corrected = [
-        _verdict(result, float(p))
-        for result, p in zip(results, holm([result.p for result in results]), strict=True)
-    ]
-    cut = len(comparisons)
+    family = iter(adjust([*(c for some in compared for c in some), *(x.versus for x in losses)]))
     return (
-        [replace(c, result=r) for c, r in zip(comparisons, corrected[:cut], strict=True)],
-        [replace(x, versus=r) for x, r in zip(losses, corrected[cut:], strict=True)],
+        {of: list(islice(family, len(some))) for of, some in zip(TESTED, compared, strict=True)},
+        [replace(loss, versus=next(family)) for loss in losses],
     )
 
 
-def _losses(tally: Tally, users: NDArray[np.str_], draws: int) -> list[Loss]:
+def _losses(collector: MetricCollector, users: NDArray[np.str_], draws: int) -> list[Loss]:
     group, metric = TESTED[0]
-    records = tally.records
+    records = collector.records
     values = {name: record.all_values(group, metric) for name, record in records.items()}
     means = {name: float(np.nanmean(row)) for name, row in values.items()}
+    test: dict[str, Any] = {"clusters": users, "draws": draws}
     losses = []
     for name, record in records.items():
         if record.kind != "missing":
@@ -139,11 +152,9 @@ def _losses(tally: Tally, users: NDArray[np.str_], draws: int) -> list[Loss]:
             and set(r.uses) <= set(record.uses)
         ]
         rival = max(allowed, key=means.__getitem__)
-        (versus,) = contrast(
-            {name: values[name], rival: values[rival]}, rival, listeners=users, draws=draws
-        )
-        (less,) = contrast(
-            {name: values[name], FULL: values[FULL]}, FULL, listeners=users, draws=draws
+        versus, less = (
+            compare_systems({name: values[name], other: values[other]}, other, **test)[0]
+            for other in (rival, FULL)
         )
         losses.append(
             Loss(
@@ -160,25 +171,18 @@ def _losses(tally: Tally, users: NDArray[np.str_], draws: int) -> list[Loss]:
     return losses
 
 
-def _verdict(result: Contrast, p_holm: float) -> Contrast:
-    verdict: Literal["clearly better", "clearly worse", "open"] = "open"
-    if p_holm < 0.05:
-        verdict = "clearly better" if result.difference > 0 else "clearly worse"
-    return replace(result, p_holm=p_holm, verdict=verdict)
-
-
-def exposure_curves(tally: Tally) -> dict[str, tuple[float, ...]]:
+def exposure_curves(collector: MetricCollector) -> dict[str, tuple[float, ...]]:
     """Return Lorenz curves of the recommender, the best baseline, popularity and chance."""
     group, metric = TESTED[0]
     means = {
         name: float(np.nanmean(record.all_values(group, metric)))
-        for name, record in tally.records.items()
+        for name, record in collector.records.items()
         if record.kind == "baseline"
     }
     names = dict.fromkeys([FULL, max(means, key=means.__getitem__), "popularity", "random"])
     curves = {}
     for name in names:
         # Candidates of splits with more lists are shown more often: shares make them alike.
-        shares = [shown / max(shown.sum(), 1) for shown in tally.records[name].exposure]
+        shares = [shown / max(shown.sum(), 1) for shown in collector.records[name].exposure]
         curves[name] = tuple(lorenz(np.concatenate(shares), points=51)[1].tolist())
     return curves

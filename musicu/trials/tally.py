@@ -1,4 +1,4 @@
-"""What contenders did in the splits of an offline test, query by query."""
+"""What systems did in the splits of an offline test, query by query."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.arrays import gini
 from musicu.artists import main_artist
 from musicu.items.fusion import Fusion
 from musicu.items.item import Items
 from musicu.listening.interactions import Interactions
 from musicu.trials import beyond
-from musicu.trials.measures import KS, audience, measure, top_n
+from musicu.trials.measures import KS, measure, measure_audience, top_n
 from musicu.trials.protocols import Split
-from musicu.trials.rivals import Contender
+from musicu.trials.rivals import SystemScores
 
-__all__ = ["GROUPS", "TOP", "Record", "Tally"]
+__all__ = ["GROUPS", "TOP", "SystemMetrics", "MetricCollector"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -34,13 +35,13 @@ _TIES = 1e-6
 
 
 @dataclass
-class Record:
+class SystemMetrics:
     """What was measured of one system.
 
     Attributes
     ----------
     kind, uses, lacks
-        As in :class:`musicu.trials.rivals.Contender`.
+        As in :class:`musicu.trials.rivals.SystemScores`.
     values : dict
         By group and measure, an array a split: one value a query, NaN where nothing was asked.
     lists : dict
@@ -64,8 +65,8 @@ class Record:
         return np.concatenate(self.values[group, name])
 
 
-class Tally:
-    """Measures what contenders say, split by split.
+class MetricCollector:
+    """Measures the scores of systems, split by split.
 
     Popularity and novelty are those of the whole log: what is new has no listeners in training.
     Variety and calibration are those of genres.
@@ -79,7 +80,7 @@ class Tally:
 
     Attributes
     ----------
-    records : dict of Record
+    records : dict of SystemMetrics
         By the system's name, in the order in which they came.
     users, cold : list of sequence of str
         Who asked and what was new, a sequence a split.
@@ -88,7 +89,7 @@ class Tally:
     """
 
     def __init__(self, log: Interactions, items: Items) -> None:
-        self.records: dict[str, Record] = {}
+        self.records: dict[str, SystemMetrics] = {}
         self.users: list[NDArray[np.str_]] = []
         self.cold: list[NDArray[np.str_]] = []
         self.ranked: list[int] = []
@@ -101,7 +102,7 @@ class Tally:
         self._artists = np.array([main_artist(item.metadata) for item in items], dtype=np.str_)
         self._genres = Fusion({"genres": 1}).fit(items).transform(items).sparse
 
-    def open(self, split: Split, candidates: Positions, *, seed: int) -> None:
+    def start_split(self, split: Split, candidates: Positions, *, seed: int) -> None:
         """Begin with a split.
 
         Parameters
@@ -131,27 +132,27 @@ class Tally:
 
     def ndcg(self, scores: NDArray[np.floating]) -> float:
         """Return the listeners' mean NDCG@10 of scores [users, candidates] in this split."""
-        ranked = top_n(self._even(scores), TOP, exclude=self._exclude)
+        ranked = top_n(self._standardized(scores), TOP, exclude=self._exclude)
         return measure(ranked, self._relevant, ks=(TOP,)).means()[f"ndcg@{TOP}"]
 
-    def add(self, contender: Contender) -> None:
-        """Measure a contender in this split."""
-        about = contender.kind, contender.uses, contender.lacks
-        record = self.records.setdefault(contender.name, Record(*about))
-        scores = self._even(contender.scores)
+    def add(self, system: SystemScores) -> None:
+        """Measure a system in this split."""
+        about = system.kind, system.uses, system.lacks
+        record = self.records.setdefault(system.name, SystemMetrics(*about))
+        scores = self._standardized(system.scores)
         ranked = top_n(scores, max(KS), exclude=self._exclude)
         measured = {
             group: measure(ranked, self._relevant & kind) for group, kind in self._kinds.items()
         }
         columns = (matrix[:, self._column] for matrix in (scores, self._relevant, self._exclude))
         asked, relevant, exclude = columns
-        measured["items"] = audience(asked, relevant, exclude=exclude)
+        measured["items"] = measure_audience(asked, relevant, exclude=exclude)
         for group, found in measured.items():
             for name, values in found.values.items():
                 record.values.setdefault((group, name), []).append(values)
         self._describe(record, ranked[:, :TOP])
 
-    def _even(self, scores: NDArray[np.floating]) -> Floats:
+    def _standardized(self, scores: NDArray[np.floating]) -> Floats:
         """Bring each user's scores to one scale: an item's are compared across users, too."""
         even = scores.astype(np.float64)
         even -= even.mean(axis=1, keepdims=True)
@@ -160,12 +161,12 @@ class Tally:
         flat = spread <= 1e-9 * np.abs(scores).max(axis=1, keepdims=True, initial=0.0)
         return np.where(flat, 0.0, even / np.where(flat, 1.0, spread)) + self._noise
 
-    def _describe(self, record: Record, ranked: Positions) -> None:
+    def _describe(self, record: SystemMetrics, ranked: Positions) -> None:
         inside = np.ones(len(self._candidates), dtype=np.bool_)
         exposure = beyond.exposure(ranked, inside)
         lists = np.where(ranked >= 0, self._candidates[ranked], -1)
         lift = beyond.popularity_lift(lists, self._history, self._listeners)
-        figures = {"coverage": beyond.coverage(exposure), "gini": beyond.gini(exposure)}
+        figures = {"coverage": beyond.coverage(exposure), "gini": gini(exposure)}
         for name, value in {**figures, "popularity lift": lift}.items():
             record.figures.setdefault(f"{name}@{TOP}", []).append(value)
         for name, values in self._lists(lists):
