@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.trials.ablog import ABLog
-from musicu.trials.abtest import SRM_ALARM, analyze_ab
-from musicu.trials.anytime import anytime_p
-from musicu.trials.effects import compare_groups, required_users
+from musicu.evaluation.ab.analyze import SRM_ALARM, analyze_ab
+from musicu.evaluation.ab.anytime import anytime_p
+from musicu.evaluation.ab.log import ABLog
+from musicu.evaluation.ab.statistics import compare_groups, required_users
 
 Floats = NDArray[np.float64]
 RNG = np.random.default_rng(0)

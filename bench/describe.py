@@ -22,7 +22,7 @@ import pyloudnorm
 import soxr
 from numpy.typing import NDArray
 
-from musicu.descriptors import Describer, describe
+from musicu.audio.descriptors import Describer, describe
 
 Array = NDArray[np.float32]
 

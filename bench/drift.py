@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.monitoring.drift import check_batch
-from musicu.monitoring.facts import Tracks
+from musicu.monitoring.tracks import Tracks
 
 Ints = NDArray[np.intp]
 Sampler = Callable[[Tracks, Ints, np.random.Generator, int], Ints]

@@ -3,7 +3,7 @@
     pip install implicit
     python bench/factors.py user_artists.tsv.gz --splits 3
 
-The log is any that `musicu.listening.interactions.read_interactions` reads; the figures in the
+The log is any that `musicu.recommend.interactions.read_interactions` reads; the figures in the
 documentation are from Last.fm listening (HetRec 2011: Cantador, Brusilovsky and Kuflik). A fifth of
 each user's items is held out at random; all items the user does not have in the rest are ranked.
 Each method's settings are tuned by NDCG@20 on a second such split inside the first split's
@@ -27,8 +27,8 @@ from scipy.sparse import csr_array, csr_matrix, diags_array
 from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
-from musicu.listening.factors import factorize
-from musicu.listening.interactions import read_interactions
+from musicu.recommend.als import factorize
+from musicu.recommend.interactions import read_interactions
 
 Floats = NDArray[np.float32]
 # Scores of some users for all items.

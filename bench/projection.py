@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from musicu.items.sources import read_items
+from musicu.evaluation.ranking_metrics import measure, top_n
+from musicu.evaluation.recommenders.splits import FoldProtocol, Split
+from musicu.items.table import read_items
 from musicu.items.vectors import join_vectors, read_vectors
-from musicu.listening.fitted import FittedModel
-from musicu.listening.interactions import read_interactions
-from musicu.listening.scorer import Scorer
-from musicu.trials.measures import measure, top_n
-from musicu.trials.protocols import FoldProtocol, Split
+from musicu.recommend.fitted_model import FittedModel
+from musicu.recommend.interactions import read_interactions
+from musicu.recommend.scorer import Scorer
 
 Floats = NDArray[np.float32]
 TASTES = (0.0, 0.1, 0.25, 0.5, 1.0)

@@ -2,7 +2,7 @@
 
     python bench/recommend.py tracks.csv.gz --schema artist_id=artist album_id=album moods=tags
 
-The items are a table that `musicu.items.sources.read_items` reads; the figures in the documentation
+The items are a table that `musicu.items.table.read_items` reads; the figures in the documentation
 are from the 55,525 tracks of MTG-Jamendo (Bogdanov et al., ML4MD 2019). Their embeddings are random
 unit vectors and their listeners are simulated: nothing here says how good a recommendation is.
 Prints Markdown: medians of wall-clock time, with one thread of BLAS, as suits small products on a
@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from musicu.artists import main_artist
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
-from musicu.items.sources import parse_schema, read_items
-from musicu.listening.hyperparameters import LISTENING_WEIGHTS
-from musicu.listening.recommender import Recommender
-from musicu.listening.simulate import simulate_listening, to_interactions
-from musicu.metadata import Metadata
+from musicu.items.table import parse_schema, read_items
+from musicu.metadata.artists import main_artist
+from musicu.metadata.fields import Metadata
+from musicu.recommend.hyperparameters import LISTENING_WEIGHTS
+from musicu.recommend.recommender import Recommender
+from musicu.simulation.simulate import simulate_listening, to_interactions
 
 DIM = 256
 

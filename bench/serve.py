@@ -44,7 +44,7 @@ def name(number: int) -> str:
 def fill(catalog: Path) -> None:
     """Fill a catalog with tracks of made-up artists in made-up styles."""
     from musicu import find_model
-    from musicu.store import Store
+    from musicu.catalog.store import Store
 
     with Store(catalog, create=True) as store:
         model = store.use_model(find_model())

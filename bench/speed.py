@@ -116,7 +116,7 @@ def cpu_inside(work: Callable[[], object], runs: int) -> float:
 def decode(folder: Path, runs: int) -> None:
     """Embed 4-minute files in one process, against ffmpeg's decoding and bliss's analysis."""
     from musicu import Encoder
-    from musicu.analyze import analyze
+    from musicu.workers.analyze import analyze
 
     try:
         from bliss_audio import Song
@@ -183,7 +183,7 @@ def memory(folder: Path, runs: int) -> None:
         for _ in range(120):
             file.write(minute)
     code = (
-        "import sys; from musicu import Encoder; from musicu.analyze import analyze;"
+        "import sys; from musicu import Encoder; from musicu.workers.analyze import analyze;"
         "analyze(sys.argv[1], Encoder.from_pretrained(), describe=sys.argv[2] == '1');"
         # Not ru_maxrss, which begins with what the parent had.
         "print([int(x.split()[1]) / 1024 for x in open('/proc/self/status') if 'VmHWM' in x][0])"
@@ -232,7 +232,7 @@ def startup(folder: Path, runs: int) -> None:
 def fill(catalog: Path, count: int) -> None:
     """Fill a catalog with random unit vectors and plausible rows."""
     from musicu import find_model
-    from musicu.store import Store
+    from musicu.catalog.store import Store
 
     with Store(catalog, create=True) as store:
         model = store.use_model(find_model())
@@ -263,7 +263,7 @@ def search(folder: Path, runs: int) -> None:
 def rescan(folder: Path, runs: int) -> None:
     """Time `musicu embed` over 100,000 files that have not changed."""
     from musicu import find_model
-    from musicu.store import Store
+    from musicu.catalog.store import Store
 
     music = folder / "unchanged"
     catalog = folder / "unchanged.db"

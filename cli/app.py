@@ -114,7 +114,7 @@ def embed(
 ) -> None:
     """Embed what is new or changed under folders of music."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.catalog import Catalog as Opened
+    from musicu.catalog.catalog import Catalog as Opened
     from musicu.cli.progress import progress_bar, report
     from musicu.errors import MusicuError
 
@@ -172,8 +172,8 @@ def similar(
 ) -> None:
     """Show the tracks most similar to a file or to a stored track."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.catalog import Catalog as Opened
-    from musicu.cli.matches import show
+    from musicu.catalog.catalog import Catalog as Opened
+    from musicu.cli.track_output import show
 
     with Opened(catalog, create=False) as opened:
         matches = opened.similar(
@@ -199,7 +199,7 @@ def features(
     """Describe audio files: tempo, key, loudness, brightness and more."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.errors import AudioError
-    from musicu.pool import WorkerSettings, analyze_isolated
+    from musicu.workers.pool import WorkerSettings, analyze_isolated
 
     settings = WorkerSettings(model=None, describe=True)
     rows = []

@@ -32,7 +32,7 @@ def info(
 ) -> None:
     """Count what the catalog holds."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.catalog import Catalog as Opened
+    from musicu.catalog.catalog import Catalog as Opened
 
     with Opened(catalog, create=False) as opened:
         counts, notice = asdict(opened.info()), opened.notice
@@ -57,7 +57,7 @@ def list_tracks(
 ) -> None:
     """List the tracks with their metadata and descriptors."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.catalog import Catalog as Opened
+    from musicu.catalog.catalog import Catalog as Opened
 
     with Opened(catalog, create=False) as opened:
         emit(opened.tracks(where), form, table=["id", "artist", "title", "album", "path"])
@@ -73,7 +73,7 @@ def errors(
 ) -> None:
     """List the files that could not be used, or only in part, each with its reason."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.catalog import Catalog as Opened
+    from musicu.catalog.catalog import Catalog as Opened
 
     with Opened(catalog, create=False) as opened:
         emit(map(asdict, opened.problems()), form, table=["kind", "reason", "path"])
@@ -87,7 +87,7 @@ def retry(
     quiet: Quiet = False,
 ) -> None:
     """Analyze again the files that failed."""
-    from musicu.catalog import Catalog as Opened
+    from musicu.catalog.catalog import Catalog as Opened
     from musicu.cli.progress import progress_bar, report
 
     with Opened(catalog, create=False) as opened, progress_bar(quiet=quiet) as advance:
@@ -105,7 +105,7 @@ def forget(
     quiet: Quiet = False,
 ) -> None:
     """Remove a file or folder from the catalog; the disk is not touched."""
-    from musicu.catalog import Catalog as Opened
+    from musicu.catalog.catalog import Catalog as Opened
 
     with Opened(catalog, create=False) as opened:
         count = opened.forget(path, dry_run=dry_run)
@@ -122,7 +122,7 @@ def verify(
     quiet: Quiet = False,
 ) -> None:
     """Check all that is stored, and the matrix beside it; exit 1 if any is wrong."""
-    from musicu.catalog import Catalog as Opened
+    from musicu.catalog.catalog import Catalog as Opened
     from musicu.cli.progress import progress_bar
 
     if repair and (told := Opened.salvage(catalog)):
@@ -150,7 +150,7 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write all vectors, with provenance, to a file other tools read."""
-    from musicu.catalog import Catalog as Opened
+    from musicu.catalog.catalog import Catalog as Opened
 
     with Opened(catalog, create=False) as opened:
         count = opened.export(target)

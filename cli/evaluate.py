@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from musicu.cli import trials
+from musicu.cli import evaluate_recommenders as trials
 from musicu.cli.options import Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
 
 app = typer.Typer(help="How good encoders and recommendations are, measured.", no_args_is_help=True)
@@ -107,13 +107,13 @@ def encoder(
 ) -> None:
     """Evaluate encoders: same artist, labels, hubs, intervals, comparisons."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.analysis_run import Progress, Summary
+    from musicu.catalog.analysis_run import Progress, Summary
     from musicu.cli.progress import progress_bar
-    from musicu.collection import read_tables, select
+    from musicu.encoders.registry import DEFAULT_MODEL
     from musicu.errors import MetadataError
-    from musicu.evaluate import evaluate_encoder
-    from musicu.registry import DEFAULT_MODEL
-    from musicu.systems import baseline_system, model_system
+    from musicu.evaluation.encoders.dataset import read_tables, select
+    from musicu.evaluation.encoders.evaluate import evaluate_encoder
+    from musicu.evaluation.encoders.systems import baseline_system, model_system
 
     if bare := [text for text in only or () if "=" not in text]:
         raise typer.BadParameter(f"{bare[0]!r} is not COLUMN=VALUE", param_hint="--only")
@@ -175,8 +175,8 @@ def encoder(
     else:
         emit(evaluation.rows(), form)
     if figure is not None:
-        from musicu.encoder_figure import encoder_figure
         from musicu.files import written_file
+        from musicu.reports.encoder_figure import encoder_figure
 
         with written_file(figure, encoding="utf-8") as file:
             file.write(encoder_figure(evaluation))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from musicu.cli.listening import (
+from musicu.cli.inputs import (
     Duplicates,
     Repeats,
     SaltFile,
@@ -77,8 +77,8 @@ def fit(
         raise typer.BadParameter("choose one: --catalog or --items")
     if items is None and (column or audio):
         raise typer.BadParameter("--column and --audio describe --items: name them")
-    from musicu.listening.recommender import Recommender
-    from musicu.listening.storage import check_folder
+    from musicu.recommend.recommender import Recommender
+    from musicu.recommend.storage import check_folder
 
     check_folder(out, force=force)
     known, names, _ = named_items(catalog, items, column or [], audio, quiet=quiet)

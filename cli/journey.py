@@ -36,7 +36,7 @@ def journey(
 ) -> None:
     """Go from one track to another in small, even steps; a score is how like the last one it is."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.explore.explorer import Explorer
+    from musicu.search.explorer import Explorer
 
     explorer = Explorer.open(catalog)
     answer = explorer.journey(

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicu.cli.listening import terms
+from musicu.cli.inputs import terms
 from musicu.cli.options import Catalog, Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
 
 if TYPE_CHECKING:
-    from musicu.explore.explorer import Explorer
-    from musicu.explore.query import Answer
+    from musicu.search.explorer import Explorer
+    from musicu.search.query import Answer
 
 __all__ = ["By", "mix", "show_answer"]
 
@@ -60,8 +60,8 @@ def mix(
 ) -> None:
     """Blend tracks: what is like all of some, and unlike others."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.explore.explorer import Explorer
-    from musicu.explore.query import Query
+    from musicu.search.explorer import Explorer
+    from musicu.search.query import Query
 
     explorer = Explorer.open(catalog)
     # A track that is wanted less is pushed away from, but not as hard as the others pull.
@@ -84,7 +84,7 @@ def show_answer(
     answer: "Answer", explorer: "Explorer", form: Format, *, m3u8: Path | None, quiet: bool
 ) -> None:
     """Write the playlist, if one was asked for, the tracks, and what there is to know of them."""
-    from musicu.playlist import PlaylistEntry, write_m3u8
+    from musicu.metadata.playlist import PlaylistEntry, write_m3u8
 
     rows = answer.to_dict()["matches"]
     paths = explorer.paths(answer)

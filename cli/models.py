@@ -20,8 +20,8 @@ _AFTER = re.compile(r".*(confuse|fail|limit).*", re.IGNORECASE)
 def list_models(json: Json = False, nl: Nl = False, csv: Csv = False, tsv: Tsv = False) -> None:
     """List the models that can be used by name."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.registry import broken_models
-    from musicu.registry import list_models as installed
+    from musicu.encoders.registry import broken_models
+    from musicu.encoders.registry import list_models as installed
 
     rows: list[dict[str, Any]] = [{**model.to_dict(), "fault": None} for model in installed()]
     for broken in broken_models():
@@ -41,7 +41,7 @@ def info(
 ) -> None:
     """Show what a model is for, what it was made from, how good it is and where it fails."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.registry import find_model
+    from musicu.encoders.registry import find_model
 
     model = find_model(name)
     entry = model.to_dict()
@@ -88,7 +88,7 @@ def add(
     ],
 ) -> None:
     """Install somebody's model: proves that it runs, then copies it to your models."""
-    from musicu.install import install_model
+    from musicu.encoders.install import install_model
 
     model = install_model(folder)
     say(f"{model.name} is installed: musicu embed --model {model.id} FOLDER")

@@ -48,9 +48,9 @@ def monitor(
             raise typer.BadParameter("--catalog goes with --batch; a service knows its own")
         _show(_ask(url, token), form)
         return
+    from musicu.catalog.store import catalog_path
     from musicu.monitoring.drift import check_batch
-    from musicu.monitoring.facts import Tracks
-    from musicu.store import catalog_path
+    from musicu.monitoring.tracks import Tracks
 
     report = check_batch(
         Tracks.of_catalog(catalog_path(catalog)), Tracks.of_catalog(batch), alpha=alpha

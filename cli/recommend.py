@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicu.cli.listening import (
+from musicu.cli.inputs import (
     CatalogToo,
     Duplicates,
     Repeats,
@@ -22,9 +22,9 @@ from musicu.cli.options import Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, 
 
 if TYPE_CHECKING:
     from musicu.items.item import Items
-    from musicu.listening.loading import CatalogRecommender
-    from musicu.listening.recommender import History
-    from musicu.listening.results import AudienceMatch, Recommendation
+    from musicu.recommend.loading import CatalogRecommender
+    from musicu.recommend.recommender import History
+    from musicu.recommend.results import AudienceMatch, Recommendation
 
 
 def recommend(
@@ -105,8 +105,8 @@ def recommend(
         raise typer.BadParameter("--passages needs --catalog: it hears the files")
     if explain and form is not Format.TABLE:
         raise typer.BadParameter("--explain is for the table: the other forms always tell all")
-    from musicu.listening.loading import load_catalog_recommender
-    from musicu.listening.recommender import History
+    from musicu.recommend.loading import load_catalog_recommender
+    from musicu.recommend.recommender import History
 
     loaded = load_catalog_recommender(recommender, catalog, where=where)
     if log is not None and user is not None:
@@ -171,10 +171,10 @@ def audience(
     """
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     if catalog is None and os.path.isfile(item):
-        from musicu.store import catalog_path
+        from musicu.catalog.store import catalog_path
 
         catalog = catalog_path()
-    from musicu.listening.loading import load_catalog_recommender
+    from musicu.recommend.loading import load_catalog_recommender
 
     loaded = load_catalog_recommender(recommender, catalog)
     new = catalog is not None and os.path.isfile(item) and not loaded.names.find(item, folder=".")
@@ -210,8 +210,8 @@ def _of_user(
     quiet: bool,
 ) -> "History":
     from musicu.errors import RecommenderError
-    from musicu.listening.interactions import hash_user
-    from musicu.listening.recommender import History
+    from musicu.recommend.interactions import hash_user
+    from musicu.recommend.recommender import History
 
     interactions = matched_log(
         log,
@@ -234,8 +234,8 @@ def _of_user(
 
 def _of_playlist(loaded: "CatalogRecommender", playlist: Path, *, quiet: bool) -> "History":
     from musicu.errors import RecommenderError
-    from musicu.listening.recommender import History
-    from musicu.playlist import read_m3u8
+    from musicu.metadata.playlist import read_m3u8
+    from musicu.recommend.recommender import History
 
     paths = read_m3u8(playlist)
     found = [ids[0] for ids in map(loaded.names.find, paths) if len(ids) == 1]
@@ -250,9 +250,9 @@ def _of_playlist(loaded: "CatalogRecommender", playlist: Path, *, quiet: bool) -
 
 
 def _hear(catalog: Path | None, path: str) -> "Items":
+    from musicu.catalog.lookup import analyze_query
+    from musicu.catalog.store import Store, catalog_path
     from musicu.items.item import Items
-    from musicu.lookup import analyze_query
-    from musicu.store import Store, catalog_path
 
     with Store(catalog_path(catalog), create=False) as store:
         item, vector = analyze_query(store, path)
@@ -263,8 +263,8 @@ def _passages(
     found: "Sequence[Recommendation]", loaded: "CatalogRecommender", catalog: Path | None
 ) -> dict[str, dict[str, Any]]:
     """Hear which seconds match those of the played track that spoke most for each."""
-    from musicu.catalog import Catalog
-    from musicu.release.segments import match_files
+    from musicu.catalog.catalog import Catalog
+    from musicu.release.passages import match_files
 
     names = loaded.names
     pairs = {
@@ -291,7 +291,7 @@ def _when(passage: Mapping[str, Any] | None) -> dict[str, str]:
 def _write_playlist(
     target: Path, loaded: "CatalogRecommender", found: "Sequence[Recommendation]"
 ) -> None:
-    from musicu.playlist import PlaylistEntry, write_m3u8
+    from musicu.metadata.playlist import PlaylistEntry, write_m3u8
 
     entries = []
     for one in found:

@@ -44,9 +44,9 @@ def release(
     ] = False,
 ) -> None:
     """Report on new releases: what they are like, why, and what to mend before they go out."""
-    from musicu.catalog import Catalog as Opened
+    from musicu.catalog.catalog import Catalog as Opened
     from musicu.release.report import release_report
-    from musicu.release.write import check_folder, write_report
+    from musicu.reports.write import check_folder, write_report
 
     check_folder(out)
     with Opened(catalog, create=False) as opened, _progress(quiet=quiet) as advance:
@@ -72,7 +72,7 @@ def release(
 
 
 def _load(path: Path, aliases: dict[str, str]) -> Any:
-    from musicu.listening.recommender import Recommender
+    from musicu.recommend.recommender import Recommender
 
     return Recommender.load(path, aliases=aliases)
 

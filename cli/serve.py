@@ -56,9 +56,9 @@ def serve(
 
     The address is written to stderr. Ctrl-C ends it.
     """
+    from musicu.catalog.store import catalog_path
     from musicu.errors import MissingExtraError, MusicuError
     from musicu.files import open_file
-    from musicu.store import catalog_path
 
     try:
         from musicu.service.server import serve as run

@@ -10,7 +10,7 @@ import typer
 from musicu.cli.options import Catalog, Quiet, say
 
 if TYPE_CHECKING:
-    from musicu.listening.interactions import Interactions
+    from musicu.recommend.interactions import Interactions
 
 # The last column is there for whoever finds the file: no reader of logs asks for it.
 HEADER = ["user", "item", "weight", "time", "simulated"]
@@ -26,11 +26,11 @@ def simulate(
     quiet: Quiet = False,
 ) -> None:
     """Simulate listening to a catalog, to try things out; says nothing about real listeners."""
-    from musicu.artists import main_artist
-    from musicu.catalog import Catalog as Opened
+    from musicu.catalog.catalog import Catalog as Opened
+    from musicu.catalog.items import catalog_items
     from musicu.errors import CatalogError, MusicuError
-    from musicu.items.library import catalog_items
-    from musicu.listening.simulate import simulate_listening, to_interactions
+    from musicu.metadata.artists import main_artist
+    from musicu.simulation.simulate import simulate_listening, to_interactions
 
     if out.exists() and not force:
         raise MusicuError(f"{out}: is there already: --force replaces it")

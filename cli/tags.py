@@ -9,7 +9,7 @@ import typer
 from musicu.cli.options import Catalog, Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
 
 if TYPE_CHECKING:
-    from musicu.model import Tag
+    from musicu.encoders.model import Tag
 
 
 def tags(
@@ -38,11 +38,11 @@ def tags(
     The most probable tag comes first, and is shown even where it is below its threshold.
     """
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.catalog import Catalog as Opened
+    from musicu.catalog.catalog import Catalog as Opened
+    from musicu.catalog.sound_tags import tag_file
+    from musicu.catalog.store import catalog_path
+    from musicu.encoders.registry import find_model
     from musicu.errors import AudioError, CatalogError, ModelMismatchError
-    from musicu.registry import find_model
-    from musicu.sound_tags import tag_file
-    from musicu.store import catalog_path
 
     with ExitStack() as stack:
         opened = None
@@ -114,8 +114,8 @@ def find(
 ) -> None:
     """Find tracks by words: genres, moods, instruments, voices, decades."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.catalog import Catalog as Opened
-    from musicu.cli.matches import show
+    from musicu.catalog.catalog import Catalog as Opened
+    from musicu.cli.track_output import show
 
     with Opened(catalog, create=False) as opened:
         found = opened.find(text, n, where=where)

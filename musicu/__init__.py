@@ -7,11 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from musicu.analysis_run import Progress, Summary
-    from musicu.catalog import Catalog
-    from musicu.decode import identify, load
-    from musicu.descriptors import Descriptors, describe
-    from musicu.encoder import Encoder
+    from musicu.audio.decode import identify, load
+    from musicu.audio.descriptors import Descriptors, describe
+    from musicu.catalog.analysis_run import Progress, Summary
+    from musicu.catalog.catalog import Catalog
+    from musicu.catalog.items import catalog_items
+    from musicu.catalog.similar import Findings, Match, TaggedMatch
+    from musicu.catalog.stats import CatalogInfo, Problem
+    from musicu.encoders.encoder import Encoder
+    from musicu.encoders.install import install_model
+    from musicu.encoders.model import Model
+    from musicu.encoders.registry import find_model, list_models
+    from musicu.encoders.tagger import TagHead, tag
     from musicu.errors import (
         AudioError,
         CatalogError,
@@ -21,31 +28,24 @@ if TYPE_CHECKING:
         ModelMismatchError,
         MusicuError,
     )
-    from musicu.explore.explorer import Explorer
-    from musicu.explore.query import Answer, Query, Seed
-    from musicu.install import install_model
-    from musicu.inventory import CatalogInfo, Problem
     from musicu.items.fusion import Fusion, ItemVectors
     from musicu.items.item import Item, Items
-    from musicu.items.library import catalog_items
     from musicu.items.quality import QualityReport, inspect_items
-    from musicu.items.sources import read_items
-    from musicu.listening.interactions import Interactions, read_interactions
-    from musicu.listening.recommender import Recommender
-    from musicu.listening.results import Audience, Recommendation
-    from musicu.listening.scorer import History
-    from musicu.metadata import Metadata
-    from musicu.model import Model
+    from musicu.items.table import read_items
+    from musicu.metadata.fields import Metadata
+    from musicu.metadata.file_tags import read_tags
+    from musicu.metadata.playlist import PlaylistEntry, write_m3u8
     from musicu.monitoring.drift import DriftReport, check_batch
-    from musicu.monitoring.facts import Tracks
-    from musicu.playlist import PlaylistEntry, write_m3u8
-    from musicu.recommend import Findings, Match, TaggedMatch
-    from musicu.registry import find_model, list_models
+    from musicu.monitoring.tracks import Tracks
+    from musicu.recommend.interactions import Interactions, read_interactions
+    from musicu.recommend.recommender import Recommender
+    from musicu.recommend.results import Audience, Recommendation
+    from musicu.recommend.scorer import History
     from musicu.release.report import release_report
     from musicu.release.results import ReleaseReport
-    from musicu.release.write import write_report
-    from musicu.tagger import TagHead, tag
-    from musicu.tags import read_tags
+    from musicu.reports.write import write_report
+    from musicu.search.explorer import Explorer
+    from musicu.search.query import Answer, Query, Seed
 
 __version__ = "0.1.0"
 
@@ -107,10 +107,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "catalog": ("Catalog",),
-    "decode": ("identify", "load"),
-    "descriptors": ("Descriptors", "describe"),
-    "encoder": ("Encoder",),
+    "catalog.catalog": ("Catalog",),
+    "audio.decode": ("identify", "load"),
+    "audio.descriptors": ("Descriptors", "describe"),
+    "encoders.encoder": ("Encoder",),
     "errors": (
         "AudioError",
         "CatalogError",
@@ -120,10 +120,10 @@ _HOMES = {
         "ModelMismatchError",
         "MusicuError",
     ),
-    "explore.explorer": ("Explorer",),
-    "explore.query": ("Answer", "Query", "Seed"),
-    "analysis_run": ("Progress", "Summary"),
-    "inventory": ("CatalogInfo", "Problem"),
+    "search.explorer": ("Explorer",),
+    "search.query": ("Answer", "Query", "Seed"),
+    "catalog.analysis_run": ("Progress", "Summary"),
+    "catalog.stats": ("CatalogInfo", "Problem"),
     "items.fusion": (
         "Fusion",
         "ItemVectors",
@@ -132,35 +132,35 @@ _HOMES = {
         "Item",
         "Items",
     ),
-    "items.library": ("catalog_items",),
+    "catalog.items": ("catalog_items",),
     "items.quality": (
         "QualityReport",
         "inspect_items",
     ),
-    "items.sources": ("read_items",),
-    "listening.interactions": (
+    "items.table": ("read_items",),
+    "recommend.interactions": (
         "Interactions",
         "read_interactions",
     ),
-    "listening.recommender": ("Recommender",),
-    "listening.results": (
+    "recommend.recommender": ("Recommender",),
+    "recommend.results": (
         "Audience",
         "Recommendation",
     ),
-    "listening.scorer": ("History",),
-    "metadata": ("Metadata",),
-    "model": ("Model",),
-    "registry": ("find_model", "list_models"),
-    "install": ("install_model",),
+    "recommend.scorer": ("History",),
+    "metadata.fields": ("Metadata",),
+    "encoders.model": ("Model",),
+    "encoders.registry": ("find_model", "list_models"),
+    "encoders.install": ("install_model",),
     "monitoring.drift": ("DriftReport", "check_batch"),
-    "monitoring.facts": ("Tracks",),
-    "playlist": ("PlaylistEntry", "write_m3u8"),
-    "recommend": ("Findings", "Match", "TaggedMatch"),
+    "monitoring.tracks": ("Tracks",),
+    "metadata.playlist": ("PlaylistEntry", "write_m3u8"),
+    "catalog.similar": ("Findings", "Match", "TaggedMatch"),
     "release.report": ("release_report",),
     "release.results": ("ReleaseReport",),
-    "release.write": ("write_report",),
-    "tagger": ("TagHead", "tag"),
-    "tags": ("read_tags",),
+    "reports.write": ("write_report",),
+    "encoders.tagger": ("TagHead", "tag"),
+    "metadata.file_tags": ("read_tags",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -37,7 +37,7 @@ from pathlib import Path
 import numpy as np
 
 from musicu import Encoder, describe, load
-from musicu.baselines import baseline_features, baseline_vectors
+from musicu.evaluation.encoders.baselines import baseline_features, baseline_vectors
 
 MEASURED = (
     *("tempo", "loudness", "loudness_range", "brightness", "onset_rate"),

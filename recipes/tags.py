@@ -25,8 +25,8 @@ from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from musicu import Encoder, load
-from musicu.collection import Collection, read_tables, select
-from musicu.mel import log_mel
+from musicu.audio.mel import log_mel
+from musicu.evaluation.encoders.dataset import Collection, read_tables, select
 from musicu.training.taghead import fit_tags, said_from, write_tags
 
 FEWEST = 25

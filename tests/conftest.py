@@ -17,9 +17,9 @@ from audio import notes, write
 from made_answers import Answers
 from numpy.typing import NDArray
 
-from musicu.catalog import Catalog
-from musicu.registry import find_model
-from musicu.store import Store, StoredModel
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.store import Store, StoredModel
+from musicu.encoders.registry import find_model
 
 RunCli = Callable[..., subprocess.CompletedProcess[str]]
 MakeStore = Callable[..., tuple[Store, StoredModel]]

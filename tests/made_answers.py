@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from musicu.pool import Worker
-from musicu.registry import find_model
+from musicu.encoders.registry import find_model
+from musicu.workers.pool import Worker
 
 Answer = dict[str, Any]
 

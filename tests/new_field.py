@@ -9,18 +9,18 @@ from typing import Any
 
 from served import serving, until
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
 from musicu.items.comparable import DEFAULT_WEIGHTS
+from musicu.items.explanations import reasons
 from musicu.items.fusion import Fusion
-from musicu.items.reasons import reasons
-from musicu.items.sources import read_items
-from musicu.listening.recommender import Recommender
-from musicu.listening.scorer import History
-from musicu.metadata import Metadata
+from musicu.items.table import read_items
+from musicu.metadata.fields import Metadata
+from musicu.metadata.file_tags import read_tags
+from musicu.metadata.sheet import load_sheet
+from musicu.recommend.recommender import Recommender
+from musicu.recommend.scorer import History
 from musicu.release.report import release_report
-from musicu.release.write import write_report
-from musicu.sheet import load_sheet
-from musicu.tags import read_tags
+from musicu.reports.write import write_report
 
 ALL = {"by": "all", "n": 5, "explain": True}
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.items.item import Item, Items
-from musicu.listening.interactions import Interactions
-from musicu.metadata import Metadata
+from musicu.metadata.fields import Metadata
+from musicu.recommend.interactions import Interactions
 
 DAY = 86_400.0
 NOW = 1_700_000_000.0

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from musicu.errors import MissingExtraError, MusicuError
-from musicu.listening.population import Behavior
-from musicu.listening.simulate import Simulator, ab_table
-from musicu.trials.ablog import ABLog, read_ab_log
-from musicu.trials.abtest import SRM_ALARM, analyze_ab, srm_p_value
-from musicu.trials.anytime import anytime_margin, anytime_p
-from musicu.trials.effects import compare_groups, detectable_effect, required_users
+from musicu.evaluation.ab.analyze import SRM_ALARM, analyze_ab, srm_p_value
+from musicu.evaluation.ab.anytime import anytime_margin, anytime_p
+from musicu.evaluation.ab.log import ABLog, read_ab_log
+from musicu.evaluation.ab.statistics import compare_groups, detectable_effect, required_users
+from musicu.simulation.listeners import Behavior
+from musicu.simulation.simulate import Simulator, ab_table
 
 pytest.importorskip("tea_tasting")
 

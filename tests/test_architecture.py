@@ -133,13 +133,13 @@ def test_training_is_a_world_of_its_own(path: Path) -> None:
 def test_onnx_runtime_is_imported_in_one_place() -> None:
     """There its telemetry is switched off, which only works before its import."""
     users = {_name(path) for path in [*LIBRARY, *COMMANDS] if "onnxruntime" in _tops(path)}
-    assert users == {"musicu/runtime.py"}
+    assert users == {"musicu/encoders/runtime.py"}
 
 
 @pytest.mark.parametrize("path", [*LIBRARY, *COMMANDS], ids=_name)
 def test_what_compiles_keeps_it_in_our_folder(path: Path) -> None:
     if _tops(path) & {"librosa", "numba", "umap"}:
-        assert "musicu.runtime.compile_at_home" in _imports(path)
+        assert "musicu.encoders.runtime.compile_at_home" in _imports(path)
 
 
 @pytest.mark.parametrize("path", [*LIBRARY, *COMMANDS], ids=_name)

@@ -10,7 +10,12 @@ from conftest import MakeStore, unit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicu.artists import (
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.items import catalog_items
+from musicu.evaluation.encoders.dataset import read_tables, select
+from musicu.evaluation.recommenders.folds import group_items
+from musicu.items.item import Item, Items
+from musicu.metadata.artists import (
     album_key,
     artist_key,
     artist_keys,
@@ -19,16 +24,11 @@ from musicu.artists import (
     is_various,
     main_artist,
 )
-from musicu.catalog import Catalog
-from musicu.collection import read_tables, select
-from musicu.explore.explorer import Explorer
-from musicu.explore.query import Query, Seed
-from musicu.items.item import Item, Items
-from musicu.items.library import catalog_items
-from musicu.listening.interactions import Interactions
-from musicu.listening.recommender import History, Recommender
-from musicu.metadata import Metadata, complete_metadata
-from musicu.trials.folds import group_items
+from musicu.metadata.fields import Metadata, complete_metadata
+from musicu.recommend.interactions import Interactions
+from musicu.recommend.recommender import History, Recommender
+from musicu.search.explorer import Explorer
+from musicu.search.query import Query, Seed
 
 EVERYBODY = ("Various Artists", "various artists", "VA", "V.A.", "Various", "AA.VV.")
 NOBODY = ("Unknown Artist", "unknown", "[unknown]", "<Unknown>", "(none)", "  ", "")

@@ -18,18 +18,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
 from musicu.errors import CatalogError, MissingExtraError
-from musicu.explore import layout
-from musicu.explore.atlas import Atlas, atlas_path, compute_atlas, map_json
-from musicu.explore.layout import fit_square, project, settle
-from musicu.explore.live import Live
-from musicu.explore.snapshot import Snapshot
+from musicu.search import map_layout as layout
+from musicu.search.map import Atlas, atlas_path, compute_atlas, map_json
+from musicu.search.map_layout import fit_square, project, settle
+from musicu.search.snapshot import Snapshot
+from musicu.search.watcher import Live
 
 Array = NDArray[np.float32]
 Stop = type("Stop", (Exception,), {})
 
-DRAW = [sys.executable, "-W", "error", "-P", "-m", "musicu.explore.atlas"]
+DRAW = [sys.executable, "-W", "error", "-P", "-m", "musicu.search.map"]
 
 
 def _groups(n: int, groups: int = 6, *, dim: int = 32, seed: int = 0) -> tuple[Array, Any]:

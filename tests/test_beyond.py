@@ -12,8 +12,8 @@ from scipy.sparse import csr_array
 
 from musicu.arrays import gini
 from musicu.errors import MusicuError
-from musicu.trials import beyond
-from musicu.trials.beyond import (
+from musicu.evaluation import list_metrics as beyond
+from musicu.evaluation.list_metrics import (
     coverage,
     diversity,
     exposure,

@@ -5,7 +5,8 @@ import pytest
 from planted import GENRES, N_ITEMS, NEW, group, item, items, log, sound
 
 from musicu.items.item import Item, Items
-from musicu.listening.candidates import (
+from musicu.metadata.fields import Metadata
+from musicu.recommend.candidates import (
     CANDIDATE_SOURCES,
     Source,
     near_artists,
@@ -14,10 +15,9 @@ from musicu.listening.candidates import (
     propose,
     unplayed_items,
 )
-from musicu.listening.fitted import FittedModel
-from musicu.listening.hyperparameters import Hyperparameters
-from musicu.listening.scorer import History, Listener, Scorer
-from musicu.metadata import Metadata
+from musicu.recommend.fitted_model import FittedModel
+from musicu.recommend.hyperparameters import Hyperparameters
+from musicu.recommend.scorer import History, Listener, Scorer
 
 
 @pytest.fixture(scope="module")

@@ -18,14 +18,14 @@ import soundfile
 from audio import noise, notes, write
 from conftest import PROGRAM, MakeStore, RunCli, Shelf, retag, unit
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.ingest import Progress, Summary, ingest
+from musicu.catalog.store import Store
+from musicu.encoders.install import install_model
+from musicu.encoders.registry import DEFAULT_MODEL, find_model
 from musicu.errors import CatalogError, MetadataError, ModelError, ModelMismatchError, MusicuError
-from musicu.ingest import Progress, Summary, ingest
-from musicu.install import install_model
-from musicu.playlist import read_m3u8
-from musicu.pool import Worker
-from musicu.registry import DEFAULT_MODEL, find_model
-from musicu.store import Store
+from musicu.metadata.playlist import read_m3u8
+from musicu.workers.pool import Worker
 
 # Generous on a busy machine, and yet what a test that hangs may cost.
 _TIMEOUT = 300.0
@@ -70,7 +70,7 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_second_run_opens_nothing(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("musicu.ingest.Pool", None)
+    monkeypatch.setattr("musicu.catalog.ingest.Pool", None)
     with shelf.open() as catalog:
         before = _stamp(catalog)
         summary = catalog.add_folder(shelf.folder)

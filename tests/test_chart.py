@@ -13,11 +13,11 @@ import pytest
 from conftest import MakeStore, add_track, unit
 from served import Served, serving, until
 
-from musicu.explore.atlas import atlas_path
+from musicu.catalog.store import Store, StoredModel
+from musicu.search.map import atlas_path
+from musicu.service.errors import Refusal
 from musicu.service.jobs import Jobs
-from musicu.service.problems import Refusal
 from musicu.service.status import Report
-from musicu.store import Store, StoredModel
 
 TRACKS = 7  # twice as many are too few to need umap, too
 

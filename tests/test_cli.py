@@ -16,11 +16,11 @@ from conftest import PROGRAM, MakeStore, RunCli, Shelf, retag, unit
 from typer.testing import CliRunner
 
 from musicu import __version__
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.ingest import ingest
 from musicu.cli.app import app
+from musicu.encoders.registry import DEFAULT_MODEL, find_model, list_models
 from musicu.errors import MusicuError
-from musicu.ingest import ingest
-from musicu.registry import DEFAULT_MODEL, find_model, list_models
 
 FORMATS = ("--json", "--nl", "--csv", "--tsv")
 
@@ -402,8 +402,8 @@ def test_only_descriptors_need_the_heavy_libraries(original: Shelf, tmp_path: Pa
     told = tmp_path / "told"
     script = tmp_path / "worker.py"
     script.write_text(
-        "import sys, musicu.worker\n"
-        "begin = musicu.worker.PROGRAMS['track']\n"
+        "import sys, musicu.workers.program\n"
+        "begin = musicu.workers.program.PROGRAMS['track']\n"
         "def telling(settings):\n"
         "    answer = begin(settings)\n"
         "    def tell(request):\n"
@@ -411,8 +411,8 @@ def test_only_descriptors_need_the_heavy_libraries(original: Shelf, tmp_path: Pa
         f"        open({str(told)!r}, 'w').write(' '.join(sys.modules))\n"
         "        return result\n"
         "    return tell\n"
-        "musicu.worker.PROGRAMS['track'] = telling\n"
-        "musicu.worker.main()\n"
+        "musicu.workers.program.PROGRAMS['track'] = telling\n"
+        "musicu.workers.program.main()\n"
     )
     with Catalog() as catalog:
         summary = ingest(

@@ -11,9 +11,9 @@ import pytest
 from conftest import MakeStore, RunCli, Shelf, unit
 
 from musicu import Catalog
-from musicu.explore.live import Live
-from musicu.items.library import catalog_items
-from musicu.monitoring.facts import Tracks
+from musicu.catalog.items import catalog_items
+from musicu.monitoring.tracks import Tracks
+from musicu.search.watcher import Live
 
 RNG = np.random.default_rng(3)
 VECTORS = unit(RNG.standard_normal((12, 16)))
@@ -181,7 +181,7 @@ def test_without_a_sound_copy_its_file_is_heard_again_and_no_other(
         matrix.unlink()
     id = _ruin(shelf.db, 3)
     heard = []
-    from musicu.pool import Worker
+    from musicu.workers.pool import Worker
 
     analyze = Worker.analyze
     monkeypatch.setattr(

@@ -19,9 +19,9 @@ import soundfile
 from audio import FORMATS, Array, noise, notes, sine, write
 from mutagen import apev2, flac, id3, mp4
 
-from musicu.decode import DECODERS, AudioStream, identify, load
+from musicu.audio.decode import DECODERS, AudioStream, identify, load
+from musicu.audio.media import AUDIO_SUFFIXES, StreamInfo
 from musicu.errors import AudioError
-from musicu.media import AUDIO_SUFFIXES, StreamInfo
 
 # A lossless file of 8 or more bits: half a step of 8 bits, as a share of the tone's amplitude.
 LOSSLESS = 0.5 / 128 / 0.5

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from musicu.descriptors import Describer, Descriptors, _onsets, describe
+from musicu.audio.descriptors import Describer, Descriptors, _onsets, describe
 from musicu.errors import AudioError
 
 Array = NDArray[np.float32]

@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
+from musicu.encoders.model import Model
+from musicu.encoders.registry import find_model
 from musicu.errors import MusicuError
-from musicu.model import Model
-from musicu.registry import find_model
-from musicu.service.desk import Desk, Line
-from musicu.service.problems import Busy, Late
+from musicu.service.errors import Busy, Late
 from musicu.service.settings import Settings
+from musicu.service.uploads.analysis import Desk, Line
 
 # A worker in which only the analysis is another one: the file's name says what befalls it.
 _SCRIPT = """
 import os, signal, time
-import musicu.analyze, musicu.encoder, musicu.worker
-from musicu.analyze import Analysis
-from musicu.metadata import Metadata
+import musicu.workers.analyze, musicu.encoders.encoder, musicu.workers.program
+from musicu.workers.analyze import Analysis
+from musicu.metadata.fields import Metadata
 
 def analyze(path, encoder, *, describe, longest):
     name = os.path.basename(path)
@@ -38,9 +38,9 @@ def analyze(path, encoder, *, describe, longest):
         metadata=Metadata(title=name), descriptors={"longest": longest} if describe else None,
     )
 
-musicu.analyze.analyze = analyze
-musicu.encoder.Encoder.from_pretrained = staticmethod(lambda name: None)
-musicu.worker.main()
+musicu.workers.analyze.analyze = analyze
+musicu.encoders.encoder.Encoder.from_pretrained = staticmethod(lambda name: None)
+musicu.workers.program.main()
 """
 _PATIENCE = 300.0
 

@@ -17,15 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
+from musicu.encoders.registry import find_model
 from musicu.errors import CatalogError, ModelMismatchError, MusicuError
-from musicu.monitoring.draws import permute_batches
 from musicu.monitoring.drift import DriftReport, check_batch, judge
-from musicu.monitoring.facts import Tracks
-from musicu.monitoring.pairs import align_batch
-from musicu.monitoring.signals import Statistic, batch_statistics
-from musicu.monitoring.watch import UploadMonitor
-from musicu.registry import find_model
+from musicu.monitoring.permutations import permute_batches
+from musicu.monitoring.sampling import align_batch
+from musicu.monitoring.statistics import Statistic, batch_statistics
+from musicu.monitoring.tracks import Tracks
+from musicu.monitoring.upload_monitor import UploadMonitor
 
 Ints = NDArray[np.intp]
 

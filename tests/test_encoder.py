@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import mean_network, model_folder
 
-from musicu.decode import AudioStream, load
-from musicu.encoder import SILENCE, Embedder, Encoder
+from musicu.audio.decode import AudioStream, load
+from musicu.audio.mel import LOG_MEL_PRESETS, compress, log_mel
+from musicu.encoders.encoder import SILENCE, Embedder, Encoder
+from musicu.encoders.model import Model
 from musicu.errors import AudioError, ModelError
-from musicu.mel import LOG_MEL_PRESETS, compress, log_mel
-from musicu.model import Model
 
 # A float32 vector's length.
 UNIT = 1e-6

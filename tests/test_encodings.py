@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicu.encodings import decode
+from musicu.metadata.text_encodings import decode
 
 KNOWN = {
     "cp1251": ["Группа крови|Кино", "КИНО|ПАЧКА СИГАРЕТ", "Океан Ельзи|Обійми", "Любэ|Конь"],

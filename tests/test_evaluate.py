@@ -17,16 +17,16 @@ from conftest import RunCli, Shelf
 from networks import model_folder
 from typer.testing import CliRunner
 
-from musicu.baselines import baseline_features, baseline_vectors
 from musicu.cli.app import app
-from musicu.collection import Collection, read_tables, select
+from musicu.encoders.registry import DEFAULT_MODEL, find_model
 from musicu.errors import MetadataError, ModelError, MusicuError
-from musicu.evaluate import SCHEMA, evaluate_encoder
-from musicu.plots import Dot, Panel, dot_plot
-from musicu.registry import DEFAULT_MODEL, find_model
-from musicu.scoring import score_systems
-from musicu.systems import System, baseline_system, model_system
-from musicu.trials.scores import Score, apart
+from musicu.evaluation.encoders.baselines import baseline_features, baseline_vectors
+from musicu.evaluation.encoders.dataset import Collection, read_tables, select
+from musicu.evaluation.encoders.evaluate import SCHEMA, evaluate_encoder
+from musicu.evaluation.encoders.scoring import score_systems
+from musicu.evaluation.encoders.systems import System, baseline_system, model_system
+from musicu.evaluation.scores import Score, apart
+from musicu.reports.svg import Dot, Panel, dot_plot
 
 # Sums of a few doubles.
 TOLERANCE = 1e-9

@@ -9,11 +9,11 @@ from click.testing import Result
 from conftest import Shelf
 from typer.testing import CliRunner
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
 from musicu.cli.journey import journey
 from musicu.cli.mix import mix
 from musicu.errors import CatalogError
-from musicu.playlist import read_m3u8
+from musicu.metadata.playlist import read_m3u8
 
 APP = typer.Typer()
 APP.command()(mix)

@@ -14,17 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.items import catalog_items
 from musicu.errors import CatalogError, MetadataError, ModelError, ModelMismatchError, MusicuError
-from musicu.explore import fused as fused_module
-from musicu.explore.explorer import Explorer
-from musicu.explore.fused import FusedSpace
-from musicu.explore.query import Answer, Preparing, Query, Seed
-from musicu.explore.search import search_texts
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item
-from musicu.items.library import catalog_items
-from musicu.metadata import Metadata
+from musicu.metadata.fields import Metadata
+from musicu.search import fused as fused_module
+from musicu.search.explorer import Explorer
+from musicu.search.fused import FusedSpace
+from musicu.search.query import Answer, Preparing, Query, Seed
+from musicu.search.text_search import search_texts
 
 Array = NDArray[np.float32]
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
 from musicu.errors import RecommenderError
-from musicu.listening.factors import Factors, factorize
-from musicu.listening.interactions import Interactions, read_interactions
+from musicu.recommend.als import Factors, factorize
+from musicu.recommend.interactions import Interactions, read_interactions
 
 DIM = 8
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made_answers import Answers
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
 from musicu.errors import PASSING, MusicuError
 
 PASSES = sorted(PASSING)
@@ -135,7 +135,7 @@ def test_failures_of_an_older_catalog_get_their_cause(
     catalog: Catalog, music: Path, answers: Answers
 ) -> None:
     """Of formats before 4 only the words are there."""
-    from musicu.store import _FROM_3, _run
+    from musicu.catalog.store import _FROM_3, _run
 
     reasons = {
         "took longer than 300 s": "time",

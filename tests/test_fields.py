@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicu.errors import ModelMismatchError
-from musicu.items.blocks import CategoricalEncoder, gaussian_features
 from musicu.items.comparable import FIELDS, new_encoders
-from musicu.items.fields import (
+from musicu.items.field_encoders import CategoricalEncoder, gaussian_features
+from musicu.items.field_readers import (
     artists_of,
     fraction_of_year,
     genres_of,
@@ -21,7 +21,7 @@ from musicu.items.fields import (
     words_of,
 )
 from musicu.items.item import Item, Items
-from musicu.metadata import Metadata
+from musicu.metadata.fields import Metadata
 
 
 def item(descriptors: dict[str, Any] | None = None, **about: Any) -> Item:

@@ -13,13 +13,13 @@ import pytest
 from audio import sine, write
 from conftest import RunCli
 
-from musicu.encoder import Embedder, Encoder
+from musicu.audio.mel import LogMel
+from musicu.encoders.encoder import Embedder, Encoder
+from musicu.encoders.front_ends import FRONT_ENDS, RawWaveform, read_front_end
+from musicu.encoders.install import install_model
+from musicu.encoders.model import Model
+from musicu.encoders.windows import embed_file_windows, overlapping
 from musicu.errors import ModelError
-from musicu.front_ends import FRONT_ENDS, RawWaveform, read_front_end
-from musicu.install import install_model
-from musicu.mel import LogMel
-from musicu.model import Model
-from musicu.windows import embed_file_windows, overlapping
 
 SR, WINDOW, DIM, FRAME = 8000, 4000, 8, 80
 WAVEFORM = {"type": "waveform", "sr": SR, "window_seconds": 0.5, "hop_seconds": 0.5}

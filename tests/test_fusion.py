@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicu.errors import CatalogError, MetadataError
+from musicu.items.explanations import reasons, words
 from musicu.items.fusion import DEFAULT_WEIGHTS, FIELDS, Fusion, ItemVectors
 from musicu.items.item import Item, Items
-from musicu.items.reasons import reasons, words
-from musicu.metadata import Metadata
+from musicu.metadata.fields import Metadata
 
 DIM = 6
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicu.items import genres
 from musicu.items.fusion import Fusion
-from musicu.items.genres import KNOWN, canonical, lineage
 from musicu.items.item import Item, Items
-from musicu.metadata import Metadata
-from musicu.names import squash_name
+from musicu.metadata import genres
+from musicu.metadata.fields import Metadata
+from musicu.metadata.genres import KNOWN, canonical, lineage
+from musicu.metadata.names import squash_name
 
 
 @pytest.mark.parametrize(

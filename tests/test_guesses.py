@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from musicu.guesses import guess_metadata
-from musicu.metadata import Metadata, complete_metadata
-from musicu.tags import read_tags
+from musicu.metadata.fields import Metadata, complete_metadata
+from musicu.metadata.file_tags import read_tags
+from musicu.metadata.path_guesses import guess_metadata
 
 SONG = {"artist": "Alpha", "album": "Alb", "title": "Song", "track": 1}
 

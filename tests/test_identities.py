@@ -12,14 +12,14 @@ import pytest
 from conftest import MakeStore
 from made_answers import Answers, axis
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.items import catalog_items
+from musicu.encoders.registry import find_model
 from musicu.errors import CatalogError, ModelError
-from musicu.explore.live import Live
-from musicu.items.library import catalog_items
-from musicu.listening.interactions import read_interactions
-from musicu.listening.matching import catalog_names, match_items
-from musicu.listening.recommender import Recommender
-from musicu.registry import find_model
+from musicu.recommend.interactions import read_interactions
+from musicu.recommend.item_ids import catalog_names, match_items
+from musicu.recommend.recommender import Recommender
+from musicu.search.watcher import Live
 
 
 def _id(number: int) -> str:

@@ -9,9 +9,9 @@ from conftest import MakeStore, add_track, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicu.index import Index
-from musicu.registry import find_model
-from musicu.store import Store, StoredModel
+from musicu.catalog.index import Index
+from musicu.catalog.store import Store, StoredModel
+from musicu.encoders.registry import find_model
 
 RNG = np.random.default_rng(0)
 VECTORS = unit(RNG.standard_normal((50, 16)))

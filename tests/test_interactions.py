@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from musicu.errors import MetadataError, RecommenderError
-from musicu.listening.interactions import Interactions, hash_user, read_interactions
+from musicu.recommend.interactions import Interactions, hash_user, read_interactions
 
 SMALL = """user,item,weight,time
 bo,x,2,1700000300

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from served import Served, events, serving, until
 
 from musicu.errors import MusicuError
-from musicu.job import Canceled
+from musicu.service.errors import Refusal
 from musicu.service.jobs import Jobs
-from musicu.service.problems import Refusal
 from musicu.service.status import Report, Status
+from musicu.workers.job import Canceled
 
 STREAM = {"Accept": "text/event-stream"}
 

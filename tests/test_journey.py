@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
 from musicu.errors import CatalogError, MetadataError, ModelMismatchError, MusicuError
-from musicu.explore.explorer import Explorer
-from musicu.explore.journey import route, waypoints
-from musicu.explore.query import Seed
+from musicu.search.explorer import Explorer
+from musicu.search.journey import route, waypoints
+from musicu.search.query import Seed
 
 Array = NDArray[np.float32]
 Path_ = list[int]

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from audio import Format, notes, write
 
-from musicu.decode import AudioStream, identify_file, load
+from musicu.audio.decode import AudioStream, identify_file, load
 
 MKA = Format(suffix=".mka", container="matroska", codec="flac")
 OGG_FLAC = Format(suffix=".oga", container="ogg", codec="flac")

@@ -15,12 +15,12 @@ import pytest
 from audio import notes, write
 from conftest import SECONDS, MakeStore, RunCli, Shelf, add_track, unit
 
+from musicu.catalog.store import Store, StoredModel
+from musicu.encoders.registry import find_model
 from musicu.errors import CatalogError
-from musicu.explore import live as live_module
-from musicu.explore.live import Live
-from musicu.explore.snapshot import Snapshot
-from musicu.registry import find_model
-from musicu.store import Store, StoredModel
+from musicu.search import watcher as live_module
+from musicu.search.snapshot import Snapshot
+from musicu.search.watcher import Live
 
 RNG = np.random.default_rng(0)
 VECTORS = unit(RNG.standard_normal((700, 16)))
@@ -125,7 +125,7 @@ def test_a_track_that_another_process_adds_is_found(
         "import sys; sys.path[:0] = sys.argv[2:]\n"
         "import numpy as np\n"
         "from conftest import add_track\n"
-        "from musicu.store import Store\n"
+        "from musicu.catalog.store import Store\n"
         "store = Store(sys.argv[1], create=False)\n"
         "for number in range(300, 310):\n"
         "    with store.change():\n"
@@ -211,7 +211,7 @@ def test_a_long_tail_becomes_part_of_the_rest(
     make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("building", "live"):
-        monkeypatch.setattr(f"musicu.explore.{module}.LONGEST_TAIL", 5)
+        monkeypatch.setattr(f"musicu.search.{module}.LONGEST_TAIL", 5)
     store, model = make_store(VECTORS[:300])
     live = Live(store.path)
     sizes = []
@@ -230,7 +230,7 @@ def test_readers_go_on_while_a_writer_writes(
     """Additions, renewed vectors, lost files and merged tails; every snapshot is of one moment."""
     monkeypatch.setattr(live_module, "_PAUSE", 0.0)
     for module in ("building", "live"):
-        monkeypatch.setattr(f"musicu.explore.{module}.LONGEST_TAIL", 20)
+        monkeypatch.setattr(f"musicu.search.{module}.LONGEST_TAIL", 20)
     store, model = make_store(VECTORS[:300])
     live = follow(store.path)
     # A track's vector is its number's, or by its second version that of the number + 350.

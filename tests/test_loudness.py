@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from musicu.loudness import Loudness, LoudnessMeter, k_weighting
+from musicu.audio.loudness import Loudness, LoudnessMeter, k_weighting
 
 # EBU Tech 3341 and 3342 state the tolerance of their test signals.
 TECH_3341_LU = 0.1

@@ -12,18 +12,18 @@ from conftest import Shelf, unit
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musicu.catalog.items import catalog_items
+from musicu.catalog.lookup import analyze_query
 from musicu.errors import AudioError, ModelMismatchError, RecommenderError
 from musicu.items.item import Item, Items
-from musicu.items.library import catalog_items
-from musicu.listening.interactions import Interactions
-from musicu.listening.matching import (
+from musicu.metadata.fields import Metadata
+from musicu.recommend.interactions import Interactions
+from musicu.recommend.item_ids import (
     ItemResolver,
     catalog_names,
     match_items,
     new_items,
 )
-from musicu.lookup import analyze_query
-from musicu.metadata import Metadata
 
 IDS = ("aaaaaa11", "aaaaaa22", "bbbbbb33", "cccccc44")
 ITEMS = Items(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from musicu.errors import MusicuError
-from musicu.trials import measures
-from musicu.trials.measures import KS, hits, measure, measure_audience, top_n
+from musicu.evaluation import ranking_metrics as measures
+from musicu.evaluation.ranking_metrics import KS, hits, measure, measure_audience, top_n
 
 # All are sums of a few doubles.
 TOLERANCE = 1e-9

@@ -16,8 +16,8 @@ from audio import notes, sine, write
 from conftest import Shelf as Library
 from test_uploads import Served
 
+from musicu.audio.waveform import compute_waveform
 from musicu.service.settings import Settings
-from musicu.waveform import compute_waveform
 
 _PATIENCE = 300.0
 

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from musicu.errors import ModelError
-from musicu.mel import (
+from musicu.audio.mel import (
     LOG_MEL_PRESETS,
     LogMel,
     MelStream,
@@ -22,7 +21,8 @@ from musicu.mel import (
     log_mel,
     mel_spectrogram,
 )
-from musicu.windower import Windower
+from musicu.audio.windower import Windower
+from musicu.errors import ModelError
 
 # Both computed in float32 by different FFTs; relative to the spectrogram's largest value.
 LIBROSA = 1e-6

@@ -18,11 +18,11 @@ from mutagen import id3
 from mutagen.apev2 import APEv2
 from mutagen.mp4 import MP4FreeForm
 
-from musicu import codes
 from musicu.errors import AudioError, MetadataError
-from musicu.metadata import FIELDS, Metadata, complete_metadata, field_of, parse_field
-from musicu.names import normalize_name, split_artists, squash_name
-from musicu.tags import read_tags
+from musicu.metadata import codes
+from musicu.metadata.fields import FIELDS, Metadata, complete_metadata, field_of, parse_field
+from musicu.metadata.file_tags import read_tags
+from musicu.metadata.names import normalize_name, split_artists, squash_name
 
 UUIDS = [f"{i}{i}{i}{i}{i}{i}{i}{i}-0000-4000-8000-00000000000{i}" for i in range(1, 6)]
 FULL = Metadata(

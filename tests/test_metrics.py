@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from musicu.arrays import skewness, unit_rows
-from musicu.bootstrap import bootstrap_means, bootstrap_skews, interval
-from musicu.metrics import (
+from musicu.evaluation.bootstrap import bootstrap_means, bootstrap_skews, interval
+from musicu.evaluation.retrieval_metrics import (
     artist_parts,
     average_precision,
     jaccard,

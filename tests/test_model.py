@@ -12,12 +12,11 @@ from audio import noise, notes, sine, write
 from conftest import RunCli
 from networks import mean_network, model_folder
 
-from musicu.encoder import Encoder
-from musicu.errors import ModelError
-from musicu.install import install_model
-from musicu.mel import LogMel
-from musicu.model import Model
-from musicu.registry import (
+from musicu.audio.mel import LogMel
+from musicu.encoders.encoder import Encoder
+from musicu.encoders.install import install_model
+from musicu.encoders.model import Model
+from musicu.encoders.registry import (
     DEFAULT_MODEL,
     broken_models,
     check_name,
@@ -26,6 +25,7 @@ from musicu.registry import (
     model_with,
     user_models,
 )
+from musicu.errors import ModelError
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,8 @@ import pytest
 from conftest import MakeStore, RunCli, unit
 from numpy.typing import NDArray
 
-from musicu.monitoring.serving import ExposureCounter
-from musicu.monitoring.watch import UploadMonitor
+from musicu.monitoring.exposure import ExposureCounter
+from musicu.monitoring.upload_monitor import UploadMonitor
 
 TOKEN = "secret token"
 DRIFT = {
@@ -167,7 +167,7 @@ def test_the_route_tells_what_the_service_counts(make_store: MakeStore) -> None:
     import httpx
     from fastapi import FastAPI
 
-    from musicu.service.meters import Meters
+    from musicu.service.metrics import Meters
     from musicu.service.routes.monitor import router
     from musicu.service.state import service_of
 

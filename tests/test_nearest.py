@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from musicu import int8 as int8_module
 from musicu import nearest as nearest_module
-from musicu.int8 import Int8Matrix, product_graph
-from musicu.nearest import Nearest, growing
+from musicu.catalog.int8 import Int8Matrix, product_graph
+from musicu.catalog.nearest import Nearest, growing
 
 RNG = np.random.default_rng(0)
 ROWS = unit(RNG.standard_normal((6_000, 64)))

@@ -20,15 +20,15 @@ from mutagen.id3 import TCOM, TIT2
 from planted import items, log
 
 import musicu
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.store import Store
 from musicu.errors import MetadataError
 from musicu.items.comparable import COMPARABLE, DEFAULT_WEIGHTS, FIELDS
 from musicu.items.fusion import Fusion
-from musicu.listening.recommender import Recommender
-from musicu.listening.scorer import History
-from musicu.metadata import FIELDS as METADATA_FIELDS
-from musicu.metadata import Metadata, frame_names, stored_metadata
-from musicu.store import Store
+from musicu.metadata.fields import FIELDS as METADATA_FIELDS
+from musicu.metadata.fields import Metadata, frame_names, stored_metadata
+from musicu.recommend.recommender import Recommender
+from musicu.recommend.scorer import History
 
 PACKAGE = Path(musicu.__file__).parent
 # What somebody would write who wants it.

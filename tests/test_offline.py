@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 
 from musicu.errors import MusicuError
+from musicu.evaluation.recommenders.baselines import BASELINES, Baselines, SystemScores
+from musicu.evaluation.recommenders.collector import MetricCollector
+from musicu.evaluation.recommenders.evaluate import evaluate_recommend
+from musicu.evaluation.recommenders.results import RecommendEvaluation
+from musicu.evaluation.recommenders.splits import FoldProtocol, Split, TimeProtocol
+from musicu.evaluation.recommenders.systems import FULL, GRID, Experiment
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
-from musicu.listening.fitted import FittedModel
-from musicu.listening.hyperparameters import Hyperparameters
-from musicu.listening.interactions import Interactions
-from musicu.listening.scorer import Scorer
-from musicu.metadata import Metadata
-from musicu.trials.contenders import FULL, GRID, Experiment
-from musicu.trials.evaluation import RecommendEvaluation
-from musicu.trials.evaluation_page import evaluation_page
-from musicu.trials.offline import evaluate_recommend
-from musicu.trials.protocols import FoldProtocol, Split, TimeProtocol
-from musicu.trials.rivals import BASELINES, Baselines, SystemScores
-from musicu.trials.tally import MetricCollector
+from musicu.metadata.fields import Metadata
+from musicu.recommend.fitted_model import FittedModel
+from musicu.recommend.hyperparameters import Hyperparameters
+from musicu.recommend.interactions import Interactions
+from musicu.recommend.scorer import Scorer
+from musicu.reports.recommender_page import evaluation_page
 
 FIELDS = ("audio", "genres", "artists", "year")
 GENRES = ("Jazz", "Techno", "Folk", "Metal")

@@ -19,12 +19,12 @@ import pytest
 from audio import notes, write
 
 from musicu import Catalog
-from musicu.explore.explorer import Explorer
-from musicu.explore.live import Live
-from musicu.items.library import catalog_items
-from musicu.listening.interactions import Interactions
-from musicu.listening.matching import catalog_names, match_items
-from musicu.pool import Worker
+from musicu.catalog.items import catalog_items
+from musicu.recommend.interactions import Interactions
+from musicu.recommend.item_ids import catalog_names, match_items
+from musicu.search.explorer import Explorer
+from musicu.search.watcher import Live
+from musicu.workers.pool import Worker
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 FORMATS = (1, 2, 3)

@@ -15,7 +15,7 @@ import pytest
 from conftest import Shelf
 from packaging.requirements import Requirement
 
-from musicu.registry import DEFAULT_MODEL
+from musicu.encoders.registry import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parent.parent
 _JUNK = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
@@ -96,7 +96,7 @@ def test_the_wheel_works_far_from_the_checkout(
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    where = "import musicu, musicu.cli, musicu.registry as m; print(musicu.__file__); "
+    where = "import musicu, musicu.cli, musicu.encoders.registry as m; print(musicu.__file__); "
     where += "print(musicu.cli.__file__); print(m.find_model().folder)"
     assert all(line.startswith(str(site)) for line in run("-c", where).splitlines())
     main = "from musicu.cli import main; main()"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicu.errors import MusicuError
-from musicu.playlist import PlaylistEntry, read_m3u8, render_m3u8, write_m3u8
+from musicu.metadata.playlist import PlaylistEntry, read_m3u8, render_m3u8, write_m3u8
 
 
 def test_the_text_is_extended_m3u_with_plain_relative_paths(tmp_path: Path) -> None:

@@ -19,20 +19,20 @@ import pytest
 from audio import sine, write
 from conftest import RunCli, Shelf
 
-import musicu.pool as pool_module
-import musicu.process as process_module
+import musicu.workers.pool as pool_module
+import musicu.workers.process as process_module
+from musicu.encoders.registry import find_model
 from musicu.errors import PASSING, AudioError, MusicuError
-from musicu.pool import Pool, Worker, WorkerSettings, analyze_isolated
-from musicu.process import ChildProcess
-from musicu.registry import find_model
+from musicu.workers.pool import Pool, Worker, WorkerSettings, analyze_isolated
+from musicu.workers.process import ChildProcess
 
 # A real worker in which only the analysis is another one: the file's name says what befalls it.
 _SCRIPT = """
 import errno, os, signal, sys, time
-import musicu.analyze, musicu.worker
-from musicu.analyze import Analysis
+import musicu.workers.analyze, musicu.workers.program
+from musicu.workers.analyze import Analysis
 from musicu.errors import AudioError
-from musicu.metadata import Metadata
+from musicu.metadata.fields import Metadata
 
 def analyze(path, encoder, *, describe, longest):
     name = os.path.basename(path)
@@ -80,8 +80,8 @@ def analyze(path, encoder, *, describe, longest):
         metadata=Metadata(title=name), descriptors={"asked": True} if describe else None,
     )
 
-musicu.analyze.analyze = analyze
-musicu.worker.main()
+musicu.workers.analyze.analyze = analyze
+musicu.workers.program.main()
 """
 # Generous on a busy machine, and yet what a test that hangs may cost.
 _TIMEOUT = 300.0
@@ -234,7 +234,7 @@ def test_no_workers_are_left_when_the_pool_is(command: list[str], tmp_path: Path
 def test_no_worker_outlives_a_killed_parent(command: list[str], tmp_path: Path, state: str) -> None:
     parent = textwrap.dedent(f"""
         import time
-        from musicu.pool import Worker, WorkerSettings
+        from musicu.workers.pool import Worker, WorkerSettings
         worker = Worker(WorkerSettings(model=None), {command!r})
         worker.analyze({str(tmp_path / state)!r})
         time.sleep(600)
@@ -482,7 +482,7 @@ def test_all_that_hearing_needs_is_loaded_before_the_first_file(
     script = tmp_path / "modules.py"
     script.write_text(
         "import sys\n"
-        "import musicu.worker as worker\n"
+        "import musicu.workers.program as worker\n"
         "begin = worker.PROGRAMS['track']\n"
         "def watched(settings):\n"
         "    answer = begin(settings)\n"
@@ -578,12 +578,12 @@ def test_a_fault_in_the_tags_costs_the_tags_and_is_told(
 ) -> None:
     script = tmp_path / "tags.py"
     script.write_text(
-        "import musicu.analyze, musicu.worker\n"
+        "import musicu.workers.analyze, musicu.workers.program\n"
         "def fail(path):\n"
         f"    if 'sample' not in str(path): raise {fault}\n"
-        "    return musicu.analyze.Metadata()\n"
-        "musicu.analyze.read_tags = fail\n"
-        "musicu.worker.main()\n"
+        "    return musicu.workers.analyze.Metadata()\n"
+        "musicu.workers.analyze.read_tags = fail\n"
+        "musicu.workers.program.main()\n"
     )
     worker = Worker(_settings(), [sys.executable, str(script)])
     path = str(original / "Dora/Night.wav")

@@ -17,10 +17,10 @@ from audio import Array, noise, notes, sine, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicu.downsample import Downsampler
+from musicu.audio.downsample import Downsampler
+from musicu.audio.waveform import POINTS, Waveform, compute_waveform
 from musicu.errors import AudioError, MusicuError
-from musicu.waveform import POINTS, Waveform, compute_waveform
-from musicu.worker_waveforms import WaveformRenderer
+from musicu.workers.waveforms import WaveformRenderer
 
 LOW, MID, HIGH = range(3)
 # 24-bit samples, peaks of four decimals.

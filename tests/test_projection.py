@@ -7,9 +7,9 @@ from planted import GENRES, group, sound
 
 from musicu.items.fusion import Fusion, ItemVectors
 from musicu.items.item import Item, Items
-from musicu.listening import projection
-from musicu.listening.projection import ContentMap, fit_content_map
-from musicu.metadata import Metadata
+from musicu.metadata.fields import Metadata
+from musicu.recommend import content_map as projection
+from musicu.recommend.content_map import ContentMap, fit_content_map
 
 K = 5
 Floats = NDArray[np.float32]

@@ -11,10 +11,10 @@ import pytest
 import soundfile
 from audio import FORMATS, Format, notes, write
 
-from musicu.configuration import configuration
-from musicu.decode import AudioStream, identify_file
+from musicu.audio.codec_config import configuration
+from musicu.audio.decode import AudioStream, identify_file
+from musicu.audio.source import Source
 from musicu.errors import AudioError
-from musicu.source import Source
 
 MORE = "the file holds more audio than its header says"
 OTHERS = {

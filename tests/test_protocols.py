@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicu.artists import artist_keys, main_artist
 from musicu.errors import MetadataError, MusicuError
+from musicu.evaluation.recommenders.folds import described
+from musicu.evaluation.recommenders.splits import FoldProtocol, Split, TimeProtocol
 from musicu.items.item import Item, Items
-from musicu.items.sources import read_column, read_items
-from musicu.listening.interactions import Interactions
-from musicu.metadata import Metadata
-from musicu.trials.folds import described
-from musicu.trials.protocols import FoldProtocol, Split, TimeProtocol
+from musicu.items.table import read_column, read_items
+from musicu.metadata.artists import artist_keys, main_artist
+from musicu.metadata.fields import Metadata
+from musicu.recommend.interactions import Interactions
 
 DAY = 86_400.0
 

@@ -15,7 +15,7 @@ from musicu.items.item import Item, Items
 from musicu.items.quality import QualityReport, inspect_items, versions
 from musicu.items.titles import song_title
 from musicu.items.versions import SAME_AUDIO, close_pairs, same_audio, same_recordings
-from musicu.metadata import complete_metadata
+from musicu.metadata.fields import complete_metadata
 
 RNG = np.random.default_rng(11)
 

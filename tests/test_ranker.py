@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from musicu.errors import MusicuError
-from musicu.listening.ranker import Ranker, sample_negatives
+from musicu.recommend.ranking import Ranker, sample_negatives
 
 Floats = NDArray[np.float64]
 

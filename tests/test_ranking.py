@@ -13,13 +13,13 @@ from planted import N_ITEMS, NEW, group, item, items, log
 
 from musicu.errors import RecommenderError
 from musicu.items.item import Item, Items
-from musicu.listening.fitted import FittedModel
-from musicu.listening.hyperparameters import Hyperparameters
-from musicu.listening.interactions import Interactions, read_interactions
-from musicu.listening.ranking import FEATURES, features, hide_plays, learn_ranking
-from musicu.listening.recommender import Recommender
-from musicu.listening.scorer import History, Scorer
-from musicu.metadata import Metadata
+from musicu.metadata.fields import Metadata
+from musicu.recommend.fitted_model import FittedModel
+from musicu.recommend.hyperparameters import Hyperparameters
+from musicu.recommend.interactions import Interactions, read_interactions
+from musicu.recommend.rank_fit import FEATURES, features, hide_plays, learn_ranking
+from musicu.recommend.recommender import Recommender
+from musicu.recommend.scorer import History, Scorer
 
 
 @pytest.fixture(scope="module")

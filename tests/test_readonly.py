@@ -13,10 +13,10 @@ import pytest
 from conftest import RunCli, Shelf
 
 from musicu import Catalog
+from musicu.catalog.schema import schema_checksum
+from musicu.catalog.store import Store
 from musicu.errors import CatalogError, MetadataError
-from musicu.explore.live import Live
-from musicu.schema import schema_checksum
-from musicu.store import Store
+from musicu.search.watcher import Live
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -183,7 +183,7 @@ def test_the_true_reason_is_told(shelf: Shelf, tmp_path: Path, run_cli: RunCli) 
 def test_a_full_disk_is_told_and_hinders_no_reading(
     stick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("musicu.store.is_full", lambda path: True)
+    monkeypatch.setattr("musicu.catalog.store.is_full", lambda path: True)
     with Catalog(stick) as catalog:
         id = next(catalog.tracks())["id"]
         assert catalog.similar(id, n=1)

@@ -9,14 +9,14 @@ from conftest import MakeStore, Shelf, add_track, retag, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicu.catalog import Catalog
-from musicu.condition import filter_tracks
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.filters import filter_tracks
+from musicu.catalog.index import Index
+from musicu.catalog.similar import rank
+from musicu.catalog.store import Store
+from musicu.encoders.registry import find_model
 from musicu.errors import CatalogError, MetadataError, ModelMismatchError, MusicuError
-from musicu.index import Index
-from musicu.metadata import Metadata
-from musicu.recommend import rank
-from musicu.registry import find_model
-from musicu.store import Store
+from musicu.metadata.fields import Metadata
 
 RNG = np.random.default_rng(1)
 # Scores are rounded to six digits.

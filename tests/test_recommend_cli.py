@@ -27,17 +27,17 @@ from audio import notes, write
 from conftest import RunCli, Shelf, add_track, unit
 from typer.testing import CliRunner
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.items import catalog_items
+from musicu.catalog.store import Store
 from musicu.cli import main
 from musicu.cli.app import app
+from musicu.encoders.registry import find_model
 from musicu.errors import RecommenderError
-from musicu.items.library import catalog_items
-from musicu.listening.interactions import hash_user, read_interactions
-from musicu.listening.loading import load_catalog_recommender
-from musicu.listening.recommender import History, Recommender
-from musicu.playlist import PlaylistEntry, write_m3u8
-from musicu.registry import find_model
-from musicu.store import Store
+from musicu.metadata.playlist import PlaylistEntry, write_m3u8
+from musicu.recommend.interactions import hash_user, read_interactions
+from musicu.recommend.loading import load_catalog_recommender
+from musicu.recommend.recommender import History, Recommender
 
 ARTISTS, EACH, DIM = 6, 8, 16
 TRACKS = ARTISTS * EACH

@@ -18,14 +18,14 @@ from planted import N_ITEMS, group, item, items, log, sound
 
 from musicu.errors import CatalogError, MusicuError, NotFittedError, RecommenderError
 from musicu.items.item import Item, Items
-from musicu.listening.candidates import CANDIDATE_SOURCES
-from musicu.listening.fitted import FittedModel
-from musicu.listening.interactions import Interactions, hash_user
-from musicu.listening.ranker import Ranker
-from musicu.listening.ranking import rank_scores
-from musicu.listening.recommender import History, Recommender
-from musicu.listening.scorer import Listener, Scorer
-from musicu.metadata import Metadata
+from musicu.metadata.fields import Metadata
+from musicu.recommend.candidates import CANDIDATE_SOURCES
+from musicu.recommend.fitted_model import FittedModel
+from musicu.recommend.interactions import Interactions, hash_user
+from musicu.recommend.rank_fit import rank_scores
+from musicu.recommend.ranking import Ranker
+from musicu.recommend.recommender import History, Recommender
+from musicu.recommend.scorer import Listener, Scorer
 
 USER = "listener-001-of-60"  # metal
 SALT = "long and random"

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="needs the extra musicu[train]")
 from sklearn.linear_model import Ridge  # noqa: E402
 
 from musicu.arrays import unit_rows  # noqa: E402
-from musicu.metrics import average_precision, similarities  # noqa: E402
+from musicu.evaluation.retrieval_metrics import average_precision, similarities  # noqa: E402
 from musicu.training.refine import Refinement, refine, stretch  # noqa: E402
 from musicu.training.taghead import fit_tags, learn_tags, said_from, write_tags  # noqa: E402
 

@@ -21,23 +21,23 @@ from conftest import RunCli, Shelf, retag, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
+from musicu.encoders.model import Tag
 from musicu.errors import AudioError, CatalogError, MetadataError, MusicuError
 from musicu.items.findings import contradictions, item_contradictions
 from musicu.items.item import Item, Items
-from musicu.listening.results import Audience, AudienceMatch
-from musicu.metadata import Metadata
-from musicu.model import Tag
-from musicu.playlist import PlaylistEntry, write_m3u8
-from musicu.release.charts import map_plot, score_bar
-from musicu.release.check import check_metadata, compare_sheet
-from musicu.release.judge import OutlierDetector, judge_confidence
-from musicu.release.page import render_page
-from musicu.release.playlists import fit_playlist
+from musicu.metadata.fields import Metadata
+from musicu.metadata.playlist import PlaylistEntry, write_m3u8
+from musicu.recommend.results import Audience, AudienceMatch
+from musicu.release.checks import check_metadata, compare_sheet
+from musicu.release.novelty import OutlierDetector, judge_confidence
+from musicu.release.playlist_fit import fit_playlist
 from musicu.release.report import release_report
 from musicu.release.results import Release, ReleaseReport
-from musicu.release.shares import rounded_shares
-from musicu.release.write import REPORT_FILES, write_report
+from musicu.reports.release_charts import map_plot, score_bar
+from musicu.reports.release_page import render_page
+from musicu.reports.rounding import rounded_shares
+from musicu.reports.write import REPORT_FILES, write_report
 
 SR = 44100
 HOSTILE = '<script>alert("x")</script> & Söhne'

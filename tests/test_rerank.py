@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from musicu.errors import MusicuError
-from musicu.listening.rerank import Placed, rerank
+from musicu.search.rerank import Placed, rerank
 
 Floats = NDArray[np.float64]
 

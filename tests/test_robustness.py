@@ -8,11 +8,16 @@ import pytest
 from audio import Array, notes, sine, write
 
 from musicu.arrays import unit_rows
-from musicu.cost import measured_track, parameter_count
-from musicu.encoder import Encoder
+from musicu.encoders.encoder import Encoder
+from musicu.encoders.registry import find_model
 from musicu.errors import ModelError
-from musicu.registry import find_model
-from musicu.robustness import DISTORTIONS, low_pass, measure_robustness, transcode
+from musicu.evaluation.encoders.cost import measured_track, parameter_count
+from musicu.evaluation.encoders.robustness import (
+    DISTORTIONS,
+    low_pass,
+    measure_robustness,
+    transcode,
+)
 
 SR = 44100
 # Lossy codecs: 20 dB of signal over error, less where the rate is low.

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from musicu.scan import Found, scan
+from musicu.catalog.scan import Found, scan
 
 
 def _make(root: Path, *names: str) -> None:

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from planted import DAY, DIM, GENRES, N_ITEMS, NEW, NOW, group, item, items, log, sound
 
 from musicu.errors import MetadataError, MusicuError, RecommenderError
+from musicu.evaluation.list_metrics import popularity_lift
 from musicu.items.item import Item, Items
-from musicu.listening.fitted import FittedModel
-from musicu.listening.hyperparameters import Hyperparameters
-from musicu.listening.interactions import Interactions
-from musicu.listening.recommender import Recommender
-from musicu.listening.scorer import History, Scorer
-from musicu.metadata import Metadata
-from musicu.trials.beyond import popularity_lift
+from musicu.metadata.fields import Metadata
+from musicu.recommend.fitted_model import FittedModel
+from musicu.recommend.hyperparameters import Hyperparameters
+from musicu.recommend.interactions import Interactions
+from musicu.recommend.recommender import Recommender
+from musicu.recommend.scorer import History, Scorer
 
 ARRAYS = "content factors mean inv_std scale".split()
 
@@ -334,7 +334,7 @@ def test_a_long_history_is_not_compared_with_itself_as_a_whole(
     scorer = Scorer(fitted)
     ids, weights = fitted.items.ids[:30], np.arange(30) + 1.0
     whole = scorer.listener(History(ids, weights))
-    monkeypatch.setattr("musicu.listening.scorer._TELLING", 10)
+    monkeypatch.setattr("musicu.recommend.scorer._TELLING", 10)
     part = scorer.listener(History(ids, weights))
     assert np.count_nonzero(whole.profile_weights) == 30
     assert np.count_nonzero(part.profile_weights) == 10

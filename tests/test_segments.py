@@ -11,12 +11,12 @@ from conftest import unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicu.encoder import Encoder
+from musicu.encoders.encoder import Encoder
+from musicu.encoders.registry import find_model
+from musicu.encoders.windows import LEVEL_STEP, embed_file_windows, overlapping
 from musicu.errors import AudioError
-from musicu.registry import find_model
-from musicu.release.segments import best_passage, likeness, match_files, match_passage
-from musicu.windows import LEVEL_STEP, embed_file_windows, overlapping
-from musicu.worker_windows import embed_windows_isolated
+from musicu.release.passages import best_passage, likeness, match_files, match_passage
+from musicu.workers.windows import embed_windows_isolated
 
 SR = 16000
 HOP = 1.5

@@ -115,7 +115,7 @@ def test_it_ends_while_requests_wait(start: Start, catalog: Path, number: signal
 
 _STUCK = """
 import sys, time
-from musicu.explore.explorer import Explorer
+from musicu.search.explorer import Explorer
 from musicu.service import jobs
 Explorer.search = lambda *_, **__: time.sleep(10**6)
 jobs._scan = lambda *_: time.sleep(10**6)

@@ -15,13 +15,13 @@ from fastapi import FastAPI, Request
 from prometheus_client.parser import text_string_to_metric_families
 from served import Served, serving, until
 
+from musicu.catalog.store import Store, StoredModel
 from musicu.errors import AudioError, CatalogError, MusicuError
 from musicu.service.app import create_app
-from musicu.service.batcher import Batcher
-from musicu.service.meters import Meters
-from musicu.service.problems import Busy, Late
+from musicu.service.errors import Busy, Late
+from musicu.service.metrics import Meters
 from musicu.service.settings import Settings
-from musicu.store import Store, StoredModel
+from musicu.service.similar import Batcher
 
 HERE = "http://127.0.0.1:8420"
 TRACKS = 60

@@ -12,7 +12,7 @@ import pytest
 from conftest import Shelf
 from served import Served, serving
 
-from musicu.playlist import read_m3u8
+from musicu.metadata.playlist import read_m3u8
 
 
 @pytest.fixture(scope="module")

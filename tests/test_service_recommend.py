@@ -13,14 +13,14 @@ import pytest
 from conftest import add_track, unit
 from served import Served, serving, until
 
-from musicu.items.library import catalog_items
-from musicu.listening.interactions import hash_user, read_interactions
-from musicu.listening.recommender import History, Recommender
-from musicu.registry import find_model
-from musicu.service.problems import Busy, Refusal
+from musicu.catalog.items import catalog_items
+from musicu.catalog.store import Store
+from musicu.encoders.registry import find_model
+from musicu.recommend.interactions import hash_user, read_interactions
+from musicu.recommend.recommender import History, Recommender
+from musicu.service.errors import Busy, Refusal
+from musicu.service.recommender import Taste
 from musicu.service.settings import Settings
-from musicu.service.taste import Taste
-from musicu.store import Store
 
 ARTISTS, EACH, DIM, USERS = 6, 8, 16, 24
 TRACKS = ARTISTS * EACH

@@ -16,13 +16,13 @@ from audio import notes, write
 from conftest import Shelf
 from served import Served, serving
 
-import musicu.job as job_module
-from musicu.process import ChildProcess
+import musicu.workers.job as job_module
 from musicu.release.report import release_report
-from musicu.service.problems import Late, Refusal
-from musicu.service.reports import Reports
+from musicu.service.errors import Late, Refusal
+from musicu.service.release_reports import Reports
 from musicu.service.routes.release import lock_page
 from musicu.service.settings import Settings
+from musicu.workers.process import ChildProcess
 
 SOUND = {"Content-Type": "audio/flac"}
 

@@ -349,7 +349,7 @@ def test_a_connection_goes_on_after_a_body_that_was_refused(open_service: Served
 def test_no_condition_holds_the_service(
     open_service: Served, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    monkeypatch.setattr("musicu.explore.filters._SECONDS", 0.2)
+    monkeypatch.setattr("musicu.search.filter_cache._SECONDS", 0.2)
     for ask in (
         lambda: open_service.http.get("/v1/tracks", params={"where": where}),
         lambda: open_service.http.post("/v1/similar", json={"id": f"{1:032x}", "where": where}),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicu.monitoring.serving import ExposureCounter
+from musicu.monitoring.exposure import ExposureCounter
 
 
 def test_nothing_is_said_of_nothing() -> None:

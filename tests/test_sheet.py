@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from musicu.errors import MetadataError
-from musicu.metadata import Metadata
-from musicu.sheet import Sheet, load_sheet
+from musicu.metadata.fields import Metadata
+from musicu.metadata.sheet import Sheet, load_sheet
 
 
 def sheet_of(folder: Path, text: str) -> Sheet:

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from musicu.bootstrap import bootstrap_means, interval
 from musicu.errors import MusicuError
-from musicu.trials import significance
-from musicu.trials.scores import ALPHA, Comparison, verdict
-from musicu.trials.significance import (
+from musicu.evaluation import significance
+from musicu.evaluation.bootstrap import bootstrap_means, interval
+from musicu.evaluation.scores import ALPHA, Comparison, verdict
+from musicu.evaluation.significance import (
     adjust,
     bootstrap_test,
     compare_systems,

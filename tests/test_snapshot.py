@@ -8,18 +8,18 @@ from conftest import MakeStore, Shelf, add_track, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicu.artists import album_key, artist_keys
-from musicu.catalog import Catalog
-from musicu.condition import filter_tracks
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.filters import filter_tracks
+from musicu.catalog.index import Index
+from musicu.catalog.store import Store
 from musicu.errors import CatalogError, MetadataError, ModelError
-from musicu.explore.columns import build_columns
-from musicu.explore.live import Live
-from musicu.explore.pages import MEASURES, NameCodes, fold_text
-from musicu.explore.reading import read_all
-from musicu.explore.snapshot import Snapshot
-from musicu.index import Index
-from musicu.metadata import Metadata
-from musicu.store import Store
+from musicu.metadata.artists import album_key, artist_keys
+from musicu.metadata.fields import Metadata
+from musicu.search.map_columns import build_columns
+from musicu.search.pages import MEASURES, NameCodes, fold_text
+from musicu.search.snapshot import Snapshot
+from musicu.search.snapshot_reader import read_all
+from musicu.search.watcher import Live
 
 RNG = np.random.default_rng(0)
 VECTORS = unit(RNG.standard_normal((600, 16)))
@@ -225,7 +225,7 @@ def test_filters_are_asked_once_and_only_so_many_are_kept(
         asked.append(where)
         return own(store, where, **limits)
 
-    monkeypatch.setattr("musicu.explore.filters.filter_tracks", counted)
+    monkeypatch.setattr("musicu.search.filter_cache.filter_tracks", counted)
     for _ in range(3):
         assert snapshot.filter("year > 1985").sum() == 34
     assert len(asked) == 1
@@ -242,7 +242,7 @@ def test_filters_are_asked_once_and_only_so_many_are_kept(
 def test_a_filter_that_never_ends_is_ended(
     make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("musicu.explore.filters._SECONDS", 0.2)
+    monkeypatch.setattr("musicu.search.filter_cache._SECONDS", 0.2)
     store, _ = make_store(VECTORS[:3])
     endless = (
         "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n)"

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from audio import FORMATS, Format, notes, write
 
-from musicu.decode import AudioStream, identify_file
-from musicu.source import Source
+from musicu.audio.decode import AudioStream, identify_file
+from musicu.audio.source import Source
 
 # Formats whose audio begins and ends with the file.
 RAW = {name: FORMATS[name] for name in ("mp3", "aac", "flac", "ogg", "opus")} | {

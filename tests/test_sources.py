@@ -11,12 +11,12 @@ from conftest import SECONDS, MakeStore, Shelf, unit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.export import export
+from musicu.catalog.items import catalog_items
 from musicu.errors import MetadataError
-from musicu.export import export
 from musicu.items.item import Item, Items
-from musicu.items.library import catalog_items
-from musicu.items.sources import Source, parse_schema, read_items
+from musicu.items.table import Source, parse_schema, read_items
 from musicu.items.vectors import join_vectors, read_vectors
 
 RNG = np.random.default_rng(7)

@@ -15,7 +15,7 @@ from libopensonic import Connection, errors
 from served import Served, serving
 
 from musicu.items.opensubsonic import OpenSubsonic
-from musicu.service.envelope import Fault, envelope
+from musicu.service.subsonic.responses import Fault, envelope
 
 TOKEN = "sesame/öffne dich"
 SPACE = "{http://subsonic.org/restapi}"

@@ -18,13 +18,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from musicu.collection import read_tables, select
 from musicu.errors import MissingExtraError, MusicuError
-from musicu.items.sources import read_items
-from musicu.listening.interactions import read_interactions
-from musicu.sheet import load_sheet
-from musicu.tables import Table
-from musicu.trials.ablog import read_ab_log
+from musicu.evaluation.ab.log import read_ab_log
+from musicu.evaluation.encoders.dataset import read_tables, select
+from musicu.items.table import read_items
+from musicu.metadata.sheet import load_sheet
+from musicu.metadata.tables import Table
+from musicu.recommend.interactions import read_interactions
 
 # The second row's text holds every delimiter; the first one comes back sorted first, too.
 ROWS = [("a", "Brünö"), ("b", 'One, "two"; three\tfour')]

@@ -15,10 +15,10 @@ from test_metadata import TAGGERS, tag_names, write_audio
 from musicu.errors import AudioError
 from musicu.items.item import Item, Items
 from musicu.items.quality import inspect_items
-from musicu.metadata import Metadata
-from musicu.names import split_joined
-from musicu.parsers import is_placeholder
-from musicu.tags import read_tags
+from musicu.metadata.fields import Metadata
+from musicu.metadata.file_tags import read_tags
+from musicu.metadata.names import split_joined
+from musicu.metadata.parsers import is_placeholder
 
 LONG = "The Extremely Long Title Of This Very Song (Extended Mix)"
 IDS = [f"{n}0000000-0000-4000-8000-000000000000" for n in range(1, 4)]

@@ -16,8 +16,8 @@ from mutagen.mp4 import MP4FreeForm
 from test_metadata import NAMED, TAGGERS, UUIDS, write_audio
 from yardstick import read_by_mutagen
 
-from musicu.metadata import Metadata
-from musicu.tags import read_tags
+from musicu.metadata.fields import Metadata
+from musicu.metadata.file_tags import read_tags
 
 ALPHABETS = {
     0: string.ascii_letters + " éüñÅß",

@@ -23,19 +23,19 @@ from scipy.special import expit
 from typer.testing import CliRunner
 
 import musicu
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.filters import filter_tracks
+from musicu.catalog.index import Index
+from musicu.catalog.similar import rank_by_tags
+from musicu.catalog.sound_tags import store_tags, tag_file
+from musicu.catalog.store import Store
 from musicu.cli.app import app
-from musicu.condition import filter_tracks
+from musicu.encoders.install import install_model
+from musicu.encoders.model import Model, Tag
+from musicu.encoders.registry import DEFAULT_MODEL, find_model
+from musicu.encoders.tagger import TagHead
+from musicu.encoders.vocabulary import Term
 from musicu.errors import CatalogError, ModelError, ModelMismatchError
-from musicu.index import Index
-from musicu.install import install_model
-from musicu.model import Model, Tag
-from musicu.recommend import rank_by_tags
-from musicu.registry import DEFAULT_MODEL, find_model
-from musicu.sound_tags import store_tags, tag_file
-from musicu.store import Store
-from musicu.tagger import TagHead
-from musicu.vocabulary import Term
 
 # Probabilities are said, and stored, with three digits.
 ROUNDED = 5.1e-4
@@ -249,10 +249,10 @@ def test_a_model_without_a_head_names_one_that_has(
             ModelError, match=f"plain@1 .* no tag head; '--model {DEFAULT_MODEL}' has"
         ):
             ask()
-    monkeypatch.setattr("musicu.tagger.list_models", lambda: [tiny])
+    monkeypatch.setattr("musicu.encoders.tagger.list_models", lambda: [tiny])
     with pytest.raises(ModelError, match="'--model tiny' has"):
         tag_file("any.wav", model=plain)
-    monkeypatch.setattr("musicu.tagger.list_models", list)
+    monkeypatch.setattr("musicu.encoders.tagger.list_models", list)
     with pytest.raises(ModelError, match="nor has any model here"):
         tag_file("any.wav", model=plain)
 
@@ -342,7 +342,7 @@ def test_another_head_tags_all_again_and_the_same_head_nothing(
     filled: tuple[Store, Any, TagHead], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, model, head = filled
-    monkeypatch.setattr("musicu.sound_tags._CHUNK", 2)  # many chunks
+    monkeypatch.setattr("musicu.catalog.sound_tags._CHUNK", 2)  # many chunks
     before = _tags(store)
     turned = TagHead(head.tags, -head.weights, head.bias, "turned")
     store_tags(store, model, turned)
@@ -635,8 +635,8 @@ def test_info_shows_what_a_model_is_for_and_where_it_fails(tmp_path: Path, run_c
 @pytest.fixture
 def upgraded(shelf: Shelf, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """A catalog made with what was the default until the tiny model came."""
-    monkeypatch.setattr("musicu.registry.DEFAULT_MODEL", tiny.id)
-    monkeypatch.setattr("musicu.catalog_models.DEFAULT_MODEL", tiny.id)
+    monkeypatch.setattr("musicu.encoders.registry.DEFAULT_MODEL", tiny.id)
+    monkeypatch.setattr("musicu.catalog.models.DEFAULT_MODEL", tiny.id)
     return shelf
 
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from musicu.errors import MusicuError
-from musicu.listening.taste import (
+from musicu.recommend.user_profile import (
     Interests,
     find_interests,
     history_weights,

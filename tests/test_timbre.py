@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch", reason="needs the extra musicu[train]")
 
 from musicu import mel  # noqa: E402
 from musicu.arrays import unit_rows  # noqa: E402
-from musicu.metrics import similarities  # noqa: E402
+from musicu.evaluation.retrieval_metrics import similarities  # noqa: E402
 from musicu.training.timbre import Cepstra, beside  # noqa: E402
 
 CEPSTRA = Cepstra(96)

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from conftest import MakeStore, Shelf, add_track, unit
 
-from musicu.errors import CatalogError
-from musicu.index import Index
-from musicu.lookup import find_by_id, find_stored_file, find_track
-from musicu.recommend import rank
-from musicu.store import Store
-from musicu.tracks import (
+from musicu.catalog.index import Index
+from musicu.catalog.lookup import find_by_id, find_stored_file, find_track
+from musicu.catalog.similar import rank
+from musicu.catalog.store import Store
+from musicu.catalog.tracks import (
     find_columns,
     read_columns,
     read_files,
@@ -24,6 +23,7 @@ from musicu.tracks import (
     read_vectors,
     stored_items,
 )
+from musicu.errors import CatalogError
 
 VECTORS = unit(np.random.default_rng(5).standard_normal((60, 8)))
 TAGS = [{"title": f"Song {i}", "artists": [f"Artist {i // 3}"], "year": 1990} for i in range(60)]

@@ -18,6 +18,7 @@ pytest.importorskip("torchaudio", reason="needs musicu[train]")
 onnx = pytest.importorskip("onnx", reason="needs musicu[train]")
 
 from musicu import Encoder, MetadataError, Model, ModelError, MusicuError, mel  # noqa: E402
+from musicu.audio.windower import Windower  # noqa: E402
 from musicu.training import (  # noqa: E402
     Progress,
     Recipe,
@@ -40,7 +41,6 @@ from musicu.training.export import export  # noqa: E402
 from musicu.training.network import Student  # noqa: E402
 from musicu.training.teachers import Teacher  # noqa: E402
 from musicu.training.timbre import Cepstra  # noqa: E402
-from musicu.windower import Windower  # noqa: E402
 
 pytestmark = pytest.mark.train
 torch.set_num_threads(1)  # several that wait for each other on busy cores are ten times slower

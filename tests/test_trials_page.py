@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from musicu.errors import MusicuError
-from musicu.plots import Dot, Line, Panel, dot_plot, line_plot
-from musicu.trials.page import Cell, Column, Figure, Page, Section, Table, p_text, render
+from musicu.reports.html import Cell, Column, Figure, Page, Section, Table, p_text, render
+from musicu.reports.svg import Dot, Line, Panel, dot_plot, line_plot
 
 VOID = {"meta", "br"}
 HOSTILE = "<script>alert(\"1\")</script> & 'x' </td></style></title>"

@@ -27,15 +27,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
 from musicu.errors import AudioError
-from musicu.service import shelf as shelf_module
 from musicu.service.app import create_app
-from musicu.service.intake import add_upload, file_name, kind_of
-from musicu.service.memo import Memo
-from musicu.service.problems import Busy, Late, Refusal
+from musicu.service.cache import Memo
+from musicu.service.errors import Busy, Late, Refusal
 from musicu.service.settings import Settings
-from musicu.service.shelf import Shelf
+from musicu.service.uploads import store as shelf_module
+from musicu.service.uploads.add import add_upload, file_name, kind_of
+from musicu.service.uploads.store import Shelf
 
 OCTETS = {"content-type": "application/octet-stream"}
 _PATIENCE = 300.0
@@ -499,7 +499,7 @@ def test_a_failed_catalog_write_leaves_no_file_and_no_rows(
 
     before = _stored(shelf.db)
     model = _model_of(shelf)
-    monkeypatch.setattr(f"musicu.store.Store.{broken}", fail)
+    monkeypatch.setattr(f"musicu.catalog.store.Store.{broken}", fail)
     with pytest.raises(Busy, match="cannot be written now"):
         add_upload(shelf.db, folder, str(shelf / "Dora/Night.wav"), _answer(model), None)
     assert list(folder.iterdir()) == []
@@ -509,7 +509,7 @@ def test_a_failed_catalog_write_leaves_no_file_and_no_rows(
 def test_a_commit_that_fails_takes_the_file_back(
     shelf: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from musicu.store import Store
+    from musicu.catalog.store import Store
 
     @contextmanager
     def change(self: Store) -> Iterator[None]:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musicu.encoders.vocabulary import Term, Vocabulary, fold
 from musicu.errors import MetadataError
-from musicu.vocabulary import Term, Vocabulary, fold
 
 LAST_FM = (
     "rock, pop, alternative, indie, electronic, female vocalists, dance, 00s, alternative rock, "

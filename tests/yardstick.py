@@ -12,8 +12,8 @@ from mutagen.asf import ASFTags
 from mutagen.id3 import ID3, ID3Tags
 from mutagen.mp4 import MP4Tags
 
-from musicu.metadata import FIELDS, Metadata, complete_metadata, parse_field
-from musicu.parsers import squeeze
+from musicu.metadata.fields import FIELDS, Metadata, complete_metadata, parse_field
+from musicu.metadata.parsers import squeeze
 
 _ID3_NAMES = {
     "TIT2": "TITLE",

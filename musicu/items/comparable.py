@@ -1,8 +1,8 @@
 """The one table of what items are compared by: reader, encoder, weight and phrase of each field.
 
-A field of metadata whose row in :class:`musicu.metadata.Metadata` has a weight is in it without
-more: likeness is that of its values. What is compared in a way of its own, or is measured and not
-written, has its row here.
+A field of metadata whose row in :class:`musicu.metadata.fields.Metadata` has a weight is in it
+without more: likeness is that of its values. What is compared in a way of its own, or is measured
+and not written, has its row here.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from math import log2
 
-from musicu.field import Field
-from musicu.items.blocks import (
+from musicu.items.field_encoders import (
     Axis,
     CategoricalEncoder,
     EmbeddingEncoder,
     FieldEncoder,
     NumericEncoder,
 )
-from musicu.items.fields import (
+from musicu.items.field_readers import (
     artists_of,
     fraction_of_year,
     genres_of,
@@ -43,7 +42,8 @@ from musicu.items.phrases import (
     similar_tempos,
     similar_years,
 )
-from musicu.metadata import FIELDS as METADATA_FIELDS
+from musicu.metadata.field_spec import Field
+from musicu.metadata.fields import FIELDS as METADATA_FIELDS
 
 __all__ = ["COMPARABLE", "DEFAULT_WEIGHTS", "FIELDS", "ComparableField", "new_encoders"]
 

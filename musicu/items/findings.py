@@ -11,13 +11,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.artists import album_key, artist_keys
 from musicu.errors import MetadataError
-from musicu.items.fields import parse_key
-from musicu.items.genres import canonical
+from musicu.items.field_readers import parse_key
 from musicu.items.item import Item, Items
-from musicu.metadata import Metadata
-from musicu.names import squash_name
+from musicu.metadata.artists import album_key, artist_keys
+from musicu.metadata.fields import Metadata
+from musicu.metadata.genres import canonical
+from musicu.metadata.names import squash_name
 
 __all__ = [
     "Finding",

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from musicu.errors import CatalogError, MetadataError
 from musicu.files import open_file, written_file
-from musicu.items.blocks import FieldEncoder
 from musicu.items.comparable import DEFAULT_WEIGHTS, FIELDS, new_encoders
+from musicu.items.field_encoders import FieldEncoder
 from musicu.items.item import Items
 
 __all__ = ["DEFAULT_WEIGHTS", "FIELDS", "Fusion", "ItemVectors"]

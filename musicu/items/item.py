@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from musicu.arrays import unit_rows
 from musicu.errors import MetadataError
-from musicu.metadata import Metadata
+from musicu.metadata.fields import Metadata
 
 __all__ = ["Item", "Items"]
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from musicu.errors import MetadataError
 from musicu.items.item import Item, Items
-from musicu.tables import open_unpacked
-from musicu.values import metadata_that_fits
+from musicu.metadata.tables import open_unpacked
+from musicu.metadata.values import metadata_that_fits
 
 __all__ = ["iter_musicbrainz", "musicbrainz_items", "read_musicbrainz"]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from musicu.errors import MetadataError
 from musicu.items.item import Item, Items
-from musicu.values import metadata_that_fits, texts
+from musicu.metadata.values import metadata_that_fits, texts
 
 __all__ = ["OpenSubsonic", "song_item"]
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from musicu.artists import credited_artists, named_artists
-from musicu.field import Field
-from musicu.items.fields import (
+from musicu.items.field_readers import (
     artists_of,
     fraction_of_year,
     genres_of,
@@ -17,9 +15,11 @@ from musicu.items.fields import (
     tags_of,
     tempo_of,
 )
-from musicu.items.genres import KNOWN, canonical
 from musicu.items.item import Item
-from musicu.names import normalize_name
+from musicu.metadata.artists import credited_artists, named_artists
+from musicu.metadata.field_spec import Field
+from musicu.metadata.genres import KNOWN, canonical
+from musicu.metadata.names import normalize_name
 
 __all__ = [
     "Phrase",

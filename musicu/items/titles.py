@@ -6,9 +6,9 @@ import re
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
-from musicu.artists import main_artist
 from musicu.items.item import Item
-from musicu.names import normalize_name
+from musicu.metadata.artists import main_artist
+from musicu.metadata.names import normalize_name
 
 __all__ = ["song_numbers", "song_title"]
 

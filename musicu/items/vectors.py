@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from musicu.errors import MetadataError
 from musicu.files import open_file
 from musicu.items.item import Items
-from musicu.items.sources import Source, read_items
-from musicu.tables import Table
-from musicu.values import one_text
+from musicu.items.table import Source, read_items
+from musicu.metadata.tables import Table
+from musicu.metadata.values import one_text
 
 __all__ = ["join_vectors", "read_items_with_vectors", "read_vectors"]
 
@@ -106,7 +106,7 @@ def read_items_with_vectors(
     ----------
     table : str or path-like
     schema : mapping of str to str, optional
-        As for :func:`musicu.items.sources.read_items`.
+        As for :func:`musicu.items.table.read_items`.
     vectors : str or path-like, optional
         As for :func:`read_vectors`; None leaves the items as the table has them.
 

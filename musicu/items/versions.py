@@ -12,9 +12,9 @@ from collections.abc import Hashable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.artists import artist_keys, main_artist
 from musicu.items.item import Items
 from musicu.items.titles import song_numbers, song_title
+from musicu.metadata.artists import artist_keys, main_artist
 
 __all__ = [
     "NEAR_AUDIO",

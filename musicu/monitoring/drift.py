@@ -2,8 +2,8 @@
 
 The embeddings are compared in several ways and, as an encoder that hears music may well be deaf to
 levels and codecs, what was measured of the files besides. All these statistics are calibrated
-together: the same draws (:mod:`musicu.monitoring.draws`) say what each is worth while nothing
-drifts, and what the largest of them all is worth (the max statistic of Westfall and Young,
+together: the same draws (:mod:`musicu.monitoring.permutations`) say what each is worth while
+nothing drifts, and what the largest of them all is worth (the max statistic of Westfall and Young,
 Resampling-Based Multiple Testing, 1993). So a batch is flagged by chance as rarely as was asked,
 however many signals there are.
 """
@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import ModelMismatchError, MusicuError
-from musicu.monitoring.draws import permute_batches
-from musicu.monitoring.facts import Tracks
-from musicu.monitoring.pairs import align_batch
-from musicu.monitoring.signals import FEWEST, Statistic, batch_statistics
+from musicu.monitoring.permutations import permute_batches
+from musicu.monitoring.sampling import align_batch
+from musicu.monitoring.statistics import FEWEST, Statistic, batch_statistics
+from musicu.monitoring.tracks import Tracks
 
 __all__ = ["DriftReport", "Signal", "check_batch", "judge", "too_few"]
 

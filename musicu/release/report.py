@@ -14,26 +14,26 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.artists import main_artist
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
+from musicu.catalog.scan import scan
+from musicu.encoders.windows import WindowEmbeddings
 from musicu.errors import AudioError, CatalogError
 from musicu.items.findings import Finding, by_severity
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
-from musicu.listening.results import Audience
-from musicu.locate import absolute
-from musicu.metadata import Metadata
-from musicu.pool import Pool, WorkerSettings
-from musicu.release.check import check_metadata, compare_sheet
-from musicu.release.judge import judge_confidence
-from musicu.release.playlists import Playlist, read_playlists
-from musicu.release.resemble import Candidate, CatalogContext, Neighbor
+from musicu.metadata.artists import main_artist
+from musicu.metadata.fields import Metadata
+from musicu.metadata.sheet import Sheet, load_sheet
+from musicu.paths import absolute
+from musicu.recommend.results import Audience
+from musicu.release.checks import check_metadata, compare_sheet
+from musicu.release.neighbors import Candidate, CatalogContext, Neighbor
+from musicu.release.novelty import judge_confidence
+from musicu.release.passages import likeness, match_passage
+from musicu.release.playlist_fit import Playlist, read_playlists
 from musicu.release.results import HeardTag, Release, ReleaseReport, Skipped
-from musicu.release.segments import likeness, match_passage
-from musicu.scan import scan
-from musicu.sheet import Sheet, load_sheet
-from musicu.windows import WindowEmbeddings
-from musicu.worker_windows import embed_windows_isolated
+from musicu.workers.pool import Pool, WorkerSettings
+from musicu.workers.windows import embed_windows_isolated
 
 __all__ = ["AudiencePredictor", "release_report"]
 

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from musicu.items.findings import Finding
-from musicu.listening.results import Audience
-from musicu.metadata import Metadata
-from musicu.release.judge import Confidence, Unusualness
-from musicu.release.playlists import PlaylistFit
-from musicu.release.resemble import Duplicate, Neighbor, SimilarArtist
+from musicu.metadata.fields import Metadata
+from musicu.recommend.results import Audience
+from musicu.release.neighbors import Duplicate, Neighbor, SimilarArtist
+from musicu.release.novelty import Confidence, Unusualness
+from musicu.release.playlist_fit import PlaylistFit
 
 __all__ = ["HeardTag", "Release", "ReleaseReport", "Skipped"]
 
@@ -48,7 +48,7 @@ class Release:
     metadata : Metadata
         Its tags, with the sheet's row over them.
     seconds, codec, sr, channels, problem
-        See :class:`musicu.analyze.Analysis`.
+        See :class:`musicu.workers.analyze.Analysis`.
     descriptors : dict
         See :class:`musicu.Descriptors`.
     heard : tuple of HeardTag

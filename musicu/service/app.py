@@ -11,9 +11,8 @@ from starlette.routing import Match
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from musicu.service import subsonic
-from musicu.service.meters import Measure
-from musicu.service.problems import failed_io, handle_problems, problem
+from musicu.service.errors import failed_io, handle_problems, problem
+from musicu.service.metrics import Measure
 from musicu.service.routes import (
     embed,
     jobs,
@@ -30,6 +29,7 @@ from musicu.service.schemas import PROBLEM
 from musicu.service.security import HEADERS, Shield
 from musicu.service.settings import VERSION, Settings
 from musicu.service.state import Service
+from musicu.service.subsonic import routes as subsonic
 
 __all__ = ["create_app"]
 

@@ -16,12 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from musicu.analysis_run import Progress
-from musicu.catalog import Catalog
+from musicu.catalog.analysis_run import Progress
+from musicu.catalog.catalog import Catalog
 from musicu.errors import MusicuError
-from musicu.job import Canceled, run_job
-from musicu.service.problems import Refusal
+from musicu.service.errors import Refusal
 from musicu.service.status import Report, Status, Work
+from musicu.workers.job import Canceled, run_job
 
 __all__ = ["Jobs", "catalog_work"]
 
@@ -176,7 +176,7 @@ def catalog_work(
 
     def draw(report: Report) -> None:
         run_job(
-            "musicu.explore.atlas",
+            "musicu.search.map",
             *(str(catalog), *([model()] if model else [])),
             progress=lambda message, done, total: report(done, total, message),
             cancel=report.canceled,

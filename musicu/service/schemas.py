@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from musicu.explore.query import MOST_SEEDS, MOST_TRACKS, Query, Seed
-from musicu.index import FLOAT32_MAX, unit_vector
-from musicu.service.problems import Refusal
+from musicu.catalog.index import FLOAT32_MAX, unit_vector
+from musicu.search.query import MOST_SEEDS, MOST_TRACKS, Query, Seed
+from musicu.service.errors import Refusal
 
 __all__ = [
     "ANSWER",

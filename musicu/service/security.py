@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from musicu.service.problems import problem
+from musicu.service.errors import problem
 from musicu.service.settings import Settings
 
 __all__ = ["COOKIE", "HEADERS", "JSON_BYTES", "Keys", "Shield"]

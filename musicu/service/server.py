@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from musicu.errors import MusicuError
 from musicu.service.app import create_app
-from musicu.service.problems import problem
+from musicu.service.errors import problem
 from musicu.service.security import HEADERS
 from musicu.service.settings import Settings
 from musicu.service.state import Service

@@ -6,24 +6,24 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
+from musicu.encoders.model import Model
+from musicu.encoders.registry import model_with
 from musicu.errors import ModelError
-from musicu.explore.explorer import Explorer
-from musicu.explore.live import Live
-from musicu.model import Model
-from musicu.monitoring.serving import ExposureCounter
-from musicu.monitoring.watch import UploadMonitor
-from musicu.registry import model_with
-from musicu.service.batcher import Answers, Reply
-from musicu.service.chart import Chart
-from musicu.service.desk import Desk, Line
+from musicu.monitoring.exposure import ExposureCounter
+from musicu.monitoring.upload_monitor import UploadMonitor
+from musicu.search.explorer import Explorer
+from musicu.search.watcher import Live
 from musicu.service.jobs import Jobs, catalog_work
-from musicu.service.meters import Meters
-from musicu.service.reports import Reports
+from musicu.service.map import Chart
+from musicu.service.metrics import Meters
+from musicu.service.recommender import Taste
+from musicu.service.release_reports import Reports
 from musicu.service.security import Keys
 from musicu.service.settings import Settings
-from musicu.service.shelf import Shelf
-from musicu.service.taste import Taste
-from musicu.worker_waveforms import WaveformRenderer
+from musicu.service.similar import Answers, Reply
+from musicu.service.uploads.analysis import Desk, Line
+from musicu.service.uploads.store import Shelf
+from musicu.workers.waveforms import WaveformRenderer
 
 __all__ = ["Service", "service_of"]
 

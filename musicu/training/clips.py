@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.decode import identify
+from musicu.audio.decode import identify
+from musicu.audio.media import AUDIO_SUFFIXES
+from musicu.catalog.scan import scan
 from musicu.errors import AudioError, ModelError
-from musicu.media import AUDIO_SUFFIXES
-from musicu.scan import scan
 
 __all__ = ["Clip", "Source", "find_clips", "hold_out_clips", "require_clips"]
 

@@ -20,11 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musicu.decode import LARGEST, load
-from musicu.encoder import SILENCE
+from musicu.audio.decode import LARGEST, load
+from musicu.audio.mel import LogMel, mel_spectrogram
+from musicu.encoders.encoder import SILENCE
 from musicu.errors import AudioError, ModelError
 from musicu.files import written_file
-from musicu.mel import LogMel, mel_spectrogram
 from musicu.training.augment import alter, mix, transpose
 from musicu.training.teachers import Teacher
 from musicu.training.views import View
@@ -38,7 +38,7 @@ _ALTERED_SR = 32000
 
 
 def window_starts(frames: int, front_end: LogMel, hop: int) -> NDArray[np.int64]:
-    """First frames of a clip's windows, as :class:`musicu.windower.Windower` cuts them."""
+    """First frames of a clip's windows, as :class:`musicu.audio.windower.Windower` cuts them."""
     starts = list(range(0, frames - front_end.window + 1, hop))
     if not starts:
         return np.zeros(1, dtype=np.int64)

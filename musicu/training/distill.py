@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from musicu.audio.mel import LogMel
 from musicu.errors import ModelError
-from musicu.mel import LogMel
 from musicu.training.augment import augment, mask
 from musicu.training.data import Material
 from musicu.training.frontend import compress

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from musicu.arrays import unit_rows
-from musicu.encoder import Encoder
+from musicu.audio.mel import LOG_MEL_PRESETS, LogMel
+from musicu.encoders.encoder import Encoder
+from musicu.encoders.model import Model
 from musicu.errors import ModelError
-from musicu.mel import LOG_MEL_PRESETS, LogMel
-from musicu.model import Model
 from musicu.training.clips import (
     Source,
     find_clips,
@@ -156,7 +156,7 @@ def train_encoder(
     labels : sequence of path-like
         Tables of labels, see :func:`musicu.training.clips.read_labels`.
     artist, single, multi : optional
-        Their columns, as for :func:`musicu.collection.select`.
+        Their columns, as for :func:`musicu.evaluation.encoders.dataset.select`.
     work : path-like, optional
         Folder for what was heard and for the checkpoint; else ``out`` with ``.work`` added.
     hold_out : float or str

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from musicu.mel import LogMel
+from musicu.audio.mel import LogMel
 from musicu.training.network import Student
 
 __all__ = ["card", "export"]

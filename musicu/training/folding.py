@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from musicu.audio.mel import LogMel
 from musicu.errors import ModelError
-from musicu.mel import LogMel
-from musicu.metrics import average_precision, similarities
+from musicu.evaluation.retrieval_metrics import average_precision, similarities
 from musicu.training.data import Material
 from musicu.training.distill import embed_windows
 from musicu.training.labels import Labels

@@ -1,4 +1,4 @@
-"""The front end of :mod:`musicu.mel` in torch: the same numbers, on any device."""
+"""The front end of :mod:`musicu.audio.mel` in torch: the same numbers, on any device."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchaudio.transforms import MelSpectrogram
 
-from musicu.mel import LogMel
+from musicu.audio.mel import LogMel
 
 __all__ = ["TorchFrontEnd", "compress"]
 
@@ -48,7 +48,7 @@ class TorchFrontEnd(nn.Module):
 
 
 def compress(power: Tensor, front_end: LogMel) -> Tensor:
-    """Compress mel power [batch, time, mel] as :func:`musicu.mel.compress` does."""
+    """Compress mel power [batch, time, mel] as :func:`musicu.audio.mel.compress` does."""
     if front_end.level == "window":
         power = power / power.mean(dim=(1, 2), keepdim=True).clamp_min(1e-20)
     x = torch.log10(front_end.offset + front_end.gain * power)

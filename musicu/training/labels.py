@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.collection import Collection, read_tables, select
 from musicu.errors import MetadataError
+from musicu.evaluation.encoders.dataset import Collection, read_tables, select
 from musicu.training.clips import Clip
 
 __all__ = ["Labels", "label_clips", "read_labels"]
@@ -64,9 +64,10 @@ def read_labels(
     Parameters
     ----------
     tables : sequence of path-like
-        See :meth:`musicu.tables.Table.open`.
+        See :meth:`musicu.metadata.tables.Table.open`.
     artist, single, multi : optional
-        Columns, as for :func:`musicu.collection.select`; each has to be in one of the tables.
+        Columns, as for :func:`musicu.evaluation.encoders.dataset.select`; each has to be in one of
+        the tables.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from musicu.arrays import unit_rows
 from musicu.errors import ModelError
-from musicu.metrics import average_precision, similarities
+from musicu.evaluation.retrieval_metrics import average_precision, similarities
 from musicu.training.data import Material
 from musicu.training.labels import Labels
 from musicu.training.losses import contrast, likeness, soft_neighbors

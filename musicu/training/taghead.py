@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicu.metrics import artist_parts
+from musicu.evaluation.retrieval_metrics import artist_parts
 
 __all__ = ["TagFit", "fit_tags", "learn_tags", "out_of_fold", "said_from", "write_tags"]
 

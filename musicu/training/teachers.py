@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.encoder import Encoder, Network
+from musicu.audio.mel import LogMel
+from musicu.encoders.encoder import Encoder, Network
+from musicu.encoders.registry import find_model
 from musicu.errors import ModelError
-from musicu.mel import LogMel
-from musicu.registry import find_model
 
 __all__ = ["Teacher"]
 
@@ -98,7 +98,7 @@ class Teacher:
         np.ndarray [shape=(w, sum(dims)), float32]
             Its outputs end to end. It hears as much as it is used to, centered on the student's
             window but inside the clip; a shorter clip is repeated, as
-            :class:`musicu.windower.Windower` does.
+            :class:`musicu.audio.windower.Windower` does.
         """
         import soxr
 

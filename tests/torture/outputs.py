@@ -191,7 +191,7 @@ def fit(lab: Lab, rng: random.Random, room: Path) -> Job:
 
 def shipped_model(folder: Path, id: str, **entries: Any) -> Path:
     """Copy the default model under another id."""
-    from musicu.registry import find_model
+    from musicu.encoders.registry import find_model
 
     shutil.copytree(find_model().folder, folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

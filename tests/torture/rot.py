@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musicu.catalog import Catalog
+from musicu.catalog.catalog import Catalog
 from musicu.errors import MusicuError
 from torture.lab import Contents, Lab, Outcome, contents, cosine
 

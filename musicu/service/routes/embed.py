@@ -16,17 +16,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import ValidationError
 
+from musicu.encoders.model import Model
+from musicu.encoders.tagger import TagHead
 from musicu.errors import AudioError, CatalogError
-from musicu.explore.query import Seed
 from musicu.items.item import Item
-from musicu.metadata import Metadata
-from musicu.model import Model
-from musicu.service.intake import add_upload
-from musicu.service.problems import Busy, Late, Refusal
+from musicu.metadata.fields import Metadata
+from musicu.search.query import Seed
+from musicu.service.errors import Busy, Late, Refusal
 from musicu.service.schemas import SimilarBody, json_response, words_of
-from musicu.service.shelf import Upload
 from musicu.service.state import Service, service_of
-from musicu.tagger import TagHead
+from musicu.service.uploads.add import add_upload
+from musicu.service.uploads.store import Upload
 
 __all__ = ["router", "similar_to_upload"]
 

@@ -10,15 +10,15 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from pydantic import BaseModel, ConfigDict
 
-from musicu.inventory import Problem, list_problems
-from musicu.locate import lies_under
+from musicu.catalog.stats import Problem, list_problems
+from musicu.catalog.store import Store
+from musicu.paths import lies_under
+from musicu.service.errors import Busy, Refusal
 from musicu.service.jobs import Jobs
-from musicu.service.problems import Busy, Refusal
-from musicu.service.replies import as_json
+from musicu.service.responses import as_json
 from musicu.service.schemas import json_response
 from musicu.service.state import Service, service_of
 from musicu.service.status import Status
-from musicu.store import Store
 
 __all__ = ["JobBody", "router"]
 

@@ -16,14 +16,14 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 
+from musicu.catalog.store import Store
+from musicu.catalog.tracks import read_files, read_values
 from musicu.errors import AudioError, CatalogError
-from musicu.release.segments import match_files
-from musicu.service.intake import kind_of
-from musicu.service.problems import Refusal
+from musicu.release.passages import match_files
+from musicu.service.errors import Refusal
 from musicu.service.schemas import TrackId, TrackPath, json_response
 from musicu.service.state import Service, service_of
-from musicu.store import Store
-from musicu.tracks import read_files, read_values
+from musicu.service.uploads.add import kind_of
 
 __all__ = ["MatchBody", "router"]
 

@@ -7,11 +7,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from musicu.playlist import PlaylistEntry, render_m3u8
+from musicu.catalog.store import Store
+from musicu.catalog.tracks import find_columns
+from musicu.metadata.playlist import PlaylistEntry, render_m3u8
 from musicu.service.schemas import TrackId
 from musicu.service.state import Service, service_of
-from musicu.store import Store
-from musicu.tracks import find_columns
 
 __all__ = ["PlaylistBody", "router"]
 

@@ -7,14 +7,14 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from musicu.errors import CatalogError
-from musicu.explore.snapshot import Snapshot
-from musicu.listening.recommender import History
-from musicu.service.batcher import Reply
-from musicu.service.problems import Refusal
-from musicu.service.replies import as_json
+from musicu.recommend.recommender import History
+from musicu.search.snapshot import Snapshot
+from musicu.service.errors import Refusal
+from musicu.service.recommender import Taste
+from musicu.service.responses import as_json
 from musicu.service.schemas import TrackId, json_response
+from musicu.service.similar import Reply
 from musicu.service.state import Service, service_of
-from musicu.service.taste import Taste
 
 __all__ = ["PlayedBody", "RecommendBody", "router"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from musicu.service.replies import as_json
+from musicu.service.responses import as_json
 from musicu.service.state import Service, service_of
 
 __all__ = ["lock_page", "router"]
@@ -67,7 +67,7 @@ def lock_page(page: str) -> tuple[str, str]:
     Parameters
     ----------
     page : str
-        HTML of :func:`musicu.release.page.render_page`, without players.
+        HTML of :func:`musicu.reports.release_page.render_page`, without players.
 
     Returns
     -------

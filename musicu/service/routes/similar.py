@@ -4,11 +4,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from musicu.explore.query import Seed
-from musicu.service.batcher import Reply
-from musicu.service.problems import Refusal
+from musicu.search.query import Seed
+from musicu.service.errors import Refusal
 from musicu.service.routes.embed import similar_to_upload
 from musicu.service.schemas import ANSWER, SIMILAR_BODY, SimilarBody, read_similar
+from musicu.service.similar import Reply
 from musicu.service.state import Service
 
 __all__ = ["router"]

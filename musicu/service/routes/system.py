@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from musicu.explore.query import MOST_SEEDS, MOST_TRACKS
 from musicu.items.comparable import COMPARABLE
-from musicu.release.style import FIELD_COLORS
-from musicu.service.problems import Refusal
+from musicu.reports.release_style import FIELD_COLORS
+from musicu.search.query import MOST_SEEDS, MOST_TRACKS
+from musicu.service.errors import Refusal
 from musicu.service.schemas import HEALTH, INFO, READINESS, Credentials
 from musicu.service.security import COOKIE, JSON_BYTES
 from musicu.service.settings import VERSION

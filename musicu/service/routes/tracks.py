@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from musicu.locate import lies_under
-from musicu.service.problems import Refusal
+from musicu.catalog.store import Store
+from musicu.paths import lies_under
+from musicu.service.errors import Refusal
 from musicu.service.schemas import DETAILS, TRACKS, TrackPath
 from musicu.service.state import Service, service_of
-from musicu.store import Store
 
 __all__ = ["router"]
 

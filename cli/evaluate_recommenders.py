@@ -1,0 +1,326 @@
+"""``musicu evaluate recommend`` and ``musicu evaluate ab``: do recommendations reach people."""
+
+import datetime
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from musicu.cli.inputs import (
+    Duplicates,
+    Repeats,
+    SaltFile,
+    Unknown,
+    matched_log,
+    named_items,
+)
+from musicu.cli.options import Catalog, Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
+
+if TYPE_CHECKING:
+    from musicu.evaluation.recommenders.splits import Protocol
+    from musicu.items.table import Source
+
+_MADE_UP = "The listening is simulated: no figure here says anything of people."
+
+Report = Annotated[
+    Path | None, typer.Option(help="Write a report too, one HTML file.", metavar="FILE")
+]
+
+
+class By(StrEnum):
+    """What is held out together."""
+
+    ARTIST = "artist"
+    ALBUM = "album"
+    TIME = "time"
+
+
+class Candidates(StrEnum):
+    """What is ranked."""
+
+    NEW = "new"
+    ALL = "all"
+
+
+def recommend(
+    log: Annotated[
+        Path,
+        typer.Argument(
+            help="Who listened to what: CSV, JSON lines, Parquet; columns user, item, weight, time."
+        ),
+    ],
+    catalog: Catalog = None,
+    items: Annotated[
+        Path | None,
+        typer.Option(help="Items as CSV, JSON lines or Parquet, not a catalog.", metavar="FILE"),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="What a column of --items holds: COLUMN=FIELD.", metavar="COLUMN=FIELD"),
+    ] = None,
+    audio: Annotated[
+        Path | None, typer.Option(help="Vectors of --items, as exported.", metavar="FILE")
+    ] = None,
+    vectors: Annotated[
+        list[str] | None,
+        typer.Option(help="More vectors to compare with: mfcc=mfcc.npz.", metavar="NAME=FILE"),
+    ] = None,
+    protocol: Annotated[
+        By | None,
+        typer.Option(help="What is new: whole artists, whole albums, or what came out --since."),
+    ] = None,
+    fold: Annotated[
+        str | None,
+        typer.Option(help="Column of --items: each value is new once.", metavar="COLUMN"),
+    ] = None,
+    since: Annotated[
+        datetime.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="New is what was first played from this day on."),
+    ] = None,
+    until: Annotated[
+        datetime.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Leave out what happened from this day on."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How often all is done.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Parts of the artists, or albums.")] = 5,
+    candidates: Annotated[
+        Candidates, typer.Option(help="Rank the new items, or all that a listener does not know.")
+    ] = Candidates.NEW,
+    unknown: Annotated[
+        Unknown,
+        typer.Option(
+            help="Items of the log that are unknown: fail, keep their listeners, or drop."
+        ),
+    ] = Unknown.ERROR,
+    duplicates: Repeats = Duplicates.ERROR,
+    salt_file: SaltFile = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Choose settings inside each training part.")
+    ] = False,
+    report: Report = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    nl: Nl = False,
+    csv: Csv = False,
+    tsv: Tsv = False,
+) -> None:
+    """Test how new items find their listeners, against baselines and without each part."""
+    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    if items is not None and catalog is not None:
+        raise typer.BadParameter("choose one: --catalog or --items")
+    if items is None and (column or audio or fold):
+        raise typer.BadParameter("--column, --audio and --fold describe --items: name them")
+    if fold is not None and protocol is not None:
+        raise typer.BadParameter("choose one: --fold or --protocol")
+    if (protocol is By.TIME) != (since is not None):
+        raise typer.BadParameter("--protocol time and --since need each other")
+    if until is not None and (since is None or until <= since):
+        raise typer.BadParameter("--until is a day after --since")
+    spaces = list(_pairs(vectors, "--vectors", "NAME=FILE"))
+    from musicu.evaluation.recommenders.evaluate import evaluate_recommend
+    from musicu.items.vectors import join_vectors, read_vectors
+    from musicu.reports.recommender_page import evaluation_page
+
+    _check(report)
+    known, names, source = named_items(
+        catalog, items, column or [], audio, quiet=quiet, unused="columns not used as content"
+    )
+    interactions = matched_log(
+        log, names, salt_file=salt_file, duplicates=duplicates, unknown=unknown, quiet=quiet
+    )
+    with _bar(quiet=quiet) as advance:
+        evaluation = evaluate_recommend(
+            interactions,
+            known,
+            protocol=_protocol(protocol, folds, since, until, source, items, fold),
+            seeds=seeds,
+            others={n: join_vectors(known, *read_vectors(f)).audio for n, f in spaces},
+            candidates=candidates.value,
+            tune=tune,
+            progress=advance,
+        )
+    if _simulated(log):
+        evaluation = replace(evaluation, notes=(_MADE_UP, *evaluation.notes))
+    if form in (Format.JSON, Format.NL):
+        emit([evaluation.to_dict()], form)
+    elif form is Format.TABLE:
+        emit(evaluation.summary(), form)
+        say("+ clearly better, - clearly worse than musicu, tests corrected", quiet=quiet)
+    else:
+        emit(evaluation.rows(), form)
+    say(
+        f"{evaluation.asked:,} listeners, {evaluation.cold:,} new items, {evaluation.splits:,} "
+        f"splits: {evaluation.protocol}",
+        quiet=quiet,
+    )
+    for note in evaluation.notes:
+        say(note, quiet=quiet)
+    _write(report, lambda: evaluation_page(evaluation, _provenance()))
+
+
+def ab(
+    log: Annotated[
+        Path,
+        typer.Argument(help="A row a user, or several: columns user, variant, numbers, time."),
+    ],
+    metric: Annotated[
+        list[str],
+        typer.Option(help="A column, or a ratio of two: 'clicks / shown'.", metavar="METRIC"),
+    ],
+    control: Annotated[
+        str | None,
+        typer.Option(help="The variant to compare with; else 'control', else the first by name."),
+    ] = None,
+    covariate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the same users did before: METRIC=COLUMN.", metavar="METRIC=COLUMN"
+        ),
+    ] = None,
+    share: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How users were meant to be split; else evenly.", metavar="VARIANT=SHARE"
+        ),
+    ] = None,
+    user: Annotated[str, typer.Option(help="Column of users.")] = "user",
+    variant: Annotated[str, typer.Option(help="Column of variants.")] = "variant",
+    time: Annotated[str | None, typer.Option(help="Column of times; else time, if there.")] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="This is the one look, at an end fixed beforehand.")
+    ] = False,
+    planned: Annotated[
+        int, typer.Option(min=1, help="Users planned; fixed before the trial.")
+    ] = 10_000,
+    alpha: Annotated[float, typer.Option(help="Error rate, between 0 and 1.")] = 0.05,
+    report: Report = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    nl: Nl = False,
+    csv: Csv = False,
+    tsv: Tsv = False,
+) -> None:
+    """Analyze the log of an A/B test; verdicts hold however often one looks."""
+    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
+    before = dict(_pairs(covariate, "--covariate", "METRIC=COLUMN"))
+    shares = {}
+    for name, text in _pairs(share, "--share", "VARIANT=SHARE"):
+        try:
+            shares[name] = float(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is no number", param_hint="--share") from None
+    if not 0 < alpha < 1:
+        raise typer.BadParameter("a number between 0 and 1 is needed", param_hint="--alpha")
+    from musicu.evaluation.ab.analyze import analyze_ab
+    from musicu.evaluation.ab.log import read_ab_log
+    from musicu.reports.ab_page import ab_page
+
+    _check(report)
+    found = analyze_ab(
+        read_ab_log(log, user=user, variant=variant, time=time),
+        metric,
+        control=control,
+        covariates=before,
+        shares=shares or None,
+        sequential=not once,
+        planned=planned,
+        alpha=alpha,
+    )
+    if form in (Format.JSON, Format.NL):
+        emit([found.to_dict()], form)
+    else:
+        shown = "variant metric control treatment effect low high p_holm anytime_p_holm verdict"
+        emit(found.rows(), form, table=shown.split())
+    for note in found.notes:
+        say(note, quiet=quiet)
+    _write(report, lambda: ab_page(found, _provenance()))
+
+
+def _protocol(
+    by: By | None,
+    folds: int,
+    since: datetime.datetime | None,
+    until: datetime.datetime | None,
+    source: "Source | None",
+    items: Path | None,
+    fold: str | None,
+) -> "Protocol":
+    from musicu.evaluation.recommenders.splits import FoldProtocol, TimeProtocol
+    from musicu.items.table import read_column
+
+    if since is not None:
+        ends = [
+            None if t is None else t.replace(tzinfo=datetime.UTC).timestamp()
+            for t in (since, until)
+        ]
+        assert ends[0] is not None
+        return TimeProtocol(ends[0], ends[1])
+    if fold is not None and source is not None and items is not None:
+        return FoldProtocol(read_column(items, source, fold))
+    return FoldProtocol("album" if by is By.ALBUM else "artist", folds)
+
+
+def _pairs(texts: Sequence[str] | None, option: str, form: str) -> Iterator[tuple[str, str]]:
+    for text in texts or ():
+        name, _, value = (part.strip() for part in text.partition("="))
+        if not name or not value:
+            raise typer.BadParameter(f"{text!r} is not {form}", param_hint=option)
+        yield name, value
+
+
+def _simulated(log: Path) -> bool:
+    """Whether a log is one that 'musicu simulate' wrote."""
+    from musicu.metadata.tables import Table
+
+    return "simulated" in Table.open(log, "simulated".__eq__).columns
+
+
+def _provenance() -> dict[str, str]:
+    from importlib.metadata import version
+
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    command = shlex.join(["musicu", *sys.argv[1:]])
+    return {"command": command, "musicu": version("musicu"), "date": today}
+
+
+def _check(report: Path | None) -> None:
+    """Refuse a report that could not be written, before the long wait."""
+    if report is not None and (report.is_dir() or not report.parent.is_dir()):
+        raise typer.BadParameter(f"{report}: a file in a folder that exists", param_hint="--report")
+
+
+def _write(report: Path | None, page: Callable[[], str]) -> None:
+    if report is None:
+        return
+    from musicu.files import written_file
+
+    with written_file(report, encoding="utf-8") as file:
+        file.write(page())
+
+
+@contextmanager
+def _bar(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar on stderr, if somebody is there to see it."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns: list[Any] = [TextColumn("splits"), BarColumn(), MofNCompleteColumn()]
+    bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+    with bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,1 @@
+"""Files in; samples, spectra, low-level descriptors out."""

@@ -1,0 +1,1 @@
+"""One SQLite file, its index, and similar tracks."""

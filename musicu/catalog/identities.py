@@ -1,0 +1,142 @@
+"""Ids of tracks over time: aliases, and files that were identified in an earlier way.
+
+When the way changes in which audio is identified, a catalog's tracks get new ids at the next
+``embed``, without decoding. The old ids stay as aliases: logs of listening, playlists and
+recommenders that speak of them go on.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from musicu.catalog.schema import IDENTITY_VERSION
+from musicu.catalog.store import Store
+
+__all__ = [
+    "SHORTEST_PREFIX",
+    "adopt_identity",
+    "clear_problems",
+    "find_alias",
+    "list_aliases",
+    "put_identity",
+]
+
+# Characters of an id that stand for it.
+SHORTEST_PREFIX: Final = 6
+# Problems that are told without decoding.
+_OF_LENGTH = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
+
+
+def list_aliases(store: Store) -> dict[str, str]:
+    """Return all earlier ids, each with the id that its track has now."""
+    rows = store.db.execute("SELECT a.id, t.id FROM aliases a JOIN tracks t ON t.track = a.track")
+    return dict(rows.fetchall())
+
+
+def find_alias(store: Store, id: str) -> list[str]:
+    """Return the ids of the tracks that once had an id, or one that began with these characters.
+
+    Parameters
+    ----------
+    store : Store
+    id : str
+        An id, or its first 6 or more characters.
+
+    Returns
+    -------
+    list of str
+        None, one, or the first two of several.
+    """
+    rows = store.db.execute(
+        "SELECT DISTINCT t.id FROM aliases a JOIN tracks t ON t.track = a.track"
+        " WHERE length(?1) >= ?2 AND substr(a.id, 1, length(?1)) = ?1 LIMIT 2",
+        (id.lower(), SHORTEST_PREFIX),
+    )
+    return [now for (now,) in rows]
+
+
+def adopt_identity(store: Store, track: int, id: str) -> int | None:
+    """Take note of how a file of a track is identified today; within a transaction.
+
+    The first file of a track that is identified anew gives the track its id. If another track has
+    that id already, both were one all along, and the better of their analyses stays.
+
+    Parameters
+    ----------
+    store : Store
+    track : int
+        Row number of the track that the file was of.
+    id : str
+        Today's identity of the file.
+
+    Returns
+    -------
+    int or None
+        Row number of the track that the file is of. None if it was taken for a copy of another
+        one and is not: then nobody knows of which of them the analysis is.
+    """
+    db = store.db
+    (old,) = db.execute("SELECT id FROM tracks WHERE track = ?", (track,)).fetchone()
+    row = db.execute("SELECT track FROM tracks WHERE id = ?", (id,)).fetchone()
+    if row and row[0] == track:
+        return track
+    (settled,) = db.execute(
+        "SELECT count(*) FROM files WHERE track = ? AND identity >= ?", (track, IDENTITY_VERSION)
+    ).fetchone()
+    if settled:
+        return int(row[0]) if row else None
+    if row is None:
+        db.execute("UPDATE tracks SET id = ? WHERE track = ?", (id, track))
+        db.execute("INSERT OR REPLACE INTO aliases (id, track) VALUES (?, ?)", (old, track))
+        return track
+    same = int(row[0])
+    db.execute("UPDATE aliases SET track = ? WHERE track = ?", (same, track))
+    db.execute("INSERT OR REPLACE INTO aliases (id, track) VALUES (?, ?)", (old, same))
+    _keep_better(store, same, track)
+    return same
+
+
+def put_identity(store: Store, path: str, track: int, problem: str | None) -> None:
+    """Note that a file was identified anew, of which track it is, and what is wrong with it.
+
+    What was said of its length is told anew without decoding; what decoding found, stays.
+    """
+    store.db.execute(
+        f"UPDATE files SET track = ?, problem = CASE WHEN {_OF_LENGTH} THEN ?"
+        " ELSE coalesce(?, problem) END, cause = NULL,"
+        " reason = NULL, identity = ?, missing = 0 WHERE path = CAST(? AS TEXT)",
+        (track, problem, problem, IDENTITY_VERSION, os.fsencode(path)),
+    )
+
+
+def clear_problems(store: Store) -> None:
+    """Drop what was said of the length of tracks where no file's row says it any more."""
+    store.db.execute(
+        f"UPDATE tracks SET problem = NULL WHERE {_OF_LENGTH} AND NOT EXISTS"
+        " (SELECT 1 FROM files f WHERE f.track = tracks.track AND f.problem IS NOT NULL)"
+    )
+
+
+def _keep_better(store: Store, same: int, other: int) -> None:
+    """Give a track the analysis of another one with the same audio where that is the better one."""
+    db = store.db
+    kept, offered = (
+        db.execute("SELECT problem IS NULL FROM tracks WHERE track = ?", (track,)).fetchone()[0]
+        for track in (same, other)
+    )
+    if offered and not kept:
+        db.execute("DELETE FROM vectors WHERE track = ?", (same,))
+        db.execute(
+            "UPDATE tracks SET (seconds, problem, descriptors) ="
+            " (SELECT seconds, problem, descriptors FROM tracks WHERE track = ?) WHERE track = ?",
+            (other, same),
+        )
+    if offered or not kept:
+        db.execute("DELETE FROM sound_tags WHERE track = ?", (other,))  # refers to the vectors
+        db.execute("UPDATE OR IGNORE vectors SET track = ? WHERE track = ?", (same, other))
+        db.execute(
+            "UPDATE tracks SET descriptors = coalesce(descriptors,"
+            " (SELECT descriptors FROM tracks WHERE track = ?)) WHERE track = ?",
+            (other, same),
+        )

@@ -1,0 +1,195 @@
+"""Bring a catalog up to date with folders: find what changed, analyze it, store it, count it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+from musicu.catalog.analysis_run import AnalysisRun, Progress, Summary
+from musicu.catalog.changes import Moves, Plan, compare
+from musicu.catalog.identities import clear_problems
+from musicu.catalog.sound_tags import store_tags
+from musicu.catalog.store import FileRow, Store
+from musicu.encoders.model import Model
+from musicu.encoders.tagger import TagHead
+from musicu.metadata.fields import stored_metadata
+from musicu.metadata.sheet import Sheet
+from musicu.paths import lies_under_any
+from musicu.workers.pool import Pool, WorkerSettings
+
+__all__ = ["Progress", "Summary", "ingest", "update_sheet"]
+
+
+def ingest(
+    store: Store,
+    roots: Sequence[str],
+    model: Model,
+    *,
+    jobs: int,
+    describe: bool = False,
+    sheet: Sheet | None = None,
+    force: bool = False,
+    retry: bool = False,
+    dry_run: bool = False,
+    settings: WorkerSettings | None = None,
+    command: list[str] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Summary:
+    """Make the catalog say of these folders what is true now.
+
+    Files known by path, size and modification time are left alone. Of the others the audio's
+    identity is looked up first if it may be known, so that moved and re-tagged files cost nothing.
+    Each result is stored as it comes: a run that is stopped, or killed, goes on where it was.
+    Failures that lie outside the file (time, memory, the system) are tried again by the next run.
+
+    Parameters
+    ----------
+    store : Store
+        The catalog.
+    roots : sequence of str
+        Absolute paths of folders or files.
+    model : Model
+        Embed with this one, and make it the catalog's current one.
+    jobs : int >= 1
+        Worker processes.
+    describe : bool
+        Compute descriptors too.
+    sheet : Sheet or None
+        Metadata that goes over the files' own.
+    force : bool
+        Analyze everything again.
+    retry : bool
+        Analyze again what failed before.
+    dry_run : bool
+        Only count what there would be to do; nothing is stored.
+    settings : WorkerSettings or None
+        Limits for the workers; ``model`` and ``describe`` are taken from the other arguments.
+    command : list of str, optional
+        How to start a worker, for tests.
+    progress : callable or None
+        Called after each file.
+
+    Raises
+    ------
+    CatalogError
+        A root does not exist, or none of them is there now.
+    MusicuError
+        Failures that are no file's fault piled up; what was done before is stored.
+    """
+    summary = Summary()
+    known = store.files()
+    ready = set(store.ready(store.find_model(model), described=describe).values())
+    plan = compare(store, known, roots, ready, force=force, retry=retry)
+    _count(summary, plan, known)
+    if dry_run:
+        return summary
+    current = store.use_model(model)
+    moves = Moves(store, [root for root in roots if root not in plan.away])
+    _apply(store, known, plan, moves)
+    limits = settings or WorkerSettings(model=None)
+    told = replace(limits, model=str(model.folder), describe=describe)
+    run = AnalysisRun(
+        store, current, known, plan, moves, summary, described=describe, force=force, jobs=jobs
+    )
+    if run.work:
+        with Pool(told, min(jobs, run.work), command) as pool, _interruptible(pool, summary):
+            for _ in run.steps(pool):
+                if progress:
+                    progress(run.progress())
+    with store.change():
+        for root in filter(os.path.isdir, roots):
+            store.db.execute(
+                "INSERT OR IGNORE INTO roots (path) VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
+            )
+        moves.settle()
+        # A copy less; but what a sheet said of it is kept for when it comes back.
+        store.db.execute(
+            "DELETE FROM files WHERE missing AND sheet = '{}' AND track IN"
+            " (SELECT track FROM files WHERE NOT missing)"
+        )
+        store.prune()
+        clear_problems(store)
+    summary.missing += moves.lost
+    summary.away = tuple(root for root in plan.away if root not in moves.forgotten)
+    if model.tags:
+        store_tags(store, current, TagHead.load(model))
+    if sheet is not None:
+        summary.unmatched = update_sheet(store, sheet, roots)
+    run.judge()
+    if plan.unread and not (run.work or summary.unchanged):
+        reason, count = Counter(plan.unread).most_common(1)[0]
+        summary.fault = f"no file could be used: {count:,} of {summary.failed:,} for this: {reason}"
+    return summary
+
+
+def update_sheet(store: Store, sheet: Sheet, roots: Sequence[str]) -> tuple[str, ...]:
+    """Apply a metadata sheet to all files under the roots; return its keys that fitted none."""
+    rows = store.db.execute("SELECT path, tags FROM files WHERE kind = 'audio'").fetchall()
+    changes, looked = [], set(roots)
+    for path, text in rows:
+        if not lies_under_any(path, looked):
+            continue
+        tags = stored_metadata(text)
+        if found := sheet.lookup(path, tags.isrc):
+            said: dict[str, Any] = found.to_dict()
+            # What the sheet says is not guessed and not doubtful; null takes a list away.
+            merged = tags.merged(found).to_dict()
+            notes = ("guessed", "doubtful")
+            said |= {note: merged.get(note) for note in notes if getattr(tags, note)}
+            changes.append((json.dumps(said), os.fsencode(path)))
+    with store.change():
+        store.db.executemany("UPDATE files SET sheet = ? WHERE path = CAST(? AS TEXT)", changes)
+    return sheet.unused()
+
+
+def _count(summary: Summary, plan: Plan, known: dict[str, FileRow]) -> None:
+    """Count what the comparison found."""
+    summary.found, summary.pending = plan.found, len(plan.todo)
+    summary.unchanged, summary.failed, summary.skipped = plan.unchanged, plan.failed, plan.skipped
+    summary.missing = sum(known[path].track is not None for path in plan.gone)
+    summary.away = plan.away
+
+
+def _apply(store: Store, known: dict[str, FileRow], plan: Plan, moves: Moves) -> None:
+    """Record what needs no analysis: files back, gone, renamed, or passed over."""
+    with store.change():
+        store.set_missing(plan.back, missing=False)
+        # A lost song is kept for when it comes back; of a lost failure there is nothing to keep.
+        store.set_missing([p for p in plan.gone if known[p].track is not None], missing=True)
+        store.drop_files([p for p in plan.gone if known[p].track is None])
+        moves.rename(plan.renamed)
+        for found in plan.passed:
+            kind, cause = ("error", "system") if found.failed else ("skipped", None)
+            reason = found.skip or ""
+            if not (cause and store.put_failure(found.path, reason, cause)):
+                store.put_file(
+                    found.path, found.size, found.mtime_ns, kind=kind, reason=reason, cause=cause
+                )
+
+
+@contextmanager
+def _interruptible(pool: Pool, summary: Summary) -> Iterator[None]:
+    """Let the first Ctrl-C finish what is in hand; a second one stops at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        if summary.interrupted:
+            raise KeyboardInterrupt
+        summary.interrupted = True
+        pool.stop()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

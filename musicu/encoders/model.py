@@ -1,0 +1,305 @@
+"""A model is a folder: ``config.json``, ``encoder.onnx`` and a ``README.md`` card.
+
+A model that also puts music into words has a ``tags.npz`` beside them: one linear layer on the
+track's vector, with the tags' names in ``config.json``.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.audio.mel import LogMel
+from musicu.encoders.front_ends import FrontEnd, read_front_end
+from musicu.encoders.model_files import LARGEST, read_config, read_model_file, sha256_of
+from musicu.errors import ModelError
+from musicu.files import open_file
+
+__all__ = ["TAG_KINDS", "Model", "Tag"]
+
+_MOST_NUMBERS = 1 << 26  # in a window, a filter bank or a vector
+# How protobuf writes the key under which a tensor says in which other file its numbers are.
+_ELSEWHERE = b"\x0a\x08location"
+TAG_KINDS = ("genre", "mood", "instrument", "voice", "era")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tag:
+    """A word that a model can say of music.
+
+    Attributes
+    ----------
+    name : str
+        The word, as its training data had it.
+    kind : {"genre", "mood", "instrument", "voice", "era"}
+        What it speaks of.
+    threshold : float in [0, 1]
+        Probability from which on it is said.
+    auc, ap : float in [0, 1] or None
+        Area under the ROC curve and average precision, cross-validated: how far to trust it.
+    positives : int or None
+        Tracks that had it when that was measured.
+    """
+
+    name: str
+    kind: str
+    threshold: float = 0.5
+    auc: float | None = None
+    ap: float | None = None
+    positives: int | None = None
+
+    @classmethod
+    def from_dict(cls, entry: Any) -> Tag:
+        """Read an entry of ``config.json``.
+
+        Raises
+        ------
+        ValueError
+            It is not such an entry.
+        """
+        if not isinstance(entry, dict):
+            raise ValueError(f"a tag must be an object, not {entry!r}")
+        known = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
+        tag = cls(**{**known, "name": _text(entry, "name")})
+        if tag.kind not in TAG_KINDS:
+            raise ValueError(f"the kind of tag {tag.name!r} must be one of {', '.join(TAG_KINDS)}")
+        for what in ("threshold", "auc", "ap"):
+            value = getattr(tag, what)
+            # Not a number is outside, too.
+            if not (value is None and what != "threshold") and not 0.0 <= value <= 1.0:
+                raise ValueError(f"{what} of tag {tag.name!r} must lie in [0, 1]")
+        return tag
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What ``config.json`` says of a model.
+
+    Attributes
+    ----------
+    id, version : str
+        Name and version, as shown and stored.
+    sha256 : str
+        Hash of the weights, 64 hex digits: two catalogs' vectors are comparable if it is the same.
+    dim : int
+        Length of an embedding.
+    front_end : FrontEnd
+        What turns samples into the network's input.
+    folder : Path
+        Where the files lie.
+    license : str
+        Licence of the weights.
+    description : str
+        One line.
+    training_data : tuple of str
+        What it was trained on.
+    input, output : str
+        Names of the ONNX graph's input and output; empty for the first.
+    layout : {"time-mel", "mel-time"}
+        Order of the last two axes of a log-mel input. A channel axis is added if the graph wants
+        one.
+    gate_db : float or None
+        Windows this far below the track's loudest one do not enter its vector (dB); None: all do.
+    tags : tuple of Tag
+        What the model can say of music, in the order of its tag head; empty without one.
+    tags_sha256 : str
+        Hash of ``tags.npz``; empty without one.
+    figures : dict
+        Key figures of its quality, by name.
+    """
+
+    id: str
+    version: str
+    sha256: str
+    dim: int
+    front_end: FrontEnd
+    folder: Path
+    license: str = "not stated"
+    description: str = ""
+    training_data: tuple[str, ...] = ()
+    input: str = ""
+    output: str = ""
+    layout: Literal["time-mel", "mel-time"] = "time-mel"
+    gate_db: float | None = None
+    tags: tuple[Tag, ...] = ()
+    tags_sha256: str = ""
+    figures: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def weights(self) -> Path:
+        """The ONNX file."""
+        return self.folder / "encoder.onnx"
+
+    @property
+    def name(self) -> str:
+        """Id and version: ``musicu-1@1``."""
+        return f"{self.id}@{self.version}"
+
+    @property
+    def card(self) -> str:
+        """Text of ``README.md``; empty if it is not there."""
+        file = self.folder / "README.md"
+        return read_model_file(file).decode("utf-8", "replace") if file.exists() else ""
+
+    def graph(self) -> bytes:
+        """Read the network: the content of ``encoder.onnx``.
+
+        Raises
+        ------
+        ModelError
+            It cannot be read, or has numbers in other files, of which the hash says nothing.
+        """
+        graph = read_model_file(self.weights)
+        if _ELSEWHERE in graph:
+            raise ModelError(
+                f"{self.weights}: has numbers in other files: save it as one file, "
+                "without external data"
+            )
+        return graph
+
+    def tag_head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Read the tag head.
+
+        Returns
+        -------
+        weights : np.ndarray [shape=(n_tags, dim), float32]
+        bias : np.ndarray [shape=(n_tags,), float32]
+
+        Raises
+        ------
+        ModelError
+            ``tags.npz`` is not there, cannot be read, or does not fit the model.
+        """
+        file = self.folder / "tags.npz"
+        try:
+            with open_file(file) as stream:
+                with zipfile.ZipFile(stream) as packed:
+                    if sum(entry.file_size for entry in packed.infolist()) > LARGEST[file.name]:
+                        raise ValueError("larger when unpacked")
+                with np.load(stream, allow_pickle=False) as arrays:
+                    weights, bias = (
+                        np.asarray(arrays[name], dtype=np.float32) for name in ("weights", "bias")
+                    )
+        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+            raise ModelError(f"{file}: does not hold the arrays weights and bias") from None
+        n = len(self.tags)
+        if weights.shape != (n, self.dim) or bias.shape != (n,):
+            raise ModelError(
+                f"{file}: weights {list(weights.shape)} and bias {list(bias.shape)} must be "
+                f"[{n}, {self.dim}] and [{n}] for {n} tags"
+            )
+        if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
+            raise ModelError(f"{file}: holds numbers that are not finite")
+        return weights, bias
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Model:
+        """Read a model folder and check that the weights are those its config speaks of.
+
+        Raises
+        ------
+        ModelError
+            A file is missing, an entry is missing or wrong, or a hash or a shape does not fit.
+        """
+        folder = Path(folder)
+        config = read_config(folder)
+        digest = _checked(folder / "encoder.onnx", config, "sha256")
+        try:
+            model = cls(
+                id=_printable("id", _text(config, "id")),
+                version=_printable("version", str(config.get("version", "1"))),
+                sha256=digest,
+                dim=int(config["dim"]),
+                front_end=read_front_end(config["front_end"]),
+                folder=folder,
+                license=str(config.get("license", "not stated")),
+                description=str(config.get("description", "")),
+                training_data=_texts(config, "training_data"),
+                input=str(config.get("input", "")),
+                output=str(config.get("output", "")),
+                layout=config.get("layout", "time-mel"),
+                gate_db=None if config.get("gate_db") is None else float(config["gate_db"]),
+                tags=tuple(map(Tag.from_dict, config.get("tags", ()))),
+                tags_sha256=(
+                    _checked(folder / "tags.npz", config, "tags_sha256")
+                    if config.get("tags")
+                    else ""
+                ),
+                figures=dict(config.get("figures", {})),
+            )
+        except KeyError as error:
+            raise ModelError(f"{folder}/config.json: the entry {error} is missing") from None
+        except (AttributeError, ArithmeticError, TypeError, ValueError) as error:
+            raise ModelError(f"{folder}/config.json: {error}") from None
+        if model.tags:
+            model.tag_head()
+        return model
+
+    def __post_init__(self) -> None:
+        fe = self.front_end
+        if max(self.dim, fe.size) > _MOST_NUMBERS:
+            raise ModelError(f"{self.folder}/config.json: windows or vectors beyond any memory")
+        if self.gate_db is not None and not math.isfinite(self.gate_db):
+            raise ModelError(f"{self.folder}/config.json: gate_db must be a finite number")
+        if self.dim < 1 or self.layout not in ("time-mel", "mel-time"):
+            raise ModelError(
+                f"{self.folder}/config.json: dim must be >= 1 and layout 'time-mel' or 'mel-time'"
+            )
+        if self.layout == "mel-time" and not isinstance(fe, LogMel):
+            raise ModelError(
+                f"{self.folder}/config.json: layout 'mel-time' needs a log-mel front end"
+            )
+        if len({tag.name for tag in self.tags}) < len(self.tags):
+            raise ModelError(f"{self.folder}/config.json: two tags have one name")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for showing."""
+        return {
+            "id": self.id,
+            "version": self.version,
+            "dim": self.dim,
+            "license": self.license,
+            "description": self.description,
+            "training_data": list(self.training_data),
+            "sample_rate": self.front_end.sr,
+            "window_seconds": round(self.front_end.window_seconds, 3),
+            "megabytes": round(self.weights.stat().st_size / 1e6, 2),
+            "sha256": self.sha256,
+            "folder": str(self.folder),
+            "tags": [asdict(tag) for tag in self.tags],
+            "figures": self.figures,
+        }
+
+
+def _printable(key: str, text: str) -> str:
+    """Refuse a name that cannot be shown, stored or made a folder's."""
+    if not text.isprintable():
+        raise ValueError(f"{key} {text!r} has characters that cannot be printed")
+    return text
+
+
+def _text(config: dict[str, Any], key: str) -> str:
+    value = config[key]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{key} must be a text, not {value!r}")
+    return value
+
+
+def _texts(config: dict[str, Any], key: str) -> tuple[str, ...]:
+    value = config.get(key, [])
+    return (value,) if isinstance(value, str) else tuple(map(str, value))
+
+
+def _checked(file: Path, config: dict[str, Any], key: str) -> str:
+    """Hash a file, which must be the one that the config names."""
+    digest = sha256_of(file)
+    if config.get(key, digest) != digest:
+        raise ModelError(f"{file.parent}: {file.name} is not the file config.json names by {key}")
+    return digest

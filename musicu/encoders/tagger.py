@@ -1,0 +1,145 @@
+"""Auto-tagging: one linear layer on a track's vector tells how probable each tag is.
+
+Because the layer needs only the vector, nothing is decoded again: every stored track can be tagged,
+and tagged again when a model gets a better head.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.arrays import top_k
+from musicu.encoders.encoder import Encoder
+from musicu.encoders.model import Model, Tag
+from musicu.encoders.registry import find_model, list_models
+from musicu.errors import ModelError
+
+__all__ = ["TagHead", "describing_tags", "tag"]
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class TagHead:
+    """A model's tags with the layer that hears them.
+
+    Attributes
+    ----------
+    tags : tuple of Tag
+        What can be said.
+    weights : np.ndarray [shape=(n_tags, dim), float32]
+    bias : np.ndarray [shape=(n_tags,), float32]
+        One logistic regression a tag. Its calibration (Platt scaling, Platt 1999: another slope
+        and offset of the logit) is multiplied in.
+    id : str
+        Hash of weights and names: the same head gives the same answers.
+    """
+
+    tags: tuple[Tag, ...]
+    weights: Array
+    bias: Array
+    id: str
+
+    @classmethod
+    def load(cls, model: Model) -> TagHead:
+        """Read a model's tag head.
+
+        Raises
+        ------
+        ModelError
+            It has none; the text names a model that has one.
+        """
+        if not model.tags:
+            able = [other.id for other in list_models() if other.tags]
+            way = f"'--model {able[0]}' has" if able else "nor has any model here"
+            raise ModelError(f"{model.name} says nothing in words: it has no tag head; {way}")
+        names = "\n".join((model.tags_sha256, *(tag.name for tag in model.tags)))
+        weights, bias = model.tag_head()
+        return cls(model.tags, weights, bias, hashlib.sha256(names.encode()).hexdigest())
+
+    def only(self, names: Collection[str]) -> TagHead:
+        """Return a head for some of the tags, in their order here."""
+        at = [i for i, tag in enumerate(self.tags) if tag.name in names]
+        return replace(
+            self, tags=tuple(self.tags[i] for i in at), weights=self.weights[at], bias=self.bias[at]
+        )
+
+    def logits(self, vectors: Array) -> Array:
+        """Log-odds [n, n_tags] of the tags for unit vectors [n, dim]."""
+        logits: Array = vectors @ self.weights.T + self.bias
+        return logits
+
+    def probabilities(self, vectors: Array) -> Array:
+        """Tell how probable each tag is for each track.
+
+        Parameters
+        ----------
+        vectors : np.ndarray [shape=(n, dim), float32]
+            Unit vectors of tracks, or of single windows.
+
+        Returns
+        -------
+        np.ndarray [shape=(n, n_tags), float32]
+            In [0, 1], calibrated; tags do not exclude one another.
+        """
+        # The logistic function in a form that does not overflow.
+        probabilities: Array = np.float32(0.5) * (1 + np.tanh(self.logits(vectors) / 2))
+        return probabilities
+
+    def say(self, vector: Array, n: int | None = None) -> dict[str, float]:
+        """Name the ``n`` most probable tags of a vector [dim], or all, the most probable first."""
+        probabilities = self.probabilities(vector[None])[0]
+        order = top_k(probabilities, len(self.tags) if n is None else n)
+        return {self.tags[i].name: round(float(probabilities[i]), 3) for i in order}
+
+
+def describing_tags(head: TagHead | None, vectors: Array) -> list[list[str]]:
+    """Name the tags of vectors [n, dim] that reach their thresholds, the most probable first.
+
+    Not genres and eras: of these people have ideas of their own. None without a head.
+    """
+    if head is None:
+        return [[] for _ in vectors]
+    head = head.only({tag.name for tag in head.tags if tag.kind not in ("genre", "era")})
+    limits = {tag.name: tag.threshold for tag in head.tags}
+    heard = (head.say(vector) for vector in vectors)
+    return [[name for name, p in tags.items() if p >= limits[name]] for tags in heard]
+
+
+def tag(
+    y: Array, sr: int, *, model: str | os.PathLike[str] | None = None, n: int | None = None
+) -> dict[str, float]:
+    """Say what is heard in a signal.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,) or (channels, n), float]
+        Samples, full scale = 1; channels are averaged.
+    sr : int > 0
+        Their rate (Hz).
+    model : str, path-like or None
+        Name or folder of a model with a tag head; None is the default model.
+    n : int >= 0 or None
+        How many; None is all that the model knows.
+
+    Returns
+    -------
+    dict of str to float in [0, 1]
+        Tags with their probabilities, the most probable first.
+
+    Raises
+    ------
+    AudioError
+        The signal is empty, silent, or not made of numbers.
+    ModelError
+        There is no such model, or it has no tag head.
+    """
+    found = find_model(model)
+    head = TagHead.load(found)
+    return head.say(Encoder(found).embed(y, sr), n)

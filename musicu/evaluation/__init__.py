@@ -1,0 +1,1 @@
+"""How good encoders, recommendations and experiments are: measures, intervals, significance."""

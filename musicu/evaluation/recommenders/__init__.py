@@ -1,0 +1,1 @@
+"""How well recommendations find their listeners, offline."""

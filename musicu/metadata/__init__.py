@@ -1,0 +1,1 @@
+"""What is written about a track: fields, names, tables, playlists."""

@@ -1,0 +1,345 @@
+"""What a recommender has learned: a frozen model, and the models that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.errors import MetadataError, RecommenderError
+from musicu.items.fusion import Fusion, ItemVectors
+from musicu.items.item import Item, Items
+from musicu.recommend.als import Factors, factorize
+from musicu.recommend.content_map import ContentMap
+from musicu.recommend.hyperparameters import Hyperparameters, named_today
+from musicu.recommend.interactions import Interactions
+from musicu.recommend.item_factors import ItemFactors, artist_matrix
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+__all__ = ["FittedModel"]
+
+Floats = NDArray[np.float32]
+Positions = NDArray[np.intp]
+
+# Hyperparameters that the content map is learned with.
+_LEARNED_WITH = {"weights", "ridge", "shrinkage", "seed"}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedModel:
+    """What was learned from interactions and from what the items are. It never changes.
+
+    Make one with :meth:`fit`. Each of the other methods returns a new model that shares what it
+    can with this one.
+
+    Attributes
+    ----------
+    settings : Hyperparameters
+    items : Items
+        All n that can be recommended: the items fitted, then played ones of which nothing is
+        known, then those added.
+    n_given : int
+        How many items there were to be fitted.
+    interactions : Interactions or None
+        What was fitted; None for a model that was loaded: its folder holds no users.
+    als : Factors
+        Collaborative factors of the users and of the items fitted.
+    fusion : Fusion
+    vectors : ItemVectors
+        Fused vectors of the items.
+    listeners : np.ndarray [shape=(n,), int]
+        How many played each.
+    content_map : ContentMap
+        From fused vectors to factors.
+    item_factors : ItemFactors
+        What follows from all these.
+    artist_matrix : scipy.sparse.csr_array [shape=(n, artists), float32]
+        1 where an item is by an artist.
+
+    Examples
+    --------
+    >>> model = FittedModel.fit(interactions, items, Hyperparameters(dim=32))  # doctest: +SKIP
+    >>> model.with_items(new_items).with_settings(taste=0.5)  # doctest: +SKIP
+    """
+
+    settings: Hyperparameters
+    items: Items
+    n_given: int
+    interactions: Interactions | None
+    als: Factors
+    fusion: Fusion
+    vectors: ItemVectors
+    listeners: NDArray[np.intp]
+    content_map: ContentMap
+    item_factors: ItemFactors
+    artist_matrix: csr_array
+
+    @classmethod
+    def fit(
+        cls, interactions: Interactions, items: Items, settings: Hyperparameters | None = None
+    ) -> Self:
+        """Learn from who played what, and from what is known of the items.
+
+        Parameters
+        ----------
+        interactions : Interactions
+            Items that are not among `items` take part as played things without content.
+        items : Items
+            Everything that is known; most may be unplayed.
+        settings : Hyperparameters, optional
+
+        Raises
+        ------
+        RecommenderError
+            There are no interactions.
+        """
+        settings = settings or Hyperparameters()
+        known = set(items.ids)
+        everything = items.extended(Items(Item(id) for id in interactions.items if id not in known))
+        at = np.array([everything.position(id) for id in interactions.items], dtype=np.intp)
+        matrix = _matrix(interactions, at, len(everything))
+        return cls.assemble(
+            settings=settings,
+            items=everything,
+            n_given=len(items),
+            interactions=interactions,
+            als=factorize(matrix, dim=settings.dim, seed=settings.seed),
+            fusion=Fusion(settings.weights).fit(items),
+            listeners=np.bincount(matrix.indices, minlength=len(everything)),
+        )
+
+    @classmethod
+    def assemble(
+        cls,
+        *,
+        settings: Hyperparameters,
+        items: Items,
+        n_given: int,
+        als: Factors,
+        fusion: Fusion,
+        listeners: NDArray[np.intp],
+        interactions: Interactions | None = None,
+        maps: Mapping[bytes, Floats] | None = None,
+    ) -> Self:
+        """Make a model of the parts that are kept on disk; the others follow from them.
+
+        Parameters
+        ----------
+        maps : mapping of bytes to np.ndarray, optional
+            Maps of the :class:`ContentMap` that are learned already.
+        settings, items, n_given, als, fusion, listeners, interactions
+            Attributes of the model.
+        """
+        vectors = fusion.transform(items)
+        content_map = _content_map(settings, vectors, als, listeners, maps)
+        return cls(
+            settings=settings,
+            items=items,
+            n_given=n_given,
+            interactions=interactions,
+            als=als,
+            fusion=fusion,
+            vectors=vectors,
+            listeners=listeners,
+            content_map=content_map,
+            item_factors=_item_factors(settings, content_map, vectors, als, listeners),
+            artist_matrix=artist_matrix(items),
+        )
+
+    @property
+    def log(self) -> Interactions:
+        """The interactions that were fitted.
+
+        Raises
+        ------
+        RecommenderError
+            The model was loaded: its folder holds no users.
+        """
+        if self.interactions is None:
+            raise RecommenderError(
+                "a recommender that was loaded knows no users: give a history, or fit it again"
+            )
+        return self.interactions
+
+    @property
+    def n_fitted(self) -> int:
+        """How many items were fitted: all but those added later."""
+        return len(self.als.items)
+
+    def positions(self, ids: Iterable[str]) -> Positions:
+        """Return the positions of items.
+
+        Raises
+        ------
+        RecommenderError
+            There is no such item.
+        """
+        try:
+            return np.array([self.items.position(id) for id in ids], dtype=np.intp)
+        except MetadataError as error:
+            raise RecommenderError(str(error)) from None
+
+    def with_items(self, items: Items) -> Self:
+        """Return a model with more items, which nobody played; nothing changes for the others.
+
+        Parameters
+        ----------
+        items : Items
+            Those that are there already are passed over.
+
+        Raises
+        ------
+        MetadataError
+            Their vectors are of another model of audio.
+        """
+        known = set(self.items.ids)
+        new = items.take(i for i, id in enumerate(items.ids) if id not in known)
+        if not len(new):
+            return self
+        everything, rows = self.items.extended(new), self.fusion.transform(new)
+        return replace(
+            self,
+            items=everything,
+            vectors=_joined(self.vectors, rows),
+            listeners=np.concatenate([self.listeners, np.zeros(len(new), dtype=np.intp)]),
+            item_factors=self.item_factors.extended(self.content_map.predict(rows), rows),
+            artist_matrix=artist_matrix(everything),
+        )
+
+    def with_settings(self, **changes: Any) -> Self:
+        """Return a model with other settings, weights of fields among them; the factors stay.
+
+        Parameters
+        ----------
+        **changes
+            Of :class:`Hyperparameters`; ``dim`` tells only at the next fit.
+        """
+        named = named_today(changes)
+        settings = replace(self.settings, **named)
+        fusion, vectors = self.fusion, self.vectors
+        if "weights" in named:
+            fusion = copy(fusion).set_params(weights=settings.weights)
+            vectors = fusion.transform(self.items)
+        other = replace(self, settings=settings, fusion=fusion)
+        return other.with_vectors(vectors, learn=not _LEARNED_WITH.isdisjoint(named))
+
+    def with_vectors(self, vectors: ItemVectors, *, learn: bool) -> Self:
+        """Return a model of the same listening, in which other things are known of the items.
+
+        Parameters
+        ----------
+        vectors : ItemVectors
+            Fused vectors of all items.
+        learn : bool
+            Whether the maps from content to factors are learned from these vectors, too.
+        """
+        content_map = self.content_map
+        if learn:
+            content_map = _content_map(self.settings, vectors, self.als, self.listeners)
+        return replace(
+            self,
+            vectors=vectors,
+            content_map=content_map,
+            item_factors=_item_factors(
+                self.settings, content_map, vectors, self.als, self.listeners
+            ),
+        )
+
+    def with_interactions(self, interactions: Interactions) -> Self:
+        """Return a model that knows other users: nothing but their factors is computed.
+
+        Parameters
+        ----------
+        interactions : Interactions
+            Their items are those of the model.
+
+        Raises
+        ------
+        RecommenderError
+            An item is not known.
+        """
+        at = self.positions(interactions.items)
+        rows = _matrix(interactions, at, len(self.items))[:, : self.n_fitted]
+        users = self.als.fold_in(rows)
+        return replace(self, interactions=interactions, als=self.als.with_users(users))
+
+    def without_user(self, user: str) -> Self:
+        """Return a model that was learned without a user: nothing derived from the user stays.
+
+        Raises
+        ------
+        RecommenderError
+            There is no such user, or no other, or the model was loaded and so knows none.
+        """
+        left = self.log.without_user(user)
+        given = self.items.take(range(self.n_given))
+        added = self.items.take(range(self.n_fitted, len(self.items)))
+        return self.fit(left, given, self.settings).with_items(added)
+
+
+def _content_map(
+    settings: Hyperparameters,
+    vectors: ItemVectors,
+    als: Factors,
+    listeners: NDArray[np.intp],
+    maps: Mapping[bytes, Floats] | None = None,
+) -> ContentMap:
+    """Learn how factors follow from the vectors of items that were played."""
+    fitted = np.arange(len(als.items))
+    known = np.flatnonzero(vectors.present[fitted].any(axis=1) & (listeners[fitted] > 0))
+    return ContentMap(
+        vectors.take(known),
+        als.items[known],
+        listeners[known],
+        maps=maps,
+        ridge=settings.ridge,
+        shrinkage=settings.shrinkage,
+        seed=settings.seed,
+    )
+
+
+def _item_factors(
+    settings: Hyperparameters,
+    content_map: ContentMap,
+    vectors: ItemVectors,
+    als: Factors,
+    listeners: NDArray[np.intp],
+) -> ItemFactors:
+    return ItemFactors.combine(
+        content_map.predict(vectors),
+        als.items,
+        vectors,
+        listeners,
+        shrinkage=settings.shrinkage,
+        length_debias=settings.length_debias,
+        seed=settings.seed,
+    )
+
+
+def _matrix(interactions: Interactions, positions: Positions, n: int) -> csr_array:
+    """Return users by n items, those of the interactions at their positions."""
+    from scipy.sparse import csr_array
+
+    matrix = interactions.matrix()
+    columns = positions.astype(np.int32)[matrix.indices]
+    return csr_array((matrix.data, columns, matrix.indptr), shape=(matrix.shape[0], n))
+
+
+def _joined(above: ItemVectors, below: ItemVectors) -> ItemVectors:
+    """Stand the rows of one fusion below each other."""
+    from scipy.sparse import csr_array, vstack
+
+    return ItemVectors(
+        (*above.ids, *below.ids),
+        above.weights,
+        np.concatenate([above.present, below.present]),
+        np.concatenate([above.dense, below.dense]),
+        csr_array(vstack([above.sparse, below.sparse], format="csr"), dtype=np.float32),
+        above.slices,
+    )

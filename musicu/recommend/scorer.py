@@ -1,0 +1,288 @@
+"""How much a listener may like an item that was played, or that nobody has played yet.
+
+A listener u scores an item i by its factor (:mod:`musicu.recommend.item_factors`) and by plain
+likeness:
+
+    item_factor(i) . factor(u) / s1  +  taste * inv_std(i) * fused(i) . profile(u) / s2
+
+where factor(u) is folded in from the decayed history, profile(u) is the mean of the listener's
+interests, each a weighted mean of history items, less the catalog's mean, and s1, s2 are the
+standard deviations of the two parts over the catalog. All is linear in ``fused(i)`` and in the
+history: each score is exactly a sum over fields, and exactly a sum over what was played.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.arrays import top_k
+from musicu.errors import RecommenderError
+from musicu.items.fusion import ItemVectors
+from musicu.metadata.artists import album_key
+from musicu.recommend.fitted_model import FittedModel
+from musicu.recommend.user_profile import (
+    Interests,
+    find_interests,
+    history_weights,
+    interest_shares,
+)
+
+__all__ = ["History", "Listener", "Scorer"]
+
+Floats = NDArray[np.float32]
+Floats64 = NDArray[np.float64]
+Positions = NDArray[np.intp]
+
+# Interests are looked for among so many items of a history, the weightiest: the cost grows with
+# the square of their number.
+_TELLING = 500
+_ROUNDING = 1e-5
+
+
+@dataclass(frozen=True)
+class History:
+    """What somebody played.
+
+    Parameters
+    ----------
+    items : sequence of str
+    weights : sequence of float > 0 or None
+        Plays; 1 each where nothing is said.
+    times : sequence of float or None
+        Seconds since 1970 UTC.
+    """
+
+    items: Sequence[str]
+    weights: Sequence[float] | NDArray[Any] | None = None
+    times: Sequence[float] | NDArray[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listener as the recommender sees one.
+
+    Attributes
+    ----------
+    played : np.ndarray [shape=(h,), intp]
+        Positions of the items played, each once.
+    vectors : ItemVectors
+        Their fused vectors.
+    influence : np.ndarray [shape=(h, k), float32]
+        What each adds to the listener's factor.
+    factor : np.ndarray [shape=(k,), float32]
+        The listener's vector among the collaborative factors: the sum of these.
+    interests : Interests or None
+        Groups of what was played; None where nothing is known of any of it.
+    profile_weights : np.ndarray [shape=(h,), float64]
+        What each adds to the mean of the interests.
+    profile : np.ndarray [shape=(dim,), float32]
+        This mean less the catalog's.
+    scale : tuple of float
+        Standard deviations s1 and s2.
+    """
+
+    played: Positions
+    vectors: ItemVectors
+    influence: Floats
+    factor: Floats
+    interests: Interests | None
+    profile_weights: Floats64
+    profile: Floats
+    scale: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores the items of a model for listeners, items that were played or new.
+
+    :class:`musicu.recommend.recommender.Recommender` makes recommendations of the scores.
+
+    Parameters
+    ----------
+    model : FittedModel
+
+    Examples
+    --------
+    >>> scorer = Scorer(FittedModel.fit(interactions, items))  # doctest: +SKIP
+    >>> scorer.scores(scorer.listener("somebody"))  # doctest: +SKIP
+    """
+
+    model: FittedModel
+
+    def listener(
+        self, user: str | History, *, now: float | None = None, hour: float | None = None
+    ) -> Listener:
+        """Work out what somebody likes.
+
+        Parameters
+        ----------
+        user : str or History
+            A user of the interactions, or what somebody else played.
+        now : float or None
+            Seconds since 1970 UTC; None is the last play.
+        hour : float or None
+            Hour of the day (0 to 24, UTC) the recommendation is for: plays at other hours count
+            less.
+
+        Raises
+        ------
+        RecommenderError
+            The user or an item is not known, or nothing was played.
+        MusicuError
+            A weight or time is no number, or an hour was asked for without times.
+        """
+        if isinstance(user, str):
+            user = History(*self.model.log.of_user(user))
+        if not len(user.items):
+            raise RecommenderError("the history is empty: name at least one item that was played")
+        played = self.model.positions(user.items)
+        weights = history_weights(
+            np.ones(len(played)) if user.weights is None else user.weights,
+            user.times,
+            now=now,
+            half_life_days=self.model.settings.half_life,
+            groups=[album_key(self.model.items[i].metadata) for i in played.tolist()],
+            context_hour=hour,
+        )
+        own, at = np.unique(played, return_inverse=True)
+        summed: Floats64 = np.bincount(at, weights=weights).astype(np.float64)
+        return self._listener(own, summed)
+
+    def _listener(self, played: Positions, weights: Floats64) -> Listener:
+        model, items = self.model, self.model.item_factors
+        influence = np.zeros((len(played), model.als.dim), dtype=np.float32)
+        had = played < model.n_fitted  # what was added later has no factor
+        influence[had] = model.als.influence(played[had], weights[had])
+        factor = influence.sum(axis=0)
+        by_factor = items.factors[items.sample] @ factor
+        rows = model.vectors.take(played)
+        interests, profile_weights = self._interests(rows, weights), np.zeros(len(played))
+        profile = np.zeros(model.vectors.dim, dtype=np.float32)
+        if interests is not None:
+            profile_weights = interest_shares(interests.mass) @ interests.rows
+            profile = rows.query(profile_weights) - items.mean
+        alike = items.inv_std[items.sample] * items.sampled.scores(profile)
+        scale = _deviation(by_factor, float(np.abs(by_factor).max())), _deviation(alike, 1.0)
+        return Listener(played, rows, influence, factor, interests, profile_weights, profile, scale)
+
+    def _interests(self, rows: ItemVectors, weights: Floats64) -> Interests | None:
+        known = np.flatnonzero(rows.present.any(axis=1) & (weights > 0))
+        if not len(known):
+            return None
+        telling = np.sort(known[top_k(weights[known], _TELLING)])
+        chosen = rows.take(telling)
+        found = find_interests(
+            chosen.similarity(chosen),
+            weights[telling],
+            max_interests=self.model.settings.max_interests,
+        )
+        members = np.zeros((len(found), len(rows)))
+        members[:, telling] = found.members
+        return replace(found, members=members)
+
+    def scores(self, listener: Listener, at: Positions | None = None) -> Floats:
+        """Return the scores of items for a listener.
+
+        Parameters
+        ----------
+        listener : Listener
+        at : np.ndarray [shape=(c,), intp] or None
+            Positions of items; None is all.
+
+        Returns
+        -------
+        np.ndarray [shape=(c,), float32]
+            In standard deviations of the listener's scores over the catalog, about.
+        """
+        model, items = self.model, self.model.item_factors
+        rows, one = (model.vectors, slice(None)) if at is None else (model.vectors.take(at), at)
+        s1, s2 = listener.scale
+        by_factor: Floats = items.factors[one] @ listener.factor / np.float32(s1)
+        alike = items.inv_std[one] * rows.scores(listener.profile)
+        return by_factor + alike * np.float32(model.settings.taste / s2)
+
+    def parts(self, listener: Listener, at: Positions) -> Floats64:
+        """Return the three parts of scores: what content predicts, listeners beyond that, taste.
+
+        Returns
+        -------
+        np.ndarray [shape=(c, 3), float64]
+            Rows sum to the scores.
+        """
+        model, items = self.model, self.model.item_factors
+        rows = model.vectors.take(at)
+        content = items.scale[at] * (items.content[at] @ listener.factor)
+        beyond = items.factors[at] @ listener.factor - content
+        taste = items.inv_std[at] * rows.scores(listener.profile) * model.settings.taste
+        s1, s2 = listener.scale
+        return np.stack([content / s1, beyond / s1, taste / s2], axis=1).astype(np.float64)
+
+    def by_field(
+        self, listener: Listener, at: int, *, part_weights: Sequence[float] = (1.0, 1.0, 1.0)
+    ) -> dict[str, float]:
+        """Return what each field, and ``listeners``, adds to the score of an item.
+
+        ``listeners`` is what those who played it say beyond its content. The sum is the score.
+
+        Parameters
+        ----------
+        listener : Listener
+        at : int
+            Position of the item.
+        part_weights : sequence of float
+            Weights of the three :meth:`parts`; a ranker may have others than 1.
+        """
+        content, beyond, taste = part_weights
+        s1, s2 = listener.scale
+        by_factor = self.by_factor(listener.factor, at)
+        said = by_factor.pop("listeners")
+        alike = self.model.vectors.contributions(listener.profile, at)
+        inv_std = float(self.model.item_factors.inv_std[at])
+        weight = taste * self.model.settings.taste * inv_std / s2
+        parts = {name: content * by_factor[name] / s1 + weight * alike[name] for name in by_factor}
+        return {**parts, "listeners": beyond * said / s1}
+
+    def by_factor(self, factor: Floats, at: int) -> dict[str, float]:
+        """Return what each field, and ``listeners``, adds to ``item_factor(at) . factor``.
+
+        Parameters
+        ----------
+        factor : np.ndarray [shape=(k,)]
+        at : int
+            Position of the item.
+        """
+        model, items = self.model, self.model.item_factors
+        seen = model.content_map.of(model.vectors.present[at]) @ factor
+        parts = model.vectors.contributions(seen * items.scale[at], at)
+        whole = float(items.factors[at].astype(np.float64) @ factor)
+        return {**parts, "listeners": whole - sum(parts.values())}
+
+    def by_history(self, listener: Listener, at: int) -> Floats64:
+        """Return what each item that was played adds to the score of an item; the sum is the score.
+
+        Returns
+        -------
+        np.ndarray [shape=(h,), float64]
+            In the order of ``listener.played``.
+        """
+        model, items = self.model, self.model.item_factors
+        s1, s2 = listener.scale
+        told: Floats64 = listener.influence.astype(np.float64) @ items.factors[at] / s1
+        if listener.interests is not None:
+            item = model.vectors.take([at])
+            weights = listener.profile_weights
+            alike = listener.vectors.scores(item.toarray()[0]).astype(np.float64)
+            alike -= float(item.scores(items.mean)[0]) / weights.sum()
+            told += items.inv_std[at] * model.settings.taste / s2 * weights * alike
+        return told
+
+
+def _deviation(values: Floats, unit: float) -> float:
+    """Return the standard deviation of values about as large as a unit; 1 where it is rounding."""
+    found = float(values.std())
+    return found if found > _ROUNDING * unit else 1.0

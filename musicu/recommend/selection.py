@@ -1,0 +1,109 @@
+"""From scored candidates to a list: the top of the ranking, one version of a song, the rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.items.versions import versions
+from musicu.metadata.artists import album_key, artist_keys
+from musicu.recommend.fitted_model import FittedModel
+from musicu.search.rerank import Placed, rerank
+
+__all__ = ["select"]
+
+Floats = NDArray[np.float64]
+Positions = NDArray[np.intp]
+
+_POOL = 10  # rules act on so many times the length of the list, the best of the candidates
+
+
+def select(
+    model: FittedModel,
+    at: Positions,
+    scores: Floats,
+    n: int,
+    *,
+    played: Positions,
+    no_versions: bool,
+    **rules: Any,
+) -> tuple[Positions, list[Placed], list[str]]:
+    """Choose and order n candidates.
+
+    Parameters
+    ----------
+    model : FittedModel
+    at : np.ndarray [shape=(c,), intp]
+        Positions of the candidates.
+    scores : np.ndarray [shape=(c,), float64]
+        Larger is better.
+    n : int >= 0
+    played : np.ndarray [shape=(h,), intp]
+        Positions of what may not come again, nor another version of it.
+    no_versions : bool
+        Whether a song comes in one version only.
+    **rules
+        The others of :func:`musicu.search.rerank.rerank`.
+
+    Returns
+    -------
+    np.ndarray [shape=(p,), intp]
+        Positions of what was chosen, the first place first.
+    list of Placed
+        What the rules made of their scores.
+    list of str
+        What the rules could not give.
+
+    Raises
+    ------
+    MusicuError
+        A rule is out of its range.
+    """
+    # Rules act on the top of the ranking: on all of it only where they leave too little of it.
+    for most in (_POOL * n, len(at)):
+        top = _top(model, at, scores, most)
+        whole = len(top) == len(at)
+        songs = None
+        if no_versions:
+            both = versions(model.items.take(np.concatenate([played, at[top]])))
+            before, songs = np.split(both, [len(played)])
+            fresh = ~np.isin(songs, before)
+            top, songs = top[fresh], songs[fresh]
+        labels = _labels(model, at[top], scores[top], rules)
+        if songs is not None:
+            labels["versions"] = songs
+        placed, notes = rerank(scores[top], n=n, no_versions=no_versions, **labels, **rules)
+        if len(placed) >= n or whole:
+            break
+    chosen = at[top[[place.position for place in placed]]] if placed else at[:0]
+    return chosen, placed, notes
+
+
+def _top(model: FittedModel, at: Positions, scores: Floats, most: int) -> Positions:
+    """Return rows of the best candidates, and of the best new ones, for which room is kept."""
+    order = np.lexsort((at, -scores))
+    new = order[model.listeners[at[order]] == 0]
+    return np.union1d(order[:most], new[:most])
+
+
+def _labels(
+    model: FittedModel, at: Positions, scores: Floats, rules: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what the rules that are asked for need to know of candidates."""
+    chosen, rows = model.items.take(at), model.vectors.take(at)
+    labels: dict[str, Any] = {"is_new": model.listeners[at] == 0}
+    if rules["diversity"]:
+        # Likeness spans what the scores span, so that both count.
+        reach = float(np.ptp(scores)) if len(scores) else 0.0
+        labels["similarity"] = lambda i: reach * rows.take([i]).similarity(rows)[0]
+    if rules["max_per_artist"] is not None:
+        labels["artists"] = [artist_keys(item.metadata) for item in chosen]
+    if rules["max_per_album"] is not None:
+        labels["albums"] = [album_key(item.metadata) for item in chosen]
+    if rules["popularity_weight"]:
+        # The share of the items that have fewer listeners.
+        rank = np.searchsorted(np.sort(model.listeners), model.listeners)
+        labels["popularity"] = (rank / len(model.listeners))[at]
+    return labels

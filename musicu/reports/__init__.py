@@ -1,0 +1,1 @@
+"""What becomes HTML or SVG."""

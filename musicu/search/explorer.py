@@ -1,0 +1,362 @@
+"""Questions to a catalog, answered from one moment of it, by any number of threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.catalog.store import Store, catalog_path
+from musicu.catalog.tracks import read_values
+from musicu.encoders.registry import model_with
+from musicu.encoders.tagger import TagHead
+from musicu.errors import CatalogError, ModelError, MusicuError
+from musicu.search.explanations import say_shared
+from musicu.search.journey import travel
+from musicu.search.pages import fold_text
+from musicu.search.preparing import Preparer
+from musicu.search.query import Answer, Hit, Preparing, Query, Seed
+from musicu.search.seed_lookup import seed_of
+from musicu.search.seeds import FoundSeeds, blend, find_seeds
+from musicu.search.select import choose
+from musicu.search.snapshot import Snapshot
+from musicu.search.snapshot_items import read_details
+from musicu.search.spaces import AudioSpace, Space, as_scores
+from musicu.search.tag_search import Heard, find_heard
+from musicu.search.text_search import search_texts
+from musicu.search.watcher import Live
+
+__all__ = ["Explorer"]
+
+Array = NDArray[np.float32]
+
+Found = tuple[NDArray[np.intp], Array]
+
+_MOST_STATIONS = 100
+# Tags that are heard with less are not listed, as in the catalog.
+_LEAST_SAID = 0.05
+
+
+class Explorer:
+    """Answers questions to a catalog that may grow meanwhile.
+
+    Every answer is of one moment, the snapshot that was current when the question came; any
+    number of threads may ask.
+
+    Parameters
+    ----------
+    live : Live
+        The catalog, followed.
+
+    Examples
+    --------
+    >>> explorer = Explorer.open("music.db")
+    >>> answer = explorer.similar(Query(seeds=(Seed(id="0f343b0931126a20"),), n=5))
+    >>> [(hit.rank, hit.id, hit.score) for hit in answer.hits]
+    """
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self._preparer = Preparer(live)
+        self._head: tuple[str, TagHead | None] = "", None
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str] | None = None) -> Self:
+        """Open a catalog as it is now; ``explorer.live.refresh()`` looks for changes."""
+        return cls(Live(catalog_path(path)))
+
+    def prepare(self, *, wait: bool = False) -> None:
+        """Begin to prepare for questions by all that is known, and again when tracks change.
+
+        Parameters
+        ----------
+        wait : bool
+            Return when it is done.
+
+        Raises
+        ------
+        MusicuError
+            It has failed; only if waited for.
+        """
+        self._preparer.prepare(wait=wait)
+
+    @property
+    def prepared(self) -> bool:
+        """Whether questions by all that is known can be answered."""
+        return self._preparer.ready
+
+    def close(self) -> None:
+        """End what is being prepared; the catalog is not closed."""
+        self._preparer.close()
+
+    def seed(self, query: str | os.PathLike[str], weight: float = 1.0) -> Seed:
+        """Make a seed of a file or an id; see :func:`musicu.search.seed_lookup.seed_of`."""
+        return seed_of(self.live.path, query, weight)
+
+    # Similar tracks
+
+    def similar(self, query: Query) -> Answer:
+        """Answer one query.
+
+        Raises
+        ------
+        CatalogError
+            A seed is no track of the catalog.
+        ModelMismatchError
+            A seed's vector is not of the catalog's model.
+        Preparing
+            It asks by all that is known, and this is not ready yet.
+        MusicuError
+            The seeds cancel each other out, or the condition cannot be understood.
+        """
+        (answer,) = self.similar_many([query])
+        if isinstance(answer, MusicuError):
+            raise answer
+        return answer
+
+    def similar_many(self, queries: Sequence[Query]) -> list[Answer | MusicuError]:
+        """Answer some queries, those that ask for nothing but sound with one search for all.
+
+        Parameters
+        ----------
+        queries : sequence of Query
+
+        Returns
+        -------
+        list of (Answer or MusicuError)
+            For each query what :meth:`similar` returns or raises.
+        """
+        snapshot = self.live.snapshot
+        answers: dict[int, Answer | MusicuError] = {}
+        plain: list[tuple[int, set[str]]] = []
+        vectors: list[Array] = []
+        for number, query in enumerate(queries):
+            try:
+                if query.plain:
+                    found = find_seeds(snapshot, query.seeds)
+                    vectors.append(blend(found.vectors, found.weights))
+                    plain.append((number, _left_out(snapshot, query, found)))
+                else:
+                    answers[number] = self._chosen(query)
+            except MusicuError as error:
+                answers[number] = error
+        if plain:
+            most = [queries[number].n + len(out) for number, out in plain]
+            ranked = snapshot.search(np.stack(vectors), most)
+            for (number, out), one in zip(plain, ranked, strict=True):
+                answers[number] = _nearest(snapshot, queries[number].n, one, out)
+        return [answers[number] for number in range(len(queries))]
+
+    def _chosen(self, query: Query) -> Answer:
+        """Answer a query that asks for more than what is nearest."""
+        space: Space
+        if query.by == "all":
+            space = self._preparer.fused()
+            try:
+                found = find_seeds(space.snapshot, query.seeds)
+            except CatalogError:
+                find_seeds(self.live.snapshot, query.seeds)
+                raise Preparing("a seed is new and being prepared: try again soon") from None
+        else:
+            space = AudioSpace(self.live.snapshot)
+            found = find_seeds(space.snapshot, query.seeds)
+        snapshot = space.snapshot
+        vector = space.query(found)
+        out = _left_out(snapshot, query, found)
+        chosen, notes = choose(query, found, space, vector, self.live.names, out)
+        hits = [
+            Hit(rank, position, snapshot.ids[position], score)
+            for rank, (position, score) in enumerate(chosen, start=1)
+        ]
+        if query.explain and hits:
+            positions = [hit.position for hit in hits]
+            parts = space.parts(vector, np.array(positions))
+            names = [name for name, values in parts.items() if values.any()] or list(parts)[:1]
+            said = say_shared(snapshot, found, positions, self._tag_head(snapshot))
+            hits = [
+                hit._replace(why={name: float(parts[name][at]) for name in names}, words=said[at])
+                for at, hit in enumerate(hits)
+            ]
+        return Answer(tuple(hits), tuple(notes), snapshot, query.by)
+
+    # Journeys
+
+    def journey(
+        self,
+        start: Seed,
+        end: Seed,
+        n: int = 10,
+        *,
+        where: str | None = None,
+        max_per_artist: int | None = None,
+        exclude: tuple[str, ...] = (),
+    ) -> Answer:
+        """Return a smooth path of tracks from one to another.
+
+        Parameters
+        ----------
+        start, end : Seed
+            Stored tracks, which are part of the path, or new ones, which are not.
+        n : int in [2, 100]
+            How many tracks, the ends included if they are stored.
+        where : str or None
+            SQL condition on metadata; not for the ends.
+        max_per_artist : int >= 1 or None
+            Cap, the ends included.
+        exclude : tuple of str
+            Ids of tracks that are left out.
+
+        Returns
+        -------
+        Answer
+            In the order of the path; a score is the cosine to the track before, for a stored start
+            to itself.
+
+        Raises
+        ------
+        CatalogError
+            An end is no track of the catalog.
+        ModelMismatchError
+            An end's vector is not of the catalog's model.
+        MusicuError
+            Both ends are one track, a number is out of its range, or the condition cannot be
+            understood.
+        """
+        query = Query(
+            seeds=(start, end), n=n, where=where, max_per_artist=max_per_artist, exclude=exclude
+        )
+        if not 2 <= n <= _MOST_STATIONS:
+            raise MusicuError(f"n is {n}: a journey has 2 to {_MOST_STATIONS} tracks")
+        snapshot = self.live.snapshot
+        found = find_seeds(snapshot, query.seeds)
+        if found.positions[0] == found.positions[1] >= 0:
+            raise MusicuError(f"{start.id}: the journey would end where it starts")
+        out = _left_out(snapshot, query, found)
+        mask = None if where is None else snapshot.filter(where)
+        stations, scores = travel(snapshot, found, n, mask, max_per_artist, out)
+        hits = tuple(
+            Hit(rank, position, snapshot.ids[position], score)
+            for rank, (position, score) in enumerate(zip(stations, scores, strict=True), start=1)
+        )
+        notes = () if len(hits) == n else (f"{len(hits)} of {n}: there are no more tracks to use",)
+        return Answer(hits, notes, snapshot, "path")
+
+    # By words
+
+    def search(
+        self, text: str, n: int = 50, offset: int = 0, *, where: str | None = None
+    ) -> tuple[int, list[int]]:
+        """Find tracks whose artist, title and album hold all words of a text, or parts of words.
+
+        Parameters
+        ----------
+        text : str
+            Without regard to case and diacritics; an empty one is in every track.
+        n, offset : int >= 0
+            How many to return, after how many.
+        where : str or None
+            SQL condition on metadata.
+
+        Returns
+        -------
+        total : int
+            How many there are.
+        positions : list of int
+            In the current snapshot: first those where every word starts a word, else in order.
+
+        Raises
+        ------
+        MetadataError
+            The condition cannot be understood.
+        """
+        snapshot = self.live.snapshot
+        mask = None if where is None else snapshot.filter(where)
+        return search_texts(snapshot.texts, fold_text(text).split(), n, offset, mask)
+
+    def find(self, text: str, n: int = 50, *, where: str | None = None) -> Heard:
+        """Find tracks by what is heard in them, as :meth:`musicu.Catalog.find` does.
+
+        Parameters
+        ----------
+        text : str
+            ``"calm female vocals, piano, no drums"``.
+        n : int >= 0
+            How many.
+        where : str or None
+            SQL condition on metadata.
+
+        Raises
+        ------
+        ModelError
+            The model of the catalog is not installed, or hears no tags.
+        MetadataError
+            No word names a tag, or the condition cannot be understood.
+        """
+        snapshot = self.live.snapshot
+        return find_heard(snapshot, self._tag_head(snapshot), text, n, where)
+
+    def details(self, id: str) -> dict[str, Any]:
+        """Return all that is known of a track.
+
+        Returns
+        -------
+        dict
+            The columns of ``library``, with ``sound_tags`` as the model hears them now, and
+            ``files``: a list of paths.
+
+        Raises
+        ------
+        CatalogError
+            There is no such track.
+        """
+        snapshot = self.live.snapshot
+        position = snapshot.position(id)
+        details = read_details(snapshot, position)
+        if (head := self._tag_head(snapshot)) is not None:
+            heard = head.say(snapshot.vector(position))
+            details["sound_tags"] = {tag: p for tag, p in heard.items() if p >= _LEAST_SAID}
+        return details
+
+    def paths(self, answer: Answer) -> list[str]:
+        """Return where the tracks of an answer lie; an empty text for one that has gone."""
+        ids = [hit.id for hit in answer.hits]
+        with Store(self.live.path, create=False) as store:
+            paths = dict(read_values(store, ("id", "path"), ids=ids))
+        return [paths.get(id, "") for id in ids]
+
+    def _tag_head(self, snapshot: Snapshot) -> TagHead | None:
+        """Return the tag head of a snapshot's model; None if it has none here."""
+        sha256, head = self._head
+        if sha256 != snapshot.model.sha256:
+            sha256 = snapshot.model.sha256
+            try:
+                own = model_with(sha256)
+            except ModelError:  # what a broken model would hear is left out, as without it
+                own = None
+            head = TagHead.load(own) if own is not None and own.tags else None
+            self._head = sha256, head
+        return head
+
+
+def _left_out(snapshot: Snapshot, query: Query, found: FoundSeeds) -> set[str]:
+    """Ids of the seeds, and of what the query excludes."""
+    out = {snapshot.ids[position] for position in found.positions if position >= 0}
+    # A new track may be in the catalog meanwhile.
+    out.update(seed.item.id for seed in found.seeds if seed.item is not None)
+    out.update(query.exclude)
+    return out
+
+
+def _nearest(snapshot: Snapshot, n: int, ranked: Found, out: set[str]) -> Answer:
+    positions, cosines = ranked
+    ids, pairs = snapshot.ids, zip(positions.tolist(), as_scores(cosines).tolist(), strict=True)
+    wanted = [pair for pair in pairs if ids[pair[0]] not in out][:n]
+    hits = tuple(
+        Hit(rank, position, ids[position], score)
+        for rank, (position, score) in enumerate(wanted, start=1)
+    )
+    notes = () if len(hits) == n else (f"{len(hits):,} of {n:,}: no more candidates",)
+    return Answer(hits, notes, snapshot, "sound")

@@ -1,0 +1,241 @@
+"""What can be asked of a catalog, and what comes back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicu.catalog.index import unit_vector
+from musicu.errors import MusicuError
+from musicu.items.item import Item
+
+__all__ = ["MOST_SEEDS", "MOST_TRACKS", "Answer", "Cards", "Hit", "Preparing", "Query", "Seed"]
+
+Array = NDArray[np.float32]
+
+MOST_TRACKS = 1000
+MOST_SEEDS = 100
+
+
+class Preparing(MusicuError):
+    """What a question needs is not ready yet; soon it is."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Seed:
+    """A track that a question starts from: a stored one, or a new one.
+
+    Two seeds are equal where they say the same, so that a query can be the key of a cache.
+
+    Parameters
+    ----------
+    weight : float in [-1, 1], not 0
+        How much more of this is wanted, or less of it.
+    id : str or None
+        Of a stored track, or its first 6 or more characters.
+    vector : np.ndarray [shape=(dim,), float32] or None
+        Embedding of a new track; made unit length here.
+    item : Item or None
+        What is known of the new track, where that counts, too.
+
+    Raises
+    ------
+    MusicuError
+        Neither or both of `id` and `vector` are given, or a number is not what it should be.
+    """
+
+    weight: float = 1.0
+    id: str | None = None
+    vector: Array | None = None
+    item: Item | None = None
+
+    def __post_init__(self) -> None:
+        if (self.id is None) == (self.vector is None):
+            raise MusicuError("a seed is the id of a stored track or the vector of a new one")
+        if not 0 < abs(self.weight) <= 1:
+            raise MusicuError(
+                f"a seed's weight is {self.weight}: it goes from -1 to 1 and is not 0"
+            )
+        if self.vector is not None:
+            object.__setattr__(self, "vector", unit_vector(self.vector))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Seed) and self._said() == other._said()
+
+    def __hash__(self) -> int:
+        return hash(self._said()[:3])
+
+    def _said(self) -> tuple[float, str | None, bytes | None, Item | None]:
+        vector = None if self.vector is None else self.vector.tobytes()
+        return self.weight, self.id, vector, self.item
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """The question which tracks are like some others.
+
+    Parameters
+    ----------
+    seeds : tuple of Seed
+        1 to 100; at least one with a weight above 0.
+    n : int in [1, 1000]
+        How many tracks. Filters act before the ranking, so that this many come back if they exist.
+    by : {"sound", "all"}
+        By what is heard, or by that and all that is known.
+    where : str or None
+        SQL condition on metadata, as for :meth:`musicu.Catalog.similar`.
+    diversity : float in [0, 1]
+        See :func:`musicu.search.rerank.rerank`.
+    max_per_artist, max_per_album : int >= 1 or None
+        Caps.
+    no_versions : bool
+        One version of a song only, and none of a seed.
+    exclude_same_artist, exclude_same_album : bool
+        Leave out what shares an artist, or the album, with a seed of weight above 0.
+    exclude : tuple of str
+        Whole ids of tracks that are left out; the seeds are in any case.
+    explain : bool
+        Say what each field adds to the scores, and what tracks have in common with the seeds.
+
+    Raises
+    ------
+    MusicuError
+        A value is out of its range.
+    """
+
+    seeds: tuple[Seed, ...]
+    n: int = 20
+    by: Literal["sound", "all"] = "sound"
+    where: str | None = None
+    diversity: float = 0.0
+    max_per_artist: int | None = None
+    max_per_album: int | None = None
+    no_versions: bool = False
+    exclude_same_artist: bool = False
+    exclude_same_album: bool = False
+    exclude: tuple[str, ...] = ()
+    explain: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.seeds) <= MOST_SEEDS:
+            raise MusicuError(f"{len(self.seeds)} seeds: there can be 1 to {MOST_SEEDS}")
+        if all(seed.weight < 0 for seed in self.seeds):
+            raise MusicuError("no seed has a weight above 0: say what there should be more of")
+        if not 1 <= self.n <= MOST_TRACKS:
+            raise MusicuError(f"n is {self.n}: it goes from 1 to {MOST_TRACKS}")
+        if self.by not in ("sound", "all"):
+            raise MusicuError(f"by is {self.by!r}: it is 'sound' or 'all'")
+        if not 0 <= self.diversity <= 1:
+            raise MusicuError(f"diversity is {self.diversity}: it goes from 0 to 1")
+        for name in ("max_per_artist", "max_per_album"):
+            cap = getattr(self, name)
+            if cap is not None and cap < 1:
+                raise MusicuError(f"{name} is {cap}: at least 1, or None for no cap")
+
+    @property
+    def plain(self) -> bool:
+        """Whether the nearest vectors are the answer: the way that is fast."""
+        return self.by == "sound" and not (
+            self.where is not None
+            or self.diversity
+            or self.max_per_artist
+            or self.max_per_album
+            or self.no_versions
+            or self.exclude_same_artist
+            or self.exclude_same_album
+            or self.explain
+        )
+
+
+class Hit(NamedTuple):
+    """A track of an answer.
+
+    Attributes
+    ----------
+    rank : int
+        1 for the first.
+    position : int
+        Where it stands in the answer's snapshot.
+    id : str
+        Identity of its audio.
+    score : float
+        By sound: cosine in [0, 1], negative ones count as 0. By all: in [-1, 1].
+    why : dict of str to float or None
+        What each field adds to the score; their sum is the score. None if not asked for.
+    words : tuple of str
+        What it has in common with the seed that it is most like.
+    """
+
+    rank: int
+    position: int
+    id: str
+    score: float
+    why: dict[str, float] | None = None
+    words: tuple[str, ...] = ()
+
+
+class Cards(Protocol):
+    """What an answer needs of a snapshot: its number, and a JSON object (bytes) for each track."""
+
+    @property
+    def number(self) -> int:
+        """Which moment of the catalog it is."""
+
+    @property
+    def cards(self) -> Sequence[bytes]:
+        """Id, title, artist and so on of each track."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Tracks that answer a question, the best first.
+
+    Attributes
+    ----------
+    hits : tuple of Hit
+        The tracks.
+    notes : tuple of str
+        What could not be had, one line each.
+    snapshot : Cards
+        The moment of the catalog that was asked.
+    by : {"sound", "all", "path"}
+        What the scores mean.
+    """
+
+    hits: tuple[Hit, ...]
+    notes: tuple[str, ...]
+    snapshot: Cards
+    by: str
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def to_json(self) -> bytes:
+        """Return a JSON object: ``by``, ``matches`` and ``notes``.
+
+        A match is a track's card with ``rank`` and ``score``, and with ``why`` and ``words`` where
+        they were asked for. Made of bytes that are ready, as it is made many times a second.
+        """
+        cards = self.snapshot.cards
+        matches = b",".join(
+            b'{"rank":%d,"score":%a%s,%s' % (rank, score, _why(why, words), cards[position][1:])
+            for rank, position, _, score, why, words in self.hits
+        )
+        notes = json.dumps(self.notes).encode()
+        return b'{"by":"%s","matches":[%s],"notes":%s}' % (self.by.encode(), matches, notes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what :meth:`to_json` writes, as Python objects."""
+        found: dict[str, Any] = json.loads(self.to_json())
+        return found
+
+
+def _why(why: dict[str, float] | None, words: tuple[str, ...]) -> bytes:
+    if why is None:
+        return b""
+    return b',"why":%s,"words":%s' % (json.dumps(why).encode(), json.dumps(words).encode())

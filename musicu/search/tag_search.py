@@ -1,0 +1,70 @@
+"""Find a snapshot's tracks by what is heard in them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from musicu.catalog.index import Index
+from musicu.catalog.similar import rank_by_tags
+from musicu.catalog.store import Store
+from musicu.encoders.tagger import TagHead
+from musicu.encoders.vocabulary import Term, Vocabulary
+from musicu.errors import ModelError
+from musicu.search.snapshot import Snapshot
+
+__all__ = ["Heard", "find_heard"]
+
+
+class Heard(NamedTuple):
+    """What a wish in words found.
+
+    Attributes
+    ----------
+    snapshot : Snapshot
+        The moment of the catalog that was asked.
+    positions : list of int
+        Tracks, the best first.
+    scores : list of float
+        See :class:`musicu.catalog.similar.TaggedMatch`.
+    terms : tuple of Term
+        How the wish was understood.
+    unused : tuple of str
+        Its words that no tag of the model answers.
+    """
+
+    snapshot: Snapshot
+    positions: list[int]
+    scores: list[float]
+    terms: tuple[Term, ...]
+    unused: tuple[str, ...]
+
+
+def find_heard(
+    snapshot: Snapshot, head: TagHead | None, text: str, n: int, where: str | None
+) -> Heard:
+    """Find the tracks that fit a wish in words best; see :meth:`musicu.Catalog.find`.
+
+    Raises
+    ------
+    ModelError
+        There is no tag head.
+    MetadataError
+        No word names a tag, or the condition cannot be understood.
+    """
+    if head is None:
+        raise ModelError(
+            f"{snapshot.path}: {snapshot.model.name} is not installed, or has no tag head: "
+            "search by artist, title and album"
+        )
+    wish = Vocabulary([tag.name for tag in head.tags]).parse(text)
+    among = None if where is None else snapshot.tracks[snapshot.filter(where)]
+    matrix = snapshot.nearest.matrix
+    if len(snapshot.tail):
+        matrix = np.concatenate([matrix, snapshot.tail.matrix])
+    with Store(snapshot.path, create=False) as store:
+        index = Index(snapshot.tracks, matrix)
+        matches = rank_by_tags(store, index, head, wish.terms, n, among=among)
+    positions = [snapshot.position(match.id) for match in matches]
+    return Heard(snapshot, positions, [m.score for m in matches], wish.terms, wish.unused)

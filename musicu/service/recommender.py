@@ -1,0 +1,176 @@
+"""A recommender that is kept loaded, and loaded anew when it, the catalog or the log changes.
+
+What is asked meanwhile is answered by the one before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from musicu.errors import MusicuError
+from musicu.recommend.interactions import hash_user
+from musicu.recommend.loading import CatalogRecommender, load_catalog_recommender
+from musicu.recommend.recommender import History
+from musicu.recommend.results import Audience, Recommendations
+from musicu.service.errors import Busy, Refusal
+from musicu.service.settings import Settings
+from musicu.service.uploads.analysis import Line
+
+__all__ = ["Taste"]
+
+# A catalog that grows all the time is read again after this many times as long as that takes.
+_PATIENCE = 10.0
+_INTERVAL = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Taste:
+    """Recommends by a recommender's folder; safe to ask from any thread.
+
+    Parameters
+    ----------
+    settings : Settings
+        Its ``recommender``, ``catalog`` and ``log``. Users of the log are known by their hashes if
+        ``$MUSICU_SALT`` is set, as they are to ``musicu recommend``.
+    moment : callable
+        Returns a number that changes with the catalog: ``lambda: live.snapshot.number``.
+
+    Attributes
+    ----------
+    line : Line
+        Who waits for recommendations; what is asked here is to be asked on its thread.
+    problem : str or None
+        Why what is there now cannot be loaded, if that is so.
+    """
+
+    def __init__(self, settings: Settings, moment: Callable[[], int]) -> None:
+        if settings.recommender is None:
+            raise MusicuError("no recommender to serve: name one with --recommender")
+        self.problem: str | None = None
+        self.line = Line("recommendations", 1, settings.queue, settings.deadline)
+        self._folder: Path = settings.recommender
+        self._catalog = settings.catalog
+        self._plays = settings.log
+        self._moment = moment
+        self._loaded: CatalogRecommender | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="musicu-taste", daemon=True)
+
+    def start(self) -> None:
+        """Load the recommender in the background, and go on looking for changes."""
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Look for changes no more, and answer nothing more."""
+        self._over.set()
+        await self.line.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a recommender that can be asked."""
+        return self._loaded is not None
+
+    def recommend(
+        self, user: str | History, n: int = 20, *, rules: Mapping[str, Any] | None = None
+    ) -> Recommendations:
+        """Return what somebody may like.
+
+        Parameters
+        ----------
+        user : str or History
+            A user of the log, or what somebody played.
+        n : int >= 0
+        rules : mapping or None
+            Options of :meth:`musicu.Recommender.recommend`.
+
+        Raises
+        ------
+        Busy
+            The recommender is being loaded.
+        RecommenderError
+            The user or a track is not known, or nothing was played.
+        MusicuError
+            A rule is out of its range.
+        """
+        loaded = self._ready()
+        if isinstance(user, str):
+            if self._plays is None:
+                raise Refusal(
+                    404, "no log of listening is served: send a history, or serve with --log"
+                )
+            user = _name(user)
+        return loaded.recommender.recommend(user, n, candidates=loaded.candidates, **(rules or {}))
+
+    def audience(self, id: str, n: int = 20) -> Audience:
+        """Return whom a stored track fits; see :meth:`musicu.Recommender.audience`.
+
+        Raises
+        ------
+        Busy
+            The recommender is being loaded.
+        Refusal
+            There is no such track.
+        """
+        recommender = self._ready().recommender
+        try:
+            recommender.items.position(id)
+        except MusicuError as error:
+            raise Refusal(404, str(error)) from None
+        return recommender.audience(id, n)
+
+    def _ready(self) -> CatalogRecommender:
+        if self._loaded is not None:
+            return self._loaded
+        if self.problem:
+            raise Refusal(503, f"the recommender cannot be loaded: {self.problem}")
+        raise Busy("the recommender is being loaded", 5)
+
+    def _follow(self) -> None:
+        seen: tuple[Any, ...] = ()
+        moment, next_look = -1, 0.0
+        while not self._over.is_set():
+            stamp = _stamp(self._folder / "recommender.json"), self._plays and _stamp(self._plays)
+            now = self._moment()
+            if stamp != seen or (now != moment and time.monotonic() >= next_look):
+                seen, moment, began = stamp, now, time.monotonic()
+                try:
+                    self._loaded, self.problem = self._load(), None
+                except (MusicuError, OSError, sqlite3.Error) as error:
+                    folder = f"{self._folder.absolute().parent}{os.sep}"
+                    self.problem = str(error).replace(folder, "")
+                    _log.warning("the recommender cannot be loaded: %s", error)
+                ended = time.monotonic()
+                next_look = ended + _PATIENCE * (ended - began)
+            self._over.wait(_INTERVAL)
+
+    def _load(self) -> CatalogRecommender:
+        return load_catalog_recommender(
+            self._folder, self._catalog, self._plays, salt=_salt(), source=self._catalog.name
+        )
+
+
+def _name(user: str) -> str:
+    """Return what a user is called in a log that was read with the salt there is."""
+    salt = _salt()
+    return hash_user(user, salt) if salt else user
+
+
+def _salt() -> str | None:
+    return os.environ.get("MUSICU_SALT") or None
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is replaced or written to; None while it is not there."""
+    try:
+        info = path.stat()
+    except OSError:
+        return None
+    return info.st_ino, info.st_mtime_ns, info.st_size

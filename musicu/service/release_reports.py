@@ -1,0 +1,123 @@
+"""Release reports for uploads, each made by a process of its own.
+
+There it neither holds up requests nor outlives its deadline.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from musicu.errors import AudioError
+from musicu.service.errors import Late, Refusal
+from musicu.service.release_worker import MENDABLE, NO_AUDIO
+from musicu.service.settings import Settings
+from musicu.service.uploads.analysis import Line
+from musicu.workers.job import Canceled, JobError, Overdue, run_job
+
+__all__ = ["Made", "Reports"]
+
+_log = logging.getLogger(__name__)
+
+_DEADLINE = 120.0  # seconds
+_WAITING = 4
+
+
+@dataclass(frozen=True)
+class Made:
+    """A report: as JSON types, and as one page of HTML without players."""
+
+    report: dict[str, Any]
+    page: str
+
+
+class Reports:
+    """Makes one report at a time.
+
+    Parameters
+    ----------
+    settings : Settings
+        Its ``catalog``, ``recommender`` and ``decode_seconds``.
+    deadline : float > 0
+        Seconds a report may take, waiting included.
+
+    Attributes
+    ----------
+    line : Line
+        Who waits.
+    """
+
+    def __init__(self, settings: Settings, *, deadline: float = _DEADLINE) -> None:
+        self.line = Line("reports", 1, _WAITING, deadline)
+        self._settings = settings
+        self._deadline = deadline
+        self._cancel = threading.Event()  # of the job that runs
+        self._lock = threading.Lock()
+        self._over = False
+
+    async def make(self, path: str, name: str, n: int = 10) -> Made:
+        """Report on a file.
+
+        Parameters
+        ----------
+        path : str
+            The file.
+        name : str
+            What its owner calls it.
+        n : int >= 0
+            Catalog tracks to name.
+
+        Raises
+        ------
+        Busy
+            Too many are waiting.
+        Late
+            The deadline is over.
+        AudioError
+            The file cannot be used.
+        Refusal
+            The catalog cannot be.
+        """
+        return await self.line.run(
+            lambda place: self._make(path, name, n), give_up=lambda place: self._end()
+        )
+
+    async def close(self) -> None:
+        """End the process that is at work, and take nothing more."""
+        with self._lock:
+            self._over = True
+        self._end()
+        await self.line.close()
+
+    def _end(self) -> None:
+        self._cancel.set()
+
+    def _make(self, path: str, name: str, n: int) -> Made:
+        told = [str(self._settings.catalog), path, name.replace("\0", "") or "upload", str(n)]
+        told.append(str(self._settings.decode_seconds))
+        if self._settings.recommender:
+            told.append(str(self._settings.recommender))
+        with self._lock:
+            if self._over:
+                raise Refusal(503, "the service is closing")
+            self._cancel = cancel = threading.Event()
+        try:
+            made = run_job(
+                "musicu.service.release_worker", *told, cancel=cancel, deadline=self._deadline
+            )
+        except Overdue:
+            raise Late from None
+        except Canceled:
+            raise Refusal(503, "the report was given up") from None
+        except JobError as error:
+            if error.status == NO_AUDIO:
+                raise AudioError(name, str(error)) from None
+            if error.status == MENDABLE:
+                raise Refusal(503, f"no report can be made: {error}") from None
+            _log.error("the process that makes reports failed (%s): %s", error.status, error)
+            raise Refusal(
+                503, "the process that makes reports ended early; the log says more"
+            ) from None
+        return Made(made["report"], made["page"])

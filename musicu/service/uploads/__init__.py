@@ -1,0 +1,1 @@
+"""Files that are uploaded: kept, analyzed, added to the catalog."""

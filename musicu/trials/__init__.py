@@ -1,1 +1,0 @@
-"""How recommendations are measured: rankings, what lies beyond them, chance, a page to read."""

@@ -1,0 +1,90 @@
+"""Waveforms computed in worker processes that stay warm."""
+
+from __future__ import annotations
+
+import os
+import queue
+from types import TracebackType
+from typing import Self
+
+from musicu.audio.waveform import Waveform
+from musicu.errors import AudioError, MusicuError
+from musicu.workers.pool import Worker, WorkerSettings
+
+__all__ = ["WaveformRenderer"]
+
+
+class WaveformRenderer:
+    """Computes waveforms in worker processes that stay warm; for any number of threads.
+
+    Parameters
+    ----------
+    jobs : int >= 1
+        Processes; who asks while all are busy waits.
+    timeout : float > 0
+        Seconds a file may take.
+    memory : int
+        Bytes of data a process may hold (where the system can limit it).
+    command : list of str, optional
+        How to start a process, for tests.
+    """
+
+    def __init__(
+        self,
+        jobs: int = 1,
+        *,
+        timeout: float = 60.0,
+        memory: int = 1 << 30,
+        command: list[str] | None = None,
+    ) -> None:
+        settings = WorkerSettings(model=None, program="waveform", timeout=timeout, memory=memory)
+        self._workers = [Worker(settings, command) for _ in range(jobs)]
+        self._free: queue.LifoQueue[Worker] = queue.LifoQueue()
+        self._closed = False
+        for worker in self._workers:
+            self._free.put(worker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def render(self, path: str | os.PathLike[str]) -> Waveform:
+        """Compute a file's waveform, as :func:`musicu.audio.waveform.compute_waveform`.
+
+        Raises
+        ------
+        AudioError
+            Nothing can be read.
+        MusicuError
+            The renderer was closed, or a process cannot start.
+        """
+        path = os.fspath(path)
+        worker = self._free.get()
+        try:
+            if self._closed:
+                raise MusicuError("the waveform renderer was closed")
+            answer = worker.call({"path": path})
+        finally:
+            self._free.put(worker)
+        if "error" in answer:
+            raise AudioError(path, answer["error"], cause=answer["cause"])
+        return Waveform(**answer)
+
+    def close(self) -> None:
+        """End the processes; who waits for a waveform gets an error."""
+        if self._closed:
+            return
+        self._closed = True
+        for worker in self._workers:
+            worker.kill()
+        idle = [self._free.get() for _ in self._workers]
+        for worker in idle:
+            worker.close()
+            self._free.put(worker)  # who still waits for one sees that all is over
