@@ -41,7 +41,8 @@ test: .venv/dev
 	$(BIN)/pytest -n auto --dist loadfile
 	$(MAKE) --no-print-directory docs
 
-QUICK := $(patsubst %,tests/test_%.py,decode encoder index catalog cli service)
+QUICK := $(patsubst %,tests/%.py,audio/test_decode encoders/test_encoder catalog/test_index \
+	catalog/test_catalog cli/test_cli service/test_service)
 LOWEST ?= python3.11
 NEWEST ?= python3.13
 test-versions:
@@ -63,7 +64,7 @@ docs: .venv/dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 privacy: .venv/dev
-	$(BIN)/pytest -v tests/test_privacy.py
+	$(BIN)/pytest -v tests/faults/test_privacy.py
 
 licenses: .venv/dev
 	$(BIN)/python .ci/closure.py licenses > docs/licenses.md

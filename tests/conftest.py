@@ -13,8 +13,8 @@ from typing import Any
 import mutagen
 import numpy as np
 import pytest
-from audio import notes, write
 from made_answers import Answers
+from made_audio import notes, write
 from numpy.typing import NDArray
 
 from musicu.catalog.catalog import Catalog

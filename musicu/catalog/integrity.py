@@ -13,7 +13,7 @@ from musicu.catalog.index import Index, matrix_is_sound
 from musicu.catalog.schema import schema_checksum
 from musicu.catalog.store import Store, StoredModel
 
-__all__ = ["Damage", "describe_row", "check_integrity", "list_damage"]
+__all__ = ["Damage", "check_integrity", "describe_row", "list_damage"]
 
 _INTEGER, _OPTIONAL, _TEXT = ("integer",), ("integer", "null"), ("text",)
 _NUMBERS: dict[str, dict[str, tuple[str, ...]]] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from musicu.catalog.store import Store
 
-__all__ = ["CatalogInfo", "Problem", "list_problems", "catalog_info"]
+__all__ = ["CatalogInfo", "Problem", "catalog_info", "list_problems"]
 
 
 # Files whose track is known from before, but which could not be analyzed when last looked at.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from musicu.arrays import top_k
 from musicu.errors import MusicuError
 
-__all__ = ["KS", "RankingMetrics", "measure_audience", "hits", "measure", "top_n"]
+__all__ = ["KS", "RankingMetrics", "hits", "measure", "measure_audience", "top_n"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

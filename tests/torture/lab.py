@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from audio import notes, write
+from made_audio import notes, write
 from numpy.typing import NDArray
 
 Argument = str | os.PathLike[str]

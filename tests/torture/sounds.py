@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from audio import Format, notes, write
+from made_audio import Format, notes, write
 
 from torture.ogg import pages, sealed
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from audio import notes, write
+from made_audio import notes, write
 
 from torture.killing import children, kill, survivors
 from torture.lab import Lab, Outcome, contents, integrity

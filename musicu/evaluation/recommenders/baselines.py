@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 __all__ = [
     "BASELINES",
     "Baselines",
-    "SystemScores",
     "Kind",
     "Scored",
+    "SystemScores",
     "field_neighbors",
-    "weighted_similarity",
     "popularity",
     "random_order",
     "same_artist",
     "vector_neighbors",
+    "weighted_similarity",
 ]
 
 Floats = NDArray[np.float32]

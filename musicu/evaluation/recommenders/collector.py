@@ -18,7 +18,7 @@ from musicu.items.item import Items
 from musicu.metadata.artists import main_artist
 from musicu.recommend.interactions import Interactions
 
-__all__ = ["GROUPS", "TOP", "SystemMetrics", "MetricCollector"]
+__all__ = ["GROUPS", "TOP", "MetricCollector", "SystemMetrics"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

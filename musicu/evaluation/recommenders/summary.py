@@ -19,7 +19,7 @@ from musicu.evaluation.recommenders.systems import FULL
 from musicu.evaluation.scores import Comparison, Score
 from musicu.evaluation.significance import adjust, compare_systems
 
-__all__ = ["TESTED", "exposure_curves", "summarize_scores", "compare_all"]
+__all__ = ["TESTED", "compare_all", "exposure_curves", "summarize_scores"]
 
 # What is tested, and corrected together; the first decides which baseline is the best.
 TESTED = (("listeners", "ndcg@20"), ("listeners", "recall@20"), ("items", "ndcg@20"))
