@@ -13,7 +13,7 @@ import pytest
 import musicu
 
 ROOT = Path(__file__).resolve().parents[2]
-# Each room imports only rooms before it; "" is the ground. Rooms of one line do not know each other.
+# Each room imports only rooms before it; "" is the ground. Rooms of one line are strangers.
 FLOORS = (
     ("",),
     ("audio",),
