@@ -30,13 +30,13 @@ app = typer.Typer(
 def _register() -> None:
     from musicu.cli import (
         catalog,
+        check,
         evaluate,
         fit,
         journey,
         mix,
         models,
         monitor,
-        quality,
         recommend,
         release,
         serve,
@@ -55,7 +55,7 @@ def _register() -> None:
     app.command()(release.release)
     app.command()(serve.serve)
     app.command()(monitor.monitor)
-    app.command()(quality.check)
+    app.command()(check.check)
     app.command()(simulate.simulate)
     app.add_typer(catalog.app, name="catalog")
     app.add_typer(evaluate.app, name="evaluate")

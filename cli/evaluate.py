@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from musicu.cli import evaluate_recommenders as trials
+from musicu.cli import evaluate_recommenders
 from musicu.cli.options import Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
 
 app = typer.Typer(help="How good encoders and recommendations are, measured.", no_args_is_help=True)
-app.command()(trials.recommend)
-app.command()(trials.ab)
+app.command()(evaluate_recommenders.recommend)
+app.command()(evaluate_recommenders.ab)
 
 
 class Baseline(StrEnum):

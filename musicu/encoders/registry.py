@@ -26,8 +26,8 @@ __all__ = [
 DEFAULT_MODEL = "musicu-2"
 
 # Beside the package in a wheel, beside its folder in a checkout.
-_HERE = Path(__file__).resolve().parent
-_BUILT_IN = _HERE / "models" if (_HERE / "models").is_dir() else _HERE.parent / "models"
+_PACKAGE = Path(__file__).resolve().parents[1]
+_BUILT_IN = _PACKAGE / "models" if (_PACKAGE / "models").is_dir() else _PACKAGE.parent / "models"
 
 
 def user_models() -> Path:
