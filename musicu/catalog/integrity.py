@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from musicu.catalog.checksums import SEALED, is_sound, key_columns, row_checksum
+from musicu.catalog.checksums import CHECKSUMMED, is_sound, key_columns, row_checksum_sql
 from musicu.catalog.index import Index, matrix_is_sound
 from musicu.catalog.schema import schema_checksum
 from musicu.catalog.store import Store, StoredModel
@@ -92,7 +92,7 @@ def list_damage(store: Store) -> list[Damage]:
         found += _pages(store)
         for model in store.models():
             found += _vectors(store, model)
-        for table in SEALED:
+        for table in CHECKSUMMED:
             found += _rows(store, table)
     except sqlite3.DatabaseError as error:
         # A file that is cut off, or a schema that the statements of ours do not fit any more.
@@ -159,7 +159,7 @@ def _rows(store: Store, table: str) -> Iterator[Damage]:
     """Find rows that differ from their checksums, and texts and numbers that are none."""
     key = ", ".join(key_columns(table))
     changed = store.db.execute(
-        f"SELECT {key} FROM {table} WHERE checksum != {row_checksum(table)}"
+        f"SELECT {key} FROM {table} WHERE checksum != {row_checksum_sql(table)}"
     ).fetchall()
     bad = dict.fromkeys(changed, "is not what was stored")
     for column, kinds in _NUMBERS.get(table, {}).items():
@@ -181,7 +181,7 @@ def _rows(store: Store, table: str) -> Iterator[Damage]:
         yield Damage(table, row, f"{describe_row(store, table, row)}: {_SAID[table]}{what}")
 
 
-_SAID = dict.fromkeys(SEALED, "") | {
+_SAID = dict.fromkeys(CHECKSUMMED, "") | {
     "tracks": "what is known of its audio: ",
     "files": "what is known of the file: ",
     "sound_tags": "what is heard in it: ",

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from musicu.catalog.checksums import add_functions as add_checksums
-from musicu.catalog.checksums import sealing
+from musicu.catalog.checksums import checksum_schema
+from musicu.errors import CatalogError
 from musicu.metadata.fields import FIELDS
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "FileRow",
     "StoredModel",
     "add_functions",
+    "read_format",
     "renew_library",
     "schema_checksum",
     "upgrade",
@@ -194,6 +196,25 @@ class FileRow:
     current: bool = True
 
 
+def read_format(db: sqlite3.Connection) -> int:
+    """Return the number of a file's format; 0 of an empty file.
+
+    Raises
+    ------
+    CatalogError
+        It is not a catalog, or one of a newer musicu.
+    """
+    empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    version: int
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION and not (empty and application == 0):
+        raise CatalogError("a SQLite file, but not a musicu catalog")
+    if version > FORMAT:
+        raise CatalogError("made by a newer musicu; upgrade musicu to open it")
+    return version
+
+
 def upgrade(db: sqlite3.Connection) -> None:
     """Make the tables of a new file, or add what those of an older musicu lack.
 
@@ -211,7 +232,7 @@ def upgrade(db: sqlite3.Connection) -> None:
                 db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
     _run(db, _FROM_3 if version else "")
     _run(db, _TABLES + _VIEW)
-    for statement in sealing():
+    for statement in checksum_schema():
         db.execute(statement)
     db.execute(
         "INSERT OR REPLACE INTO meta (key, value) VALUES ('schema', ?)", (schema_checksum(db),)
@@ -245,7 +266,7 @@ def add_functions(db: sqlite3.Connection) -> None:
 
 def schema_checksum(db: sqlite3.Connection) -> int:
     """Return the CRC-32 of what SQLite was told to make; what others added does not count."""
-    script = " ".join((_TABLES, _VIEW, *sealing()))
+    script = " ".join((_TABLES, _VIEW, *checksum_schema()))
     names = re.findall(r"CREATE \w+ IF NOT EXISTS (\w+)", script)
     rows = db.execute(
         "SELECT type, name, CAST(sql AS BLOB) FROM sqlite_master WHERE name IN"

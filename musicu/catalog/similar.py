@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.catalog.index import Index
+from musicu.catalog.lookup import QueryVector
 from musicu.catalog.nearest import growing
+from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import read_tracks
 from musicu.encoders.tagger import TagHead
-from musicu.encoders.vocabulary import Term
+from musicu.encoders.vocabulary import Term, Vocabulary
 from musicu.metadata.artists import album_key, artist_keys
 from musicu.metadata.fields import Metadata
 
@@ -22,6 +24,8 @@ __all__ = [
     "Findings",
     "Match",
     "TaggedMatch",
+    "find_by_tags",
+    "find_similar",
     "rank",
     "rank_by_tags",
 ]
@@ -95,6 +99,76 @@ class Findings:
     matches: tuple[TaggedMatch, ...]
     terms: tuple[Term, ...]
     unused: tuple[str, ...]
+
+
+def find_similar(
+    store: Store,
+    index: Index,
+    query: QueryVector,
+    n: int,
+    where: str | None = None,
+    exclude_same_artist: bool = False,
+    exclude_same_album: bool = False,
+) -> list[Match]:
+    """Return the tracks most similar to a query but the query itself: :func:`rank`.
+
+    Parameters
+    ----------
+    store, index
+        The catalog and its vectors.
+    query : QueryVector
+        What is asked for, see :func:`musicu.catalog.lookup.find_query`.
+    n : int >= 0
+        How many.
+    where : str or None
+        SQL condition on metadata, see :func:`musicu.catalog.sql_filter.filter_tracks`.
+    exclude_same_artist, exclude_same_album : bool
+        Leave out tracks that share an artist, or the album, with the query.
+
+    Raises
+    ------
+    MetadataError
+        The condition cannot be understood.
+    """
+    return rank(
+        store,
+        index,
+        query.vector,
+        n,
+        among=None if where is None else filter_tracks(store, where),
+        exclude_ids=() if query.id is None else (query.id,),
+        not_artists_of=query.metadata if exclude_same_artist else None,
+        not_album_of=query.metadata if exclude_same_album else None,
+    )
+
+
+def find_by_tags(
+    store: Store, index: Index, head: TagHead, text: str, n: int, *, where: str | None = None
+) -> Findings:
+    """Return the tracks that fit a wish in words best: :func:`rank_by_tags`.
+
+    Parameters
+    ----------
+    store, index
+        The catalog and its vectors.
+    head : TagHead
+        Tag head of the vectors' model.
+    text : str
+        What is wanted, see :meth:`musicu.encoders.vocabulary.Vocabulary.parse`.
+    n : int >= 0
+        How many.
+    where : str or None
+        SQL condition on metadata, see :func:`musicu.catalog.sql_filter.filter_tracks`.
+
+    Raises
+    ------
+    MetadataError
+        No word of the wish names a tag, or the condition cannot be understood.
+    """
+    wish = Vocabulary([tag.name for tag in head.tags]).parse(text)
+    among = None if where is None else filter_tracks(store, where)
+    matches = rank_by_tags(store, index, head, wish.terms, n, among=among)
+    return Findings(tuple(matches), wish.terms, wish.unused)
 
 
 def rank(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from musicu.catalog.checksums import is_sound
 from musicu.catalog.lookup import damaged_vector, find_track
-from musicu.catalog.models import model_to_tag, tag_head
+from musicu.catalog.model_choice import model_to_tag, tag_head
 from musicu.catalog.store import Store, StoredModel
 from musicu.catalog.tracks import read_vectors
 from musicu.encoders.registry import find_model, model_with
@@ -47,7 +47,35 @@ def tag_file(
 def tag_query(
     store: Store, query: str | os.PathLike[str], model: str | os.PathLike[str] | None = None
 ) -> dict[str, float]:
-    """Say what is heard in a file or a stored track; see :meth:`musicu.Catalog.tags`."""
+    """Return the tags of a file or a stored track.
+
+    Parameters
+    ----------
+    store : Store
+        The catalog.
+    query : str or path-like
+        A file, in the catalog or not, or the id of a stored track, or its first 6 or more
+        characters.
+    model : str, path-like or None
+        Name or folder of a model with a tag head; None takes the catalog's, if it has one, else the
+        default.
+
+    Returns
+    -------
+    dict of str to float in [0, 1]
+        All the model's tags with their probabilities, the most probable first.
+
+    Raises
+    ------
+    CatalogError
+        The query is neither a file nor a stored track.
+    AudioError
+        The file cannot be used.
+    ModelError
+        There is no such model, or it has no tag head.
+    ModelMismatchError
+        The stored track has no vector of this model.
+    """
     chosen = model_to_tag(store, model)
     head = TagHead.load(chosen)
     name = os.fspath(query)

@@ -18,8 +18,8 @@ from typing import Any, Self, TypeVar
 
 from musicu.errors import AudioError, MusicuError
 from musicu.paths import absolute
-from musicu.workers.process import ChildProcess
-from musicu.workers.program import unpack_arrays
+from musicu.workers.child_process import ChildProcess
+from musicu.workers.worker_program import unpack_arrays
 
 __all__ = ["Pool", "Worker", "WorkerSettings", "analyze_isolated"]
 
@@ -41,7 +41,7 @@ class WorkerSettings:
     model : str or None
         Folder of the model to embed with; None does not embed.
     program : str
-        What it does, by its name in :data:`musicu.workers.program.PROGRAMS`.
+        What it does, by its name in :data:`musicu.workers.worker_program.PROGRAMS`.
     describe : bool
         Whether to compute descriptors, where a request does not say.
     longest : float > 0 or None
@@ -78,7 +78,7 @@ class Worker:
     def __init__(self, settings: WorkerSettings, command: list[str] | None = None) -> None:
         self.settings = settings
         # -P: a file called queue.py where the user happens to be must not become a module.
-        self._command = command or [sys.executable, "-P", "-m", "musicu.workers.program"]
+        self._command = command or [sys.executable, "-P", "-m", "musicu.workers.worker_program"]
         self._process: ChildProcess | None = None
         self._lock = threading.Lock()
         self._over = False
@@ -137,7 +137,7 @@ class Worker:
         Returns
         -------
         dict
-            The fields of :class:`musicu.workers.analyze.Analysis`; or ``error`` and ``cause``.
+            The fields of :class:`musicu.workers.analyze_file.Analysis`; or ``error`` and ``cause``.
         """
         wanted = self.settings.describe if describe is None else describe
         return self.call({"path": path, "identify": False, "describe": wanted})
@@ -235,7 +235,7 @@ def analyze_isolated(path: str, settings: WorkerSettings) -> dict[str, Any]:
     Returns
     -------
     dict
-        The fields of :class:`musicu.workers.analyze.Analysis`.
+        The fields of :class:`musicu.workers.analyze_file.Analysis`.
 
     Raises
     ------

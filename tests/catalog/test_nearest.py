@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from musicu import int8 as int8_module
-from musicu import nearest as nearest_module
+from musicu.catalog import int8 as int8_module
+from musicu.catalog import nearest as nearest_module
 from musicu.catalog.int8 import Int8Matrix, product_graph
 from musicu.catalog.nearest import Nearest, growing
 

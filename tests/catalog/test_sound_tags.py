@@ -24,10 +24,10 @@ from typer.testing import CliRunner
 
 import musicu
 from musicu.catalog.catalog import Catalog
-from musicu.catalog.filters import filter_tracks
 from musicu.catalog.index import Index
 from musicu.catalog.similar import rank_by_tags
 from musicu.catalog.sound_tags import store_tags, tag_file
+from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
 from musicu.cli.app import app
 from musicu.encoders.install import install_model
@@ -636,7 +636,7 @@ def test_info_shows_what_a_model_is_for_and_where_it_fails(tmp_path: Path, run_c
 def upgraded(shelf: Shelf, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """A catalog made with what was the default until the tiny model came."""
     monkeypatch.setattr("musicu.encoders.registry.DEFAULT_MODEL", tiny.id)
-    monkeypatch.setattr("musicu.catalog.models.DEFAULT_MODEL", tiny.id)
+    monkeypatch.setattr("musicu.catalog.model_choice.DEFAULT_MODEL", tiny.id)
     return shelf
 
 

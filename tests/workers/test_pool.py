@@ -19,18 +19,18 @@ import pytest
 from conftest import RunCli, Shelf
 from made_audio import sine, write
 
+import musicu.workers.child_process as process_module
 import musicu.workers.pool as pool_module
-import musicu.workers.process as process_module
 from musicu.encoders.registry import find_model
 from musicu.errors import PASSING, AudioError, MusicuError
+from musicu.workers.child_process import ChildProcess
 from musicu.workers.pool import Pool, Worker, WorkerSettings, analyze_isolated
-from musicu.workers.process import ChildProcess
 
 # A real worker in which only the analysis is another one: the file's name says what befalls it.
 _SCRIPT = """
 import errno, os, signal, sys, time
-import musicu.workers.analyze, musicu.workers.program
-from musicu.workers.analyze import Analysis
+import musicu.workers.analyze_file, musicu.workers.worker_program
+from musicu.workers.analyze_file import Analysis
 from musicu.errors import AudioError
 from musicu.metadata.fields import Metadata
 
@@ -80,8 +80,8 @@ def analyze(path, encoder, *, describe, longest):
         metadata=Metadata(title=name), descriptors={"asked": True} if describe else None,
     )
 
-musicu.workers.analyze.analyze = analyze
-musicu.workers.program.main()
+musicu.workers.analyze_file.analyze = analyze
+musicu.workers.worker_program.main()
 """
 # Generous on a busy machine, and yet what a test that hangs may cost.
 _TIMEOUT = 300.0
@@ -482,7 +482,7 @@ def test_all_that_hearing_needs_is_loaded_before_the_first_file(
     script = tmp_path / "modules.py"
     script.write_text(
         "import sys\n"
-        "import musicu.workers.program as worker\n"
+        "import musicu.workers.worker_program as worker\n"
         "begin = worker.PROGRAMS['track']\n"
         "def watched(settings):\n"
         "    answer = begin(settings)\n"
@@ -578,12 +578,12 @@ def test_a_fault_in_the_tags_costs_the_tags_and_is_told(
 ) -> None:
     script = tmp_path / "tags.py"
     script.write_text(
-        "import musicu.workers.analyze, musicu.workers.program\n"
+        "import musicu.workers.analyze_file, musicu.workers.worker_program\n"
         "def fail(path):\n"
         f"    if 'sample' not in str(path): raise {fault}\n"
-        "    return musicu.workers.analyze.Metadata()\n"
-        "musicu.workers.analyze.read_tags = fail\n"
-        "musicu.workers.program.main()\n"
+        "    return musicu.workers.analyze_file.Metadata()\n"
+        "musicu.workers.analyze_file.read_tags = fail\n"
+        "musicu.workers.worker_program.main()\n"
     )
     worker = Worker(_settings(), [sys.executable, str(script)])
     path = str(original / "Dora/Night.wav")

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from musicu.errors import MusicuError
-from musicu.workers.process import ChildProcess
+from musicu.workers.child_process import ChildProcess
 
 __all__ = ["Canceled", "JobError", "Overdue", "Progress", "run_job", "serve_job"]
 

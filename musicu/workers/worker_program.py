@@ -1,9 +1,9 @@
 """The other end of :mod:`musicu.workers.pool`: a process that works on one file at a time.
 
-Started as ``python -m musicu.workers.program``. It reads a first line of settings and then one
-request a line, and answers each with one line, all JSON; an array is an object of its type, shape
-and base64. It ends when its input does, even at work, so that it never outlives the process that
-started it.
+Started as ``python -m musicu.workers.worker_program``. It reads a first line of settings and then
+one request a line, and answers each with one line, all JSON; an array is an object of its type,
+shape and base64. It ends when its input does, even at work, so that it never outlives the process
+that started it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 
 from musicu.errors import AudioError
 from musicu.metadata.fields import Metadata
-from musicu.workers.causes import cause_of
+from musicu.workers.failure_causes import cause_of
 
 __all__ = ["PROGRAMS", "main", "unpack_arrays"]
 
@@ -163,7 +163,7 @@ def _track(settings: dict[str, Any]) -> Answer:
 
 def _identify(path: str) -> dict[str, Any]:
     from musicu.audio.decode import AudioStream
-    from musicu.workers.analyze import tags_of
+    from musicu.workers.analyze_file import tags_of
 
     stream = AudioStream(path, sr=None)
     stream.examine()
@@ -178,7 +178,7 @@ def _identify(path: str) -> dict[str, Any]:
 
 
 def _analyze(request: dict[str, Any], encoder: Any, longest: float | None) -> dict[str, Any]:
-    from musicu.workers.analyze import analyze
+    from musicu.workers.analyze_file import analyze
 
     result = analyze(request["path"], encoder, describe=request["describe"], longest=longest)
     found = {field.name: getattr(result, field.name) for field in fields(result)}

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from musicu.workers.causes import cause_of_words
+from musicu.workers.failure_causes import cause_of_words
 
 __all__ = ["GRACE", "ChildProcess"]
 

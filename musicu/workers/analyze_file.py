@@ -14,7 +14,7 @@ from musicu.encoders.encoder import SILENCE, Embedder, Encoder
 from musicu.errors import AudioError
 from musicu.metadata.fields import Metadata
 from musicu.metadata.file_tags import read_tags
-from musicu.workers.causes import cause_of
+from musicu.workers.failure_causes import cause_of
 
 __all__ = ["Analysis", "analyze", "tags_of"]
 

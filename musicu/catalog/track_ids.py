@@ -1,4 +1,4 @@
-"""Ids of tracks over time: aliases, and files that were identified in an earlier way.
+"""Ids of tracks: those embedded, aliases, and files that were identified in an earlier way.
 
 When the way changes in which audio is identified, a catalog's tracks get new ids at the next
 ``embed``, without decoding. The old ids stay as aliases: logs of listening, playlists and
@@ -11,14 +11,16 @@ import os
 from typing import Final
 
 from musicu.catalog.schema import IDENTITY_VERSION
-from musicu.catalog.store import Store
+from musicu.catalog.store import Store, StoredModel
 
 __all__ = [
     "SHORTEST_PREFIX",
     "adopt_identity",
     "clear_problems",
+    "embedded_ids",
     "find_alias",
     "list_aliases",
+    "partly_read_ids",
     "put_identity",
 ]
 
@@ -26,6 +28,33 @@ __all__ = [
 SHORTEST_PREFIX: Final = 6
 # Problems that are told without decoding.
 _OF_LENGTH = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
+
+
+def embedded_ids(store: Store, model: StoredModel | None, *, described: bool) -> dict[str, int]:
+    """Return the tracks, id to row number, that need no analysis.
+
+    Parameters
+    ----------
+    store : Store
+        The catalog.
+    model : StoredModel or None
+        They have a vector of this model; of None there are none.
+    described : bool
+        Whether they must have descriptors, too.
+    """
+    rows = store.db.execute(
+        "SELECT t.id, t.track FROM tracks t JOIN vectors v ON v.track = t.track AND v.model = ?"
+        " WHERE (NOT ? OR t.descriptors IS NOT NULL)"
+        # Tracks that a killed run left without a file are about to be pruned.
+        " AND EXISTS (SELECT 1 FROM files f WHERE f.track = t.track)",
+        (model.row if model else -1, described),
+    )
+    return dict(rows.fetchall())
+
+
+def partly_read_ids(store: Store) -> set[str]:
+    """Return the ids of tracks of which the copy that was analyzed could not be read whole."""
+    return {id for (id,) in store.db.execute("SELECT id FROM tracks WHERE problem IS NOT NULL")}
 
 
 def list_aliases(store: Store) -> dict[str, str]:
