@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from musicu.catalog.index import Index
 from musicu.catalog.lookup import QueryVector
-from musicu.catalog.nearest import growing
+from musicu.catalog.nearest import growing_counts
 from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import read_tracks
@@ -213,7 +213,7 @@ def _nearest(
 ) -> Iterator[tuple[int, float]]:
     """Yield tracks from the nearest on with their scores: `n`, then more as they are needed."""
     done = 0
-    for reach in growing(n, len(index)):
+    for reach in growing_counts(n, len(index)):
         ((tracks, cosines),) = index.search(vector[None], reach, among=among)
         yield from zip(tracks[done:].tolist(), cosines[done:].clip(0, 1).tolist(), strict=True)
         done = len(tracks)

@@ -130,11 +130,20 @@ def _are_stored(store: Store, model: StoredModel) -> bool:
     return bool(store.db.execute(asked, (model.row,)).fetchone()[0])
 
 
-def store_tags(store: Store, model: StoredModel, head: TagHead) -> None:
+def store_tags(store: Store, model: StoredModel, head: TagHead, *, chunk: int = _CHUNK) -> None:
     """Tag the vectors of a model that have no tags yet; all of them if the head is a new one.
 
     Vectors that are no longer what was stored get none. Of a catalog that can only be read, the
     tags are kept in memory.
+
+    Parameters
+    ----------
+    store, model
+        The catalog, and the model whose vectors are tagged.
+    head : TagHead
+        The model's.
+    chunk : int >= 1
+        Vectors tagged in one transaction.
     """
     key = f"tag head {model.row}"
     known = store.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -148,7 +157,7 @@ def store_tags(store: Store, model: StoredModel, head: TagHead) -> None:
     while _untagged(store, model, last, 1):
         # No vector may go between reading it and storing its tags.
         with store.change(derived=True):
-            rows = _untagged(store, model, last, _CHUNK)
+            rows = _untagged(store, model, last, chunk)
             last = rows[-1][0] if rows else last
             # In what is no longer what was stored, nothing is heard.
             rows = [row for row in rows if is_sound(*row[1:], model.dim)]

@@ -26,9 +26,6 @@ __all__ = ["Pool", "Worker", "WorkerSettings", "analyze_isolated"]
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Seconds a process may take until it is ready, the first time and when it is tried again: slow
-# disks take long over its libraries, but not twice.
-_STARTS = (30.0, 60.0, 120.0)
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -49,6 +46,9 @@ class WorkerSettings:
         whatever its header says. None is no limit.
     timeout : float > 0
         Seconds a file may take; the start of a worker does not count.
+    start_timeouts : tuple of float > 0
+        Seconds a process may take until it is ready, the first time and when it is tried again:
+        slow disks take long over its libraries, but not twice.
     memory : int
         Bytes of data a worker may hold (where the system can limit it).
     nice : int
@@ -60,6 +60,7 @@ class WorkerSettings:
     describe: bool = False
     longest: float | None = None
     timeout: float = 300.0
+    start_timeouts: tuple[float, ...] = (30.0, 60.0, 120.0)
     memory: int = 4 << 30
     nice: int = 0
 
@@ -196,7 +197,7 @@ class Worker:
     def _start(self) -> ChildProcess:
         """Start a process; a worker that cannot even start must not be blamed on a file."""
         reason = ""
-        for seconds in _STARTS:
+        for seconds in self.settings.start_timeouts:
             process = self._spawn()
             if process.ask(json.dumps(asdict(self.settings)), seconds) == "ready\n":
                 return process

@@ -95,7 +95,10 @@ def test_an_old_catalog_opens_and_answers_as_it_did(old: Old) -> None:
         with Catalog(old.db) as catalog:
             old.check_answers(catalog)
             assert catalog.verify() == []
-            assert {track["artist"] for track in catalog.tracks()} >= {"Ann", "Ben"}
+            assert [track["year"] for track in catalog.tracks()] == [None, 1991, None, 2001]
+            assert [track["artist"] for track in catalog.tracks()] == [None, "Ann", "Ben", "Ben"]
+            assert len([*catalog.tracks("country IS NULL AND NOT has(tags, 'calm')")]) == 4
+            assert catalog.store.db.execute("PRAGMA user_version").fetchone() == (4,)
 
 
 def test_the_next_embed_decodes_nothing_and_forgets_no_id(

@@ -371,24 +371,22 @@ def _broken_starts(tmp_path: Path, fault: str, times: int) -> list[str]:
 
 @pytest.mark.parametrize("fault", ["STOP", "KILL", "sleep"])
 def test_a_worker_that_stalls_or_is_killed_at_its_start_is_followed_by_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+    tmp_path: Path, fault: str
 ) -> None:
     what = "time.sleep(600)" if fault == "sleep" else f"os.kill(os.getpid(), signal.SIG{fault})"
-    monkeypatch.setattr(pool_module, "_STARTS", (5.0, _TIMEOUT, _TIMEOUT))
-    with Pool(_settings(), 1, _broken_starts(tmp_path, what, 1)) as pool:
+    settings = _settings(start_timeouts=(5.0, _TIMEOUT, _TIMEOUT))
+    with Pool(settings, 1, _broken_starts(tmp_path, what, 1)) as pool:
         results = dict(pool.run(["a", "b"], _analyze))
     assert [results[name]["metadata"]["title"] for name in "ab"] == ["a", "b"]
     assert (tmp_path / "starts").read_text() == "2"
 
 
-def test_one_that_never_gets_ready_ends_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pool_module, "_STARTS", (0.5, 1.0))
+def test_one_that_never_gets_ready_ends_the_run(tmp_path: Path) -> None:
+    settings = _settings(start_timeouts=(0.5, 1.0))
     stalls = _broken_starts(tmp_path, "time.sleep(600)", 9)
     with (
         pytest.raises(MusicuError, match="a worker process cannot start: not ready after 1 s"),
-        Pool(_settings(), 1, stalls) as pool,
+        Pool(settings, 1, stalls) as pool,
     ):
         list(pool.run(["a"], _analyze))
     faulty = _broken_starts(tmp_path, "sys.exit('always so')", 9)
