@@ -1,4 +1,4 @@
-"""The catalog as users meet it: add folders, ask for similar tracks, look after what is stored."""
+"""The catalog: add folders, query similar tracks, check and repair what is stored."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Catalog:
             )
         return model_notice(self.store)
 
-    # Filling it
+    # Embedding
 
     def add_folder(
         self,
@@ -163,7 +163,7 @@ class Catalog:
         failed = [p.path for p in self.problems(kinds=("error",)) if os.path.exists(p.path)]
         return self.add_folder(*failed, retry=True, **options) if failed else Summary()
 
-    # Asking it
+    # Queries
 
     def similar(
         self,
@@ -214,7 +214,7 @@ class Catalog:
         )
 
     def find(self, text: str, n: int = 20, *, where: str | None = None) -> Findings:
-        """Return the tracks that fit a wish in words best.
+        """Return the tracks that fit a tag query best.
 
         Parameters
         ----------
@@ -227,7 +227,7 @@ class Catalog:
         Returns
         -------
         Findings
-            The tracks, and how the wish was understood.
+            The tracks, and how the query was understood.
 
         Raises
         ------
@@ -236,7 +236,7 @@ class Catalog:
         ModelError
             The catalog's model has no tag head, or is not installed.
         MetadataError
-            No word of the wish names a tag, or the condition cannot be understood.
+            No word of the query names a tag, or the condition cannot be understood.
         """
         current = embedded_model(self.store)
         head = tag_head(self.store, current)
@@ -280,7 +280,7 @@ class Catalog:
         """Count what is stored."""
         return catalog_info(self.store)
 
-    # Looking after it
+    # Maintenance
 
     def forget(self, path: PathLike, *, dry_run: bool = False) -> int:
         """Remove a file, or all under a folder, from the catalog; the disk is not touched.

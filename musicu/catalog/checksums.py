@@ -1,4 +1,4 @@
-"""Checksums of what a catalog stores: bits that change on a disk are told from what was written.
+"""Checksums of what a catalog stores: bits that changed on the disk are detected.
 
 A vector keeps the checksum that it was stored with. All other rows have one, too: any change by way
 of SQLite, also by other programs, takes it off, and the next change of a

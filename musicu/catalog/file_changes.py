@@ -83,16 +83,12 @@ def compare_files(
         None of the roots is there, or one that the catalog knows nothing of.
     """
     changes = FileChanges()
-    away = [root for root in roots if not os.path.lexists(root)]
-    added = set(store.roots())
-    for root in away:
-        strange = root not in added and not _holds_tracks(root, known)
-        if len(away) == len(roots) or strange:
-            raise CatalogError(f"{root}: no such file or folder{_advice(root, known)}")
+    away = _check_roots(store, known, roots)
     seen: set[str] = set()
     unseen = set(away)
-    again = []
-    # An earlier identity cannot be compared with today's: a moved file is told by what came along.
+    again: list[FoundFile] = []
+    # An earlier identity cannot be compared with today's: a moved file is known by its size, time
+    # and name.
     stale = {
         (row.size, row.mtime_ns, os.path.basename(path)): path
         for path, row in known.items()
@@ -100,7 +96,7 @@ def compare_files(
     }
     for root in roots:
         before = len(seen)
-        for found in () if root in unseen else _foreign(root, store):
+        for found in () if root in unseen else _files_but_own(root, store):
             if found.path in seen:  # roots may overlap
                 continue
             seen.add(found.path)
@@ -109,13 +105,9 @@ def compare_files(
             if row and same and row.missing:
                 changes.back.append(found.path)
             if found.skip is not None:
-                changes.failed += found.failed
-                changes.skipped += not found.failed
+                _pass_over(changes, found, same=same)
                 if found.failed:
-                    changes.unread.append(found.skip)
                     unseen.add(found.path)  # what lies in there is not gone, but hidden
-                if not same:
-                    changes.passed.append(found)
             elif row is None and (old := _moved_from(found, stale)):
                 changes.renamed.append((old, found.path))
                 changes.stale.append(found)
@@ -136,18 +128,45 @@ def compare_files(
             unseen.add(root)
             away.append(root)
     changes.todo += again
-    looked, renamed = set(roots), {old for old, _ in changes.renamed}
-    changes.gone = [
+    changes.gone = _gone(known, seen, {old for old, _ in changes.renamed}, set(roots), unseen)
+    changes.away, changes.found = tuple(away), len(seen)
+    return changes
+
+
+def _check_roots(store: Store, known: dict[str, FileRow], roots: Sequence[str]) -> list[str]:
+    """Return the roots that are not there now."""
+    away = [root for root in roots if not os.path.lexists(root)]
+    added = set(store.roots())
+    for root in away:
+        strange = root not in added and not _holds_tracks(root, known)
+        if len(away) == len(roots) or strange:
+            raise CatalogError(f"{root}: no such file or folder{_advice(root, known)}")
+    return away
+
+
+def _pass_over(changes: FileChanges, found: FoundFile, *, same: bool) -> None:
+    """Count a file that is not opened, or cannot be."""
+    changes.failed += found.failed
+    changes.skipped += not found.failed
+    if found.failed and found.skip:
+        changes.unread.append(found.skip)
+    if not same:
+        changes.passed.append(found)
+
+
+def _gone(
+    known: dict[str, FileRow], seen: set[str], renamed: set[str], roots: set[str], unseen: set[str]
+) -> list[str]:
+    """List known files that are no longer where they could be seen."""
+    return [
         path
         for path, row in known.items()
         if path not in seen
         and path not in renamed
         and not row.missing
-        and lies_under_any(path, looked)
+        and lies_under_any(path, roots)
         and not lies_under_any(path, unseen)
     ]
-    changes.away, changes.found = tuple(away), len(seen)
-    return changes
 
 
 def _is_settled(row: FileRow, ready: set[int], *, retry: bool) -> bool:
@@ -179,7 +198,7 @@ def _holds_tracks(root: str, known: dict[str, FileRow]) -> bool:
     return any(row.track is not None and lies_under(path, root) for path, row in known.items())
 
 
-def _foreign(root: str, store: Store) -> Iterator[FoundFile]:
+def _files_but_own(root: str, store: Store) -> Iterator[FoundFile]:
     """Files under a folder but the catalog's own, which may lie among the music."""
     own = {str(store.path), os.path.realpath(store.path)}
     beside = tuple(path + end for path in own for end in "-.")

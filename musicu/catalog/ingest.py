@@ -30,7 +30,7 @@ from musicu.metadata.sheet import Sheet, load_sheet
 from musicu.paths import absolute, lies_under_any
 from musicu.workers.pool import Pool, WorkerSettings
 
-__all__ = ["Progress", "Summary", "add_folders", "forget", "ingest", "update_sheet"]
+__all__ = ["Progress", "Summary", "add_folders", "forget", "ingest"]
 
 PathLike = str | os.PathLike[str]
 
@@ -192,7 +192,7 @@ def ingest(
     if model.tags:
         store_tags(store, current, TagHead.load(model))
     if sheet is not None:
-        summary.unmatched = update_sheet(store, sheet, roots)
+        summary.unmatched = _update_sheet(store, sheet, roots)
     run.judge()
     if changes.unread and not (run.work or summary.unchanged):
         reason, count = Counter(changes.unread).most_common(1)[0]
@@ -200,7 +200,7 @@ def ingest(
     return summary
 
 
-def update_sheet(store: Store, sheet: Sheet, roots: Sequence[str]) -> tuple[str, ...]:
+def _update_sheet(store: Store, sheet: Sheet, roots: Sequence[str]) -> tuple[str, ...]:
     """Apply a metadata sheet to all files under the roots; return its keys that fitted none."""
     rows = store.db.execute("SELECT path, tags FROM files WHERE kind = 'audio'").fetchall()
     changes, looked = [], set(roots)
@@ -209,12 +209,12 @@ def update_sheet(store: Store, sheet: Sheet, roots: Sequence[str]) -> tuple[str,
             continue
         tags = stored_metadata(text)
         if found := sheet.lookup(path, tags.isrc):
-            said: dict[str, Any] = found.to_dict()
-            # What the sheet says is not guessed and not doubtful; null takes a list away.
+            row: dict[str, Any] = found.to_dict()
+            # What the sheet holds is not guessed and not doubtful; null takes a list away.
             merged = tags.merged(found).to_dict()
             notes = ("guessed", "doubtful")
-            said |= {note: merged.get(note) for note in notes if getattr(tags, note)}
-            changes.append((json.dumps(said), os.fsencode(path)))
+            row |= {note: merged.get(note) for note in notes if getattr(tags, note)}
+            changes.append((json.dumps(row), os.fsencode(path)))
     with store.change():
         store.db.executemany("UPDATE files SET sheet = ? WHERE path = CAST(? AS TEXT)", changes)
     return sheet.unused()
@@ -260,7 +260,7 @@ def _tidy(store: Store, roots: Sequence[str], moves: MovedFiles) -> None:
                 "INSERT OR IGNORE INTO roots (path) VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
             )
         moves.settle()
-        # A copy less; but what a sheet said of it is kept for when it comes back.
+        # A copy less; but its row of a sheet is kept for when it comes back.
         store.db.execute(
             "DELETE FROM files WHERE missing AND sheet = '{}' AND track IN"
             " (SELECT track FROM files WHERE NOT missing)"

@@ -238,13 +238,13 @@ class IngestAnalysis:
     def _problem(self, answer: dict[str, Any], track: int) -> str | None:
         """Return what is wrong with a file of a known track, as if it had been decoded.
 
-        What its headers promise is compared with what was heard of the track: the times of its
+        What its headers promise is compared with the length that was decoded: the times of its
         packets may be wrong where the audio is not.
         """
-        (heard,) = self._store.db.execute(
+        (seconds,) = self._store.db.execute(
             "SELECT seconds FROM tracks WHERE track = ?", (track,)
         ).fetchone()
-        broken = Promise(**answer["promise"]).broken(heard)
+        broken = Promise(**answer["promise"]).broken(seconds)
         return answer["problem"] or broken
 
     def _has_whole(self, track: int, path: str) -> bool:

@@ -13,7 +13,7 @@ from musicu.catalog.index import Index, matrix_is_sound
 from musicu.catalog.schema import schema_checksum
 from musicu.catalog.store import Store, StoredModel
 
-__all__ = ["Damage", "check_integrity", "describe_row", "list_damage"]
+__all__ = ["Damage", "check_integrity", "list_damage"]
 
 _INTEGER, _OPTIONAL, _TEXT = ("integer",), ("integer", "null"), ("text",)
 _NUMBERS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -103,7 +103,7 @@ def list_damage(store: Store) -> list[Damage]:
     return found
 
 
-def describe_row(store: Store, table: str, key: tuple[Any, ...]) -> str:
+def _describe_row(store: Store, table: str, key: tuple[Any, ...]) -> str:
     """Say what a row is about: a track by path and id, if it can be told."""
     if table == "vectors" or table == "sound_tags":
         return _name_track(store, key[1])
@@ -178,7 +178,7 @@ def _rows(store: Store, table: str) -> Iterator[Damage]:
             if problem := _garbled(kind, content, is_json=is_json, needed=needed):
                 bad.setdefault(tuple(place), f"its {column} is {problem}")
     for row, what in bad.items():
-        yield Damage(table, row, f"{describe_row(store, table, row)}: {_SAID[table]}{what}")
+        yield Damage(table, row, f"{_describe_row(store, table, row)}: {_SAID[table]}{what}")
 
 
 _SAID = dict.fromkeys(CHECKSUMMED, "") | {

@@ -1,4 +1,4 @@
-"""The tracks of a catalog as items: what is written about them, measured and heard."""
+"""The tracks of a catalog as items: metadata, descriptors and vectors."""
 
 from __future__ import annotations
 

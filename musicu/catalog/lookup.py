@@ -239,7 +239,7 @@ def analyze_query(
 
 
 def damaged_vector(store: Store, query: str) -> CatalogError:
-    """Say that the vector of a stored track that was asked for is no longer what was stored."""
+    """Return the error that the vector of a stored track is no longer what was stored."""
     return CatalogError(
         f"{query}: its vector is damaged: 'musicu catalog verify --repair --catalog"
         f" {store.path}' mends it"

@@ -1,4 +1,4 @@
-"""Which model a catalog is embedded with, and which it is asked with."""
+"""Which model a catalog is embedded with, and which its queries use."""
 
 from __future__ import annotations
 

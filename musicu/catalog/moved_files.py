@@ -15,8 +15,8 @@ __all__ = ["MovedFiles"]
 class MovedFiles:
     """What is known of files that are gone goes to where they are now.
 
-    A file was moved if it is gone, and its audio was found at a path that was not known before.
-    What a sheet said of it goes along. Of a folder that is out of sight as a whole, such as a drive
+    A file was moved if it is gone, and its audio was found at a path that was not known before. Its
+    row of a metadata sheet goes along. Of a folder that is out of sight as a whole, such as a drive
     that is away, a file counts as moved only if its size and time came along with its name; unless
     the folder is no longer there and most of its tracks were found again: then it was moved, and
     changed on the way. A folder that was moved is forgotten when nothing of it is left to come
@@ -119,7 +119,7 @@ class MovedFiles:
         return above
 
     def _take(self, file: int, path: str, new: str) -> None:
-        """Let a row go; what a sheet said of it goes to the one at the new path."""
+        """Delete a row; its row of a metadata sheet goes to the one at the new path."""
         db = self._store.db
         db.execute(
             "UPDATE files SET sheet = (SELECT sheet FROM files WHERE file = ?)"

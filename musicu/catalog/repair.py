@@ -73,7 +73,7 @@ def repair_catalog(
         The catalog can only be read, or nothing of it can.
     """
     with store.change():
-        pass  # says so if nothing may be written
+        pass  # raises if nothing may be written
     note = None
     if _file_is_damaged(store):
         note = f"{store.path}: its indexes were built anew"
@@ -150,7 +150,7 @@ def _without_vector(store: Store) -> list[Damage]:
 
 
 def _mend_setting(store: Store, one: Damage, done: Repair) -> None:
-    """Mend what no file says: the model's name, settings, folders, earlier ids."""
+    """Mend what no file of music holds: the model's name, settings, folders, earlier ids."""
     if one.table == "models":
         (found,) = store.db.execute(
             "SELECT model, id, version, sha256, dim FROM models WHERE model = ?", one.key
@@ -175,12 +175,12 @@ def _mend_setting(store: Store, one: Damage, done: Repair) -> None:
             "INSERT OR IGNORE INTO meta (key, value) SELECT 'model', model FROM vectors"
             " GROUP BY model ORDER BY count(*) DESC, model DESC LIMIT 1"
         )
-        said = "made anew"
+        outcome = "made anew"
     elif one.table == "roots":
-        said = "left out; 'musicu embed FOLDER' adds a folder"
+        outcome = "left out; 'musicu embed FOLDER' adds a folder"
     else:
-        said = "left out; it does not say which track it was"
-    done.mended.append(f"{one.text}: {said}")
+        outcome = "left out; it does not say which track it was"
+    done.mended.append(f"{one.text}: {outcome}")
 
 
 def _installed_like(stored: StoredModel) -> Model | None:
@@ -219,14 +219,7 @@ def _analyze_again(
 ) -> None:
     """Analyze the files of some rows again, with the models of their vectors, and only those."""
     current = store.current_model()
-    wanted: dict[tuple[int, bool], list[str]] = {}
-    for one in damaged:
-        row = one.key[0] if one.table == "vectors" else current.row if current else -1
-        paths, described = _files(store, one)
-        paths = [path for path in paths if os.path.exists(path)]
-        wanted.setdefault((row, described), []).extend(
-            paths[:1] if one.table == "vectors" else paths
-        )
+    wanted = _files_to_analyze(store, damaged, current)
     with store.change():
         for one in damaged:
             if one.table == "files":
@@ -258,6 +251,21 @@ def _analyze_again(
     if current is not None:
         with store.change():
             store.db.execute("UPDATE meta SET value = ? WHERE key = 'model'", (current.row,))
+
+
+def _files_to_analyze(
+    store: Store, damaged: list[Damage], current: StoredModel | None
+) -> dict[tuple[int, bool], list[str]]:
+    """Group the files of some rows by the model to embed with, and whether to describe."""
+    wanted: dict[tuple[int, bool], list[str]] = {}
+    for one in damaged:
+        row = one.key[0] if one.table == "vectors" else current.row if current else -1
+        paths, described = _files(store, one)
+        paths = [path for path in paths if os.path.exists(path)]
+        wanted.setdefault((row, described), []).extend(
+            paths[:1] if one.table == "vectors" else paths
+        )
+    return wanted
 
 
 def _files(store: Store, one: Damage) -> tuple[list[str], bool]:

@@ -42,7 +42,7 @@ def _restore_vector(store: Store, one: Damage, vector: bytes) -> None:
     """Store a vector as it was; the tags computed from it stay."""
     with store.change():
         store.db.execute(
-            # Another row number tells who follows the catalog to read it again.
+            # Another row number, so that who watches the catalog reads it again.
             "UPDATE vectors SET vector = ?, checksum = ?,"
             " rowid = (SELECT max(rowid) + 1 FROM vectors) WHERE model = ? AND track = ?",
             (vector, checksum(vector), *one.key),

@@ -1,4 +1,4 @@
-"""Rank a catalog against a vector or a wish in words, within filters; say what was found."""
+"""Rank a catalog by similarity to a vector, or by a tag query, within filters."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ class Match:
 
 @dataclass(frozen=True)
 class TaggedMatch(Match):
-    """A track that fits a wish.
+    """A track that fits a tag query.
 
     Attributes
     ----------
     score : float
-        How many standard deviations above the catalog's mean it lies, summed over the wish's terms
+        How many standard deviations above the catalog's mean it lies, summed over the query's terms
         (see :func:`rank_by_tags`); may be negative.
     tags : dict of str to float in [0, 1]
-        Probability of each tag that the wish uses.
+        Probability of each tag that the query names.
     """
 
     tags: dict[str, float]
@@ -84,16 +84,16 @@ class TaggedMatch(Match):
 
 @dataclass(frozen=True)
 class Findings:
-    """What a wish in words found.
+    """What a tag query found.
 
     Attributes
     ----------
     matches : tuple of TaggedMatch
         The best first.
     terms : tuple of Term
-        How the wish was understood.
+        How the query was understood.
     unused : tuple of str
-        Its words that no tag of the model answers.
+        Its words that name no tag of the model.
     """
 
     matches: tuple[TaggedMatch, ...]
@@ -145,7 +145,7 @@ def find_similar(
 def find_by_tags(
     store: Store, index: Index, head: TagHead, text: str, n: int, *, where: str | None = None
 ) -> Findings:
-    """Return the tracks that fit a wish in words best: :func:`rank_by_tags`.
+    """Return the tracks that fit a tag query best: :func:`rank_by_tags`.
 
     Parameters
     ----------
@@ -163,12 +163,12 @@ def find_by_tags(
     Raises
     ------
     MetadataError
-        No word of the wish names a tag, or the condition cannot be understood.
+        No word of the query names a tag, or the condition cannot be understood.
     """
-    wish = Vocabulary([tag.name for tag in head.tags]).parse(text)
+    query = Vocabulary([tag.name for tag in head.tags]).parse(text)
     among = None if where is None else filter_tracks(store, where)
-    matches = rank_by_tags(store, index, head, wish.terms, n, among=among)
-    return Findings(tuple(matches), wish.terms, wish.unused)
+    matches = rank_by_tags(store, index, head, query.terms, n, among=among)
+    return Findings(tuple(matches), query.terms, query.unused)
 
 
 def rank(
@@ -230,7 +230,7 @@ def rank_by_tags(
     *,
     among: NDArray[np.int64] | None = None,
 ) -> list[TaggedMatch]:
-    """Return the ``n`` tracks that fit a wish best.
+    """Return the ``n`` tracks that fit a tag query best.
 
     A frequent tag is probable everywhere, a rare one nowhere: probabilities cannot be added. So
     each tag's log-odds are standardized over all the catalog's tracks (z-scores). A term takes the

@@ -1,4 +1,4 @@
-"""Tags of files and of stored vectors: what a model's tag head hears, kept beside the vectors."""
+"""Auto-tags of files and of stored vectors, computed by a model's tag head and stored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,19 @@ _CHUNK = 4096
 def tag_file(
     path: str | os.PathLike[str], *, model: str | os.PathLike[str] | None = None
 ) -> dict[str, float]:
-    """Say what is heard in a file; as :func:`tag`, decoded in a process of its own.
+    """Return the tags of a file; as :func:`musicu.tag`, decoded in a process of its own.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    model : str, path-like or None
+        Name or folder of a model with a tag head; None is the default.
+
+    Returns
+    -------
+    dict of str to float in [0, 1]
+        All the model's tags with their probabilities, the most probable first.
 
     Raises
     ------
@@ -107,7 +119,7 @@ def refresh_tags(store: Store, *, needed: bool) -> None:
     Raises
     ------
     ModelError
-        They are needed, nothing was heard yet, and the model is not installed, broken, or has no
+        They are needed, none are stored yet, and the model is not installed, broken, or has no
         tag head.
     """
     current = store.current_model()
@@ -118,11 +130,11 @@ def refresh_tags(store: Store, *, needed: bool) -> None:
     except ModelError:
         if needed:
             raise
-        return  # a broken model hinders nobody who only looks at what is stored
+        return  # a broken model must not hinder reading what is stored
     if model and model.tags:
         store_tags(store, current, TagHead.load(model))
     elif needed and not _are_stored(store, current):
-        tag_head(store, current)  # says why there are none
+        tag_head(store, current)  # raises why there are none
 
 
 def _are_stored(store: Store, model: StoredModel) -> bool:
@@ -159,7 +171,7 @@ def store_tags(store: Store, model: StoredModel, head: TagHead, *, chunk: int = 
         with store.change(derived=True):
             rows = _untagged(store, model, last, chunk)
             last = rows[-1][0] if rows else last
-            # In what is no longer what was stored, nothing is heard.
+            # Damaged vectors get no tags.
             rows = [row for row in rows if is_sound(*row[1:], model.dim)]
             if not rows:
                 continue

@@ -1,4 +1,4 @@
-"""Which tracks fulfil a condition in SQL: what it may ask, and what it may cost.
+"""Which tracks fulfil a condition in SQL, within bounds of what it may read and cost.
 
 Conditions come from strangers, too, and one call of ``printf`` can make SQLite work for minutes
 without looking up. So a condition may use the functions of a list only; a text in it has at most
@@ -40,8 +40,8 @@ _SECONDS = 60.0
 def filter_tracks(store: Store, where: str, *, seconds: float = _SECONDS) -> NDArray[np.int64]:
     """Row numbers of the tracks that fulfil a SQL condition on the ``library`` view.
 
-    ``has(genres, 'Jazz')`` tests a list for a value, ``heard(sound_tags, 'piano') > 0.5`` what the
-    catalog's model hears; a tag below 0.05 counts as 0. The condition can read the catalog and
+    ``has(genres, 'Jazz')`` tests a list for a value, ``heard(sound_tags, 'piano') > 0.5`` the
+    probability of a tag; a tag below 0.05 counts as 0. The condition can read the catalog and
     nothing else, change nothing, and call the functions of ``FUNCTIONS``.
 
     Parameters
@@ -58,7 +58,7 @@ def filter_tracks(store: Store, where: str, *, seconds: float = _SECONDS) -> NDA
     MetadataError
         The condition cannot be understood, or takes too long.
     ModelError
-        It asks for tags, and the catalog's model hears none.
+        It names tags, and the catalog's model has no tag head.
     """
     if "sound_tags" in where.casefold():
         refresh_tags(store, needed=True)

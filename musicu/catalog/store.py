@@ -235,7 +235,7 @@ class Store:
         problem: str | None = None,
         tags: dict[str, Any] | None = None,
     ) -> None:
-        """Insert or replace a file's row; what a metadata sheet said of it stays.
+        """Insert or replace a file's row; its row of a metadata sheet stays.
 
         Parameters
         ----------
@@ -296,7 +296,7 @@ class Store:
         self.prune()
 
     def prune(self) -> None:
-        """Delete tracks that no file speaks of, with their vectors."""
+        """Delete tracks that no file refers to, with their vectors."""
         orphans = "SELECT track FROM tracks t WHERE NOT EXISTS (SELECT 1 FROM files f"
         orphans += " WHERE f.track = t.track)"
         self.db.execute(f"DELETE FROM vectors WHERE track IN ({orphans})")

@@ -2,7 +2,7 @@
 
 When the way changes in which audio is identified, a catalog's tracks get new ids at the next
 ``embed``, without decoding. The old ids stay as aliases: logs of listening, playlists and
-recommenders that speak of them go on.
+recommenders that use them go on.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 
 # Characters of an id that stand for it.
 SHORTEST_PREFIX: Final = 6
-# Problems that are told without decoding.
+# Problems that are found without decoding.
 _OF_LENGTH = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
 
 
@@ -103,7 +103,7 @@ def adopt_identity(store: Store, track: int, id: str) -> int | None:
     -------
     int or None
         Row number of the track that the file is of. None if it was taken for a copy of another
-        one and is not: then nobody knows of which of them the analysis is.
+        one and is not: then it is unknown of which of them the analysis is.
     """
     db = store.db
     (old,) = db.execute("SELECT id FROM tracks WHERE track = ?", (track,)).fetchone()
@@ -129,7 +129,7 @@ def adopt_identity(store: Store, track: int, id: str) -> int | None:
 def put_identity(store: Store, path: str, track: int, problem: str | None) -> None:
     """Note that a file was identified anew, of which track it is, and what is wrong with it.
 
-    What was said of its length is told anew without decoding; what decoding found, stays.
+    A problem of its length is found again without decoding; what decoding found, stays.
     """
     store.db.execute(
         f"UPDATE files SET track = ?, problem = CASE WHEN {_OF_LENGTH} THEN ?"
@@ -140,7 +140,7 @@ def put_identity(store: Store, path: str, track: int, problem: str | None) -> No
 
 
 def clear_problems(store: Store) -> None:
-    """Drop what was said of the length of tracks where no file's row says it any more."""
+    """Drop problems of the length of tracks that no file's row has any more."""
     store.db.execute(
         f"UPDATE tracks SET problem = NULL WHERE {_OF_LENGTH} AND NOT EXISTS"
         " (SELECT 1 FROM files f WHERE f.track = tracks.track AND f.problem IS NOT NULL)"

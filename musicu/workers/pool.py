@@ -1,6 +1,6 @@
 """Isolated workers: a decoder that crashes, hangs or eats memory costs its own file and no other.
 
-Each worker is a fresh interpreter that speaks JSON over pipes. That needs no pickle, works from
+Each worker is a fresh interpreter that exchanges JSON over pipes. That needs no pickle, works from
 scripts without a ``__main__`` guard and from notebooks, and lets a stuck worker simply be killed:
 three things that multiprocessing's pools, and libraries built on them, do not give together.
 """
@@ -31,7 +31,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NU
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """What every worker of a pool is told at its start.
+    """What every worker of a pool gets at its start.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class WorkerSettings:
     program : str
         What it does, by its name in :data:`musicu.workers.worker_program.PROGRAMS`.
     describe : bool
-        Whether to compute descriptors, where a request does not say.
+        Whether to compute descriptors, where a request does not.
     longest : float > 0 or None
         Seconds of audio a file may hold; one that turns out longer while it is decoded is refused,
         whatever its header says. None is no limit.
@@ -71,7 +71,7 @@ class Worker:
     Parameters
     ----------
     settings : WorkerSettings
-        What it is told.
+        What it gets at its start.
     command : list of str, optional
         How to start it, for tests.
     """
@@ -155,7 +155,7 @@ class Worker:
         -------
         dict
             ``id``, ``metadata``, ``tags_problem``, ``problem`` and ``promise`` (the fields of
-            :class:`musicu.audio.containers.Promise`, to be compared with what was heard of its
+            :class:`musicu.audio.containers.Promise`, to be compared with the length of its
             track); or
             ``error`` and ``cause``.
         """
@@ -219,7 +219,7 @@ class Worker:
             return self._process
 
     def _end(self, since: int = 0) -> tuple[str, str]:
-        """Give the process up; return what is at fault, and its last words."""
+        """End the process; return what is at fault, and the reason."""
         with self._lock:
             process, self._process = self._process, None
         if process is None:
@@ -259,7 +259,7 @@ class Pool:
     Parameters
     ----------
     settings : WorkerSettings
-        What each worker is told.
+        What each worker gets at its start.
     jobs : int >= 1
         How many.
     command : list of str, optional
