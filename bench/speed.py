@@ -116,7 +116,7 @@ def cpu_inside(work: Callable[[], object], runs: int) -> float:
 def decode(folder: Path, runs: int) -> None:
     """Embed 4-minute files in one process, against ffmpeg's decoding and bliss's analysis."""
     from musicu import Encoder
-    from musicu.workers.analyze import analyze
+    from musicu.workers.analyze_file import analyze
 
     try:
         from bliss_audio import Song
@@ -183,7 +183,7 @@ def memory(folder: Path, runs: int) -> None:
         for _ in range(120):
             file.write(minute)
     code = (
-        "import sys; from musicu import Encoder; from musicu.workers.analyze import analyze;"
+        "import sys; from musicu import Encoder; from musicu.workers.analyze_file import analyze;"
         "analyze(sys.argv[1], Encoder.from_pretrained(), describe=sys.argv[2] == '1');"
         # Not ru_maxrss, which begins with what the parent had.
         "print([int(x.split()[1]) / 1024 for x in open('/proc/self/status') if 'VmHWM' in x][0])"

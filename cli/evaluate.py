@@ -107,7 +107,7 @@ def encoder(
 ) -> None:
     """Evaluate encoders: same artist, labels, hubs, intervals, comparisons."""
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    from musicu.catalog.analysis_run import Progress, Summary
+    from musicu.catalog.ingest_summary import Progress, Summary
     from musicu.cli.progress import progress_bar
     from musicu.encoders.registry import DEFAULT_MODEL
     from musicu.errors import MetadataError

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from musicu.catalog.analysis_run import Progress, Summary
+from musicu.catalog.ingest_summary import Progress, Summary
 from musicu.cli.options import Format, emit, say
 
 __all__ = ["progress_bar", "report"]

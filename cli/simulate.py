@@ -28,7 +28,8 @@ def simulate(
     """Simulate listening to a catalog, to try things out; says nothing about real listeners."""
     from musicu.catalog.catalog import Catalog as Opened
     from musicu.catalog.items import catalog_items
-    from musicu.errors import CatalogError, MusicuError
+    from musicu.catalog.model_choice import not_embedded
+    from musicu.errors import MusicuError
     from musicu.metadata.artists import main_artist
     from musicu.simulation.simulate import simulate_listening, to_interactions
 
@@ -38,7 +39,7 @@ def simulate(
         path, items = opened.info().path, catalog_items(opened)
     heard = items.take(at for at in range(len(items)) if items.heard[at])
     if not len(heard):
-        raise CatalogError(f"{path}: nothing is embedded yet; 'musicu embed FOLDER'")
+        raise not_embedded(path)
     # An artist who is not known is another one each time.
     artists = [main_artist(item.metadata) or f"\0{item.id}" for item in heard]
     listening = simulate_listening(

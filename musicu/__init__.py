@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from musicu.audio.decode import identify, load
     from musicu.audio.descriptors import Descriptors, describe
-    from musicu.catalog.analysis_run import Progress, Summary
     from musicu.catalog.catalog import Catalog
+    from musicu.catalog.ingest_summary import Progress, Summary
     from musicu.catalog.items import catalog_items
     from musicu.catalog.similar import Findings, Match, TaggedMatch
     from musicu.catalog.stats import CatalogInfo, Problem
@@ -122,7 +122,7 @@ _HOMES = {
     ),
     "search.explorer": ("Explorer",),
     "search.query": ("Answer", "Query", "Seed"),
-    "catalog.analysis_run": ("Progress", "Summary"),
+    "catalog.ingest_summary": ("Progress", "Summary"),
     "catalog.stats": ("CatalogInfo", "Problem"),
     "items.fusion": (
         "Fusion",

@@ -1,4 +1,4 @@
-"""The catalog as users meet it: add folders, ask for similar tracks, look after what is stored."""
+"""The catalog: add folders, query similar tracks, check and repair what is stored."""
 
 from __future__ import annotations
 
@@ -10,33 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.catalog.export import export
-from musicu.catalog.filters import filter_tracks
-from musicu.catalog.identities import find_alias, list_aliases
 from musicu.catalog.index import Index
-from musicu.catalog.ingest import Progress, Summary, ingest
+from musicu.catalog.ingest import Progress, Summary, add_folders, forget
 from musicu.catalog.integrity import check_integrity
-from musicu.catalog.lookup import find_query, spell_as_stored
-from musicu.catalog.models import (
+from musicu.catalog.lookup import find_query, is_stored
+from musicu.catalog.model_choice import (
     embedded_model,
     installed_model,
     model_notice,
-    model_to_embed,
     model_to_tag,
     tag_head,
 )
 from musicu.catalog.repair import Repair, repair_catalog
-from musicu.catalog.salvage import is_torn, salvage, salvage_note
-from musicu.catalog.similar import Findings, Match, rank, rank_by_tags
+from musicu.catalog.salvage import salvage_if_unreadable
+from musicu.catalog.similar import Findings, Match, find_by_tags, find_similar
 from musicu.catalog.sound_tags import refresh_tags, tag_query
+from musicu.catalog.sql_filter import read_filtered
 from musicu.catalog.stats import CatalogInfo, Problem, catalog_info, list_problems
 from musicu.catalog.store import Store, StoredModel, catalog_path
-from musicu.catalog.tracks import library_columns, read_columns, read_values
+from musicu.catalog.track_ids import list_aliases
 from musicu.encoders.model import Model
-from musicu.encoders.vocabulary import Vocabulary
-from musicu.errors import CatalogError
-from musicu.metadata.sheet import load_sheet
-from musicu.paths import absolute
-from musicu.workers.pool import WorkerSettings
 
 __all__ = ["Catalog"]
 
@@ -84,18 +77,15 @@ class Catalog:
         return int(count)
 
     def __contains__(self, id: object) -> bool:
-        if not isinstance(id, str):
-            return False
-        return any(read_values(self.store, ("id",), ids=[id])) or bool(find_alias(self.store, id))
+        return isinstance(id, str) and is_stored(self.store, id)
 
     @property
     def notice(self) -> str | None:
-        """One line on the catalog's model that its user should know, or None.
+        """One line that the catalog's user should know, or None.
 
-        The catalog keeps to the model it was made with, so that an upgrade of musicu computes
-        nothing again unasked. It is told when musicu's default has changed since, and when some
-        tracks have no vector of the current model yet and so are not found. So are
-        tracks whose vectors are damaged, once a question has left them out.
+        Tracks that the last question left out since their vectors are damaged; tracks without a
+        vector of the current model, which are not found; or that musicu's default model has changed
+        since the catalog was made (it keeps to its own, so that an upgrade computes nothing again).
         """
         if self._damaged:
             return (
@@ -104,7 +94,7 @@ class Catalog:
             )
         return model_notice(self.store)
 
-    # Filling it
+    # Embedding
 
     def add_folder(
         self,
@@ -135,23 +125,14 @@ class Catalog:
             Compute descriptors too.
         metadata : str, path-like or None
             CSV file whose rows go over the files' own tags; joined by ``path`` or ``isrc``.
-        force : bool
-            Analyze everything again.
-        retry : bool
-            Analyze again what failed before.
-        nice : int
-            Added to the workers' niceness.
-        timeout : float > 0
-            Seconds a file may take.
+        force, retry : bool
+            Analyze everything again, or only what failed before.
+        nice, timeout
+            What is added to the workers' niceness, and seconds (> 0) that a file may take.
         dry_run : bool
             Only count what there would be to do.
         progress : callable or None
             Called after each file.
-
-        Returns
-        -------
-        Summary
-            What became of the files.
 
         Raises
         ------
@@ -162,24 +143,18 @@ class Catalog:
         MetadataError
             The sheet cannot be understood.
         """
-        roots = [absolute(folder) for folder in folders]
-        # Of a drive that is away, only the catalog knows how its names are spelled.
-        roots = [r if os.path.lexists(r) else spell_as_stored(self.store, r) for r in roots]
-        roots = roots or self.store.roots()
-        if not roots:
-            raise CatalogError(f"{self.store.path}: no folder was added yet; name one")
-        sheet = load_sheet(metadata) if metadata is not None else None
-        return ingest(
+        return add_folders(
             self.store,
-            roots,
-            model_to_embed(self.store, model),
-            jobs=jobs or os.cpu_count() or 1,
+            folders,
+            model=model,
+            jobs=jobs,
             describe=describe,
-            sheet=sheet,
+            metadata=metadata,
             force=force,
             retry=retry,
+            nice=nice,
+            timeout=timeout,
             dry_run=dry_run,
-            settings=WorkerSettings(model=None, nice=nice, timeout=timeout),
             progress=progress,
         )
 
@@ -188,7 +163,7 @@ class Catalog:
         failed = [p.path for p in self.problems(kinds=("error",)) if os.path.exists(p.path)]
         return self.add_folder(*failed, retry=True, **options) if failed else Summary()
 
-    # Asking it
+    # Queries
 
     def similar(
         self,
@@ -208,7 +183,7 @@ class Catalog:
             A file, in the catalog or not; the id of a stored track, or its first 6 or more
             characters; or a vector of the catalog's model.
         n : int >= 0
-            How many. Filters act before the ranking, so that this many come back if they exist.
+            How many. Filters act before the ranking: this many come back if they exist.
         where : str or None
             SQL condition on metadata: ``"year >= 1990 AND has(genres, 'Jazz')"``.
         exclude_same_artist, exclude_same_album : bool
@@ -234,34 +209,25 @@ class Catalog:
         """
         index = self._index(embedded_model(self.store, model))
         asked = find_query(self.store, index, query, model=model)
-        return rank(
-            self.store,
-            index,
-            asked.vector,
-            n,
-            among=self._among(where),
-            exclude_ids=() if asked.id is None else (asked.id,),
-            not_artists_of=asked.metadata if exclude_same_artist else None,
-            not_album_of=asked.metadata if exclude_same_album else None,
+        return find_similar(
+            self.store, index, asked, n, where, exclude_same_artist, exclude_same_album
         )
 
     def find(self, text: str, n: int = 20, *, where: str | None = None) -> Findings:
-        """Return the tracks that fit a wish in words best.
+        """Return the tracks that fit a tag query best.
 
         Parameters
         ----------
         text : str
             What is wanted: ``"calm female vocals, piano, no drums"``. See
             :meth:`musicu.encoders.vocabulary.Vocabulary.parse`.
-        n : int >= 0
-            How many. Filters act before the ranking, so that this many come back if they exist.
-        where : str or None
-            SQL condition on metadata, as for :meth:`similar`.
+        n, where
+            As for :meth:`similar`.
 
         Returns
         -------
         Findings
-            The tracks, and how the wish was understood.
+            The tracks, and how the query was understood.
 
         Raises
         ------
@@ -270,41 +236,18 @@ class Catalog:
         ModelError
             The catalog's model has no tag head, or is not installed.
         MetadataError
-            No word of the wish names a tag, or the condition cannot be understood.
+            No word of the query names a tag, or the condition cannot be understood.
         """
         current = embedded_model(self.store)
         head = tag_head(self.store, current)
-        wish = Vocabulary([tag.name for tag in head.tags]).parse(text)
-        index = self._index(current)
-        matches = rank_by_tags(self.store, index, head, wish.terms, n, among=self._among(where))
-        return Findings(tuple(matches), wish.terms, wish.unused)
+        return find_by_tags(self.store, self._index(current), head, text, n, where=where)
 
     def tags(self, query: PathLike, *, model: PathLike | None = None) -> dict[str, float]:
-        """Say what is heard in a file or a stored track.
+        """Return the tags of a file or a stored track, named as for :meth:`similar`.
 
-        Parameters
-        ----------
-        query : str or path-like
-            A file, in the catalog or not, or the id of a stored track, as for :meth:`similar`.
-        model : str, path-like or None
-            Name or folder of a model with a tag head; None takes the catalog's, if it has one,
-            else the default.
-
-        Returns
-        -------
-        dict of str to float in [0, 1]
-            All the model's tags with their probabilities, the most probable first.
-
-        Raises
-        ------
-        CatalogError
-            The query is neither a file nor a stored track.
-        AudioError
-            The file cannot be used.
-        ModelError
-            There is no such model, or it has no tag head.
-        ModelMismatchError
-            The stored track has no vector of this model.
+        All the tags of `model` (a name or folder; None is the catalog's, if it has a tag head, else
+        the default) with their probabilities in [0, 1], the most probable first. Raises what
+        :func:`musicu.catalog.sound_tags.tag_query` does.
         """
         return tag_query(self.store, query, model)
 
@@ -315,23 +258,13 @@ class Catalog:
     def model(self) -> Model:
         """Return the model that the vectors are of.
 
-        Raises
-        ------
-        CatalogError
-            Nothing is embedded yet.
-        ModelError
-            The model is not installed.
+        Raises `CatalogError` if nothing is embedded yet, `ModelError` if it is not installed.
         """
         return installed_model(self.store, embedded_model(self.store))
 
     def tracks(self, where: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield all tracks, or those that fulfil a condition, as columns of ``library``."""
-        refresh_tags(self.store, needed=False)
-        among = None if where is None else set(filter_tracks(self.store, where).tolist())
-        for track in read_columns(self.store, ["track", *library_columns(self.store)]):
-            if among is None or track["track"] in among:
-                del track["track"]
-                yield track
+        yield from read_filtered(self.store, where)
 
     def aliases(self) -> dict[str, str]:
         """Return the ids that tracks had under an earlier musicu, each with today's id."""
@@ -347,67 +280,33 @@ class Catalog:
         """Count what is stored."""
         return catalog_info(self.store)
 
-    # Looking after it
+    # Maintenance
 
     def forget(self, path: PathLike, *, dry_run: bool = False) -> int:
         """Remove a file, or all under a folder, from the catalog; the disk is not touched.
 
-        Parameters
-        ----------
-        path : str or path-like
-            The file or folder.
-        dry_run : bool
-            Only count.
-
-        Returns
-        -------
-        int
-            Files removed.
-
-        Raises
-        ------
-        CatalogError
-            The catalog knows nothing there.
+        Returns the number of files; `dry_run` only counts. Raises `CatalogError` if the catalog
+        knows nothing there. See :func:`musicu.catalog.ingest.forget`.
         """
-        folder = spell_as_stored(self.store, os.path.abspath(path))
-        known = list(self.store.files(folder))
-        if not known and folder not in self.store.roots():
-            raise CatalogError(f"{os.fspath(path)}: not in the catalog {self.store.path}")
-        if not dry_run:
-            self.store.forget(folder, known)
-        return len(known)
+        return forget(self.store, path, dry_run=dry_run)
 
     def verify(self) -> list[str]:
         """Check all that is stored, and the matrix beside it.
 
-        Returns
-        -------
-        list of str
-            A line for each thing that is not what was stored: which it is, and what mends it.
+        Returns a line for each thing that is not what was stored: which it is, and what mends it.
+        See :func:`musicu.catalog.integrity.check_integrity`.
         """
         return check_integrity(self.store)
 
     @staticmethod
     def salvage(path: PathLike | None = None) -> str | None:
-        """Copy what can be read of a catalog to a new one, if SQLite cannot open it any more.
+        """Copy what can be read of a catalog to a new file, if SQLite cannot open it any more.
 
-        Parameters
-        ----------
-        path : str, path-like or None
-            As for :class:`Catalog`. The new file takes its place.
-
-        Returns
-        -------
-        str or None
-            One line that says where the damaged file is kept; None if it can be opened.
-
-        Raises
-        ------
-        CatalogError
-            It is no catalog, or nothing can be read.
+        Returns one line that says where the damaged file is kept; None if it can be opened. Raises
+        `CatalogError` if it is no catalog, or nothing can be read. See
+        :func:`musicu.catalog.salvage.salvage_if_unreadable`.
         """
-        place = catalog_path(path).absolute()
-        return salvage_note(place, salvage(place)) if is_torn(place) else None
+        return salvage_if_unreadable(catalog_path(path).absolute())
 
     def damaged(self) -> list[str]:
         """Name the tracks that the last question left out, each with what mends it."""
@@ -418,26 +317,9 @@ class Catalog:
     ) -> Repair:
         """Mend what :meth:`verify` finds, and nothing else.
 
-        A vector is taken from the matrix beside the catalog if it is sound there. Else the files
-        in question are analyzed again. Of a file of SQLite's that is damaged itself, all rows that
-        can be read go to a new one; the old one is kept, as ``NAME.damaged``.
-
-        Parameters
-        ----------
-        jobs : int or None
-            Worker processes; None is one for each core.
-        progress : callable or None
-            Called after each file that is analyzed again.
-
-        Returns
-        -------
-        Repair
-            What was mended and what was not, with reasons.
-
-        Raises
-        ------
-        CatalogError
-            The catalog can only be read, or nothing of it can.
+        Returns what was mended and what was not, with reasons; `jobs` and `progress` are those of
+        :meth:`add_folder`. Raises `CatalogError` if the catalog can only be read, or nothing of it
+        can. See :func:`musicu.catalog.repair.repair_catalog`.
         """
         self.store, done = repair_catalog(
             self.store, jobs=jobs or os.cpu_count() or 1, progress=progress
@@ -447,27 +329,15 @@ class Catalog:
     def export(self, target: PathLike) -> int:
         """Write all vectors to a ``.npz``, ``.parquet`` or ``.csv`` file; return the rows written.
 
-        Damaged ones are left out, and :attr:`notice` says so.
-
-        Raises
-        ------
-        CatalogError
-            Nothing is embedded yet, another suffix, or the file cannot be written.
-        MissingExtraError
-            Parquet without pyarrow.
+        Damaged ones are left out, and :attr:`notice` says so. Raises `CatalogError` if nothing is
+        embedded yet, and what :func:`musicu.catalog.export.export` does.
         """
         current = embedded_model(self.store)
         refresh_tags(self.store, needed=False)
         self._index(current)
         return export(self.store, current, target)
 
-    # Inside
-
     def _index(self, model: StoredModel) -> Index:
         index = Index.open(self.store, model)
         self._damaged = index.damaged
         return index
-
-    def _among(self, where: str | None) -> NDArray[np.int64] | None:
-        """Tracks that fulfil a condition; None without one."""
-        return None if where is None else filter_tracks(self.store, where)

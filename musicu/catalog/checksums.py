@@ -1,4 +1,4 @@
-"""Checksums of what a catalog stores: bits that change on a disk are told from what was written.
+"""Checksums of what a catalog stores: bits that changed on the disk are detected.
 
 A vector keeps the checksum that it was stored with. All other rows have one, too: any change by way
 of SQLite, also by other programs, takes it off, and the next change of a
@@ -17,23 +17,23 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "SEALED",
+    "CHECKSUMMED",
     "add_functions",
-    "as_bytes",
     "checksum",
+    "checksum_schema",
+    "columns_as_bytes",
     "flip_bits",
     "is_one_bit",
     "is_sound",
     "key_columns",
-    "parsed",
-    "row_checksum",
-    "row_value",
-    "seal",
-    "sealing",
+    "parse_object",
+    "row_checksum_sql",
+    "row_crc",
+    "write_checksums",
 ]
 
 # The tables whose rows have a checksum, and its columns; `metadata` follows from others.
-SEALED = {
+CHECKSUMMED = {
     "meta": "key, value",
     "models": "model, id, version, sha256, dim",
     "tracks": "track, id, seconds, codec, sr, channels, problem, descriptors",
@@ -69,7 +69,7 @@ def is_sound(vector: Any, stored: int | None, dim: int) -> bool:
     return bool(np.isfinite(numbers).all()) and abs(float(np.linalg.norm(numbers)) - 1.0) < 1e-3
 
 
-def parsed(text: Any) -> dict[str, Any]:
+def parse_object(text: Any) -> dict[str, Any]:
     """Return the object that a stored text is in JSON; an empty one for what is none."""
     try:
         values = json.loads(text)
@@ -81,35 +81,36 @@ def parsed(text: Any) -> dict[str, Any]:
 def add_functions(db: sqlite3.Connection) -> None:
     """Let SQL compute checksums."""
     db.create_function("checksum", 1, checksum, deterministic=True)
-    db.create_function("row_checksum", -1, row_value, deterministic=True)
+    db.create_function("row_checksum", -1, row_crc, deterministic=True)
 
 
-def row_value(kinds: str, *values: int | float | bytes | None) -> int:
+def row_crc(kinds: str, *values: int | float | bytes | None) -> int:
     """Return the CRC-32 of a row: of the names of its types and its values, texts as bytes."""
     return zlib.crc32(repr((kinds, *values)).encode())
 
 
 def key_columns(table: str) -> tuple[str, ...]:
     """Return the columns that tell a table's rows apart."""
-    columns = SEALED[table].split(", ")
+    columns = CHECKSUMMED[table].split(", ")
     return tuple(columns[: 2 if table == "sound_tags" else 1])
 
 
-def row_checksum(table: str) -> str:
+def row_checksum_sql(table: str) -> str:
     """Return the SQL expression of a row's checksum: of its values and their types."""
-    columns = SEALED[table].split(", ")
+    columns = CHECKSUMMED[table].split(", ")
     kinds = " || ".join(f"typeof({column})" for column in columns)
-    return f"row_checksum({kinds}, {', '.join(as_bytes(table))})"
+    return f"row_checksum({kinds}, {', '.join(columns_as_bytes(table))})"
 
 
-def as_bytes(table: str) -> list[str]:
+def columns_as_bytes(table: str) -> list[str]:
     """Return SQL expressions of a row's values, with texts as bytes: they need not be UTF-8."""
-    return [f"iif(typeof({c}) = 'text', CAST({c} AS BLOB), {c})" for c in SEALED[table].split(", ")]
+    columns = CHECKSUMMED[table].split(", ")
+    return [f"iif(typeof({c}) = 'text', CAST({c} AS BLOB), {c})" for c in columns]
 
 
-def sealing() -> Iterator[str]:
-    """Yield statements that make what takes checksums off, and finds rows without."""
-    for table, columns in SEALED.items():
+def checksum_schema() -> Iterator[str]:
+    """Yield the SQL of triggers that take checksums off, and of indexes of rows without."""
+    for table, columns in CHECKSUMMED.items():
         key = " AND ".join(f"{column} = NEW.{column}" for column in key_columns(table))
         written = columns.replace(" metadata,", "")
         yield (
@@ -122,10 +123,12 @@ def sealing() -> Iterator[str]:
         )
 
 
-def seal(db: sqlite3.Connection) -> None:
+def write_checksums(db: sqlite3.Connection) -> None:
     """Put checksums on all rows that have none; within the transaction that changed them."""
-    for table in SEALED:
-        db.execute(f"UPDATE {table} SET checksum = {row_checksum(table)} WHERE checksum IS NULL")
+    for table in CHECKSUMMED:
+        db.execute(
+            f"UPDATE {table} SET checksum = {row_checksum_sql(table)} WHERE checksum IS NULL"
+        )
 
 
 def is_one_bit(known: int, stored: int | None) -> bool:

@@ -13,19 +13,102 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from musicu.catalog.analysis_run import AnalysisRun, Progress, Summary
-from musicu.catalog.changes import Moves, Plan, compare
-from musicu.catalog.identities import clear_problems
+from musicu.catalog.file_changes import FileChanges, compare_files
+from musicu.catalog.ingest_analysis import IngestAnalysis
+from musicu.catalog.ingest_summary import Progress, Summary
+from musicu.catalog.lookup import spell_as_stored
+from musicu.catalog.model_choice import model_to_embed
+from musicu.catalog.moved_files import MovedFiles
 from musicu.catalog.sound_tags import store_tags
 from musicu.catalog.store import FileRow, Store
+from musicu.catalog.track_ids import clear_problems, embedded_ids
 from musicu.encoders.model import Model
 from musicu.encoders.tagger import TagHead
+from musicu.errors import CatalogError
 from musicu.metadata.fields import stored_metadata
-from musicu.metadata.sheet import Sheet
-from musicu.paths import lies_under_any
+from musicu.metadata.sheet import Sheet, load_sheet
+from musicu.paths import absolute, lies_under_any
 from musicu.workers.pool import Pool, WorkerSettings
 
-__all__ = ["Progress", "Summary", "ingest", "update_sheet"]
+__all__ = ["Progress", "Summary", "add_folders", "forget", "ingest"]
+
+PathLike = str | os.PathLike[str]
+
+
+def add_folders(
+    store: Store,
+    folders: Sequence[PathLike],
+    *,
+    model: PathLike | None = None,
+    jobs: int | None = None,
+    metadata: PathLike | None = None,
+    nice: int = 0,
+    timeout: float = 300.0,
+    describe: bool = False,
+    force: bool = False,
+    retry: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Summary:
+    """Embed what is new or changed under some folders, or those added before: :func:`ingest`.
+
+    Parameters, result and errors are those of :meth:`musicu.Catalog.add_folder`.
+    """
+    roots = [absolute(folder) for folder in folders]
+    # Of a drive that is away, only the catalog knows how its names are spelled.
+    roots = [r if os.path.lexists(r) else spell_as_stored(store, r) for r in roots]
+    roots = roots or store.roots()
+    if not roots:
+        raise CatalogError(f"{store.path}: no folder was added yet; name one")
+    sheet = load_sheet(metadata) if metadata is not None else None
+    return ingest(
+        store,
+        roots,
+        model_to_embed(store, model),
+        jobs=jobs or os.cpu_count() or 1,
+        describe=describe,
+        sheet=sheet,
+        force=force,
+        retry=retry,
+        dry_run=dry_run,
+        settings=WorkerSettings(model=None, nice=nice, timeout=timeout),
+        progress=progress,
+    )
+
+
+def forget(store: Store, path: PathLike, *, dry_run: bool = False) -> int:
+    """Remove a file, or all under a folder, from the catalog; the disk is not touched.
+
+    Parameters
+    ----------
+    store : Store
+        The catalog.
+    path : str or path-like
+        The file or folder.
+    dry_run : bool
+        Only count.
+
+    Returns
+    -------
+    int
+        Files removed.
+
+    Raises
+    ------
+    CatalogError
+        The catalog knows nothing there.
+    """
+    folder = spell_as_stored(store, os.path.abspath(path))
+    known = list(store.files(folder))
+    if not known and folder not in store.roots():
+        raise CatalogError(f"{os.fspath(path)}: not in the catalog {store.path}")
+    if not dry_run:
+        with store.change():
+            store.drop_files(known)
+            store.db.execute(
+                "DELETE FROM roots WHERE path = CAST(? AS TEXT)", (os.fsencode(folder),)
+            )
+    return len(known)
 
 
 def ingest(
@@ -43,7 +126,7 @@ def ingest(
     command: list[str] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
-    """Make the catalog say of these folders what is true now.
+    """Update the catalog to match the files on disk.
 
     Files known by path, size and modification time are left alone. Of the others the audio's
     identity is looked up first if it may be known, so that moved and re-tagged files cost nothing.
@@ -84,53 +167,40 @@ def ingest(
     MusicuError
         Failures that are no file's fault piled up; what was done before is stored.
     """
-    summary = Summary()
     known = store.files()
-    ready = set(store.ready(store.find_model(model), described=describe).values())
-    plan = compare(store, known, roots, ready, force=force, retry=retry)
-    _count(summary, plan, known)
+    ready = set(embedded_ids(store, store.find_model(model), described=describe).values())
+    changes = compare_files(store, known, roots, ready, force=force, retry=retry)
+    summary = _count(changes, known)
     if dry_run:
         return summary
     current = store.use_model(model)
-    moves = Moves(store, [root for root in roots if root not in plan.away])
-    _apply(store, known, plan, moves)
+    moves = MovedFiles(store, [root for root in roots if root not in changes.away])
+    _record(store, known, changes, moves)
     limits = settings or WorkerSettings(model=None)
-    told = replace(limits, model=str(model.folder), describe=describe)
-    run = AnalysisRun(
-        store, current, known, plan, moves, summary, described=describe, force=force, jobs=jobs
+    given = replace(limits, model=str(model.folder), describe=describe)
+    run = IngestAnalysis(
+        store, current, known, changes, moves, summary, described=describe, force=force, jobs=jobs
     )
     if run.work:
-        with Pool(told, min(jobs, run.work), command) as pool, _interruptible(pool, summary):
+        with Pool(given, min(jobs, run.work), command) as pool, _interruptible(pool, summary):
             for _ in run.steps(pool):
                 if progress:
                     progress(run.progress())
-    with store.change():
-        for root in filter(os.path.isdir, roots):
-            store.db.execute(
-                "INSERT OR IGNORE INTO roots (path) VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
-            )
-        moves.settle()
-        # A copy less; but what a sheet said of it is kept for when it comes back.
-        store.db.execute(
-            "DELETE FROM files WHERE missing AND sheet = '{}' AND track IN"
-            " (SELECT track FROM files WHERE NOT missing)"
-        )
-        store.prune()
-        clear_problems(store)
+    _tidy(store, roots, moves)
     summary.missing += moves.lost
-    summary.away = tuple(root for root in plan.away if root not in moves.forgotten)
+    summary.away = tuple(root for root in changes.away if root not in moves.forgotten)
     if model.tags:
         store_tags(store, current, TagHead.load(model))
     if sheet is not None:
-        summary.unmatched = update_sheet(store, sheet, roots)
+        summary.unmatched = _update_sheet(store, sheet, roots)
     run.judge()
-    if plan.unread and not (run.work or summary.unchanged):
-        reason, count = Counter(plan.unread).most_common(1)[0]
+    if changes.unread and not (run.work or summary.unchanged):
+        reason, count = Counter(changes.unread).most_common(1)[0]
         summary.fault = f"no file could be used: {count:,} of {summary.failed:,} for this: {reason}"
     return summary
 
 
-def update_sheet(store: Store, sheet: Sheet, roots: Sequence[str]) -> tuple[str, ...]:
+def _update_sheet(store: Store, sheet: Sheet, roots: Sequence[str]) -> tuple[str, ...]:
     """Apply a metadata sheet to all files under the roots; return its keys that fitted none."""
     rows = store.db.execute("SELECT path, tags FROM files WHERE kind = 'audio'").fetchall()
     changes, looked = [], set(roots)
@@ -139,40 +209,64 @@ def update_sheet(store: Store, sheet: Sheet, roots: Sequence[str]) -> tuple[str,
             continue
         tags = stored_metadata(text)
         if found := sheet.lookup(path, tags.isrc):
-            said: dict[str, Any] = found.to_dict()
-            # What the sheet says is not guessed and not doubtful; null takes a list away.
+            row: dict[str, Any] = found.to_dict()
+            # What the sheet holds is not guessed and not doubtful; null takes a list away.
             merged = tags.merged(found).to_dict()
             notes = ("guessed", "doubtful")
-            said |= {note: merged.get(note) for note in notes if getattr(tags, note)}
-            changes.append((json.dumps(said), os.fsencode(path)))
+            row |= {note: merged.get(note) for note in notes if getattr(tags, note)}
+            changes.append((json.dumps(row), os.fsencode(path)))
     with store.change():
         store.db.executemany("UPDATE files SET sheet = ? WHERE path = CAST(? AS TEXT)", changes)
     return sheet.unused()
 
 
-def _count(summary: Summary, plan: Plan, known: dict[str, FileRow]) -> None:
+def _count(changes: FileChanges, known: dict[str, FileRow]) -> Summary:
     """Count what the comparison found."""
-    summary.found, summary.pending = plan.found, len(plan.todo)
-    summary.unchanged, summary.failed, summary.skipped = plan.unchanged, plan.failed, plan.skipped
-    summary.missing = sum(known[path].track is not None for path in plan.gone)
-    summary.away = plan.away
+    return Summary(
+        found=changes.found,
+        pending=len(changes.todo),
+        unchanged=changes.unchanged,
+        failed=changes.failed,
+        skipped=changes.skipped,
+        missing=sum(known[path].track is not None for path in changes.gone),
+        away=changes.away,
+    )
 
 
-def _apply(store: Store, known: dict[str, FileRow], plan: Plan, moves: Moves) -> None:
+def _record(
+    store: Store, known: dict[str, FileRow], changes: FileChanges, moves: MovedFiles
+) -> None:
     """Record what needs no analysis: files back, gone, renamed, or passed over."""
     with store.change():
-        store.set_missing(plan.back, missing=False)
+        store.set_missing(changes.back, missing=False)
         # A lost song is kept for when it comes back; of a lost failure there is nothing to keep.
-        store.set_missing([p for p in plan.gone if known[p].track is not None], missing=True)
-        store.drop_files([p for p in plan.gone if known[p].track is None])
-        moves.rename(plan.renamed)
-        for found in plan.passed:
+        store.set_missing([p for p in changes.gone if known[p].track is not None], missing=True)
+        store.drop_files([p for p in changes.gone if known[p].track is None])
+        moves.rename(changes.renamed)
+        for found in changes.passed:
             kind, cause = ("error", "system") if found.failed else ("skipped", None)
             reason = found.skip or ""
             if not (cause and store.put_failure(found.path, reason, cause)):
                 store.put_file(
                     found.path, found.size, found.mtime_ns, kind=kind, reason=reason, cause=cause
                 )
+
+
+def _tidy(store: Store, roots: Sequence[str], moves: MovedFiles) -> None:
+    """Record the folders; drop rows that nothing refers to any more."""
+    with store.change():
+        for root in filter(os.path.isdir, roots):
+            store.db.execute(
+                "INSERT OR IGNORE INTO roots (path) VALUES (CAST(? AS TEXT))", (os.fsencode(root),)
+            )
+        moves.settle()
+        # A copy less; but its row of a sheet is kept for when it comes back.
+        store.db.execute(
+            "DELETE FROM files WHERE missing AND sheet = '{}' AND track IN"
+            " (SELECT track FROM files WHERE NOT missing)"
+        )
+        store.prune()
+        clear_problems(store)
 
 
 @contextmanager

@@ -7,21 +7,21 @@ fourth of the memory that float32 takes. The graph has three nodes and is writte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.encoders.runtime import open_session
 
-__all__ = ["ApproxScores", "Int8Matrix", "product_graph"]
+__all__ = ["GRAPH_BYTES", "ApproxScores", "Int8Matrix", "product_graph"]
 
 Array = NDArray[np.float32]
 
 # Rows made into integers at a time; they stay in the processor's cache.
 _CHUNK = 1024
-# Bytes of one graph's matrix: while the runtime lays it out, there are two of it.
-_LARGEST = 1 << 28
+# Of one graph's matrix: while the runtime lays it out, there are two of it.
+GRAPH_BYTES: Final = 1 << 28
 # A query has 7 bits, so that the sum of two of its products with 8 bits fits 16: processors without
 # instructions for integer dot products add in pairs, and clip.
 _ZERO = 64
@@ -53,11 +53,17 @@ class Int8Matrix:
     ----------
     matrix : np.ndarray [shape=(n, dim), float32]
         Rows to multiply with. One that is not finite is taken for 0.
+    graph_bytes : int > 0
+        Bytes of one graph's matrix; of more rows there are several graphs.
+
+    Attributes
+    ----------
+    n_graphs : int
     """
 
-    def __init__(self, matrix: Array) -> None:
+    def __init__(self, matrix: Array, graph_bytes: int = GRAPH_BYTES) -> None:
         n, dim = matrix.shape
-        rows = max(_LARGEST // dim, 1)
+        rows = max(graph_bytes // dim, 1)
         self._error = self._longest = 0.0
         self._sessions = []
         self._kept = []  # where the processor needs no other layout, the runtime reads from there
@@ -66,6 +72,7 @@ class Int8Matrix:
             graph = product_graph(scales, len(reduced))
             self._sessions.append(open_session(graph, {"reduced": reduced}))
             self._kept.append(reduced)
+        self.n_graphs = len(self._sessions)
         # What rounding adds in float32 products, at worst (Higham 2002, section 3.1), the ones
         # here and those that are compared with them.
         self._rounding = dim * 2.0**-22

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from musicu.catalog.checksums import SEALED, is_sound, key_columns, row_checksum
+from musicu.catalog.checksums import CHECKSUMMED, is_sound, key_columns, row_checksum_sql
 from musicu.catalog.index import Index, matrix_is_sound
 from musicu.catalog.schema import schema_checksum
 from musicu.catalog.store import Store, StoredModel
 
-__all__ = ["Damage", "check_integrity", "describe_row", "list_damage"]
+__all__ = ["Damage", "check_integrity", "list_damage"]
 
 _INTEGER, _OPTIONAL, _TEXT = ("integer",), ("integer", "null"), ("text",)
 _NUMBERS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -92,7 +92,7 @@ def list_damage(store: Store) -> list[Damage]:
         found += _pages(store)
         for model in store.models():
             found += _vectors(store, model)
-        for table in SEALED:
+        for table in CHECKSUMMED:
             found += _rows(store, table)
     except sqlite3.DatabaseError as error:
         # A file that is cut off, or a schema that the statements of ours do not fit any more.
@@ -103,7 +103,7 @@ def list_damage(store: Store) -> list[Damage]:
     return found
 
 
-def describe_row(store: Store, table: str, key: tuple[Any, ...]) -> str:
+def _describe_row(store: Store, table: str, key: tuple[Any, ...]) -> str:
     """Say what a row is about: a track by path and id, if it can be told."""
     if table == "vectors" or table == "sound_tags":
         return _name_track(store, key[1])
@@ -159,7 +159,7 @@ def _rows(store: Store, table: str) -> Iterator[Damage]:
     """Find rows that differ from their checksums, and texts and numbers that are none."""
     key = ", ".join(key_columns(table))
     changed = store.db.execute(
-        f"SELECT {key} FROM {table} WHERE checksum != {row_checksum(table)}"
+        f"SELECT {key} FROM {table} WHERE checksum != {row_checksum_sql(table)}"
     ).fetchall()
     bad = dict.fromkeys(changed, "is not what was stored")
     for column, kinds in _NUMBERS.get(table, {}).items():
@@ -178,10 +178,10 @@ def _rows(store: Store, table: str) -> Iterator[Damage]:
             if problem := _garbled(kind, content, is_json=is_json, needed=needed):
                 bad.setdefault(tuple(place), f"its {column} is {problem}")
     for row, what in bad.items():
-        yield Damage(table, row, f"{describe_row(store, table, row)}: {_SAID[table]}{what}")
+        yield Damage(table, row, f"{_describe_row(store, table, row)}: {_SAID[table]}{what}")
 
 
-_SAID = dict.fromkeys(SEALED, "") | {
+_SAID = dict.fromkeys(CHECKSUMMED, "") | {
     "tracks": "what is known of its audio: ",
     "files": "what is known of the file: ",
     "sound_tags": "what is heard in it: ",

@@ -1,4 +1,4 @@
-"""The tracks of a catalog as items: what is written about them, measured and heard."""
+"""The tracks of a catalog as items: metadata, descriptors and vectors."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 import numpy as np
 
 from musicu.catalog.catalog import Catalog
-from musicu.catalog.filters import filter_tracks
 from musicu.catalog.index import Index
+from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.tracks import read_tracks
 from musicu.items.item import Items
 

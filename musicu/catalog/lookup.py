@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.catalog.identities import SHORTEST_PREFIX, find_alias
 from musicu.catalog.index import Index, unit_vector
-from musicu.catalog.models import embedded_model, installed_model
+from musicu.catalog.model_choice import embedded_model, installed_model
 from musicu.catalog.store import Store, StoredModel
-from musicu.catalog.tracks import read_vectors
+from musicu.catalog.track_ids import SHORTEST_PREFIX, find_alias
+from musicu.catalog.tracks import read_values, read_vectors
 from musicu.encoders.registry import find_model
 from musicu.errors import CatalogError, ModelMismatchError, MusicuError
 from musicu.items.item import Item
@@ -29,6 +29,7 @@ __all__ = [
     "find_query",
     "find_stored_file",
     "find_track",
+    "is_stored",
     "spell_as_stored",
 ]
 
@@ -158,14 +159,19 @@ def find_by_id(store: Store, id: str) -> FoundTrack:
         There is none, or more than one.
     """
     wanted = id.lower()
-    found = _begin_so(store, wanted) if wanted.isascii() else []
+    found = _by_prefix(store, wanted) if wanted.isascii() else []
     if not found and wanted.isascii():
-        found = [row for now in find_alias(store, wanted) for row in _begin_so(store, now)]
+        found = [row for now in find_alias(store, wanted) for row in _by_prefix(store, now)]
     if len(found) == 1:
         track, now, metadata = found[0]
         return FoundTrack(track, now, stored_metadata(metadata))
     what = "more than one track's id begins so" if found else "neither a file nor a stored track"
     raise CatalogError(f"{id}: {what}")
+
+
+def is_stored(store: Store, id: str) -> bool:
+    """Whether a track that lies somewhere now has this id, or had it, or an id that begins so."""
+    return any(read_values(store, ("id",), ids=[id])) or bool(find_alias(store, id))
 
 
 def spell_as_stored(store: Store, path: str) -> str:
@@ -233,7 +239,7 @@ def analyze_query(
 
 
 def damaged_vector(store: Store, query: str) -> CatalogError:
-    """Say that the vector of a stored track that was asked for is no longer what was stored."""
+    """Return the error that the vector of a stored track is no longer what was stored."""
     return CatalogError(
         f"{query}: its vector is damaged: 'musicu catalog verify --repair --catalog"
         f" {store.path}' mends it"
@@ -249,7 +255,7 @@ def _row_of(store: Store, path: str) -> tuple[int, str, str, int, int] | None:
     return row
 
 
-def _begin_so(store: Store, id: str) -> list[tuple[int, str, str]]:
+def _by_prefix(store: Store, id: str) -> list[tuple[int, str, str]]:
     """Tracks whose ids begin so, the first two of them."""
     return store.db.execute(
         "SELECT t.track, t.id, f.metadata FROM tracks t JOIN files f ON f.track = t.track"

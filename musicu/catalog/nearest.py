@@ -10,32 +10,50 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from threading import Lock
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.arrays import top_k
-from musicu.catalog.int8 import Int8Matrix
+from musicu.catalog.int8 import GRAPH_BYTES, Int8Matrix
 
-__all__ = ["Nearest", "growing"]
+__all__ = ["Nearest", "SearchCosts", "growing_counts"]
 
 Array = NDArray[np.float32]
 Found = tuple[NDArray[np.intp], Array]
 
-# With fewer rows, to multiply with all of them takes no longer.
-_SMALL = 4096
-# The 8-bit copy takes as long to make as so many queries without it.
-_MANY = 32
-# Approximate scores held at a time: 64 MB.
-_LARGEST = 1 << 24
 # Rows of a product in float32. BLAS adds up the last few rows of a matrix in another order than
 # those before; padded to full groups, a row has one score, whichever rows stand around it.
 _GROUP = 32
-# Compared exactly: this many for each that is wanted, and some.
-_EACH, _SOME = 4, 64
-# Of so many times more rows it pays to have a rough look first.
-_PAYS = 8
+
+
+class SearchCosts(NamedTuple):
+    """Numbers that decide how long a search takes, never what it finds.
+
+    Attributes
+    ----------
+    small : int
+        Fewer rows than these are all compared exactly: that takes no longer.
+    copy_after : int
+        Queries after which the 8-bit copy is made: it takes as long to make as these without it.
+    each, extra : int
+        Compared exactly: so many rows for each that is wanted, and some.
+    worth : int
+        The approximate scores are computed if there are so many times more rows than that.
+    scores : int
+        Approximate scores held at a time: 64 MB.
+    graph_bytes : int
+        Of one graph's matrix, see :class:`musicu.catalog.int8.Int8Matrix`.
+    """
+
+    small: int = 4096
+    copy_after: int = 32
+    each: int = 4
+    extra: int = 64
+    worth: int = 8
+    scores: int = 1 << 24
+    graph_bytes: int = GRAPH_BYTES
 
 
 class Nearest:
@@ -45,6 +63,8 @@ class Nearest:
     ----------
     matrix : np.ndarray [shape=(n, dim), float32]
         Unit vectors; kept, not copied, and not to be changed.
+    costs : SearchCosts or None
+        When to compare approximately first.
 
     Attributes
     ----------
@@ -59,8 +79,9 @@ class Nearest:
     ([1, 0], [1.0, 0.0])
     """
 
-    def __init__(self, matrix: Array) -> None:
+    def __init__(self, matrix: Array, costs: SearchCosts | None = None) -> None:
         self.matrix = matrix
+        self._costs = costs or SearchCosts()
         self._int8: Int8Matrix | None = None
         self._asked = 0
         self._making = Lock()
@@ -71,8 +92,8 @@ class Nearest:
     def prepare(self) -> Self:
         """Make the 8-bit copy now, which the first queries else do without."""
         with self._making:
-            if self._int8 is None and len(self) >= _SMALL:
-                self._int8 = Int8Matrix(self.matrix)
+            if self._int8 is None and len(self) >= self._costs.small:
+                self._int8 = Int8Matrix(self.matrix, self._costs.graph_bytes)
         return self
 
     def search(
@@ -121,16 +142,20 @@ class Nearest:
     def _is_wide(self, count: int, mask: NDArray[np.bool_] | None) -> bool:
         """Whether few are wanted of many, so that a rough look at all pays."""
         size = len(self.matrix) if mask is None else int(np.count_nonzero(mask))
-        return count > 0 and size >= max(_SMALL, _PAYS * (_EACH * count + _SOME))
+        return count > 0 and size >= max(self._costs.small, self._costs.worth * self._near(count))
+
+    def _near(self, count: int) -> int:
+        """How many rows are compared exactly at first."""
+        return self._costs.each * count + self._costs.extra
 
     def _approximate(self, queries: Array) -> Iterator[tuple[Array, np.float64, np.float64]]:
         """Yield each query's approximate scores, scale and bound; none without an 8-bit copy."""
         self._asked += len(queries)
-        if self._int8 is None and self._asked >= _MANY:
+        if self._int8 is None and self._asked >= self._costs.copy_after:
             self.prepare()
         if self._int8 is None:
             return
-        portion = max(_LARGEST // len(self.matrix), 1)
+        portion = max(self._costs.scores // len(self.matrix), 1)
         for start in range(0, len(queries), portion):
             yield from zip(*self._int8.products(queries[start : start + portion]), strict=True)
 
@@ -138,14 +163,14 @@ class Nearest:
         self, query: Array, count: int, products: Array, scale: float, bound: float
     ) -> Found:
         """Find the nearest, given all rough products, which are to be scaled, and their bound."""
-        high = _reached(products, _EACH * count + _SOME)
+        high = _reached(products, self._near(count))
         rows = np.flatnonzero(products >= high)
-        scores = self._scores(query, rows)
+        scores = self.cosines(query, rows)
         # As many as are wanted have this score at least, so that less will not do.
         low = (float(np.partition(scores, -count)[-count]) - bound) / scale
         if low < high:
             more = np.flatnonzero((products >= low) & (products < high))
-            rows, scores = np.append(rows, more), np.append(scores, self._scores(query, more))
+            rows, scores = np.append(rows, more), np.append(scores, self.cosines(query, more))
             order = np.argsort(rows)
             rows, scores = rows[order], scores[order]
         return _best(rows, scores, count)
@@ -153,10 +178,10 @@ class Nearest:
     def _compare(self, query: Array, count: int, mask: NDArray[np.bool_] | None) -> Found:
         """Find the nearest by comparing all, or all that may be found, exactly."""
         rows = np.arange(len(self.matrix)) if mask is None else np.flatnonzero(mask)
-        return _best(rows, self._scores(query, rows), count)
+        return _best(rows, self.cosines(query, rows), count)
 
-    def _scores(self, query: Array, rows: NDArray[np.intp]) -> Array:
-        """Cosines of some rows."""
+    def cosines(self, query: Array, rows: NDArray[np.intp]) -> Array:
+        """Return the cosines [k] float32 of a query [dim] with some rows, given by position."""
         n = len(self.matrix)
         if len(rows) <= n // 4:
             return self._gathered(query, rows)
@@ -172,7 +197,7 @@ class Nearest:
         return scores
 
 
-def growing(n: int, most: int) -> Iterator[int]:
+def growing_counts(n: int, most: int) -> Iterator[int]:
     """Yield how many neighbors to look for, until enough of them meet what is asked of them.
 
     Parameters

@@ -9,19 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from musicu.catalog.checksums import (
-    SEALED,
-    as_bytes,
-    checksum,
-    flip_bits,
-    is_one_bit,
-    is_sound,
-    key_columns,
-    row_value,
-)
-from musicu.catalog.index import sound_copies
+from musicu.catalog.checksums import CHECKSUMMED
 from musicu.catalog.ingest import Progress, ingest
 from musicu.catalog.integrity import Damage, list_damage
+from musicu.catalog.repair_rows import restore_from_matrix, row_condition, unflip_row, unflip_vector
 from musicu.catalog.salvage import salvage, salvage_note
 from musicu.catalog.sound_tags import store_tags
 from musicu.catalog.store import Store, StoredModel
@@ -32,9 +23,7 @@ from musicu.errors import MusicuError
 
 __all__ = ["Repair", "repair", "repair_catalog"]
 
-# Bytes of a row in which a changed bit is looked for: each is tried.
-_LONGEST = 20_000
-_TURNED = "one bit had changed, and is back"
+_UNFLIPPED = "one bit had changed, and is back"
 
 
 @dataclass
@@ -56,14 +45,27 @@ class Repair:
 def repair_catalog(
     store: Store, *, jobs: int = 1, progress: Callable[[Progress], None] | None = None
 ) -> tuple[Store, Repair]:
-    """Mend a catalog's file, then its rows; see :meth:`musicu.Catalog.repair`.
+    """Mend what :func:`musicu.catalog.integrity.check_integrity` finds, and nothing else.
+
+    A vector is taken from the matrix beside the catalog if it is sound there. Else the files in
+    question are analyzed again. Of a file of SQLite's that is damaged itself, all rows that can be
+    read go to a new one; the old one is kept, as ``NAME.damaged``.
+
+    Parameters
+    ----------
+    store : Store
+        The catalog.
+    jobs : int >= 1
+        Worker processes.
+    progress : callable or None
+        Called after each file that is analyzed again.
 
     Returns
     -------
     Store
         The catalog: opened anew if its rows had to go to a new file.
     Repair
-        What was mended and what was not.
+        What was mended and what was not, with reasons.
 
     Raises
     ------
@@ -71,7 +73,7 @@ def repair_catalog(
         The catalog can only be read, or nothing of it can.
     """
     with store.change():
-        pass  # says so if nothing may be written
+        pass  # raises if nothing may be written
     note = None
     if _file_is_damaged(store):
         note = f"{store.path}: its indexes were built anew"
@@ -95,38 +97,18 @@ def _file_is_damaged(store: Store) -> bool:
 def repair(
     store: Store, *, jobs: int = 1, progress: Callable[[Progress], None] | None = None
 ) -> Repair:
-    """Mend the rows of a catalog whose pages can be read; see :meth:`musicu.Catalog.repair`.
-
-    Parameters
-    ----------
-    store : Store
-    jobs : int >= 1
-        Worker processes.
-    progress : callable or None
-        Called after each file that is analyzed again.
-    """
+    """Mend the rows of a catalog whose pages can be read; parameters as :func:`repair_catalog`."""
     done = Repair()
-    found = []
-    for one in list_damage(store):
-        if one.table in SEALED and _turn_row_back(store, one):
-            done.mended.append(f"{one.text}: {_TURNED}")
-    # Whether a vector is sound depends on what is said of its model.
-    for one in list_damage(store):
-        if one.table == "vectors" and _copied(store, one):
-            done.mended.append(f"{one.text}: taken from the matrix beside the catalog")
-        elif one.table == "vectors" and _turn_vector_back(store, one):
-            done.mended.append(f"{one.text}: {_TURNED}")
-        elif one.table == "vectors" or one.table in SEALED:
-            found.append(one)
+    found = _restore_rows(store, done)
     with store.change():
         for one in found:
             if one.table in ("meta", "models", "roots", "aliases"):
-                _mend_small(store, one, done)
-    _hear_tags(store, [one for one in found if one.table == "sound_tags"])
+                _mend_setting(store, one, done)
+    _renew_sound_tags(store, [one for one in found if one.table == "sound_tags"])
     lost = [one for one in found if one.table == "vectors"]
-    lost += [one for one in found if one.table in ("tracks", "files")] + _bare(store)
-    _analyze(store, lost, jobs, progress, done)
-    still = {(one.table, one.key) for one in (*list_damage(store), *_bare(store))}
+    lost += [one for one in found if one.table in ("tracks", "files")] + _without_vector(store)
+    _analyze_again(store, lost, jobs, progress, done)
+    still = {(one.table, one.key) for one in (*list_damage(store), *_without_vector(store))}
     for one in lost + [one for one in found if one.table == "sound_tags"]:
         if (way := _outcome(store, one, still)) is not None:
             done.left.append(f"{one.text}: {way}")
@@ -137,7 +119,24 @@ def repair(
     return done
 
 
-def _bare(store: Store) -> list[Damage]:
+def _restore_rows(store: Store, done: Repair) -> list[Damage]:
+    """Restore what can be without any file of music; return what is left."""
+    for one in list_damage(store):
+        if one.table in CHECKSUMMED and unflip_row(store, one):
+            done.mended.append(f"{one.text}: {_UNFLIPPED}")
+    left = []
+    # Whether a vector is sound depends on what is said of its model.
+    for one in list_damage(store):
+        if one.table == "vectors" and restore_from_matrix(store, one):
+            done.mended.append(f"{one.text}: taken from the matrix beside the catalog")
+        elif one.table == "vectors" and unflip_vector(store, one):
+            done.mended.append(f"{one.text}: {_UNFLIPPED}")
+        elif one.table == "vectors" or one.table in CHECKSUMMED:
+            left.append(one)
+    return left
+
+
+def _without_vector(store: Store) -> list[Damage]:
     """Tracks without any vector: it lay on a page that could not be read."""
     current = store.current_model()
     rows = store.db.execute(
@@ -150,13 +149,13 @@ def _bare(store: Store) -> list[Damage]:
     ]
 
 
-def _mend_small(store: Store, one: Damage, done: Repair) -> None:
-    """Mend what no file says: the model's name, settings, folders, earlier ids."""
+def _mend_setting(store: Store, one: Damage, done: Repair) -> None:
+    """Mend what no file of music holds: the model's name, settings, folders, earlier ids."""
     if one.table == "models":
         (found,) = store.db.execute(
             "SELECT model, id, version, sha256, dim FROM models WHERE model = ?", one.key
         ).fetchall()
-        model = _model_like(StoredModel(*found))
+        model = _installed_like(StoredModel(*found))
         if model is None:
             done.left.append(f"{one.text}: install the model ('musicu models add FOLDER')")
             return
@@ -166,7 +165,7 @@ def _mend_small(store: Store, one: Damage, done: Repair) -> None:
         )
         done.mended.append(f"{one.text}: it is {model.id}@{model.version}")
         return
-    where, key = _place(one)
+    where, key = row_condition(one)
     store.db.execute(f"DELETE FROM {one.table} WHERE {where}", key)
     if one.table == "meta":
         store.db.execute(
@@ -176,15 +175,15 @@ def _mend_small(store: Store, one: Damage, done: Repair) -> None:
             "INSERT OR IGNORE INTO meta (key, value) SELECT 'model', model FROM vectors"
             " GROUP BY model ORDER BY count(*) DESC, model DESC LIMIT 1"
         )
-        said = "made anew"
+        outcome = "made anew"
     elif one.table == "roots":
-        said = "left out; 'musicu embed FOLDER' adds a folder"
+        outcome = "left out; 'musicu embed FOLDER' adds a folder"
     else:
-        said = "left out; it does not say which track it was"
-    done.mended.append(f"{one.text}: {said}")
+        outcome = "left out; it does not say which track it was"
+    done.mended.append(f"{one.text}: {outcome}")
 
 
-def _model_like(stored: StoredModel) -> Model | None:
+def _installed_like(stored: StoredModel) -> Model | None:
     """Find the one installed model that a damaged row must be of."""
     alike = [
         model
@@ -194,93 +193,8 @@ def _model_like(stored: StoredModel) -> Model | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def _copied(store: Store, one: Damage) -> bool:
-    """Take a vector from where it still is as it was stored."""
-    model = next(model for model in store.models() if model.row == one.key[0])
-    track = one.key[1]
-    (sum,) = store.db.execute(
-        "SELECT checksum FROM vectors WHERE model = ? AND track = ?", one.key
-    ).fetchone()
-    copy = sound_copies(store, model, {track: sum}).get(track)
-    if copy is not None:
-        _put_back(store, one, copy)
-    return copy is not None
-
-
-def _put_back(store: Store, one: Damage, vector: bytes) -> None:
-    """Store a vector as it was; what was heard in it stays true."""
-    with store.change():
-        store.db.execute(
-            # Another row number tells who follows the catalog to read it again.
-            "UPDATE vectors SET vector = ?, checksum = ?,"
-            " rowid = (SELECT max(rowid) + 1 FROM vectors) WHERE model = ? AND track = ?",
-            (vector, checksum(vector), *one.key),
-        )
-
-
-def _turn_vector_back(store: Store, one: Damage) -> bool:
-    """Find the one bit of a vector that changed, if it was one: its checksum is right again."""
-    model = next(model for model in store.models() if model.row == one.key[0])
-    vector, stored = store.db.execute(
-        "SELECT vector, checksum FROM vectors WHERE model = ? AND track = ?", one.key
-    ).fetchone()
-    if not isinstance(vector, bytes) or len(vector) != 4 * model.dim:
-        return False
-    right = next((tried for tried in flip_bits(vector) if checksum(tried) == stored), None)
-    if right is None and is_one_bit(checksum(vector), stored):
-        right = vector
-    if right is None or not is_sound(right, checksum(right), model.dim):
-        return False
-    _put_back(store, one, right)
-    return True
-
-
-def _turn_row_back(store: Store, one: Damage) -> bool:
-    """Find the one bit of another row that changed, as for a vector."""
-    columns, (where, key) = SEALED[one.table].split(", "), _place(one)
-    types = [f"typeof({column})" for column in columns]
-    stored, *rest = store.db.execute(
-        f"SELECT checksum, {', '.join(types)}, {', '.join(as_bytes(one.table))}"
-        f" FROM {one.table} WHERE {where}",
-        key,
-    ).fetchone()
-    kinds, values = rest[: len(columns)], rest[len(columns) :]
-    if sum(len(v) for v in values if isinstance(v, bytes)) > _LONGEST:
-        return False
-    put: list[Any] = []
-    if is_one_bit(row_value("".join(kinds), *values), stored):
-        change = "checksum = NULL"
-    else:
-        found = (
-            (at, tried)
-            for at, value in enumerate(values)
-            for tried in flip_bits(value)
-            if row_value("".join(kinds), *values[:at], tried, *values[at + 1 :]) == stored
-        )
-        at, right = next(found, (-1, None))
-        if at < 0:
-            return False
-        if columns[at] == "metadata":  # it is computed of the others
-            change = "tags = tags"
-        else:
-            change = f"{columns[at]} = {'CAST(? AS TEXT)' if kinds[at] == 'text' else '?'}"
-            put = [right]
-    with store.change():
-        store.db.execute(f"UPDATE {one.table} SET {change} WHERE {where}", [*put, *key])
-    return True
-
-
-def _place(one: Damage) -> tuple[str, list[Any]]:
-    """Return the SQL condition that finds a row, and its values."""
-    where = " AND ".join(
-        f"{column} = {'CAST(? AS TEXT)' if isinstance(value, str) else '?'}"
-        for column, value in zip(key_columns(one.table), one.key, strict=True)
-    )
-    return where, [os.fsencode(value) if isinstance(value, str) else value for value in one.key]
-
-
-def _hear_tags(store: Store, damaged: list[Damage]) -> None:
-    """Hear anew what was heard in vectors, where the model is there to do it."""
+def _renew_sound_tags(store: Store, damaged: list[Damage]) -> None:
+    """Compute damaged tags of vectors again, where the model is installed."""
     able = {
         stored.row: (stored, model)
         for model in list_models()
@@ -296,7 +210,7 @@ def _hear_tags(store: Store, damaged: list[Damage]) -> None:
         store_tags(store, stored, TagHead.load(model))
 
 
-def _analyze(
+def _analyze_again(
     store: Store,
     damaged: list[Damage],
     jobs: int,
@@ -305,14 +219,7 @@ def _analyze(
 ) -> None:
     """Analyze the files of some rows again, with the models of their vectors, and only those."""
     current = store.current_model()
-    wanted: dict[tuple[int, bool], list[str]] = {}
-    for one in damaged:
-        row = one.key[0] if one.table == "vectors" else current.row if current else -1
-        paths, described = _files(store, one)
-        paths = [path for path in paths if os.path.exists(path)]
-        wanted.setdefault((row, described), []).extend(
-            paths[:1] if one.table == "vectors" else paths
-        )
+    wanted = _files_to_analyze(store, damaged, current)
     with store.change():
         for one in damaged:
             if one.table == "files":
@@ -344,6 +251,21 @@ def _analyze(
     if current is not None:
         with store.change():
             store.db.execute("UPDATE meta SET value = ? WHERE key = 'model'", (current.row,))
+
+
+def _files_to_analyze(
+    store: Store, damaged: list[Damage], current: StoredModel | None
+) -> dict[tuple[int, bool], list[str]]:
+    """Group the files of some rows by the model to embed with, and whether to describe."""
+    wanted: dict[tuple[int, bool], list[str]] = {}
+    for one in damaged:
+        row = one.key[0] if one.table == "vectors" else current.row if current else -1
+        paths, described = _files(store, one)
+        paths = [path for path in paths if os.path.exists(path)]
+        wanted.setdefault((row, described), []).extend(
+            paths[:1] if one.table == "vectors" else paths
+        )
+    return wanted
 
 
 def _files(store: Store, one: Damage) -> tuple[list[str], bool]:

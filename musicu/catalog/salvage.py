@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from musicu.catalog.checksums import key_columns
-from musicu.catalog.connection import is_writable
 from musicu.catalog.schema import APPLICATION
+from musicu.catalog.sqlite_connection import is_writable
 from musicu.catalog.store import Store
 from musicu.errors import CatalogError
 
-__all__ = ["is_torn", "salvage", "salvage_note"]
+__all__ = ["salvage", "salvage_if_unreadable", "salvage_note"]
 
-# In an order in which no row speaks of one that is yet to come.
+# In an order in which no row refers to one that is yet to come.
 _TABLES = ("meta", "models", "tracks", "files", "vectors", "aliases", "sound_tags", "roots")
 _MOST_BYTES = 1 << 40
 
 
-def is_torn(path: Path) -> bool:
+def _is_unreadable(path: Path) -> bool:
     """Whether a file is there that SQLite cannot open, since it is damaged."""
     if not path.is_file():
         return False
@@ -34,6 +34,27 @@ def is_torn(path: Path) -> bool:
     finally:
         db.close()
     return False
+
+
+def salvage_if_unreadable(path: Path) -> str | None:
+    """Copy what can be read of a catalog to a new file, if SQLite cannot open it any more.
+
+    Parameters
+    ----------
+    path : Path
+        The catalog, whose place the new file takes.
+
+    Returns
+    -------
+    str or None
+        One line that says where the damaged file is kept; None if it can be opened.
+
+    Raises
+    ------
+    CatalogError
+        It is no catalog, or nothing can be read.
+    """
+    return salvage_note(path, salvage(path)) if _is_unreadable(path) else None
 
 
 def salvage(path: Path) -> Path:
@@ -115,7 +136,7 @@ def _fill_up(path: Path) -> None:
 
 
 class _Text(bytes):
-    """The bytes of a text, told from those of a blob."""
+    """The bytes of a text; those of a blob are plain bytes."""
 
 
 def _copy(old: sqlite3.Connection, new: Store) -> None:
@@ -139,7 +160,7 @@ def _copy(old: sqlite3.Connection, new: Store) -> None:
         db.execute(
             "INSERT OR REPLACE INTO meta (key, value) VALUES ('vectors', hex(randomblob(8)))"
         )
-        # What speaks of something that is lost.
+        # Rows that refer to something that is lost.
         db.execute("DELETE FROM vectors WHERE track NOT IN (SELECT track FROM tracks)")
         db.execute("DELETE FROM vectors WHERE model NOT IN (SELECT model FROM models)")
         db.execute("DELETE FROM aliases WHERE track NOT IN (SELECT track FROM tracks)")

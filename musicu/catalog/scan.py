@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from musicu.audio.media import AUDIO_SUFFIXES
 
-__all__ = ["Found", "scan"]
+__all__ = ["FoundFile", "scan"]
 
 # A folder with one of these is not for us, as on phones and in Navidrome.
 _MARKERS = (".nomedia", ".notmusic")
@@ -25,7 +25,7 @@ _NO_FILE = "not a regular file"
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFile:
     """A file on disk; ``skip`` says why it is not opened, ``failed`` that it should have been."""
 
     path: str
@@ -35,7 +35,7 @@ class Found:
     failed: bool = False
 
 
-def scan(root: str) -> Iterator[Found]:
+def scan(root: str) -> Iterator[FoundFile]:
     """Files under a folder, in the order of their names; a file yields itself.
 
     Links are followed, each folder is entered once. What is passed over is yielded too, with the
@@ -61,20 +61,20 @@ def scan(root: str) -> Iterator[Found]:
             with os.scandir(folder) as entries:
                 inside = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            yield Found(folder, 0, 0, f"folder cannot be read ({error.strerror})", failed=True)
+            yield FoundFile(folder, 0, 0, f"folder cannot be read ({error.strerror})", failed=True)
             continue
         if (info.st_dev, info.st_ino) in entered:
             continue
         entered.add((info.st_dev, info.st_ino))
         if marker := next((e.name for e in inside if e.name in _MARKERS), None):
-            yield Found(folder, 0, info.st_mtime_ns, f"folder is marked with {marker}")
+            yield FoundFile(folder, 0, info.st_mtime_ns, f"folder is marked with {marker}")
             continue
         folders = []
         for entry in inside:
             if not _is_folder(entry):
                 yield _found(entry.path, entry.name)
             elif entry.name.startswith("."):
-                yield Found(entry.path, 0, 0, "hidden folder")
+                yield FoundFile(entry.path, 0, 0, "hidden folder")
             else:
                 folders.append(entry.path)
         waiting += reversed(folders)
@@ -87,11 +87,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _found(path: str, name: str) -> Found:
+def _found(path: str, name: str) -> FoundFile:
     try:
         info = os.stat(path)
     except OSError as error:
-        return Found(path, 0, 0, (error.strerror or str(error)).lower(), failed=True)
+        return FoundFile(path, 0, 0, (error.strerror or str(error)).lower(), failed=True)
     suffix = os.path.splitext(name)[1].lower()
     skip = None
     if not stat.S_ISREG(info.st_mode):
@@ -102,4 +102,4 @@ def _found(path: str, name: str) -> Found:
         skip = "hidden file"
     elif suffix not in AUDIO_SUFFIXES and suffix in _COMPANIONS:
         skip = f"not audio by its name ({suffix})"
-    return Found(path, info.st_size, info.st_mtime_ns, skip)
+    return FoundFile(path, info.st_size, info.st_mtime_ns, skip)

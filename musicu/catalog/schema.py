@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from musicu.catalog.checksums import add_functions as add_checksums
-from musicu.catalog.checksums import sealing
+from musicu.catalog.checksums import checksum_schema
+from musicu.errors import CatalogError
 from musicu.metadata.fields import FIELDS
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "FileRow",
     "StoredModel",
     "add_functions",
+    "read_format",
     "renew_library",
     "schema_checksum",
     "upgrade",
@@ -92,7 +94,7 @@ CREATE TRIGGER IF NOT EXISTS vectors_update AFTER UPDATE ON vectors BEGIN
 CREATE TRIGGER IF NOT EXISTS vectors_delete AFTER DELETE ON vectors BEGIN
     UPDATE meta SET value = hex(randomblob(8)) WHERE key = 'vectors'; END;
 """
-# What is not JSON, as in a row that is damaged, says nothing: one row must not stop the others.
+# What is not JSON, as in a damaged row, counts as empty: one row must not stop the others.
 _METADATA = "json_extract(iif(json_valid(f.metadata), f.metadata, '{}'), '$.%s') AS %s"
 _MEASURED = "json_extract(iif(json_valid(t.descriptors), t.descriptors, '{}'), '$.%s') AS %s"
 _DESCRIPTORS = {
@@ -119,7 +121,7 @@ FROM tracks t JOIN files f ON f.file =
         ORDER BY g.problem IS NOT NULL, g.tags LIKE '%"guessed":%', g.path LIMIT 1)"""
 _VIEW = f"CREATE VIEW IF NOT EXISTS {_LIBRARY};\n"
 
-# What formats 1 to 3 lacked. A failure's cause is told from the words that were stored.
+# What formats 1 to 3 lacked. A failure's cause is derived from the text that was stored.
 _COLUMNS_4 = {
     "files": (
         "problem TEXT",
@@ -194,6 +196,25 @@ class FileRow:
     current: bool = True
 
 
+def read_format(db: sqlite3.Connection) -> int:
+    """Return the number of a file's format; 0 of an empty file.
+
+    Raises
+    ------
+    CatalogError
+        It is not a catalog, or one of a newer musicu.
+    """
+    empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    version: int
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION and not (empty and application == 0):
+        raise CatalogError("a SQLite file, but not a musicu catalog")
+    if version > FORMAT:
+        raise CatalogError("made by a newer musicu; upgrade musicu to open it")
+    return version
+
+
 def upgrade(db: sqlite3.Connection) -> None:
     """Make the tables of a new file, or add what those of an older musicu lack.
 
@@ -211,7 +232,7 @@ def upgrade(db: sqlite3.Connection) -> None:
                 db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
     _run(db, _FROM_3 if version else "")
     _run(db, _TABLES + _VIEW)
-    for statement in sealing():
+    for statement in checksum_schema():
         db.execute(statement)
     db.execute(
         "INSERT OR REPLACE INTO meta (key, value) VALUES ('schema', ?)", (schema_checksum(db),)
@@ -244,8 +265,8 @@ def add_functions(db: sqlite3.Connection) -> None:
 
 
 def schema_checksum(db: sqlite3.Connection) -> int:
-    """Return the CRC-32 of what SQLite was told to make; what others added does not count."""
-    script = " ".join((_TABLES, _VIEW, *sealing()))
+    """Return the CRC-32 of the statements of this schema; what others added does not count."""
+    script = " ".join((_TABLES, _VIEW, *checksum_schema()))
     names = re.findall(r"CREATE \w+ IF NOT EXISTS (\w+)", script)
     rows = db.execute(
         "SELECT type, name, CAST(sql AS BLOB) FROM sqlite_master WHERE name IN"
@@ -276,9 +297,9 @@ def _heard(tags: str | None, wanted: Any) -> float | None:
     """Tell SQL a tag's probability, upper and lower case alike; None where no tags are stored."""
     if tags is None:
         return None
-    heard: dict[str, float] = json.loads(tags)
-    if wanted in heard:
-        return heard[wanted]
+    stored: dict[str, float] = json.loads(tags)
+    if wanted in stored:
+        return stored[wanted]
     name = str(wanted).casefold()
-    # What is not listed was heard with less than 0.05.
-    return max((p for tag, p in heard.items() if tag.casefold() == name), default=0.0)
+    # Probabilities below 0.05 are not stored.
+    return max((p for tag, p in stored.items() if tag.casefold() == name), default=0.0)

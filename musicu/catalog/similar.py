@@ -1,4 +1,4 @@
-"""Rank a catalog against a vector or a wish in words, within filters; say what was found."""
+"""Rank a catalog by similarity to a vector, or by a tag query, within filters."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.catalog.index import Index
-from musicu.catalog.nearest import growing
+from musicu.catalog.lookup import QueryVector
+from musicu.catalog.nearest import growing_counts
+from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import read_tracks
 from musicu.encoders.tagger import TagHead
-from musicu.encoders.vocabulary import Term
+from musicu.encoders.vocabulary import Term, Vocabulary
 from musicu.metadata.artists import album_key, artist_keys
 from musicu.metadata.fields import Metadata
 
@@ -22,6 +24,8 @@ __all__ = [
     "Findings",
     "Match",
     "TaggedMatch",
+    "find_by_tags",
+    "find_similar",
     "rank",
     "rank_by_tags",
 ]
@@ -64,15 +68,15 @@ class Match:
 
 @dataclass(frozen=True)
 class TaggedMatch(Match):
-    """A track that fits a wish.
+    """A track that fits a tag query.
 
     Attributes
     ----------
     score : float
-        How many standard deviations above the catalog's mean it lies, summed over the wish's terms
+        How many standard deviations above the catalog's mean it lies, summed over the query's terms
         (see :func:`rank_by_tags`); may be negative.
     tags : dict of str to float in [0, 1]
-        Probability of each tag that the wish uses.
+        Probability of each tag that the query names.
     """
 
     tags: dict[str, float]
@@ -80,21 +84,91 @@ class TaggedMatch(Match):
 
 @dataclass(frozen=True)
 class Findings:
-    """What a wish in words found.
+    """What a tag query found.
 
     Attributes
     ----------
     matches : tuple of TaggedMatch
         The best first.
     terms : tuple of Term
-        How the wish was understood.
+        How the query was understood.
     unused : tuple of str
-        Its words that no tag of the model answers.
+        Its words that name no tag of the model.
     """
 
     matches: tuple[TaggedMatch, ...]
     terms: tuple[Term, ...]
     unused: tuple[str, ...]
+
+
+def find_similar(
+    store: Store,
+    index: Index,
+    query: QueryVector,
+    n: int,
+    where: str | None = None,
+    exclude_same_artist: bool = False,
+    exclude_same_album: bool = False,
+) -> list[Match]:
+    """Return the tracks most similar to a query but the query itself: :func:`rank`.
+
+    Parameters
+    ----------
+    store, index
+        The catalog and its vectors.
+    query : QueryVector
+        What is asked for, see :func:`musicu.catalog.lookup.find_query`.
+    n : int >= 0
+        How many.
+    where : str or None
+        SQL condition on metadata, see :func:`musicu.catalog.sql_filter.filter_tracks`.
+    exclude_same_artist, exclude_same_album : bool
+        Leave out tracks that share an artist, or the album, with the query.
+
+    Raises
+    ------
+    MetadataError
+        The condition cannot be understood.
+    """
+    return rank(
+        store,
+        index,
+        query.vector,
+        n,
+        among=None if where is None else filter_tracks(store, where),
+        exclude_ids=() if query.id is None else (query.id,),
+        not_artists_of=query.metadata if exclude_same_artist else None,
+        not_album_of=query.metadata if exclude_same_album else None,
+    )
+
+
+def find_by_tags(
+    store: Store, index: Index, head: TagHead, text: str, n: int, *, where: str | None = None
+) -> Findings:
+    """Return the tracks that fit a tag query best: :func:`rank_by_tags`.
+
+    Parameters
+    ----------
+    store, index
+        The catalog and its vectors.
+    head : TagHead
+        Tag head of the vectors' model.
+    text : str
+        What is wanted, see :meth:`musicu.encoders.vocabulary.Vocabulary.parse`.
+    n : int >= 0
+        How many.
+    where : str or None
+        SQL condition on metadata, see :func:`musicu.catalog.sql_filter.filter_tracks`.
+
+    Raises
+    ------
+    MetadataError
+        No word of the query names a tag, or the condition cannot be understood.
+    """
+    query = Vocabulary([tag.name for tag in head.tags]).parse(text)
+    among = None if where is None else filter_tracks(store, where)
+    matches = rank_by_tags(store, index, head, query.terms, n, among=among)
+    return Findings(tuple(matches), query.terms, query.unused)
 
 
 def rank(
@@ -139,7 +213,7 @@ def _nearest(
 ) -> Iterator[tuple[int, float]]:
     """Yield tracks from the nearest on with their scores: `n`, then more as they are needed."""
     done = 0
-    for reach in growing(n, len(index)):
+    for reach in growing_counts(n, len(index)):
         ((tracks, cosines),) = index.search(vector[None], reach, among=among)
         yield from zip(tracks[done:].tolist(), cosines[done:].clip(0, 1).tolist(), strict=True)
         done = len(tracks)
@@ -156,7 +230,7 @@ def rank_by_tags(
     *,
     among: NDArray[np.int64] | None = None,
 ) -> list[TaggedMatch]:
-    """Return the ``n`` tracks that fit a wish best.
+    """Return the ``n`` tracks that fit a tag query best.
 
     A frequent tag is probable everywhere, a rare one nowhere: probabilities cannot be added. So
     each tag's log-odds are standardized over all the catalog's tracks (z-scores). A term takes the

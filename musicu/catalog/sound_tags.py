@@ -1,4 +1,4 @@
-"""Tags of files and of stored vectors: what a model's tag head hears, kept beside the vectors."""
+"""Auto-tags of files and of stored vectors, computed by a model's tag head and stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from musicu.catalog.checksums import is_sound
 from musicu.catalog.lookup import damaged_vector, find_track
-from musicu.catalog.models import model_to_tag, tag_head
+from musicu.catalog.model_choice import model_to_tag, tag_head
 from musicu.catalog.store import Store, StoredModel
 from musicu.catalog.tracks import read_vectors
 from musicu.encoders.registry import find_model, model_with
@@ -29,7 +29,19 @@ _CHUNK = 4096
 def tag_file(
     path: str | os.PathLike[str], *, model: str | os.PathLike[str] | None = None
 ) -> dict[str, float]:
-    """Say what is heard in a file; as :func:`tag`, decoded in a process of its own.
+    """Return the tags of a file; as :func:`musicu.tag`, decoded in a process of its own.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    model : str, path-like or None
+        Name or folder of a model with a tag head; None is the default.
+
+    Returns
+    -------
+    dict of str to float in [0, 1]
+        All the model's tags with their probabilities, the most probable first.
 
     Raises
     ------
@@ -47,7 +59,35 @@ def tag_file(
 def tag_query(
     store: Store, query: str | os.PathLike[str], model: str | os.PathLike[str] | None = None
 ) -> dict[str, float]:
-    """Say what is heard in a file or a stored track; see :meth:`musicu.Catalog.tags`."""
+    """Return the tags of a file or a stored track.
+
+    Parameters
+    ----------
+    store : Store
+        The catalog.
+    query : str or path-like
+        A file, in the catalog or not, or the id of a stored track, or its first 6 or more
+        characters.
+    model : str, path-like or None
+        Name or folder of a model with a tag head; None takes the catalog's, if it has one, else the
+        default.
+
+    Returns
+    -------
+    dict of str to float in [0, 1]
+        All the model's tags with their probabilities, the most probable first.
+
+    Raises
+    ------
+    CatalogError
+        The query is neither a file nor a stored track.
+    AudioError
+        The file cannot be used.
+    ModelError
+        There is no such model, or it has no tag head.
+    ModelMismatchError
+        The stored track has no vector of this model.
+    """
     chosen = model_to_tag(store, model)
     head = TagHead.load(chosen)
     name = os.fspath(query)
@@ -79,7 +119,7 @@ def refresh_tags(store: Store, *, needed: bool) -> None:
     Raises
     ------
     ModelError
-        They are needed, nothing was heard yet, and the model is not installed, broken, or has no
+        They are needed, none are stored yet, and the model is not installed, broken, or has no
         tag head.
     """
     current = store.current_model()
@@ -90,11 +130,11 @@ def refresh_tags(store: Store, *, needed: bool) -> None:
     except ModelError:
         if needed:
             raise
-        return  # a broken model hinders nobody who only looks at what is stored
+        return  # a broken model must not hinder reading what is stored
     if model and model.tags:
         store_tags(store, current, TagHead.load(model))
     elif needed and not _are_stored(store, current):
-        tag_head(store, current)  # says why there are none
+        tag_head(store, current)  # raises why there are none
 
 
 def _are_stored(store: Store, model: StoredModel) -> bool:
@@ -102,11 +142,20 @@ def _are_stored(store: Store, model: StoredModel) -> bool:
     return bool(store.db.execute(asked, (model.row,)).fetchone()[0])
 
 
-def store_tags(store: Store, model: StoredModel, head: TagHead) -> None:
+def store_tags(store: Store, model: StoredModel, head: TagHead, *, chunk: int = _CHUNK) -> None:
     """Tag the vectors of a model that have no tags yet; all of them if the head is a new one.
 
     Vectors that are no longer what was stored get none. Of a catalog that can only be read, the
     tags are kept in memory.
+
+    Parameters
+    ----------
+    store, model
+        The catalog, and the model whose vectors are tagged.
+    head : TagHead
+        The model's.
+    chunk : int >= 1
+        Vectors tagged in one transaction.
     """
     key = f"tag head {model.row}"
     known = store.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -120,9 +169,9 @@ def store_tags(store: Store, model: StoredModel, head: TagHead) -> None:
     while _untagged(store, model, last, 1):
         # No vector may go between reading it and storing its tags.
         with store.change(derived=True):
-            rows = _untagged(store, model, last, _CHUNK)
+            rows = _untagged(store, model, last, chunk)
             last = rows[-1][0] if rows else last
-            # In what is no longer what was stored, nothing is heard.
+            # Damaged vectors get no tags.
             rows = [row for row in rows if is_sound(*row[1:], model.dim)]
             if not rows:
                 continue

@@ -13,25 +13,26 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.catalog.checksums import checksum, is_sound, seal
-from musicu.catalog.connection import (
-    catalog_path,
-    configure,
-    connect,
-    copy_to_memory,
-    is_full,
-    is_writable,
-    open_read_only,
-    opening_failure,
-)
+from musicu.catalog.checksums import checksum, is_sound, write_checksums
 from musicu.catalog.schema import (
-    APPLICATION,
     FORMAT,
     IDENTITY_VERSION,
     FileRow,
     StoredModel,
     add_functions,
+    read_format,
     upgrade,
+)
+from musicu.catalog.sqlite_connection import (
+    catalog_path,
+    configure,
+    connect,
+    copy_to_memory,
+    is_full,
+    is_new,
+    is_writable,
+    open_read_only,
+    opening_failure,
 )
 from musicu.encoders.model import Model
 from musicu.encoders.registry import check_name
@@ -70,15 +71,7 @@ class Store:
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool) -> None:
         self.path = Path(path).absolute()
-        self._made = not self.path.exists()
-        if self._made:
-            if not create:
-                raise CatalogError(f"no catalog at {path}: 'musicu embed FOLDER' makes one")
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        elif self.path.is_dir():
-            raise CatalogError(f"{path}: cannot be opened as a catalog: it is a folder")
-        elif not self.path.is_file():
-            raise CatalogError(f"{path}: cannot be opened as a catalog: not a regular file")
+        self._made = is_new(path, create=create)
         self._full = not self._made and is_full(self.path)
         self.read_only = self._full or not (self._made or is_writable(self.path))
         try:
@@ -90,9 +83,9 @@ class Store:
         except sqlite3.Error as error:
             self.db.close()
             raise CatalogError(f"{path}: {opening_failure(error)}") from None
-        except CatalogError:
+        except CatalogError as error:
             self.db.close()
-            raise
+            raise CatalogError(f"{self.path}: {error}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -103,14 +96,7 @@ class Store:
     def _prepare(self) -> None:
         db = self.db
         # This first, and a schema that can be run twice: another process may be making it too.
-        empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        application = db.execute("PRAGMA application_id").fetchone()[0]
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if application != APPLICATION and not (empty and application == 0):
-            raise CatalogError(f"{self.path}: a SQLite file, but not a musicu catalog")
-        if version > FORMAT:
-            raise CatalogError(f"{self.path}: made by a newer musicu; upgrade musicu to open it")
-        if version < FORMAT:
+        if read_format(db) < FORMAT:
             if self.read_only:
                 db = self._go_to_memory()
             add_functions(db)
@@ -166,7 +152,7 @@ class Store:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
-            seal(self.db)
+            write_checksums(self.db)
         except BaseException:
             if self.db.in_transaction:  # a full disk, for one, has ended it already
                 self.db.execute("ROLLBACK")
@@ -249,7 +235,7 @@ class Store:
         problem: str | None = None,
         tags: dict[str, Any] | None = None,
     ) -> None:
-        """Insert or replace a file's row; what a metadata sheet said of it stays.
+        """Insert or replace a file's row; its row of a metadata sheet stays.
 
         Parameters
         ----------
@@ -309,14 +295,8 @@ class Store:
         )
         self.prune()
 
-    def forget(self, root: str, paths: list[str]) -> None:
-        """Delete a folder that was added, or a file, with the rows of all files there."""
-        with self.change():
-            self.drop_files(paths)
-            self.db.execute("DELETE FROM roots WHERE path = CAST(? AS TEXT)", (os.fsencode(root),))
-
     def prune(self) -> None:
-        """Delete tracks that no file speaks of, with their vectors."""
+        """Delete tracks that no file refers to, with their vectors."""
         orphans = "SELECT track FROM tracks t WHERE NOT EXISTS (SELECT 1 FROM files f"
         orphans += " WHERE f.track = t.track)"
         self.db.execute(f"DELETE FROM vectors WHERE track IN ({orphans})")
@@ -357,21 +337,6 @@ class Store:
             "INSERT OR REPLACE INTO vectors (model, track, vector, checksum) VALUES (?, ?, ?, ?)",
             (model.row, track, blob, total),
         )
-
-    def damaged(self) -> set[str]:
-        """Ids of tracks of which the copy that was analyzed could not be read whole."""
-        return {id for (id,) in self.db.execute("SELECT id FROM tracks WHERE problem IS NOT NULL")}
-
-    def ready(self, model: StoredModel | None, *, described: bool) -> dict[str, int]:
-        """Tracks, id to row number, that have a vector of the model and, if asked, descriptors."""
-        rows = self.db.execute(
-            "SELECT t.id, t.track FROM tracks t JOIN vectors v ON v.track = t.track AND v.model = ?"
-            " WHERE (NOT ? OR t.descriptors IS NOT NULL)"
-            # Tracks that a killed run left without a file are about to be pruned.
-            " AND EXISTS (SELECT 1 FROM files f WHERE f.track = t.track)",
-            (model.row if model else -1, described),
-        )
-        return dict(rows.fetchall())
 
 
 def _readable(text: str | None) -> str | None:

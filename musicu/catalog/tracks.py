@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.catalog.checksums import is_sound, parsed
+from musicu.catalog.checksums import is_sound, parse_object
 from musicu.catalog.schema import LIST_COLUMNS
 from musicu.catalog.store import Store, StoredModel
 from musicu.errors import CatalogError
@@ -72,7 +72,7 @@ class StoredTrack(NamedTuple):
     @property
     def item(self) -> Item:
         """What is written about it, and what was measured of it."""
-        measured = {"duration": self.seconds} | parsed(self.descriptors_json)
+        measured = {"duration": self.seconds} | parse_object(self.descriptors_json)
         return Item(self.id, self.metadata, measured)
 
 

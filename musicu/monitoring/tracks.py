@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.catalog.model_choice import not_embedded
 from musicu.catalog.store import Store, StoredModel
 from musicu.catalog.tracks import read_columns, read_values, read_vectors
-from musicu.errors import CatalogError, MusicuError
+from musicu.errors import MusicuError
 from musicu.metadata.artists import group_key
 
 __all__ = ["KINDS", "NUMBERS", "Tracks", "draw_tracks", "fact_of"]
@@ -116,8 +117,7 @@ class Tracks:
             if model is not None:
                 current = next((one for one in store.models() if one.name == model), None)
             if current is None:
-                what = f"by {model}" if model else "yet"
-                raise CatalogError(f"{path}: nothing is embedded {what}: 'musicu embed' does")
+                raise not_embedded(path, model)
             return cls._read(store, current, size, seed)
 
     def keys(self, own: str) -> list[Hashable]:

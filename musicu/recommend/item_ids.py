@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from musicu.catalog.catalog import Catalog
-from musicu.catalog.identities import SHORTEST_PREFIX
+from musicu.catalog.track_ids import SHORTEST_PREFIX
 from musicu.catalog.tracks import read_files
 from musicu.errors import ModelMismatchError, RecommenderError
 from musicu.items.item import Items

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from musicu.arrays import top_k
 from musicu.catalog.catalog import Catalog
 from musicu.catalog.items import catalog_items
+from musicu.catalog.model_choice import not_embedded
 from musicu.catalog.tracks import read_files, read_values
 from musicu.encoders.tagger import TagHead, describing_tags
-from musicu.errors import CatalogError
 from musicu.items.explanations import both_sound, words
 from musicu.items.fused_vectors import FusedVectors
 from musicu.items.fusion import Fusion, ItemVectors
@@ -178,7 +178,7 @@ class CatalogContext:
         self.model = catalog.model()
         self.items = catalog_items(catalog)
         if not len(self.items):
-            raise CatalogError(f"{self.path}: nothing is embedded yet; 'musicu embed FOLDER'")
+            raise not_embedded(self.path)
         files = read_files(store, missing=True)
         facts = read_values(store, ("id", "path", "seconds"))
         self._facts = {id: (path, seconds) for id, path, seconds in facts}

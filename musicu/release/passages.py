@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from musicu.encoders.model import Model
 from musicu.encoders.registry import find_model
 from musicu.encoders.windows import WindowEmbeddings
-from musicu.workers.windows import embed_windows_isolated
+from musicu.workers.isolated_windows import embed_windows_isolated
 
 __all__ = ["Passage", "best_passage", "likeness", "match_files", "match_passage"]
 

@@ -32,8 +32,8 @@ from musicu.release.novelty import judge_confidence
 from musicu.release.passages import likeness, match_passage
 from musicu.release.playlist_fit import Playlist, read_playlists
 from musicu.release.results import HeardTag, Release, ReleaseReport, Skipped
+from musicu.workers.isolated_windows import embed_windows_isolated
 from musicu.workers.pool import Pool, WorkerSettings
-from musicu.workers.windows import embed_windows_isolated
 
 __all__ = ["AudiencePredictor", "release_report"]
 

@@ -48,7 +48,7 @@ class Release:
     metadata : Metadata
         Its tags, with the sheet's row over them.
     seconds, codec, sr, channels, problem
-        See :class:`musicu.workers.analyze.Analysis`.
+        See :class:`musicu.workers.analyze_file.Analysis`.
     descriptors : dict
         See :class:`musicu.Descriptors`.
     heard : tuple of HeardTag

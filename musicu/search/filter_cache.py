@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.catalog.filters import filter_tracks
+from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
 
 __all__ = ["Filters"]

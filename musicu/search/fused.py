@@ -29,7 +29,7 @@ from musicu.search.seeds import FoundSeeds, blend
 from musicu.search.snapshot import Snapshot
 from musicu.search.snapshot_items import read_items, seed_items
 from musicu.search.spaces import Ranked
-from musicu.workers.job import Canceled, JobError, run_job, serve_job
+from musicu.workers.background_job import Canceled, JobError, run_job, serve_job
 
 __all__ = ["FusedSpace", "main"]
 

@@ -1,9 +1,9 @@
 """The map of a catalog: where each track lies, kept beside it; drawn in a process of its own.
 
 A map of 100,000 tracks takes minutes, and holds Python's lock meanwhile. So it is drawn by a job,
-``python -m musicu.search.map CATALOG`` (see :func:`musicu.workers.job.run_job`), which moves the
-finished map into place. Tracks that are added after that find their places among those that are
-there.
+``python -m musicu.search.map CATALOG`` (see :func:`musicu.workers.background_job.run_job`), which
+moves the finished map into place. Tracks that are added after that find their places among those
+that are there.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.catalog.index import Index
+from musicu.catalog.model_choice import not_embedded
 from musicu.catalog.store import Store, StoredModel
 from musicu.catalog.tracks import read_values
 from musicu.errors import CatalogError
@@ -28,7 +29,7 @@ from musicu.files import open_file, written_file
 from musicu.search.map_columns import Coded
 from musicu.search.map_layout import NEIGHBORS, project, settle
 from musicu.search.snapshot import Snapshot
-from musicu.workers.job import Progress, serve_job
+from musicu.workers.background_job import Progress, serve_job
 
 __all__ = ["Atlas", "atlas_path", "compute_atlas", "main", "map_json"]
 
@@ -216,7 +217,7 @@ def compute_atlas(
         if model is not None:
             current = next((known for known in store.models() if known.sha256 == model), None)
         if current is None:
-            raise CatalogError(f"{catalog}: nothing is embedded yet; 'musicu embed FOLDER' does it")
+            raise not_embedded(catalog)
         index = Index.open(store, current)
         ids = dict(read_values(store, ("track", "id")))
     rows = [row for row, track in enumerate(index.tracks.tolist()) if track in ids]

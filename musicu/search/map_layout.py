@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from musicu.catalog.nearest import Nearest
 from musicu.encoders.runtime import compile_at_home
 from musicu.errors import MissingExtraError
-from musicu.workers.job import Progress
+from musicu.workers.background_job import Progress
 
 __all__ = ["NEIGHBORS", "fit_square", "project", "settle"]
 

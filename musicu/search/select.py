@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.catalog.nearest import growing
+from musicu.catalog.nearest import growing_counts
 from musicu.items.versions import versions
 from musicu.metadata.fields import Metadata
 from musicu.search.pages import NameCodes
@@ -70,7 +70,7 @@ def choose(
     mask = None if query.where is None else snapshot.filter(query.where)
     artists, albums = _excluded(query, found, snapshot, names)
     first = query.n + len(out) + min(max(_TIMES * query.n, _FEWEST), _MOST)
-    for reach in growing(first, _FARTHEST):
+    for reach in growing_counts(first, _FARTHEST):
         positions, scores = space.nearest(vector, reach, mask)
         complete = len(positions) < reach
         kept = np.array(

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.arrays import top_k
-from musicu.catalog.identities import SHORTEST_PREFIX, find_alias
 from musicu.catalog.nearest import Nearest
 from musicu.catalog.store import Store, StoredModel
+from musicu.catalog.track_ids import SHORTEST_PREFIX, find_alias
 from musicu.errors import CatalogError
 from musicu.search.filter_cache import Filters
 from musicu.search.map_columns import Columns, build_columns

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
+from musicu.catalog.model_choice import not_embedded
 from musicu.catalog.store import Store, StoredModel
 from musicu.errors import CatalogError
 from musicu.search.building import LONGEST_TAIL, build_snapshot
@@ -266,7 +267,7 @@ def _choose(store: Store, served: StoredModel | None) -> tuple[StoredModel, dict
     """
     current = store.current_model()
     if current is None:
-        raise CatalogError(f"{store.path}: nothing is embedded yet; 'musicu embed FOLDER'")
+        raise not_embedded(store.path)
     models = store.models()
     if served not in models:
         served = max(models, key=lambda m: (_covered(store, m), m == current), default=current)

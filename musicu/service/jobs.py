@@ -16,12 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from musicu.catalog.analysis_run import Progress
 from musicu.catalog.catalog import Catalog
+from musicu.catalog.ingest_summary import Progress
 from musicu.errors import MusicuError
 from musicu.service.errors import Refusal
 from musicu.service.status import Report, Status, Work
-from musicu.workers.job import Canceled, run_job
+from musicu.workers.background_job import Canceled, run_job
 
 __all__ = ["Jobs", "catalog_work"]
 

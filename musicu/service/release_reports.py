@@ -15,7 +15,7 @@ from musicu.service.errors import Late, Refusal
 from musicu.service.release_worker import MENDABLE, NO_AUDIO
 from musicu.service.settings import Settings
 from musicu.service.uploads.analysis import Line
-from musicu.workers.job import Canceled, JobError, Overdue, run_job
+from musicu.workers.background_job import Canceled, JobError, Overdue, run_job
 
 __all__ = ["Made", "Reports"]
 

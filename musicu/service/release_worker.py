@@ -1,7 +1,7 @@
 """The process that makes one release report.
 
 ``python -m musicu.service.release_worker CATALOG FILE NAME N SECONDS [RECOMMENDER]`` is a job (see
-:func:`musicu.workers.job.run_job`) whose result is the report and its page.
+:func:`musicu.workers.background_job.run_job`) whose result is the report and its page.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from musicu.release.neighbors import Duplicate, Neighbor
 from musicu.release.report import release_report
 from musicu.release.results import ReleaseReport
 from musicu.reports.release_page import render_page
-from musicu.workers.job import serve_job
+from musicu.workers.background_job import serve_job
 
 __all__ = ["MENDABLE", "NO_AUDIO", "main", "without_paths"]
 

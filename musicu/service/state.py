@@ -23,7 +23,7 @@ from musicu.service.settings import Settings
 from musicu.service.similar import Answers, Reply
 from musicu.service.uploads.analysis import Desk, Line
 from musicu.service.uploads.store import Shelf
-from musicu.workers.waveforms import WaveformRenderer
+from musicu.workers.waveform_renderer import WaveformRenderer
 
 __all__ = ["Service", "service_of"]
 

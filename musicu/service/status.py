@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from musicu.workers.job import Canceled
+from musicu.workers.background_job import Canceled
 
 __all__ = ["Report", "Status", "Work"]
 
@@ -105,7 +105,7 @@ class Report:
         )
 
     def check(self) -> None:
-        """Raise :class:`musicu.workers.job.Canceled` if the work shall stop."""
+        """Raise :class:`musicu.workers.background_job.Canceled` if the work shall stop."""
         if self.canceled.is_set():
             raise Canceled("canceled")
 

@@ -1,6 +1,6 @@
 """Isolated workers: a decoder that crashes, hangs or eats memory costs its own file and no other.
 
-Each worker is a fresh interpreter that speaks JSON over pipes. That needs no pickle, works from
+Each worker is a fresh interpreter that exchanges JSON over pipes. That needs no pickle, works from
 scripts without a ``__main__`` guard and from notebooks, and lets a stuck worker simply be killed:
 three things that multiprocessing's pools, and libraries built on them, do not give together.
 """
@@ -18,37 +18,37 @@ from typing import Any, Self, TypeVar
 
 from musicu.errors import AudioError, MusicuError
 from musicu.paths import absolute
-from musicu.workers.process import ChildProcess
-from musicu.workers.program import unpack_arrays
+from musicu.workers.child_process import ChildProcess
+from musicu.workers.worker_program import unpack_arrays
 
 __all__ = ["Pool", "Worker", "WorkerSettings", "analyze_isolated"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Seconds a process may take until it is ready, the first time and when it is tried again: slow
-# disks take long over its libraries, but not twice.
-_STARTS = (30.0, 60.0, 120.0)
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """What every worker of a pool is told at its start.
+    """What every worker of a pool gets at its start.
 
     Attributes
     ----------
     model : str or None
         Folder of the model to embed with; None does not embed.
     program : str
-        What it does, by its name in :data:`musicu.workers.program.PROGRAMS`.
+        What it does, by its name in :data:`musicu.workers.worker_program.PROGRAMS`.
     describe : bool
-        Whether to compute descriptors, where a request does not say.
+        Whether to compute descriptors, where a request does not.
     longest : float > 0 or None
         Seconds of audio a file may hold; one that turns out longer while it is decoded is refused,
         whatever its header says. None is no limit.
     timeout : float > 0
         Seconds a file may take; the start of a worker does not count.
+    start_timeouts : tuple of float > 0
+        Seconds a process may take until it is ready, the first time and when it is tried again:
+        slow disks take long over its libraries, but not twice.
     memory : int
         Bytes of data a worker may hold (where the system can limit it).
     nice : int
@@ -60,6 +60,7 @@ class WorkerSettings:
     describe: bool = False
     longest: float | None = None
     timeout: float = 300.0
+    start_timeouts: tuple[float, ...] = (30.0, 60.0, 120.0)
     memory: int = 4 << 30
     nice: int = 0
 
@@ -70,7 +71,7 @@ class Worker:
     Parameters
     ----------
     settings : WorkerSettings
-        What it is told.
+        What it gets at its start.
     command : list of str, optional
         How to start it, for tests.
     """
@@ -78,7 +79,7 @@ class Worker:
     def __init__(self, settings: WorkerSettings, command: list[str] | None = None) -> None:
         self.settings = settings
         # -P: a file called queue.py where the user happens to be must not become a module.
-        self._command = command or [sys.executable, "-P", "-m", "musicu.workers.program"]
+        self._command = command or [sys.executable, "-P", "-m", "musicu.workers.worker_program"]
         self._process: ChildProcess | None = None
         self._lock = threading.Lock()
         self._over = False
@@ -137,7 +138,7 @@ class Worker:
         Returns
         -------
         dict
-            The fields of :class:`musicu.workers.analyze.Analysis`; or ``error`` and ``cause``.
+            The fields of :class:`musicu.workers.analyze_file.Analysis`; or ``error`` and ``cause``.
         """
         wanted = self.settings.describe if describe is None else describe
         return self.call({"path": path, "identify": False, "describe": wanted})
@@ -154,7 +155,7 @@ class Worker:
         -------
         dict
             ``id``, ``metadata``, ``tags_problem``, ``problem`` and ``promise`` (the fields of
-            :class:`musicu.audio.containers.Promise`, to be compared with what was heard of its
+            :class:`musicu.audio.containers.Promise`, to be compared with the length of its
             track); or
             ``error`` and ``cause``.
         """
@@ -196,7 +197,7 @@ class Worker:
     def _start(self) -> ChildProcess:
         """Start a process; a worker that cannot even start must not be blamed on a file."""
         reason = ""
-        for seconds in _STARTS:
+        for seconds in self.settings.start_timeouts:
             process = self._spawn()
             if process.ask(json.dumps(asdict(self.settings)), seconds) == "ready\n":
                 return process
@@ -218,7 +219,7 @@ class Worker:
             return self._process
 
     def _end(self, since: int = 0) -> tuple[str, str]:
-        """Give the process up; return what is at fault, and its last words."""
+        """End the process; return what is at fault, and the reason."""
         with self._lock:
             process, self._process = self._process, None
         if process is None:
@@ -235,7 +236,7 @@ def analyze_isolated(path: str, settings: WorkerSettings) -> dict[str, Any]:
     Returns
     -------
     dict
-        The fields of :class:`musicu.workers.analyze.Analysis`.
+        The fields of :class:`musicu.workers.analyze_file.Analysis`.
 
     Raises
     ------
@@ -258,7 +259,7 @@ class Pool:
     Parameters
     ----------
     settings : WorkerSettings
-        What each worker is told.
+        What each worker gets at its start.
     jobs : int >= 1
         How many.
     command : list of str, optional

@@ -35,9 +35,6 @@ MOST_LINES = 350
 # Those that are longer still, and how long they may be.
 LONGER = {
     "musicu.audio.containers": 367,
-    "musicu.catalog.catalog": 473,
-    "musicu.catalog.repair": 377,
-    "musicu.catalog.store": 379,
     "musicu.cli.recommend": 352,
     "musicu.items.fusion": 403,
     "musicu.metadata.tables": 394,
@@ -49,15 +46,13 @@ LONGER = {
 }
 # Where an exception of any kind ends, and its reason is kept: a worker answers with it, a pool
 # hands it to the caller.
-CATCH_ALL = {("program", "_reply"), ("pool", "serve")}
+CATCH_ALL = {("worker_program", "_reply"), ("pool", "serve")}
 # Private names that tests import all the same.
 PRIVATE = {
     "tests/audio/test_descriptors.py: musicu.audio.descriptors._onsets",
     "tests/catalog/test_changes.py: musicu.release.report._collect",
     "tests/cli/test_serve_cli.py: musicu.service.server._Connection",
     "tests/helpers/served.py: musicu.service.server._Connection",
-    "tests/workers/test_failures.py: musicu.catalog.store._FROM_3",
-    "tests/workers/test_failures.py: musicu.catalog.store._run",
 }
 HEAVY = frozenset(
     "librosa scipy pyarrow tea_tasting sklearn numba umap soundfile av onnxruntime soxr".split()

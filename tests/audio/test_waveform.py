@@ -20,7 +20,7 @@ from made_audio import Array, noise, notes, sine, write
 from musicu.audio.downsample import Downsampler
 from musicu.audio.waveform import POINTS, Waveform, compute_waveform
 from musicu.errors import AudioError, MusicuError
-from musicu.workers.waveforms import WaveformRenderer
+from musicu.workers.waveform_renderer import WaveformRenderer
 
 LOW, MID, HIGH = range(3)
 # 24-bit samples, peaks of four decimals.

@@ -12,8 +12,8 @@ import pytest
 from conftest import RunCli
 from made_answers import Answers
 
-from musicu.catalog.analysis_run import Progress, Summary
 from musicu.catalog.catalog import Catalog
+from musicu.catalog.ingest_summary import Progress, Summary
 from musicu.errors import CatalogError
 from musicu.release.report import _collect
 

@@ -1,6 +1,4 @@
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -11,10 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from musicu import int8 as int8_module
-from musicu import nearest as nearest_module
 from musicu.catalog.int8 import Int8Matrix, product_graph
-from musicu.catalog.nearest import Nearest, growing
+from musicu.catalog.nearest import Nearest, SearchCosts, growing_counts
 
 RNG = np.random.default_rng(0)
 ROWS = unit(RNG.standard_normal((6_000, 64)))
@@ -24,16 +20,8 @@ ATOL = 1e-6
 Array = NDArray[np.float32]
 
 
-@contextmanager
-def _eager() -> Iterator[None]:
-    """Look roughly first however few the rows are, and at few exactly."""
-    names = {"_SMALL": 1, "_EACH": 1, "_SOME": 0, "_PAYS": 1}
-    before = {name: getattr(nearest_module, name) for name in names}
-    vars(nearest_module).update(names)
-    try:
-        yield
-    finally:
-        vars(nearest_module).update(before)
+# Look approximately first however few the rows are, and at few exactly.
+EAGER = SearchCosts(small=1, each=1, extra=0, worth=1)
 
 
 def _is_nearest(
@@ -65,16 +53,15 @@ def test_the_order_and_the_cosines_are_those_of_all_products() -> None:
         _is_nearest(ROWS, query, 20, (positions, scores))
 
 
-def test_few_rows_are_compared_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_rows_are_compared_exactly() -> None:
     compared = []
-    own = Nearest._scores
 
-    def counted(self: Nearest, query: Array, rows: NDArray[np.intp]) -> Array:
-        compared.append(len(rows))
-        return own(self, query, rows)
+    class Counted(Nearest):
+        def cosines(self, query: Array, rows: NDArray[np.intp]) -> Array:
+            compared.append(len(rows))
+            return super().cosines(query, rows)
 
-    monkeypatch.setattr(Nearest, "_scores", counted)
-    Nearest(ROWS).prepare().search(ROWS[:10], 20)
+    Counted(ROWS).prepare().search(ROWS[:10], 20)
     assert sum(compared) < 10 * 0.1 * len(ROWS)
 
 
@@ -139,9 +126,7 @@ def test_nothing_is_missed(
     matrix = _make(rng, kind, n, dim)
     query = matrix[rng.integers(0, n)] if stored else _make(rng, "normal", 1, dim)[0]
     mask = None if share is None else rng.random(n) < share
-    with _eager():
-        near = Nearest(matrix).prepare()
-        (found,) = near.search(query[None], count, among=[mask])
+    (found,) = Nearest(matrix, EAGER).prepare().search(query[None], count, among=[mask])
     _is_nearest(matrix, query, count, found, mask)
 
 
@@ -225,11 +210,11 @@ def test_the_copy_is_made_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
     class Counted(Int8Matrix):
-        def __init__(self, matrix: Array) -> None:
+        def __init__(self, matrix: Array, graph_bytes: int) -> None:
             made.append(len(matrix))
-            super().__init__(matrix)
+            super().__init__(matrix, graph_bytes)
 
-    monkeypatch.setattr(nearest_module, "Int8Matrix", Counted)
+    monkeypatch.setattr("musicu.catalog.nearest.Int8Matrix", Counted)
     near = Nearest(ROWS)
     first = [near.search(query[None], 20)[0] for query in ROWS[:8]]
     assert made == []
@@ -240,10 +225,9 @@ def test_the_copy_is_made_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_array_equal(scores, cosines)
 
 
-def test_many_queries_are_compared_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    near = Nearest(ROWS).prepare()
-    whole = near.search(ROWS[:50], 9)
-    monkeypatch.setattr(nearest_module, "_LARGEST", 7 * len(ROWS))
+def test_many_queries_are_compared_in_portions() -> None:
+    whole = Nearest(ROWS).prepare().search(ROWS[:50], 9)
+    near = Nearest(ROWS, SearchCosts(scores=7 * len(ROWS))).prepare()
     for (positions, scores), (expected, cosines) in zip(
         near.search(ROWS[:50], 9), whole, strict=True
     ):
@@ -253,7 +237,7 @@ def test_many_queries_are_compared_in_portions(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(("n", "most"), [(1, 1), (5, 3), (3, 200), (10, 80)])
 def test_more_and_more_neighbors_are_looked_for(n: int, most: int) -> None:
-    numbers = list(growing(n, most))
+    numbers = list(growing_counts(n, most))
     assert numbers[0] == n and numbers[-1] == max(n, most)
     assert all(a < b <= 8 * a for a, b in pairwise(numbers))
 
@@ -276,11 +260,11 @@ def test_a_row_that_is_not_finite_hides_no_other() -> None:
     np.testing.assert_allclose(scores, cosines, atol=ATOL)
 
 
-def test_several_graphs_find_what_one_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_graphs_find_what_one_finds() -> None:
     whole = Nearest(ROWS).prepare().search(ROWS[:4], 20)
-    monkeypatch.setattr(int8_module, "_LARGEST", 64 * 2_500)
-    near = Nearest(ROWS).prepare()
-    assert near._int8 is not None and len(near._int8._sessions) == 3
+    graph_bytes = 64 * 2_500
+    assert Int8Matrix(ROWS, graph_bytes).n_graphs == 3
+    near = Nearest(ROWS, SearchCosts(graph_bytes=graph_bytes)).prepare()
     for (positions, scores), (expected, cosines) in zip(
         near.search(ROWS[:4], 20), whole, strict=True
     ):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from musicu.catalog.scan import Found, scan
+from musicu.catalog.scan import FoundFile, scan
 
 
 def _make(root: Path, *names: str) -> None:
@@ -36,7 +36,7 @@ def test_a_file_is_reported_with_its_size_and_time(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(b"12345")
     os.utime(path, ns=(1, 1_600_000_000_123_456_789))
-    assert list(scan(str(path))) == [Found(str(path), 5, path.stat().st_mtime_ns, None)]
+    assert list(scan(str(path))) == [FoundFile(str(path), 5, path.stat().st_mtime_ns, None)]
 
 
 @pytest.mark.parametrize("marker", [".nomedia", ".notmusic"])

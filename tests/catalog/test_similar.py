@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicu.catalog.catalog import Catalog
-from musicu.catalog.filters import filter_tracks
 from musicu.catalog.index import Index
 from musicu.catalog.similar import rank
+from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
 from musicu.encoders.registry import find_model
 from musicu.errors import CatalogError, MetadataError, ModelMismatchError, MusicuError

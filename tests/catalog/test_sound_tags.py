@@ -24,10 +24,10 @@ from typer.testing import CliRunner
 
 import musicu
 from musicu.catalog.catalog import Catalog
-from musicu.catalog.filters import filter_tracks
 from musicu.catalog.index import Index
 from musicu.catalog.similar import rank_by_tags
 from musicu.catalog.sound_tags import store_tags, tag_file
+from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
 from musicu.cli.app import app
 from musicu.encoders.install import install_model
@@ -42,7 +42,7 @@ ROUNDED = 5.1e-4
 # Eight products and a logistic function in single precision.
 ATOL = 2e-6
 NAMES = ("bass heavy", "treble", "piano", "rare")
-OLD = Path(__file__).parents[1] / "helpers" / "catalog_format_1.sql"
+OLD = Path(__file__).parents[2] / "fixtures" / "catalogs" / "format_1.sql"
 
 
 def head_arrays() -> dict[str, NDArray[np.float32]]:
@@ -266,31 +266,21 @@ def old(tmp_path: Path) -> Path:
     path = tmp_path / "old.db"
     with closing(sqlite3.connect(path)) as db:
         db.executescript(OLD.read_text(encoding="utf-8"))
-        db.executescript("PRAGMA application_id = 1836413801; PRAGMA user_version = 1")
     return path
 
 
-def test_a_catalog_of_the_first_format_opens_with_all_it_holds(old: Path) -> None:
-    for _ in range(2):
-        with Catalog(old) as catalog:
-            assert [t["year"] for t in catalog.tracks()] == [1990, 1991, 1992]
-            assert [t["sound_tags"] for t in catalog.tracks()] == [None] * 3
-            assert len(catalog.similar("0" * 31 + "1")) == 2
-            assert catalog.verify() == []
-            assert catalog.store.db.execute("PRAGMA user_version").fetchone() == (4,)
-            assert len([*catalog.tracks("country IS NULL AND NOT has(tags, 'calm')")]) == 3
-
-
 def test_old_vectors_are_tagged_without_their_files(old: Path) -> None:
-    head = hand_made(("up", "down"), [[9, 0, 0, 0], [-9, 0, 0, 0]], [0, 0])
+    direction = np.eye(1, 256)
+    head = hand_made(("up", "down"), [*(9 * direction), *(-9 * direction)], [0, 0])
     with Store(old, create=False) as store:
         db = store.db
         model = store.current_model()
         assert model is not None
+        assert db.execute("SELECT count(sound_tags) FROM library").fetchone() == (0,)
         store_tags(store, model, head)
         stored = dict(db.execute("SELECT id, sound_tags FROM library").fetchall())
         vectors = db.execute("SELECT id, vector FROM vectors JOIN tracks USING (track)").fetchall()
-    assert len(stored) == len(vectors) == 3
+    assert len(stored) == len(vectors) == 4
     for id, blob in vectors:
         x = float(np.frombuffer(blob, "<f4")[0])
         exact = {"up": 1 / (1 + np.exp(-9 * x)), "down": 1 / (1 + np.exp(9 * x))}
@@ -342,10 +332,9 @@ def test_another_head_tags_all_again_and_the_same_head_nothing(
     filled: tuple[Store, Any, TagHead], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, model, head = filled
-    monkeypatch.setattr("musicu.catalog.sound_tags._CHUNK", 2)  # many chunks
     before = _tags(store)
     turned = TagHead(head.tags, -head.weights, head.bias, "turned")
-    store_tags(store, model, turned)
+    store_tags(store, model, turned, chunk=2)
     after = _tags(store)
     for track in range(1, 10):
         assert after[track].get("east", 0.0) == pytest.approx(
@@ -636,7 +625,7 @@ def test_info_shows_what_a_model_is_for_and_where_it_fails(tmp_path: Path, run_c
 def upgraded(shelf: Shelf, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """A catalog made with what was the default until the tiny model came."""
     monkeypatch.setattr("musicu.encoders.registry.DEFAULT_MODEL", tiny.id)
-    monkeypatch.setattr("musicu.catalog.models.DEFAULT_MODEL", tiny.id)
+    monkeypatch.setattr("musicu.catalog.model_choice.DEFAULT_MODEL", tiny.id)
     return shelf
 
 

@@ -402,8 +402,8 @@ def test_only_descriptors_need_the_heavy_libraries(original: Shelf, tmp_path: Pa
     told = tmp_path / "told"
     script = tmp_path / "worker.py"
     script.write_text(
-        "import sys, musicu.workers.program\n"
-        "begin = musicu.workers.program.PROGRAMS['track']\n"
+        "import sys, musicu.workers.worker_program\n"
+        "begin = musicu.workers.worker_program.PROGRAMS['track']\n"
         "def telling(settings):\n"
         "    answer = begin(settings)\n"
         "    def tell(request):\n"
@@ -411,8 +411,8 @@ def test_only_descriptors_need_the_heavy_libraries(original: Shelf, tmp_path: Pa
         f"        open({str(told)!r}, 'w').write(' '.join(sys.modules))\n"
         "        return result\n"
         "    return tell\n"
-        "musicu.workers.program.PROGRAMS['track'] = telling\n"
-        "musicu.workers.program.main()\n"
+        "musicu.workers.worker_program.PROGRAMS['track'] = telling\n"
+        "musicu.workers.worker_program.main()\n"
     )
     with Catalog() as catalog:
         summary = ingest(

@@ -16,7 +16,7 @@ from musicu.encoders.registry import find_model
 from musicu.encoders.windows import LEVEL_STEP, embed_file_windows, overlapping
 from musicu.errors import AudioError
 from musicu.release.passages import best_passage, likeness, match_files, match_passage
-from musicu.workers.windows import embed_windows_isolated
+from musicu.workers.isolated_windows import embed_windows_isolated
 
 SR = 16000
 HOP = 1.5

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicu.catalog.catalog import Catalog
-from musicu.catalog.filters import filter_tracks
 from musicu.catalog.index import Index
+from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
 from musicu.errors import CatalogError, MetadataError, ModelError
 from musicu.metadata.artists import album_key, artist_keys

@@ -19,7 +19,7 @@ from musicu.errors import MusicuError
 from musicu.service.errors import Refusal
 from musicu.service.jobs import Jobs
 from musicu.service.status import Report, Status
-from musicu.workers.job import Canceled
+from musicu.workers.background_job import Canceled
 
 STREAM = {"Accept": "text/event-stream"}
 

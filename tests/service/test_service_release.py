@@ -16,13 +16,13 @@ from conftest import Shelf
 from made_audio import notes, write
 from served import Served, serving
 
-import musicu.workers.job as job_module
+import musicu.workers.background_job as job_module
 from musicu.release.report import release_report
 from musicu.service.errors import Late, Refusal
 from musicu.service.release_reports import Reports
 from musicu.service.routes.release import lock_page
 from musicu.service.settings import Settings
-from musicu.workers.process import ChildProcess
+from musicu.workers.child_process import ChildProcess
 
 SOUND = {"Content-Type": "audio/flac"}
 

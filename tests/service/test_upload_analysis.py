@@ -21,8 +21,8 @@ from musicu.service.uploads.analysis import Desk, Line
 # A worker in which only the analysis is another one: the file's name says what befalls it.
 _SCRIPT = """
 import os, signal, time
-import musicu.workers.analyze, musicu.encoders.encoder, musicu.workers.program
-from musicu.workers.analyze import Analysis
+import musicu.workers.analyze_file, musicu.encoders.encoder, musicu.workers.worker_program
+from musicu.workers.analyze_file import Analysis
 from musicu.metadata.fields import Metadata
 
 def analyze(path, encoder, *, describe, longest):
@@ -38,9 +38,9 @@ def analyze(path, encoder, *, describe, longest):
         metadata=Metadata(title=name), descriptors={"longest": longest} if describe else None,
     )
 
-musicu.workers.analyze.analyze = analyze
+musicu.workers.analyze_file.analyze = analyze
 musicu.encoders.encoder.Encoder.from_pretrained = staticmethod(lambda name: None)
-musicu.workers.program.main()
+musicu.workers.worker_program.main()
 """
 _PATIENCE = 300.0
 

@@ -19,18 +19,18 @@ import pytest
 from conftest import RunCli, Shelf
 from made_audio import sine, write
 
+import musicu.workers.child_process as process_module
 import musicu.workers.pool as pool_module
-import musicu.workers.process as process_module
 from musicu.encoders.registry import find_model
 from musicu.errors import PASSING, AudioError, MusicuError
+from musicu.workers.child_process import ChildProcess
 from musicu.workers.pool import Pool, Worker, WorkerSettings, analyze_isolated
-from musicu.workers.process import ChildProcess
 
 # A real worker in which only the analysis is another one: the file's name says what befalls it.
 _SCRIPT = """
 import errno, os, signal, sys, time
-import musicu.workers.analyze, musicu.workers.program
-from musicu.workers.analyze import Analysis
+import musicu.workers.analyze_file, musicu.workers.worker_program
+from musicu.workers.analyze_file import Analysis
 from musicu.errors import AudioError
 from musicu.metadata.fields import Metadata
 
@@ -80,8 +80,8 @@ def analyze(path, encoder, *, describe, longest):
         metadata=Metadata(title=name), descriptors={"asked": True} if describe else None,
     )
 
-musicu.workers.analyze.analyze = analyze
-musicu.workers.program.main()
+musicu.workers.analyze_file.analyze = analyze
+musicu.workers.worker_program.main()
 """
 # Generous on a busy machine, and yet what a test that hangs may cost.
 _TIMEOUT = 300.0
@@ -371,24 +371,22 @@ def _broken_starts(tmp_path: Path, fault: str, times: int) -> list[str]:
 
 @pytest.mark.parametrize("fault", ["STOP", "KILL", "sleep"])
 def test_a_worker_that_stalls_or_is_killed_at_its_start_is_followed_by_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+    tmp_path: Path, fault: str
 ) -> None:
     what = "time.sleep(600)" if fault == "sleep" else f"os.kill(os.getpid(), signal.SIG{fault})"
-    monkeypatch.setattr(pool_module, "_STARTS", (5.0, _TIMEOUT, _TIMEOUT))
-    with Pool(_settings(), 1, _broken_starts(tmp_path, what, 1)) as pool:
+    settings = _settings(start_timeouts=(5.0, _TIMEOUT, _TIMEOUT))
+    with Pool(settings, 1, _broken_starts(tmp_path, what, 1)) as pool:
         results = dict(pool.run(["a", "b"], _analyze))
     assert [results[name]["metadata"]["title"] for name in "ab"] == ["a", "b"]
     assert (tmp_path / "starts").read_text() == "2"
 
 
-def test_one_that_never_gets_ready_ends_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pool_module, "_STARTS", (0.5, 1.0))
+def test_one_that_never_gets_ready_ends_the_run(tmp_path: Path) -> None:
+    settings = _settings(start_timeouts=(0.5, 1.0))
     stalls = _broken_starts(tmp_path, "time.sleep(600)", 9)
     with (
         pytest.raises(MusicuError, match="a worker process cannot start: not ready after 1 s"),
-        Pool(_settings(), 1, stalls) as pool,
+        Pool(settings, 1, stalls) as pool,
     ):
         list(pool.run(["a"], _analyze))
     faulty = _broken_starts(tmp_path, "sys.exit('always so')", 9)
@@ -482,7 +480,7 @@ def test_all_that_hearing_needs_is_loaded_before_the_first_file(
     script = tmp_path / "modules.py"
     script.write_text(
         "import sys\n"
-        "import musicu.workers.program as worker\n"
+        "import musicu.workers.worker_program as worker\n"
         "begin = worker.PROGRAMS['track']\n"
         "def watched(settings):\n"
         "    answer = begin(settings)\n"
@@ -578,12 +576,12 @@ def test_a_fault_in_the_tags_costs_the_tags_and_is_told(
 ) -> None:
     script = tmp_path / "tags.py"
     script.write_text(
-        "import musicu.workers.analyze, musicu.workers.program\n"
+        "import musicu.workers.analyze_file, musicu.workers.worker_program\n"
         "def fail(path):\n"
         f"    if 'sample' not in str(path): raise {fault}\n"
-        "    return musicu.workers.analyze.Metadata()\n"
-        "musicu.workers.analyze.read_tags = fail\n"
-        "musicu.workers.program.main()\n"
+        "    return musicu.workers.analyze_file.Metadata()\n"
+        "musicu.workers.analyze_file.read_tags = fail\n"
+        "musicu.workers.worker_program.main()\n"
     )
     worker = Worker(_settings(), [sys.executable, str(script)])
     path = str(original / "Dora/Night.wav")

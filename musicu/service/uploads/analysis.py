@@ -273,7 +273,7 @@ class Desk:
         Returns
         -------
         dict
-            The fields of :class:`musicu.workers.analyze.Analysis`, or ``error``, why not, and
+            The fields of :class:`musicu.workers.analyze_file.Analysis`, or ``error``, why not, and
             ``cause``, what is at fault; and ``model``: the :class:`musicu.encoders.model.Model`
             that the vector is of.
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from musicu.workers.job import Canceled, JobError, Overdue, run_job
+from musicu.workers.background_job import Canceled, JobError, Overdue, run_job
 
 # A module whose first argument says what befalls it.
 _MODULE = """
 import os, signal, sys, time
 from musicu.errors import CatalogError
-from musicu.workers.job import serve_job
+from musicu.workers.background_job import serve_job
 
 what, *rest = sys.argv[1:]
 

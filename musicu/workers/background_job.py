@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from musicu.errors import MusicuError
-from musicu.workers.process import ChildProcess
+from musicu.workers.child_process import ChildProcess
 
 __all__ = ["Canceled", "JobError", "Overdue", "Progress", "run_job", "serve_job"]
 
@@ -101,12 +101,12 @@ def run_job(
     result = None
     try:
         while (line := _next_line(process, cancel, until)).endswith("\n"):
-            told = json.loads(line)
-            if isinstance(told, dict) and told.keys() == _STEP:
+            record = json.loads(line)
+            if isinstance(record, dict) and record.keys() == _STEP:
                 if progress:
-                    progress(told["message"], told["done"], told["total"])
+                    progress(record["message"], record["done"], record["total"])
             else:
-                result = told
+                result = record
     except BaseException:
         process.terminate()
         process.end()
@@ -147,8 +147,8 @@ def serve_job(work: Callable[[Progress], Any]) -> None:
     with os.fdopen(os.dup(1), "w", encoding="ascii") as channel:
         os.dup2(2, 1)
 
-        def write(told: Any) -> None:
-            channel.write(json.dumps(told) + "\n")
+        def write(record: Any) -> None:
+            channel.write(json.dumps(record) + "\n")
             channel.flush()
 
         def report(message: str, done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""Which model a catalog is embedded with, and which it is asked with."""
+"""Which model a catalog is embedded with, and which its queries use."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ __all__ = [
     "model_notice",
     "model_to_embed",
     "model_to_tag",
+    "not_embedded",
     "tag_head",
 ]
 
@@ -49,13 +50,27 @@ def embedded_model(store: Store, wanted: PathLike | None = None) -> StoredModel:
     """
     current = store.current_model()
     if current is None or current not in store.models():
-        raise CatalogError(f"{store.path}: nothing is embedded yet; 'musicu embed FOLDER'")
+        raise not_embedded(store.path)
     if wanted is not None and (model := find_model(wanted)).sha256 != current.sha256:
         raise ModelMismatchError(
             f"{store.path} holds vectors of {current.name}, not of {model.name}: to embed"
             f" everything again: musicu embed --model {wanted} --catalog {store.path}"
         )
     return current
+
+
+def not_embedded(path: PathLike, model: str | None = None) -> CatalogError:
+    """Return the error that a catalog has no vectors.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The catalog's file.
+    model : str or None
+        Name of the model that there are none of; None is any.
+    """
+    by = f"by {model} " if model else ""
+    return CatalogError(f"{os.fspath(path)}: nothing is embedded {by}yet; 'musicu embed FOLDER'")
 
 
 def installed_model(store: Store, stored: StoredModel) -> Model:

@@ -129,29 +129,3 @@ def test_a_broken_file_beside_a_known_library_is_no_fault_of_the_run(
     assert catalog.add_folder().fault is None
     answers.failing(music / "late.flac", "took longer than 1 s", "time")
     assert catalog.add_folder().failed == 2
-
-
-def test_failures_of_an_older_catalog_get_their_cause(
-    catalog: Catalog, music: Path, answers: Answers
-) -> None:
-    """Of formats before 4 only the words are there."""
-    from musicu.catalog.store import _FROM_3, _run
-
-    reasons = {
-        "took longer than 300 s": "time",
-        "needs more than 64 MB of memory": "memory",
-        "the decoder crashed (SIGKILL)": "killed",
-        "the decoder crashed (SIGSEGV)": "file",
-        "not readable as audio (input/output error)": "system",
-        "permission denied": "system",
-        "empty file (0 bytes)": "file",
-    }
-    catalog.add_folder(music)
-    store = catalog.store
-    with store.change():
-        for reason in reasons:
-            store.put_file(f"/m/{reason}", 1, 1, kind="error", reason=reason)
-        store.db.create_function("checksum", 1, lambda vector: 0)
-        _run(store.db, _FROM_3)
-    rows = store.db.execute("SELECT reason, cause FROM files WHERE kind = 'error'")
-    assert dict(rows.fetchall()) == reasons

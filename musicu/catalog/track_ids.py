@@ -1,8 +1,8 @@
-"""Ids of tracks over time: aliases, and files that were identified in an earlier way.
+"""Ids of tracks: those embedded, aliases, and files that were identified in an earlier way.
 
 When the way changes in which audio is identified, a catalog's tracks get new ids at the next
 ``embed``, without decoding. The old ids stay as aliases: logs of listening, playlists and
-recommenders that speak of them go on.
+recommenders that use them go on.
 """
 
 from __future__ import annotations
@@ -11,21 +11,50 @@ import os
 from typing import Final
 
 from musicu.catalog.schema import IDENTITY_VERSION
-from musicu.catalog.store import Store
+from musicu.catalog.store import Store, StoredModel
 
 __all__ = [
     "SHORTEST_PREFIX",
     "adopt_identity",
     "clear_problems",
+    "embedded_ids",
     "find_alias",
     "list_aliases",
+    "partly_read_ids",
     "put_identity",
 ]
 
 # Characters of an id that stand for it.
 SHORTEST_PREFIX: Final = 6
-# Problems that are told without decoding.
+# Problems that are found without decoding.
 _OF_LENGTH = "(problem LIKE 'only % are there' OR problem = 'the end of the file is missing')"
+
+
+def embedded_ids(store: Store, model: StoredModel | None, *, described: bool) -> dict[str, int]:
+    """Return the tracks, id to row number, that need no analysis.
+
+    Parameters
+    ----------
+    store : Store
+        The catalog.
+    model : StoredModel or None
+        They have a vector of this model; of None there are none.
+    described : bool
+        Whether they must have descriptors, too.
+    """
+    rows = store.db.execute(
+        "SELECT t.id, t.track FROM tracks t JOIN vectors v ON v.track = t.track AND v.model = ?"
+        " WHERE (NOT ? OR t.descriptors IS NOT NULL)"
+        # Tracks that a killed run left without a file are about to be pruned.
+        " AND EXISTS (SELECT 1 FROM files f WHERE f.track = t.track)",
+        (model.row if model else -1, described),
+    )
+    return dict(rows.fetchall())
+
+
+def partly_read_ids(store: Store) -> set[str]:
+    """Return the ids of tracks of which the copy that was analyzed could not be read whole."""
+    return {id for (id,) in store.db.execute("SELECT id FROM tracks WHERE problem IS NOT NULL")}
 
 
 def list_aliases(store: Store) -> dict[str, str]:
@@ -74,7 +103,7 @@ def adopt_identity(store: Store, track: int, id: str) -> int | None:
     -------
     int or None
         Row number of the track that the file is of. None if it was taken for a copy of another
-        one and is not: then nobody knows of which of them the analysis is.
+        one and is not: then it is unknown of which of them the analysis is.
     """
     db = store.db
     (old,) = db.execute("SELECT id FROM tracks WHERE track = ?", (track,)).fetchone()
@@ -100,7 +129,7 @@ def adopt_identity(store: Store, track: int, id: str) -> int | None:
 def put_identity(store: Store, path: str, track: int, problem: str | None) -> None:
     """Note that a file was identified anew, of which track it is, and what is wrong with it.
 
-    What was said of its length is told anew without decoding; what decoding found, stays.
+    A problem of its length is found again without decoding; what decoding found, stays.
     """
     store.db.execute(
         f"UPDATE files SET track = ?, problem = CASE WHEN {_OF_LENGTH} THEN ?"
@@ -111,7 +140,7 @@ def put_identity(store: Store, path: str, track: int, problem: str | None) -> No
 
 
 def clear_problems(store: Store) -> None:
-    """Drop what was said of the length of tracks where no file's row says it any more."""
+    """Drop problems of the length of tracks that no file's row has any more."""
     store.db.execute(
         f"UPDATE tracks SET problem = NULL WHERE {_OF_LENGTH} AND NOT EXISTS"
         " (SELECT 1 FROM files f WHERE f.track = tracks.track AND f.problem IS NOT NULL)"

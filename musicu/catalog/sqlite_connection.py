@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from musicu.catalog.schema import add_functions, renew_library
+from musicu.errors import CatalogError
 
 __all__ = [
     "catalog_path",
@@ -16,6 +17,7 @@ __all__ = [
     "connect",
     "copy_to_memory",
     "is_full",
+    "is_new",
     "is_writable",
     "open_read_only",
     "opening_failure",
@@ -33,6 +35,26 @@ def catalog_path(path: str | os.PathLike[str] | None = None) -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("musicu") / "catalog.db"
+
+
+def is_new(path: str | os.PathLike[str], *, create: bool) -> bool:
+    """Whether a catalog is yet to be made at a path; if so, make its folder.
+
+    Raises
+    ------
+    CatalogError
+        There is none and none may be made, or there is something else.
+    """
+    place = Path(path)
+    if not place.exists():
+        if not create:
+            raise CatalogError(f"no catalog at {path}: 'musicu embed FOLDER' makes one")
+        place.absolute().parent.mkdir(parents=True, exist_ok=True)
+        return True
+    if not place.is_file():
+        what = "it is a folder" if place.is_dir() else "not a regular file"
+        raise CatalogError(f"{path}: cannot be opened as a catalog: {what}")
+    return False
 
 
 def connect(path: Path) -> sqlite3.Connection:

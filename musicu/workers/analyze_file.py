@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,10 @@ from musicu.encoders.encoder import SILENCE, Embedder, Encoder
 from musicu.errors import AudioError
 from musicu.metadata.fields import Metadata
 from musicu.metadata.file_tags import read_tags
-from musicu.workers.causes import cause_of
+from musicu.workers.failure_causes import cause_of
+
+if TYPE_CHECKING:
+    from musicu.audio.loudness import Loudness, LoudnessMeter
 
 __all__ = ["Analysis", "analyze", "tags_of"]
 
@@ -85,23 +88,12 @@ def analyze(
         Nothing can be read, all is silence, or it is longer than allowed.
     """
     from musicu.audio.descriptors import Describer
-    from musicu.audio.loudness import LoudnessMeter
 
     sr = encoder.model.front_end.sr if encoder else _DESCRIBE_SR
     embedder = Embedder(encoder) if encoder else None
     describer = Describer(sr) if describe else None
-    meter: LoudnessMeter | None = None
-    measured = (0, 0)
-
-    def measure(block: NDArray[np.float32], rate: int) -> None:
-        nonlocal meter, measured
-        if meter is None:
-            meter, measured = LoudnessMeter(rate, len(block)), (rate, len(block))
-        # A stream that changes its format midway is measured as far as its first format goes.
-        if measured == (rate, len(block)):
-            meter.push(block)
-
-    stream = AudioStream(path, sr=sr, tap=measure if describe else None)
+    loudness = _Loudness()
+    stream = AudioStream(path, sr=sr, tap=loudness.push if describe else None)
     for block in stream:
         # What was decoded counts: a header may claim anything, and an hour of silence is 100 kB.
         if longest is not None and stream.seconds > longest:
@@ -125,10 +117,30 @@ def analyze(
         metadata=metadata,
         tags_problem=tags_problem,
         vector=embedder.track() if embedder else None,
-        descriptors=(
-            describer.finish(meter.result() if meter else None).to_dict() if describer else None
-        ),
+        descriptors=describer.finish(loudness.result()).to_dict() if describer else None,
     )
+
+
+class _Loudness:
+    """Loudness of a file as it is decoded, before its channels are averaged."""
+
+    def __init__(self) -> None:
+        self._meter: LoudnessMeter | None = None
+        self._format = (0, 0)
+
+    def push(self, block: NDArray[np.float32], rate: int) -> None:
+        """Add a block [channels, samples]."""
+        if self._meter is None:
+            from musicu.audio.loudness import LoudnessMeter
+
+            self._meter, self._format = LoudnessMeter(rate, len(block)), (rate, len(block))
+        # A stream that changes its format midway is measured as far as its first format goes.
+        if self._format == (rate, len(block)):
+            self._meter.push(block)
+
+    def result(self) -> Loudness | None:
+        """Return what was measured; None of no blocks."""
+        return self._meter.result() if self._meter else None
 
 
 def tags_of(path: str | os.PathLike[str]) -> tuple[Metadata, str | None]:
@@ -142,7 +154,7 @@ def tags_of(path: str | os.PathLike[str]) -> tuple[Metadata, str | None]:
     Returns
     -------
     metadata : Metadata
-        What they say; nothing, if they cannot be read.
+        Empty, if they cannot be read.
     problem : str or None
         Why they cannot be read.
 

@@ -9,7 +9,7 @@ import re
 
 from musicu.errors import AudioError, ModelError
 
-__all__ = ["cause_of", "cause_of_words"]
+__all__ = ["cause_of", "cause_of_message"]
 
 # How libraries say that memory cannot be had, where they do not raise MemoryError.
 _NO_MEMORY = re.compile(
@@ -52,24 +52,24 @@ def cause_of(error: BaseException) -> str:
     return "file"
 
 
-def cause_of_words(words: str) -> str:
-    """Tell the cause by the last words of a process: the end of what it wrote to stderr.
+def cause_of_message(text: str) -> str:
+    """Tell the cause by the end of what a process wrote to stderr.
 
     Returns
     -------
     {"file", "memory", "system"}
     """
-    if _NO_MEMORY.search(words):
+    if _NO_MEMORY.search(text):
         return "memory"
     # A traceback ends with the name of its exception.
-    kind = getattr(builtins, words.strip().rpartition("\n")[2].partition(":")[0], None)
+    kind = getattr(builtins, text.strip().rpartition("\n")[2].partition(":")[0], None)
     if isinstance(kind, type) and issubclass(kind, (OSError, ImportError)):
         return "system"
     return "file"
 
 
 def _said(error: BaseException) -> str:
-    """Return what an exception says, without the name of its file."""
+    """Return an exception's text without the name of its file."""
     if isinstance(error, AudioError):
         return error.reason
     return getattr(error, "strerror", None) or str(error)

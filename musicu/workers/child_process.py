@@ -1,4 +1,4 @@
-"""A child process that speaks in lines, and what is to blame when it ends."""
+"""A child process that answers line by line, and the cause of its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from musicu.workers.causes import cause_of_words
+from musicu.workers.failure_causes import cause_of_message
 
 __all__ = ["GRACE", "ChildProcess"]
 
@@ -89,7 +89,7 @@ class ChildProcess:
         A process that does not answer in time is killed.
         """
         assert self._process.stdin
-        with suppress(OSError):  # it has ended; the answer that is missing tells
+        with suppress(OSError):  # it has ended: there will be no answer
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
         answer = self.read(seconds)
@@ -127,7 +127,7 @@ class ChildProcess:
         status : int or None
             Its exit status; negative is a signal, None if it could not even be killed.
         """
-        with suppress(subprocess.TimeoutExpired):  # its own end tells more than a signal of ours
+        with suppress(subprocess.TimeoutExpired):  # its own exit status is better than our signal
             self._process.wait(timeout=GRACE)
         if stuck := self._process.poll() is None:
             self._process.kill()
@@ -145,7 +145,7 @@ class ChildProcess:
             return "time", "", code
         if stuck:
             return "file", "it neither answered nor ended", code
-        cause = cause_of_words(words)
+        cause = cause_of_message(words)
         if cause != "memory" and code < 0:
             name = _signal_name(-code)
             return "file" if name in _OWN_SIGNALS else "killed", name, code

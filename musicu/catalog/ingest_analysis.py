@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from musicu.audio.containers import Promise
-from musicu.catalog.changes import Moves, Plan
-from musicu.catalog.identities import adopt_identity, put_identity
-from musicu.catalog.scan import Found
+from musicu.catalog.file_changes import FileChanges
+from musicu.catalog.ingest_summary import Progress, Summary
+from musicu.catalog.moved_files import MovedFiles
+from musicu.catalog.scan import FoundFile
 from musicu.catalog.store import FileRow, Store, StoredModel
+from musicu.catalog.track_ids import (
+    adopt_identity,
+    embedded_ids,
+    partly_read_ids,
+    put_identity,
+)
 from musicu.errors import PASSING, MusicuError
 from musicu.workers.pool import Pool, Worker
 
-__all__ = ["AnalysisRun", "Progress", "Summary"]
+__all__ = ["IngestAnalysis"]
 
 # Failures in a row that lie outside the files, beyond one for each worker, at which a run stops.
 _IN_A_ROW = 5
@@ -30,70 +36,7 @@ _WAYS_OUT = {
 }
 
 
-@dataclass
-class Summary:
-    """What became of the files.
-
-    Attributes
-    ----------
-    found : int
-        Files seen.
-    pending : int
-        Files that were new, changed or asked for: those to analyze.
-    unchanged : int
-        Known by path, size and time, and left alone.
-    embedded : int
-        Analyzed and stored.
-    recognized : int
-        Known audio at a new place or with new tags: stored, not computed again.
-    partial : int
-        Of those embedded, readable in part only.
-    failed : int
-        Could not be used, now or when last looked at; each has its reason in the catalog.
-    skipped : int
-        Not opened: pictures, texts, hidden files, marked folders.
-    missing : int
-        Known files that are no longer under the folders.
-    reidentified : int
-        Known by an identity of an earlier musicu, and given today's; not decoded.
-    away : tuple of str
-        Folders that cannot be seen now; what is known of their files stays as it is.
-    fault : str or None
-        If no file could be used: one line that says what they share.
-    interrupted : bool
-        Stopped by Ctrl-C before all was done.
-    unmatched : tuple of str
-        Keys of the metadata sheet that fitted no file.
-    """
-
-    found: int = 0
-    pending: int = 0
-    unchanged: int = 0
-    embedded: int = 0
-    recognized: int = 0
-    partial: int = 0
-    failed: int = 0
-    skipped: int = 0
-    missing: int = 0
-    reidentified: int = 0
-    away: tuple[str, ...] = ()
-    fault: str | None = None
-    interrupted: bool = False
-    unmatched: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: files and bytes done, files and bytes in all, counts so far."""
-
-    files: int
-    total_files: int
-    bytes: int
-    total_bytes: int
-    summary: Summary
-
-
-class AnalysisRun:
+class IngestAnalysis:
     """The analysis of what a comparison of disk and catalog found to do.
 
     Parameters
@@ -104,9 +47,9 @@ class AnalysisRun:
         Whose vectors are stored.
     known : dict of str to FileRow
         The catalog's files before the run, by path.
-    plan : Plan
+    changes : FileChanges
         What there is to do.
-    moves : Moves
+    moves : MovedFiles
         Told of files that were not known before.
     summary : Summary
         Where it is counted.
@@ -123,8 +66,8 @@ class AnalysisRun:
         store: Store,
         model: StoredModel,
         known: dict[str, FileRow],
-        plan: Plan,
-        moves: Moves,
+        changes: FileChanges,
+        moves: MovedFiles,
         summary: Summary,
         *,
         described: bool,
@@ -135,7 +78,7 @@ class AnalysisRun:
         self._moves = moves
         self._model = model
         self._known = known
-        self._stale, self._todo = plan.stale, list(plan.todo)
+        self._stale, self._todo = changes.stale, list(changes.todo)
         self._summary = summary
         self._described = described
         self._force = force
@@ -166,18 +109,18 @@ class AnalysisRun:
             Its workers embed with the model.
         """
         store = self._store
-        settled = set(store.ready(self._model, described=self._described).values())
+        settled = set(embedded_ids(store, self._model, described=self._described).values())
         for found, answer in pool.run(self._stale, lambda worker, f: worker.identify(f.path)):
             with store.change():
                 self._reidentify(found, answer, settled)
             self._step(found)
             yield
-        ready = store.ready(self._model, described=self._described)
-        damaged = store.damaged()
+        ready = embedded_ids(store, self._model, described=self._described)
+        partial = partly_read_ids(store)
         sizes = {row.size for row in self._known.values()}
         (gone,) = store.db.execute("SELECT EXISTS (SELECT 1 FROM files WHERE missing)").fetchone()
 
-        def handle(worker: Worker, found: Found) -> dict[str, Any]:
+        def handle(worker: Worker, found: FoundFile) -> dict[str, Any]:
             # Worth a look before decoding: a file seen before, or as large as one, or one of a
             # library in which some have gone, for those may be it under another name.
             likely = found.path in self._known or found.size in sizes or gone
@@ -185,7 +128,7 @@ class AnalysisRun:
                 answer = worker.identify(found.path)
                 # What is known of a damaged copy may not be true of this one.
                 id = answer.get("id")
-                if id in ready and id not in damaged:
+                if id in ready and id not in partial:
                     return answer
             return worker.analyze(found.path)
 
@@ -224,15 +167,15 @@ class AnalysisRun:
                 f"no file could be used: {count:,} of {failed:,} for this: {reason}"
             )
 
-    def _step(self, found: Found) -> None:
+    def _step(self, found: FoundFile) -> None:
         self._done += 1
         self._bytes += found.size
 
-    def _queue(self, found: Found) -> None:
+    def _queue(self, found: FoundFile) -> None:
         self._todo.append(found)
         self._all_bytes += found.size
 
-    def _reidentify(self, found: Found, answer: dict[str, Any], ready: set[int]) -> None:
+    def _reidentify(self, found: FoundFile, answer: dict[str, Any], ready: set[int]) -> None:
         """Give an unchanged file, and its track, today's identity."""
         (old,) = self._store.db.execute(
             "SELECT track FROM files WHERE path = CAST(? AS TEXT)", (os.fsencode(found.path),)
@@ -250,17 +193,17 @@ class AnalysisRun:
             queued = {waiting.path for waiting in self._todo}
             for path in sorted(paths - queued):
                 info = os.stat(path)
-                self._queue(Found(path, info.st_size, info.st_mtime_ns, None))
+                self._queue(FoundFile(path, info.st_size, info.st_mtime_ns, None))
             self._doubtful |= paths
             return
-        put_identity(self._store, found.path, track, self._told(answer, track))
+        put_identity(self._store, found.path, track, self._problem(answer, track))
         self._summary.reidentified += 1
         if self._force or track not in ready:
             self._queue(found)
         else:
             self._summary.unchanged += 1
 
-    def _put(self, found: Found, answer: dict[str, Any], ready: dict[str, int]) -> None:
+    def _put(self, found: FoundFile, answer: dict[str, Any], ready: dict[str, int]) -> None:
         """Write one answer into the catalog, and count it."""
         if "error" in answer:
             self._fail(found, answer)
@@ -269,7 +212,7 @@ class AnalysisRun:
         track, problem = ready.get(answer["id"]), answer["problem"]
         if "vector" not in answer:
             assert track is not None
-            problem = self._told(answer, track)
+            problem = self._problem(answer, track)
             self._summary.recognized += 1
         else:
             self._summary.embedded += 1
@@ -292,16 +235,16 @@ class AnalysisRun:
         if found.path not in self._known:
             self._moves.follow(found)
 
-    def _told(self, answer: dict[str, Any], track: int) -> str | None:
+    def _problem(self, answer: dict[str, Any], track: int) -> str | None:
         """Return what is wrong with a file of a known track, as if it had been decoded.
 
-        What its headers promise is compared with what was heard of the track: the times of its
+        What its headers promise is compared with the length that was decoded: the times of its
         packets may be wrong where the audio is not.
         """
-        (heard,) = self._store.db.execute(
+        (seconds,) = self._store.db.execute(
             "SELECT seconds FROM tracks WHERE track = ?", (track,)
         ).fetchone()
-        broken = Promise(**answer["promise"]).broken(heard)
+        broken = Promise(**answer["promise"]).broken(seconds)
         return answer["problem"] or broken
 
     def _has_whole(self, track: int, path: str) -> bool:
@@ -313,7 +256,7 @@ class AnalysisRun:
         ).fetchone()
         return row is not None
 
-    def _fail(self, found: Found, answer: dict[str, Any]) -> None:
+    def _fail(self, found: FoundFile, answer: dict[str, Any]) -> None:
         """Record a failure; one that lies outside the file takes nothing away."""
         reason, cause = answer["error"], answer["cause"]
         self._summary.failed += 1

@@ -1,4 +1,4 @@
-"""Which tracks fulfil a condition in SQL: what it may ask, and what it may cost.
+"""Which tracks fulfil a condition in SQL, within bounds of what it may read and cost.
 
 Conditions come from strangers, too, and one call of ``printf`` can make SQLite work for minutes
 without looking up. So a condition may use the functions of a list only; a text in it has at most
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from musicu.catalog.sound_tags import refresh_tags
 from musicu.catalog.store import Store
-from musicu.catalog.tracks import library_columns
+from musicu.catalog.tracks import library_columns, read_columns
 from musicu.errors import MetadataError
 
-__all__ = ["FUNCTIONS", "filter_tracks"]
+__all__ = ["FUNCTIONS", "filter_tracks", "read_filtered"]
 
 # Each is done in time proportional to its texts, or to the product of two where they are searched.
 # ("trim" is not: with a second argument it compares every letter of one with every one of another.)
@@ -40,8 +40,8 @@ _SECONDS = 60.0
 def filter_tracks(store: Store, where: str, *, seconds: float = _SECONDS) -> NDArray[np.int64]:
     """Row numbers of the tracks that fulfil a SQL condition on the ``library`` view.
 
-    ``has(genres, 'Jazz')`` tests a list for a value, ``heard(sound_tags, 'piano') > 0.5`` what the
-    catalog's model hears; a tag below 0.05 counts as 0. The condition can read the catalog and
+    ``has(genres, 'Jazz')`` tests a list for a value, ``heard(sound_tags, 'piano') > 0.5`` the
+    probability of a tag; a tag below 0.05 counts as 0. The condition can read the catalog and
     nothing else, change nothing, and call the functions of ``FUNCTIONS``.
 
     Parameters
@@ -58,20 +58,20 @@ def filter_tracks(store: Store, where: str, *, seconds: float = _SECONDS) -> NDA
     MetadataError
         The condition cannot be understood, or takes too long.
     ModelError
-        It asks for tags, and the catalog's model hears none.
+        It names tags, and the catalog's model has no tag head.
     """
     if "sound_tags" in where.casefold():
         refresh_tags(store, needed=True)
     try:
         try:
-            return _ask(store, where, seconds, _BYTES)
+            return _select(store, where, seconds, _BYTES)
         except sqlite3.DataError:  # a text, or a row, is too long: one that is stored may be
             texts = ("tags", "sheet", "metadata")
             row = " + ".join(f"length(CAST({text} AS BLOB))" for text in texts)
             longest = store.db.execute(f"SELECT max({row}) FROM files").fetchone()[0] or 0
             if longest <= _BYTES:
                 raise
-            return _ask(store, where, seconds, longest + _BYTES)
+            return _select(store, where, seconds, longest + _BYTES)
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
         why = " ".join(str(error).split())
     if why == "interrupted":
@@ -87,7 +87,23 @@ def filter_tracks(store: Store, where: str, *, seconds: float = _SECONDS) -> NDA
     raise MetadataError(f"the filter {where!r} cannot be understood ({why}); {ways}")
 
 
-def _ask(store: Store, where: str, seconds: float, size: int) -> NDArray[np.int64]:
+def read_filtered(store: Store, where: str | None = None) -> Iterator[dict[str, Any]]:
+    """Yield all tracks, or those that fulfil a condition, as columns of ``library``, by path.
+
+    Raises
+    ------
+    MetadataError, ModelError
+        As :func:`filter_tracks`.
+    """
+    refresh_tags(store, needed=False)
+    among = None if where is None else set(filter_tracks(store, where).tolist())
+    for track in read_columns(store, ["track", *library_columns(store)]):
+        if among is None or track["track"] in among:
+            del track["track"]
+            yield track
+
+
+def _select(store: Store, where: str, seconds: float, size: int) -> NDArray[np.int64]:
     with _bounded(store.db, seconds, size):
         rows = store.db.execute(f"SELECT track FROM library WHERE ({where}\n)").fetchall()
     return np.array(rows, dtype=np.int64).reshape(-1)

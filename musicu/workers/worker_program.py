@@ -1,9 +1,9 @@
-"""The other end of :mod:`musicu.workers.pool`: a process that works on one file at a time.
+"""What a worker process of :mod:`musicu.workers.pool` runs: it works on one file at a time.
 
-Started as ``python -m musicu.workers.program``. It reads a first line of settings and then one
-request a line, and answers each with one line, all JSON; an array is an object of its type, shape
-and base64. It ends when its input does, even at work, so that it never outlives the process that
-started it.
+Started as ``python -m musicu.workers.worker_program``. It reads a first line of settings and then
+one request a line, and answers each with one line, all JSON; an array is an object of its type,
+shape and base64. It ends when its input does, even at work, so that it never outlives the process
+that started it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 
 from musicu.errors import AudioError
 from musicu.metadata.fields import Metadata
-from musicu.workers.causes import cause_of
+from musicu.workers.failure_causes import cause_of
 
 __all__ = ["PROGRAMS", "main", "unpack_arrays"]
 
@@ -60,14 +60,14 @@ def main() -> None:
     answers.write("ready\n")
     answers.flush()
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
     while True:
         answers.write(_reply(answer, json.loads(requests.get()), memory) + "\n")
         answers.flush()
 
 
 def _warm(answer: Answer, *, describe: bool) -> None:
-    """Hear a few seconds of noise: what loads only now is not on the first file's time."""
+    """Analyze a few seconds of noise: what loads only now is not on the first file's time."""
     with suppress(OSError), tempfile.TemporaryDirectory(prefix="musicu-") as folder:
         path = os.path.join(folder, "sample.wav")
         with wave.open(path, "wb") as file:
@@ -84,8 +84,8 @@ def _reply(answer: Answer, request: dict[str, Any], memory: int) -> str:
         reply = answer(request)
         if reply.get("problem"):
             _read_through(path)
-        return json.dumps({name: _packed(value) for name, value in reply.items()})
-    except Exception as error:  # a fault of ours or of a decoder costs one file, and is told
+        return json.dumps({name: _pack(value) for name, value in reply.items()})
+    except Exception as error:  # a fault of ours or of a decoder costs one file, and is the answer
         reason = (
             error.reason if isinstance(error, AudioError) else f"{type(error).__name__}: {error}"
         )
@@ -101,17 +101,17 @@ def _reply(answer: Answer, request: dict[str, Any], memory: int) -> str:
 
 
 def _read_through(path: str, most: int | None = None) -> None:
-    """Read a file, to tell damage from a disk or a server that fails: these raise OSError."""
-    if os.path.isfile(path):  # one that is gone was told by who wanted to read it
+    """Read a file: a disk or a server that fails raises OSError, a damaged file does not."""
+    if os.path.isfile(path):  # one that is gone has raised already
         with open(path, "rb") as file:
             while file.read(1 << 20) and (most is None or file.tell() < most):
                 pass
 
 
-def _listen(requests: queue.SimpleQueue[str]) -> None:
+def _read_requests(requests: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         requests.put(line)
-    os._exit(0)  # nobody is left to answer to
+    os._exit(0)  # the parent has ended
 
 
 def _limit(settings: dict[str, Any]) -> int:
@@ -132,17 +132,17 @@ def _limit(settings: dict[str, Any]) -> int:
 
 def unpack_arrays(answer: dict[str, Any]) -> dict[str, Any]:
     """Return an answer with its arrays as np.ndarray (read-only)."""
-    return {name: _unpacked(value) for name, value in answer.items()}
+    return {name: _unpack(value) for name, value in answer.items()}
 
 
-def _packed(value: Any) -> Any:
+def _pack(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     content = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
     return {"dtype": value.dtype.str, "shape": value.shape, "base64": content}
 
 
-def _unpacked(value: Any) -> Any:
+def _unpack(value: Any) -> Any:
     if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "base64"}:
         return value
     content = base64.b64decode(value["base64"])
@@ -163,14 +163,14 @@ def _track(settings: dict[str, Any]) -> Answer:
 
 def _identify(path: str) -> dict[str, Any]:
     from musicu.audio.decode import AudioStream
-    from musicu.workers.analyze import tags_of
+    from musicu.workers.analyze_file import tags_of
 
     stream = AudioStream(path, sr=None)
     stream.examine()
     metadata, tags_problem = tags_of(path)
     return {
         "id": stream.digest,
-        "metadata": _within_reason(metadata),
+        "metadata": _truncated(metadata),
         "problem": stream.problem,
         "promise": asdict(stream.promise),
         "tags_problem": tags_problem,
@@ -178,14 +178,14 @@ def _identify(path: str) -> dict[str, Any]:
 
 
 def _analyze(request: dict[str, Any], encoder: Any, longest: float | None) -> dict[str, Any]:
-    from musicu.workers.analyze import analyze
+    from musicu.workers.analyze_file import analyze
 
     result = analyze(request["path"], encoder, describe=request["describe"], longest=longest)
     found = {field.name: getattr(result, field.name) for field in fields(result)}
-    return {**found, "metadata": _within_reason(result.metadata)}
+    return {**found, "metadata": _truncated(result.metadata)}
 
 
-def _within_reason(metadata: Metadata) -> dict[str, Any]:
+def _truncated(metadata: Metadata) -> dict[str, Any]:
     """Return the fields that are present, cut where they are too long to be what they are for."""
     return {
         name: [text[:_LONGEST_VALUE] for text in value[:_MOST_VALUES]]

@@ -1,0 +1,70 @@
+"""What became of the files that a run looked at, and how far a run is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Progress", "Summary"]
+
+
+@dataclass
+class Summary:
+    """What became of the files.
+
+    Attributes
+    ----------
+    found : int
+        Files seen.
+    pending : int
+        Files that were new, changed or asked for: those to analyze.
+    unchanged : int
+        Known by path, size and time, and left alone.
+    embedded : int
+        Analyzed and stored.
+    recognized : int
+        Known audio at a new place or with new tags: stored, not computed again.
+    partial : int
+        Of those embedded, readable in part only.
+    failed : int
+        Could not be used, now or when last looked at; each has its reason in the catalog.
+    skipped : int
+        Not opened: pictures, texts, hidden files, marked folders.
+    missing : int
+        Known files that are no longer under the folders.
+    reidentified : int
+        Known by an identity of an earlier musicu, and given today's; not decoded.
+    away : tuple of str
+        Folders that cannot be seen now; what is known of their files stays as it is.
+    fault : str or None
+        If no file could be used: one line that says what they share.
+    interrupted : bool
+        Stopped by Ctrl-C before all was done.
+    unmatched : tuple of str
+        Keys of the metadata sheet that fitted no file.
+    """
+
+    found: int = 0
+    pending: int = 0
+    unchanged: int = 0
+    embedded: int = 0
+    recognized: int = 0
+    partial: int = 0
+    failed: int = 0
+    skipped: int = 0
+    missing: int = 0
+    reidentified: int = 0
+    away: tuple[str, ...] = ()
+    fault: str | None = None
+    interrupted: bool = False
+    unmatched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: files and bytes done, files and bytes in all, counts so far."""
+
+    files: int
+    total_files: int
+    bytes: int
+    total_bytes: int
+    summary: Summary
