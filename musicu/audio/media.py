@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import Any
 
-from musicu.audio.containers import Promise
+from musicu.audio.header_checks import Promise
 from musicu.audio.source import Source
 from musicu.errors import AudioError
 

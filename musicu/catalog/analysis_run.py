@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from musicu.audio.containers import Promise
+from musicu.audio.header_checks import Promise
 from musicu.catalog.changes import Moves, Plan
 from musicu.catalog.identities import adopt_identity, put_identity
 from musicu.catalog.scan import Found
