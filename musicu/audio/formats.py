@@ -122,9 +122,8 @@ def file_format(path: str, codec: str) -> tuple[str, str]:
     for row in _FORMATS:
         if row.marks and head.startswith(row.marks, row.at):
             suffix = row.suffixes.split()[0]
-            return ".opus" if _plain(
-                codec
-            ) == "opus" and suffix == ".ogg" else suffix, row.media_type
+            is_opus = suffix == ".ogg" and _plain(codec) == "opus"
+            return ".opus" if is_opus else suffix, row.media_type
     for row in _FORMATS:
         if _plain(codec) in row.codecs.split():
             return row.suffixes.split()[0], row.media_type

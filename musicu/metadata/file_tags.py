@@ -135,10 +135,13 @@ def _read_block(read: ReadAt, block: TagBlock) -> _Block:
     if block.kind == "ID3v1":
         return _Block(block.kind, read_id3v1(read(block.stop - 128, 128)))
     if block.kind == "APEv2":
-        # The items stand between a header and a footer, either of which may be missing.
-        start, stop = block.start, block.stop
-        start += 32 if read(start, 8) == b"APETAGEX" else 0
-        stop -= 32 if read(stop - 32, 8) == b"APETAGEX" else 0
+        # The items stand between a header and a footer, either of which may be missing. A header
+        # may be damaged where the footer is not: it counts the items and itself.
+        start, stop = block.start + 32, block.stop
+        footer = read(stop - 32, 32)
+        if footer.startswith(b"APETAGEX"):
+            start = max(start - 32, stop - int.from_bytes(footer[12:16], "little"))
+            stop -= 32
         return _Block(block.kind, read_ape(read, start, stop))
     return _Block(block.kind, [])
 
