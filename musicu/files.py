@@ -1,17 +1,19 @@
-"""Files: read only if they are regular ones, written whole or not at all."""
+"""Files: read only if they are regular ones; files and folders written whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader, TextIOWrapper
+from pathlib import Path
 from typing import IO, Any, overload
 
-__all__ = ["open_file", "written_file"]
+__all__ = ["open_file", "written_file", "written_folder"]
 
 PathLike = str | os.PathLike[str]
 
@@ -103,6 +105,44 @@ def written_file(target: PathLike, **text: Any) -> Iterator[IO[Any]]:
     finally:
         if os.path.lexists(draft):
             os.unlink(draft)
+
+
+@contextmanager
+def written_folder(folder: PathLike) -> Iterator[Path]:
+    """Give a new folder beside the target, which takes the target's place at the end.
+
+    Whatever ends it before, an interruption too, leaves what was there, and nothing beside it.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The target; replaced where it exists.
+
+    Yields
+    ------
+    Path
+        Where to write.
+
+    Raises
+    ------
+    OSError
+        A folder cannot be made or moved.
+    """
+    target = Path(os.path.abspath(folder))
+    # Not by the target's name, which may be as long as names can be.
+    mark = uuid.uuid4().hex
+    draft, before = (target.with_name(f".{mark}.{end}") for end in ("tmp", "old"))
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        if target.exists():
+            os.replace(target, before)
+        os.replace(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        if before.exists() and not target.exists():
+            os.replace(before, target)
+        shutil.rmtree(before, ignore_errors=True)
 
 
 def _check_regular(path: PathLike, info: os.stat_result) -> None:

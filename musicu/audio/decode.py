@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.audio.containers import Promise
 from musicu.audio.demux import packets
 from musicu.audio.ffmpeg_decoder import decode_ffmpeg
+from musicu.audio.header_checks import Promise
 from musicu.audio.media import StreamInfo, check_file
 from musicu.audio.sndfile_decoder import decode_sndfile
 from musicu.errors import AudioError

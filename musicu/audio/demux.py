@@ -8,15 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from musicu.audio.codec_config import configuration
-from musicu.audio.containers import (
-    contradicts_itself,
-    ends_early,
-    find_samples,
-    promised_seconds,
-    wave_format,
-)
+from musicu.audio.header_checks import ends_early, promised_seconds
 from musicu.audio.links import FLAC, find_links, next_flac
 from musicu.audio.media import StreamInfo, open_media, open_source, unreadable
+from musicu.audio.samples import contradicts_itself, find_samples, wave_format
 from musicu.audio.source import Source
 from musicu.errors import AudioError
 

@@ -7,12 +7,11 @@ import stat
 from dataclasses import dataclass, field
 from typing import Any
 
-from musicu.audio.containers import Promise
+from musicu.audio.header_checks import Promise
 from musicu.audio.source import Source
 from musicu.errors import AudioError
 
 __all__ = [
-    "AUDIO_SUFFIXES",
     "CHANCE_FORMATS",
     "MOST_CHANNELS",
     "StreamInfo",
@@ -21,11 +20,6 @@ __all__ = [
     "open_source",
     "unreadable",
 ]
-
-AUDIO_SUFFIXES = frozenset(
-    ".3gp .aac .ac3 .aif .aifc .aiff .alac .ape .au .caf .dff .dsf .flac .m4a .m4b .mka .mp2 .mp3 "
-    ".mp4 .mpc .oga .ogg .opus .spx .tta .w64 .wav .wave .webm .wma .wv".split()
-)
 
 # Only these demuxers may open a file. FFmpeg guesses by content, and its playlist and image readers
 # would otherwise follow references out of the file or take a cover picture for a stream.

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from musicu.audio.containers import Promise
+from musicu.audio.header_checks import Promise
 from musicu.catalog.file_changes import FileChanges
 from musicu.catalog.ingest_summary import Progress, Summary
 from musicu.catalog.moved_files import MovedFiles

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from musicu.audio.media import AUDIO_SUFFIXES
+from musicu.audio.formats import AUDIO_SUFFIXES
 
 __all__ = ["FoundFile", "scan"]
 

@@ -12,7 +12,7 @@ from musicu.encoders.model import Model
 from musicu.encoders.model_files import LARGEST, open_model_file, read_config
 from musicu.encoders.registry import list_models, user_models
 from musicu.errors import ModelError
-from musicu.folders import written_whole
+from musicu.files import written_folder
 
 __all__ = ["install_model"]
 
@@ -64,7 +64,7 @@ def install_model(folder: str | os.PathLike[str]) -> Model:
     if model.tags:
         config["tags_sha256"] = model.tags_sha256
     try:
-        with written_whole(target) as fresh:
+        with written_folder(target) as fresh:
             for name in ("encoder.onnx", "README.md", *(["tags.npz"] if model.tags else ())):
                 with open_model_file(model.folder / name, follow=False) as source:
                     with open(fresh / name, "xb") as copy:

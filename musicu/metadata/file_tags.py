@@ -6,10 +6,13 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, BinaryIO
 
+from musicu.audio.containers import ASF_HEADER, MP4_BOXES, ReadAt, file_reader
 from musicu.audio.media import open_media
 from musicu.audio.source import Source
+from musicu.audio.tag_blocks import TagBlock, blocks_before, blocks_behind
 from musicu.errors import AudioError
 from musicu.metadata.fields import (
     FIELDS,
@@ -18,12 +21,9 @@ from musicu.metadata.fields import (
     frame_names,
     parse_field,
 )
-from musicu.metadata.id3 import NAMES, Texts, genre_names, read_id3v1, read_id3v2, synchsafe, take
+from musicu.metadata.id3 import NAMES, Texts, genre_names, read_id3v1, read_id3v2
 from musicu.metadata.names import split_artists, split_joined
-from musicu.metadata.parsers import is_placeholder, squeeze
-from musicu.metadata.path_guesses import guess_metadata
-from musicu.metadata.tag_containers import (
-    ASF_HEADER,
+from musicu.metadata.native_tags import (
     read_ape,
     read_asf,
     read_chunks,
@@ -31,6 +31,8 @@ from musicu.metadata.tag_containers import (
     read_mp4,
     read_ogg,
 )
+from musicu.metadata.parsers import is_placeholder, squeeze
+from musicu.metadata.path_guesses import guess_metadata
 from musicu.metadata.text_encodings import decode
 
 __all__ = ["read_tags"]
@@ -45,7 +47,7 @@ _MOST_BLOCKS = 16  # at each end of a file
 _HEADERS_ONLY = {"probesize": "65536"}
 # Formats whose own tags are APEv2: WavPack, Monkey's Audio, Musepack 7 and 8, OptimFROG.
 _APE_FIRST = (b"wvpk", b"MAC ", b"MP+", b"MPCK", b"OFR ")
-_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
+# Chunks that hold tags: not those of W64 and CAF.
 _CHUNKED = (b"RIFF", b"RF64", b"BW64", b"FORM", b"FRM8", b"DSD ")
 
 
@@ -106,77 +108,58 @@ def read_tags(path: str | os.PathLike[str]) -> Metadata:
 
 def _blocks(file: BinaryIO) -> list[_Block]:
     """Return all blocks of tags, the best first."""
-    size = file.seek(0, os.SEEK_END)
-    start, before = _head(file, size)
-    behind = _tail(file, start, size)
-    magic = take(file, start, 16)
-    own = list(_of_container(file, magic, start, size))
+    read, size = file_reader(file), file.seek(0, os.SEEK_END)
+    # What reaches the end of the file is found from there, but for a file that is only a tag.
+    before = [
+        block
+        for block in islice(blocks_before(read), _MOST_BLOCKS)
+        if block.stop < size or block.kind in ("ID3v2", "APEv2")
+    ]
+    start = min(before[-1].stop, size) if before else 0
+    behind = list(islice(blocks_behind(read, start, size, padded=False), _MOST_BLOCKS))
+    # ID3v1 anywhere but at the end is what somebody forgot there.
+    read_here = [b for b in (*before, *behind) if b.kind != "ID3v1" or b.stop == size]
+    around = [_read_block(read, block) for block in read_here]
+    magic = read(start, 16)
+    own = _of_container(lambda at, count: read(start + at, count), magic, size - start)
     rank = {"APEv2": 0} if magic.startswith(_APE_FIRST) else {"APEv2": 2}
     rank |= {"ID3v2": 1, "ID3v1": 3}
-    return [*own, *sorted([*before, *behind], key=lambda block: rank[block.kind])]
+    known = [block for block in around if block.kind in rank]
+    return [*own, *sorted(known, key=lambda block: rank[block.kind])]
 
 
-def _head(file: BinaryIO, size: int) -> tuple[int, list[_Block]]:
-    """Return where the audio begins, and the blocks before it."""
-    at, found = 0, list[_Block]()
-    for _ in range(_MOST_BLOCKS):
-        texts, length, version = read_id3v2(file, at)
-        if length:
-            found.append(_Block("ID3v2", texts, version))
-        else:
-            length = _ape_size(take(file, at, 32))
-            if not length:
-                break
-            length += 32
-            found.append(_Block("APEv2", read_ape(file, at + 32, at + length)))
-        at += length
-    return min(at, size), found
+def _read_block(read: ReadAt, block: TagBlock) -> _Block:
+    if block.kind == "ID3v2":
+        texts, _, version = read_id3v2(read, block.start)
+        return _Block(block.kind, texts, version)
+    if block.kind == "ID3v1":
+        return _Block(block.kind, read_id3v1(read(block.stop - 128, 128)))
+    if block.kind == "APEv2":
+        # The items stand between a header and a footer, either of which may be missing. A header
+        # may be damaged where the footer is not: it counts the items and itself.
+        start, stop = block.start + 32, block.stop
+        footer = read(stop - 32, 32)
+        if footer.startswith(b"APETAGEX"):
+            start = max(start - 32, stop - int.from_bytes(footer[12:16], "little"))
+            stop -= 32
+        return _Block(block.kind, read_ape(read, start, stop))
+    return _Block(block.kind, [])
 
 
-def _ape_size(head: bytes) -> int:
-    """Return the bytes from an APE tag's first item to its end, by its header or footer; or 0."""
-    found = len(head) == 32 and head.startswith(b"APETAGEX")
-    return int.from_bytes(head[12:16], "little") if found else 0
-
-
-def _tail(file: BinaryIO, start: int, end: int) -> list[_Block]:
-    """Return the blocks behind the audio, from the last one on."""
-    found: list[_Block] = []
-    for _ in range(_MOST_BLOCKS):
-        begin = max(start, end - 128)
-        last = take(file, begin, end - begin)
-        if len(last) == 128 and last.startswith(b"TAG"):
-            if not found:  # further in, it is what somebody forgot there
-                found.append(_Block("ID3v1", read_id3v1(last)))
-            end -= 128
-        elif last[-9:] == b"LYRICS200" and last[-15:-9].isdigit():
-            end -= int(last[-15:-9]) + 15
-        elif size := _ape_size(last[-32:]):
-            found.append(_Block("APEv2", read_ape(file, max(0, end - size), end - 32)))
-            end -= size + (32 if last[-9] & 0x80 else 0)
-        elif last[-10:-7] == b"3DI":
-            size = 20 + synchsafe(last[-4:])
-            texts, _, version = read_id3v2(file, max(0, end - size))
-            found.append(_Block("ID3v2", texts, version))
-            end -= size
-        else:
-            break
-    return found
-
-
-def _of_container(file: BinaryIO, magic: bytes, at: int, size: int) -> Iterator[_Block]:
+def _of_container(read: ReadAt, magic: bytes, size: int) -> Iterator[_Block]:
+    """Yield the blocks of the format itself, whose first byte is at position 0."""
     if magic.startswith(b"fLaC"):
-        yield _Block("Vorbis", read_flac(file, at, size))
+        yield _Block("Vorbis", read_flac(read, size))
     elif magic.startswith(b"OggS"):
-        yield _Block("Vorbis", read_ogg(file, at, size))
+        yield _Block("Vorbis", read_ogg(read))
     elif magic == ASF_HEADER:
-        yield _Block("ASF", read_asf(file, at, size))
-    elif magic[4:8] in _MP4_BOXES:
-        yield _Block("MP4", read_mp4(file, at, size))
+        yield _Block("ASF", read_asf(read, size))
+    elif magic[4:8] in MP4_BOXES:
+        yield _Block("MP4", read_mp4(read, size))
     elif magic.startswith(_CHUNKED):
-        texts, places = read_chunks(file, at, size)
+        texts, places = read_chunks(read, size)
         for place in places:
-            inner, _, version = read_id3v2(file, place)
+            inner, _, version = read_id3v2(read, place)
             yield _Block("ID3v2", inner, version)
         yield _Block("chunks", texts)
 

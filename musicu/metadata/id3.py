@@ -6,12 +6,12 @@ over. Sizes are checked against the file, so damage costs what it hits and no mo
 
 from __future__ import annotations
 
-import io
 import re
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
 
+from musicu.audio.containers import ReadAt, bytes_reader
+from musicu.audio.tag_blocks import id3v2_length, synchsafe
 from musicu.metadata.fields import frame_names
 
 __all__ = [
@@ -22,8 +22,7 @@ __all__ = [
     "genre_names",
     "read_id3v1",
     "read_id3v2",
-    "synchsafe",
-    "take",
+    "read_utf8",
 ]
 
 # Names and values in the order found; bytes where the encoding is not known for certain.
@@ -65,17 +64,6 @@ Rock; Psybient
 GENRES = tuple(name.strip() for name in _GENRES.replace("\n", " ").split(";"))
 
 
-def take(file: BinaryIO, at: int, size: int) -> bytes:
-    """Read some bytes from a position, which damage may have put anywhere."""
-    if at < 0 or size <= 0:
-        return b""
-    try:
-        file.seek(at)
-    except (OSError, ValueError):  # farther than the system can go: no file is so long
-        return b""
-    return file.read(size)
-
-
 def genre_names(text: str) -> list[str]:
     """Return the genres that a text of ID3 stands for.
 
@@ -114,7 +102,7 @@ def read_id3v1(data: bytes) -> Texts:
     return [(name, text) for name, text in found if text]
 
 
-def read_id3v2(file: BinaryIO, at: int) -> tuple[Texts, int, int]:
+def read_id3v2(read: ReadAt, at: int) -> tuple[Texts, int, int]:
     """Read the tag that starts at a position.
 
     Returns
@@ -125,22 +113,20 @@ def read_id3v2(file: BinaryIO, at: int) -> tuple[Texts, int, int]:
     version : int
         2, 3 or 4.
     """
-    header = take(file, at, 10)
-    if len(header) < 10 or header[:3] != b"ID3" or header[3] not in (2, 3, 4):
-        return [], 0, 0
-    if any(byte > 127 for byte in header[6:]):
+    header = read(at, 10)
+    length = id3v2_length(header)
+    if not length:
         return [], 0, 0
     version, flags, size = header[3], header[5], synchsafe(header[6:])
-    length = 10 + size + (10 if version == 4 and flags & 0x10 else 0)
-    source, start, end = file, at + 10, at + 10 + size
+    start, end = at + 10, at + 10 + size
     if flags & 0x80 and version < 4:
-        body = take(file, at + 10, min(size, _MOST_UNSYNCHRONIZED)).replace(b"\xff\x00", b"\xff")
-        source, start, end = io.BytesIO(body), 0, len(body)
+        body = read(at + 10, min(size, _MOST_UNSYNCHRONIZED)).replace(b"\xff\x00", b"\xff")
+        read, start, end = bytes_reader(body), 0, len(body)
     if flags & 0x40:
         if version == 2:  # compressed, in a way that was never settled
             return [], length, version
-        start += _extended(source, start, version)
-    frames = _frames(source, start, end, version, unsynchronized=bool(flags & 0x80))
+        start += _extended(read, start, version)
+    frames = _frames(read, start, end, version, unsynchronized=bool(flags & 0x80))
     return _named(frames), length, version
 
 
@@ -176,32 +162,32 @@ def _date(tyer: str, tdat: str = "", time: str = "") -> str:
     return f"{date}T{time[:2]}:{time[2:]}:00" if re.fullmatch(r"\d{4}", time) else date
 
 
-def _extended(source: BinaryIO, at: int, version: int) -> int:
+def _extended(read: ReadAt, at: int, version: int) -> int:
     """Return the length of the extended header; 0 where a frame stands in its place."""
-    head = take(source, at, 4)
+    head = read(at, 4)
     if len(head) < 4 or re.fullmatch(rb"[A-Z][A-Z0-9]{3}", head):
         return 0
     return synchsafe(head) if version == 4 else 4 + int.from_bytes(head, "big")
 
 
 def _frames(
-    source: BinaryIO, at: int, end: int, version: int, *, unsynchronized: bool
+    read: ReadAt, at: int, end: int, version: int, *, unsynchronized: bool
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the frames that are wanted, with the start of what they hold."""
     letters, head = (3, 6) if version == 2 else (4, 10)
     for _ in range(_MOST_FRAMES):
-        header = take(source, at, head)
+        header = read(at, head)
         name = header[:letters]
         if len(header) < head or at + head > end or not re.fullmatch(rb"[A-Z0-9 ]{3,4}", name):
             return
         size = int.from_bytes(header[letters : 2 * letters], "big")
         if version == 4:
-            size = _size_of_4(source, at, end, header[4:8])
+            size = _size_of_4(read, at, end, header[4:8])
         at += head
         frame = name.decode("ascii")
         frame = _OLD.get(frame, frame)
         if frame in _WANTED and at < end:
-            data = take(source, at, min(size, end - at, LONGEST))
+            data = read(at, min(size, end - at, LONGEST))
             flags = header[9] if version > 2 else 0
             plain = _plain(data, flags, version, unsynchronized=unsynchronized)
             if plain:
@@ -209,20 +195,20 @@ def _frames(
         at += size
 
 
-def _size_of_4(source: BinaryIO, at: int, end: int, data: bytes) -> int:
+def _size_of_4(read: ReadAt, at: int, end: int, data: bytes) -> int:
     """Return a frame's size in version 2.4; older programs wrote it as in version 2.3."""
     plain, size = int.from_bytes(data, "big"), synchsafe(data)
     if any(byte > 127 for byte in data):
         return plain
-    if plain == size or _is_frame(source, at + 10 + size, end):
+    if plain == size or _is_frame(read, at + 10 + size, end):
         return size
-    return plain if _is_frame(source, at + 10 + plain, end) else size
+    return plain if _is_frame(read, at + 10 + plain, end) else size
 
 
-def _is_frame(source: BinaryIO, at: int, end: int) -> bool:
+def _is_frame(read: ReadAt, at: int, end: int) -> bool:
     if at == end:
         return True
-    head = take(source, at, 4)
+    head = read(at, 4)
     return at < end and re.fullmatch(rb"[A-Z][A-Z0-9]{3}|\0{1,4}", head) is not None
 
 
@@ -255,10 +241,11 @@ def _texts(data: bytes) -> list[str | bytes]:
     if kind not in (0, 3):
         return []
     values = body.rstrip(b"\0").split(b"\0")
-    return [*map(_utf8, values)] if kind == 3 else [*values]
+    return [*map(read_utf8, values)] if kind == 3 else [*values]
 
 
-def _utf8(value: bytes) -> str | bytes:
+def read_utf8(value: bytes) -> str | bytes:
+    """Decode what should be UTF-8; return the bytes where it is not."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
@@ -282,11 +269,3 @@ def _wide(body: bytes, *, big: bool) -> Iterator[str]:
             big = unit == b"\xfe\xff"
         else:
             value.append(unit)
-
-
-def synchsafe(data: bytes) -> int:
-    """Read a number of seven bits a byte."""
-    value = 0
-    for byte in data:
-        value = value << 7 | byte & 0x7F
-    return value

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from musicu.errors import CatalogError, MusicuError
-from musicu.files import open_file
-from musicu.folders import written_whole
+from musicu.files import open_file, written_folder
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.metadata.fields import Metadata
@@ -67,7 +66,7 @@ def save(
     }
     arrays |= {_MAP + key.hex(): learned for key, learned in model.content_map.maps.items()}
     try:
-        with written_whole(folder) as draft:
+        with written_folder(folder) as draft:
             (draft / "recommender.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
             items = draft / "items.jsonl"
             with open(items, "w", encoding="utf-8", errors="surrogateescape") as file:

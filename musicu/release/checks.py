@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from musicu.audio.formats import is_lossy
 from musicu.encoders.model import Tag
 from musicu.encoders.vocabulary import Vocabulary, fold
 from musicu.items.findings import Finding, Severity, by_severity, item_contradictions
@@ -15,7 +16,6 @@ from musicu.metadata.names import normalize_name
 
 __all__ = ["CLEAR_KEY", "check_metadata", "compare_sheet"]
 
-_LOSSY = {"aac", "ac3", "mp2", "mp3", "opus", "libopus", "vorbis", "wmav2", "wmapro"}
 CLEAR_KEY = 0.35  # confidence from which on a detected key is believed
 _SURE_GENRE = 0.6
 _HOT, _REFERENCE, _FAINT = -9.0, -14.0, -23.0  # LUFS
@@ -137,9 +137,9 @@ def _level(descriptors: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _file(codec: str, sr: int, channels: int) -> Iterator[Finding]:
-    codec = codec.removesuffix("float")  # how FFmpeg's decoder of mp3 goes
-    if codec in _LOSSY:
-        text = f"A lossy file ({codec}): stores ask for lossless ones."
+    if is_lossy(codec):
+        name = codec.removesuffix("float")  # how FFmpeg's decoder of mp3 goes
+        text = f"A lossy file ({name}): stores ask for lossless ones."
         yield Finding("warning", "lossy", "file", text)
     if sr < 44100:
         text = f"Sample rate {sr:,} Hz: stores ask for 44,100."

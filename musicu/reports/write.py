@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from musicu.errors import MusicuError
-from musicu.folders import written_whole
+from musicu.files import written_folder
 from musicu.release.results import ReleaseReport
 from musicu.reports.release_page import render_page
 
@@ -49,7 +49,7 @@ def write_report(
     page = render_page(report, folder=target if players else None)
     rows = report.rows()
     try:
-        with written_whole(target) as draft:
+        with written_folder(target) as draft:
             (draft / "report.html").write_text(page, encoding="utf-8", errors="replace")
             with open(draft / "report.json", "w", encoding="utf-8") as file:
                 json.dump(report.to_dict(), file, indent=1)

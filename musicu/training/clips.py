@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.audio.decode import identify
-from musicu.audio.media import AUDIO_SUFFIXES
+from musicu.audio.formats import AUDIO_SUFFIXES
 from musicu.catalog.scan import scan
 from musicu.errors import AudioError, ModelError
 

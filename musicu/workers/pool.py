@@ -155,7 +155,7 @@ class Worker:
         -------
         dict
             ``id``, ``metadata``, ``tags_problem``, ``problem`` and ``promise`` (the fields of
-            :class:`musicu.audio.containers.Promise`, to be compared with the length of its
+            :class:`musicu.audio.header_checks.Promise`, to be compared with the length of its
             track); or
             ``error`` and ``cause``.
         """

@@ -20,7 +20,8 @@ from made_audio import FORMATS, Array, noise, notes, sine, write
 from mutagen import apev2, flac, id3, mp4
 
 from musicu.audio.decode import DECODERS, AudioStream, identify, load
-from musicu.audio.media import AUDIO_SUFFIXES, StreamInfo
+from musicu.audio.formats import AUDIO_SUFFIXES
+from musicu.audio.media import StreamInfo
 from musicu.errors import AudioError
 
 # A lossless file of 8 or more bits: half a step of 8 bits, as a share of the tone's amplitude.

@@ -10,7 +10,7 @@ import av
 import pytest
 from mutagen import id3
 from mutagen.apev2 import APEv2
-from test_field_readers import TAGGERS, tag_names, write_audio
+from tagged_files import TAGGERS, tag_names, write_audio
 
 from musicu.errors import AudioError
 from musicu.items.item import Item, Items

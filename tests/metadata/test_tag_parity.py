@@ -13,7 +13,7 @@ import pytest
 from mutagen import id3
 from mutagen.apev2 import APEv2
 from mutagen.mp4 import MP4FreeForm
-from test_field_readers import NAMED, TAGGERS, UUIDS, write_audio
+from tagged_files import NAMED, TAGGERS, UUIDS, write_audio
 from yardstick import read_by_mutagen
 
 from musicu.metadata.fields import Metadata

@@ -34,7 +34,7 @@ from musicu.service.cache import Memo
 from musicu.service.errors import Busy, Late, Refusal
 from musicu.service.settings import Settings
 from musicu.service.uploads import store as shelf_module
-from musicu.service.uploads.add import add_upload, file_name, kind_of
+from musicu.service.uploads.add import add_upload, file_name
 from musicu.service.uploads.store import Shelf
 
 OCTETS = {"content-type": "application/octet-stream"}
@@ -384,39 +384,6 @@ def test_a_name_says_what_is_known() -> None:
     ):
         made = file_name({"id": ID, "metadata": metadata}, name, ".flac")
         assert made == f"{expected} [0123456789ab].flac"
-
-
-@pytest.mark.parametrize(
-    ("form", "codec", "suffix", "kind"),
-    [
-        ("wav", "pcm_s16le", ".wav", "audio/wav"),
-        ("aiff", "pcm_s16be", ".aiff", "audio/aiff"),
-        ("flac", "flac", ".flac", "audio/flac"),
-        ("mp3", "mp3", ".mp3", "audio/mpeg"),
-        ("m4a", "aac", ".m4a", "audio/mp4"),
-        ("aac", "aac", ".aac", "audio/aac"),
-        ("ogg", "vorbis", ".ogg", "audio/ogg"),
-        ("opus", "opus", ".opus", "audio/ogg"),
-        ("wma", "wmav2", ".wma", "audio/x-ms-wma"),
-    ],
-)
-def test_a_files_kind_is_seen_in_its_bytes(
-    tmp_path: Path, form: str, codec: str, suffix: str, kind: str
-) -> None:
-    path = tmp_path / "page.html"
-    write(
-        path,
-        notes(44100 if form != "opus" else 48000, 1.0),
-        44100 if form != "opus" else 48000,
-        form,
-    )
-    assert kind_of(str(path), codec) == (suffix, kind)
-
-
-def test_what_a_browser_would_show_or_run_has_no_type_of_its_own(tmp_path: Path) -> None:
-    path = tmp_path / "x.mp3"
-    path.write_text("<script>alert(1)</script>")
-    assert kind_of(str(path), "odd") == (".audio", "application/octet-stream")
 
 
 # Into the catalog, or not at all

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 
+from musicu.audio.formats import file_format
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import read_files, read_values
 from musicu.errors import AudioError, CatalogError
@@ -23,7 +24,6 @@ from musicu.release.passages import match_files
 from musicu.service.errors import Refusal
 from musicu.service.schemas import TrackId, TrackPath, json_response
 from musicu.service.state import Service, service_of
-from musicu.service.uploads.add import kind_of
 
 __all__ = ["MatchBody", "router"]
 
@@ -208,4 +208,4 @@ def _sound(id: str, path: str, codec: str, seconds: float) -> _Sound:
     info = os.stat(path)
     if not stat.S_ISREG(info.st_mode):  # a pipe in its place would never end
         raise OSError("not a regular file")
-    return _Sound(id, path, info, kind_of(path, codec)[1], seconds)
+    return _Sound(id, path, info, file_format(path, codec)[1], seconds)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import mimetypes
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from musicu.audio.formats import media_type
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import find_columns
 
@@ -51,7 +51,7 @@ def song_child(song: Mapping[str, Any]) -> dict[str, Any]:
         "genre": genres[0] if genres else None,
         "genres": [{"name": genre} for genre in genres] or None,
         "size": song["size"],
-        "contentType": mimetypes.guess_type(song["path"])[0] or "application/octet-stream",
+        "contentType": media_type(song["path"]),
         "suffix": suffix or None,
         "duration": round(song["seconds"]),
         "bitRate": round(song["size"] * 8 / 1000 / song["seconds"]) if song["seconds"] else None,

@@ -18,48 +18,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from musicu.audio.formats import file_format
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import read_values
 from musicu.encoders.model import Model
 from musicu.paths import lies_under
 from musicu.service.errors import Busy, Refusal, failed_io
 
-__all__ = ["add_upload", "file_name", "kind_of"]
+__all__ = ["add_upload", "file_name"]
 
 # Most file systems take 255 bytes; the id, the suffix and a number have to fit, too.
 _LONGEST = 180
 _ID_DIGITS = 12
 # What at least one common file system, or a shell, takes for something else.
 _UNSAFE = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
-# How files begin: where, with what, and which suffix and media type that is.
-_CONTAINERS = (
-    (0, b"fLaC", ".flac", "audio/flac"),
-    (0, b"OggS", ".ogg", "audio/ogg"),
-    (0, b"RIFF", ".wav", "audio/wav"),
-    (0, b"RF64", ".wav", "audio/wav"),
-    (4, b"ftyp", ".m4a", "audio/mp4"),
-    (0, b"FORM", ".aiff", "audio/aiff"),
-    (0, b"\x1aE\xdf\xa3", ".mka", "audio/webm"),
-    (0, b"0&\xb2u", ".wma", "audio/x-ms-wma"),
-    (0, b"wvPk", ".wv", "audio/x-wavpack"),
-    (0, b"MAC ", ".ape", "audio/x-ape"),
-    (0, b"MPCK", ".mpc", "audio/x-musepack"),
-    (0, b"MP+", ".mpc", "audio/x-musepack"),
-    (0, b"TTA", ".tta", "audio/x-tta"),
-    (0, b"DSD ", ".dsf", "audio/x-dsf"),
-    (0, b"caff", ".caf", "audio/x-caf"),
-    (0, b".snd", ".au", "audio/basic"),
-)
-# Streams that begin with a sync word, or with somebody's tag.
-_STREAMS = {
-    "aac": (".aac", "audio/aac"),
-    "ac3": (".ac3", "audio/ac3"),
-    "eac3": (".ac3", "audio/eac3"),
-    "flac": (".flac", "audio/flac"),
-    "mp2": (".mp2", "audio/mpeg"),
-    "mp3": (".mp3", "audio/mpeg"),
-    "mp3float": (".mp3", "audio/mpeg"),
-}
 # One upload at a time decides whether its audio is known.
 _turn = threading.Lock()
 
@@ -140,36 +112,6 @@ def file_name(answer: Mapping[str, Any], name: str | None, suffix: str) -> str:
     return f"{stem} [{answer['id'][:_ID_DIGITS]}]{suffix}"
 
 
-def kind_of(path: str, codec: str) -> tuple[str, str]:
-    """Tell a file's suffix and media type by how it begins, whatever it is called.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    codec : str
-        Name of its decoder.
-
-    Returns
-    -------
-    suffix : str
-        ``".flac"``; ``".audio"`` where it is not known.
-    media_type : str
-        ``"audio/flac"``; never one that a browser would show or run.
-
-    Raises
-    ------
-    OSError
-        It cannot be read.
-    """
-    with open(path, "rb") as file:
-        head = file.read(12)
-    for at, mark, suffix, media_type in _CONTAINERS:
-        if head.startswith(mark, at):
-            return ".opus" if codec == "opus" and suffix == ".ogg" else suffix, media_type
-    return _STREAMS.get(codec, (".audio", "application/octet-stream"))
-
-
 def _cleaned(text: str) -> str:
     """Leave of a text what may be in a file's name and looks like what it is."""
     safe = _UNSAFE.sub("_", unicodedata.normalize("NFC", text))
@@ -211,7 +153,7 @@ def _store(
             stored = store.current_model()
             if stored is None or stored.sha256 != model.sha256:
                 raise Busy("the catalog is being embedded with another model", 60)
-            suffix, _ = kind_of(str(draft), answer["codec"])
+            suffix, _ = file_format(str(draft), answer["codec"])
             placed = _place(draft, root, file_name(answer, name, suffix))
             info = placed.stat()
             track = store.put_track(dict(answer))
