@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from musicu.release.results import ReleaseReport
     from musicu.reports.write import write_report
     from musicu.search.explorer import Explorer
-    from musicu.search.query import Answer, Query, Seed
+    from musicu.search.query import Answer, Query
+    from musicu.search.seeds import Seed
 
 __version__ = "0.1.0"
 
@@ -121,7 +122,8 @@ _HOMES = {
         "MusicuError",
     ),
     "search.explorer": ("Explorer",),
-    "search.query": ("Answer", "Query", "Seed"),
+    "search.query": ("Answer", "Query"),
+    "search.seeds": ("Seed",),
     "catalog.analysis_run": ("Progress", "Summary"),
     "catalog.stats": ("CatalogInfo", "Problem"),
     "items.fusion": (

@@ -23,7 +23,9 @@ from musicu.metadata.fields import Metadata
 from musicu.search import fused as fused_module
 from musicu.search.explorer import Explorer
 from musicu.search.fused import FusedSpace
-from musicu.search.query import Answer, Preparing, Query, Seed
+from musicu.search.query import Answer, Query
+from musicu.search.seeds import Seed
+from musicu.search.space_builder import Preparing
 from musicu.search.text_search import search_texts
 
 Array = NDArray[np.float32]
