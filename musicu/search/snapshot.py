@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.arrays import top_k
-from musicu.catalog.identities import SHORTEST_PREFIX, find_alias
+from musicu.catalog.identities import find_alias, ids_meant
 from musicu.catalog.nearest import Nearest
 from musicu.catalog.store import Store, StoredModel
 from musicu.errors import CatalogError
@@ -29,8 +29,8 @@ S = TypeVar("S", bound=np.generic)
 
 # More tracks than that beside the searched matrix, and another one is made.
 LONGEST_TAIL = 5000
-_WHOLE = 32  # characters of an id
 Found = list[tuple[NDArray[np.intp], Array]]
+_WHOLE = 32  # characters of an id
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,21 +107,22 @@ class Snapshot:
         at = self._places.get(wanted, len(self))
         if at < len(self) and self.ids[at] == wanted:
             return at
-        found = []
-        if SHORTEST_PREFIX <= len(wanted) < _WHOLE:  # all are looked through
-            found = [at for at, known in enumerate(self.ids) if known.startswith(wanted)]
+        found = ids_meant(id, self._begin_so, self._today)
         if len(found) == 1:
-            return found[0]
-        if not found and (now := self._today(wanted)) is not None:
-            return now
+            return self._places[found[0]]
         what = "more than one track's id begins so" if found else "no track of the catalog"
         raise CatalogError(f"{id}: {what}")
 
-    def _today(self, id: str) -> int | None:
-        """Return the position of the track that had an id under an earlier musicu, if one had."""
+    def _begin_so(self, prefix: str) -> list[str]:
+        if len(prefix) >= _WHOLE:  # it was looked up as it is
+            return []
+        return [id for id in self.ids if id.startswith(prefix)]
+
+    def _today(self, prefix: str) -> list[str]:
+        """Return the ids of its tracks that had an id under an earlier musicu."""
         with Store(self.path, create=False) as store:
-            ids = find_alias(store, id)
-        return self._places.get(ids[0]) if len(ids) == 1 else None
+            ids = find_alias(store, prefix)
+        return [id for id in ids if self._places.get(id, len(self)) < len(self)]
 
     def vector(self, position: int) -> Array:
         """Return the unit vector [dim] of a track."""
