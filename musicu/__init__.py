@@ -28,7 +28,8 @@ if TYPE_CHECKING:
         ModelMismatchError,
         MusicuError,
     )
-    from musicu.items.fusion import Fusion, ItemVectors
+    from musicu.items.fused_vectors import ItemVectors
+    from musicu.items.fusion import Fusion
     from musicu.items.item import Item, Items
     from musicu.items.quality import QualityReport, inspect_items
     from musicu.items.table import read_items
@@ -126,10 +127,8 @@ _HOMES = {
     "search.seeds": ("Seed",),
     "catalog.analysis_run": ("Progress", "Summary"),
     "catalog.stats": ("CatalogInfo", "Problem"),
-    "items.fusion": (
-        "Fusion",
-        "ItemVectors",
-    ),
+    "items.fused_vectors": ("ItemVectors",),
+    "items.fusion": ("Fusion",),
     "items.item": (
         "Item",
         "Items",

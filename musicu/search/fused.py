@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import stored_items
 from musicu.errors import MusicuError
-from musicu.items.fused_vectors import FusedVectors
-from musicu.items.fusion import Fusion, ItemVectors
+from musicu.items.fused_vectors import FusedVectors, ItemVectors
+from musicu.items.fusion import Fusion
 from musicu.search.seeds import FoundSeeds, blend, read_items, seed_items
 from musicu.search.snapshot import Snapshot
 from musicu.workers.job import Canceled, JobError, run_job, serve_job

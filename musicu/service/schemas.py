@@ -107,12 +107,9 @@ class SimilarBody(_Strict):
         MusicuError
             A seed has neither an id nor a vector, or both, or no weight is above 0.
         """
-        if self.id is not None:
-            seeds: tuple[Seed, ...] = (Seed(id=self.id),)
-        else:
-            seeds = tuple(map(_seed, self.seeds or ()))
+        seeds = map(_seed, self.seeds or ()) if self.id is None else [Seed(id=self.id)]
         return Query(
-            seeds=seeds,
+            seeds=tuple(seeds),
             n=self.n,
             by=self.by,
             where=self.where,

@@ -39,12 +39,9 @@ LONGER = {
     "musicu.catalog.repair": 377,
     "musicu.catalog.store": 379,
     "musicu.cli.recommend": 352,
-    "musicu.items.fusion": 403,
     "musicu.metadata.tables": 394,
     "musicu.metadata.tag_containers": 351,
-    "musicu.search.explorer": 362,
     "musicu.service.schemas": 376,
-    "musicu.simulation.environment": 382,
     "musicu.training.encoder": 461,
 }
 # Where an exception of any kind ends, and its reason is kept: a worker answers with it, a pool
