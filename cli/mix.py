@@ -1,6 +1,5 @@
 """``musicu mix``: a playlist from several tracks, more like some and less like others."""
 
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,14 +12,7 @@ if TYPE_CHECKING:
     from musicu.search.explorer import Explorer
     from musicu.search.query import Answer
 
-__all__ = ["By", "mix", "show_answer"]
-
-
-class By(Enum):
-    """What counts."""
-
-    SOUND = "sound"
-    ALL = "all"
+__all__ = ["mix", "show_answer"]
 
 
 def mix(
@@ -34,8 +26,11 @@ def mix(
     catalog: Catalog = None,
     n: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many tracks.")] = 20,
     by: Annotated[
-        By, typer.Option(help="By the sound alone, or by all that is known, too.")
-    ] = By.SOUND,
+        str,  # one of SPACES, which is imported when the command is called; a test compares
+        typer.Option(
+            help="By the sound alone, or by all that is known, too.", metavar="<sound|all>"
+        ),
+    ] = "sound",
     where: Annotated[
         str | None,
         typer.Option(help='Only tracks for which this holds: "year >= 1990".', metavar="SQL"),
@@ -62,20 +57,24 @@ def mix(
     form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.search.explorer import Explorer
     from musicu.search.query import Query
+    from musicu.search.spaces import SPACES
 
+    if by not in SPACES:
+        names = ", ".join(map(repr, SPACES))
+        raise typer.BadParameter(f"{by!r} is not one of {names}.", param_hint="'--by'")
     explorer = Explorer.open(catalog)
     # A track that is wanted less is pushed away from, but not as hard as the others pull.
     asked = [(seed, 1.0) for seed in seeds] + [(seed, -0.5) for seed in less or ()]
     query = Query(
         seeds=tuple(explorer.seed(name, weight) for name, weight in asked),
         n=n,
-        by=by.value,
+        by=by,
         where=where,
         diversity=diversity,
         max_per_artist=max_per_artist,
         explain=explain,
     )
-    if by is By.ALL:
+    if SPACES[by].background:
         explorer.prepare(wait=True)
     show_answer(explorer.similar(query), explorer, form, m3u8=m3u8, quiet=quiet)
 

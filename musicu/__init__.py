@@ -28,7 +28,8 @@ if TYPE_CHECKING:
         ModelMismatchError,
         MusicuError,
     )
-    from musicu.items.fusion import Fusion, ItemVectors
+    from musicu.items.fused_vectors import ItemVectors
+    from musicu.items.fusion import Fusion
     from musicu.items.item import Item, Items
     from musicu.items.quality import QualityReport, inspect_items
     from musicu.items.table import read_items
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
     from musicu.release.results import ReleaseReport
     from musicu.reports.write import write_report
     from musicu.search.explorer import Explorer
-    from musicu.search.query import Answer, Query, Seed
+    from musicu.search.query import Answer, Query
+    from musicu.search.seeds import Seed
 
 __version__ = "0.1.0"
 
@@ -121,13 +123,12 @@ _HOMES = {
         "MusicuError",
     ),
     "search.explorer": ("Explorer",),
-    "search.query": ("Answer", "Query", "Seed"),
+    "search.query": ("Answer", "Query"),
+    "search.seeds": ("Seed",),
     "catalog.ingest_summary": ("Progress", "Summary"),
     "catalog.stats": ("CatalogInfo", "Problem"),
-    "items.fusion": (
-        "Fusion",
-        "ItemVectors",
-    ),
+    "items.fused_vectors": ("ItemVectors",),
+    "items.fusion": ("Fusion",),
     "items.item": (
         "Item",
         "Items",

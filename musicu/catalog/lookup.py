@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from musicu.catalog.index import Index, unit_vector
 from musicu.catalog.model_choice import embedded_model, installed_model
 from musicu.catalog.store import Store, StoredModel
-from musicu.catalog.track_ids import SHORTEST_PREFIX, find_alias
+from musicu.catalog.track_ids import find_alias, ids_meant
 from musicu.catalog.tracks import read_values, read_vectors
 from musicu.encoders.registry import find_model
 from musicu.errors import CatalogError, ModelMismatchError, MusicuError
@@ -158,12 +158,19 @@ def find_by_id(store: Store, id: str) -> FoundTrack:
     CatalogError
         There is none, or more than one.
     """
-    wanted = id.lower()
-    found = _by_prefix(store, wanted) if wanted.isascii() else []
-    if not found and wanted.isascii():
-        found = [row for now in find_alias(store, wanted) for row in _by_prefix(store, now)]
+    rows: dict[str, tuple[int, str, str]] = {}
+
+    def current(prefix: str) -> list[str]:
+        found = {row[1]: row for row in _begin_so(store, prefix)}
+        rows.update(found)
+        return list(found)
+
+    def earlier(prefix: str) -> list[str]:
+        return [id for now in find_alias(store, prefix) for id in current(now)]
+
+    found = ids_meant(id, current, earlier)
     if len(found) == 1:
-        track, now, metadata = found[0]
+        track, now, metadata = rows[found[0]]
         return FoundTrack(track, now, stored_metadata(metadata))
     what = "more than one track's id begins so" if found else "neither a file nor a stored track"
     raise CatalogError(f"{id}: {what}")
@@ -255,13 +262,14 @@ def _row_of(store: Store, path: str) -> tuple[int, str, str, int, int] | None:
     return row
 
 
-def _by_prefix(store: Store, id: str) -> list[tuple[int, str, str]]:
-    """Tracks whose ids begin so, the first two of them."""
+def _begin_so(store: Store, prefix: str) -> list[tuple[int, str, str]]:
+    """Tracks with a file whose ids begin so, the first two of them."""
+    if not prefix.isascii():
+        return []
     return store.db.execute(
         "SELECT t.track, t.id, f.metadata FROM tracks t JOIN files f ON f.track = t.track"
-        " WHERE length(?1) >= ?2 AND substr(t.id, 1, length(?1)) = ?1"
-        " GROUP BY t.track LIMIT 2",
-        (id, SHORTEST_PREFIX),
+        " WHERE substr(t.id, 1, length(?1)) = ?1 GROUP BY t.track LIMIT 2",
+        (prefix,),
     ).fetchall()
 
 

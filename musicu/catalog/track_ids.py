@@ -8,6 +8,7 @@ recommenders that use them go on.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from musicu.catalog.schema import IDENTITY_VERSION
@@ -19,6 +20,7 @@ __all__ = [
     "clear_problems",
     "embedded_ids",
     "find_alias",
+    "ids_meant",
     "list_aliases",
     "partly_read_ids",
     "put_identity",
@@ -63,6 +65,34 @@ def list_aliases(store: Store) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
+def ids_meant(
+    name: str,
+    current: Callable[[str], Iterable[str]],
+    earlier: Callable[[str], Iterable[str]],
+) -> tuple[str, ...]:
+    """Return the ids that a name may mean: an id, or its first 6 or more characters, in any case.
+
+    Ids of today come first; only where none is meant, earlier ids are looked at.
+
+    Parameters
+    ----------
+    name : str
+        What somebody calls a track.
+    current, earlier : callable
+        From lower-case characters to today's ids that begin so, and to today's ids of what was
+        called so before.
+
+    Returns
+    -------
+    tuple of str
+        Each once; none where the name is too short.
+    """
+    prefix = name.lower()
+    if len(prefix) < SHORTEST_PREFIX:
+        return ()
+    return tuple(dict.fromkeys(current(prefix))) or tuple(dict.fromkeys(earlier(prefix)))
+
+
 def find_alias(store: Store, id: str) -> list[str]:
     """Return the ids of the tracks that once had an id, or one that began with these characters.
 
@@ -77,10 +107,12 @@ def find_alias(store: Store, id: str) -> list[str]:
     list of str
         None, one, or the first two of several.
     """
+    if not id.isascii() or len(id) < SHORTEST_PREFIX:
+        return []
     rows = store.db.execute(
         "SELECT DISTINCT t.id FROM aliases a JOIN tracks t ON t.track = a.track"
-        " WHERE length(?1) >= ?2 AND substr(a.id, 1, length(?1)) = ?1 LIMIT 2",
-        (id.lower(), SHORTEST_PREFIX),
+        " WHERE substr(a.id, 1, length(?1)) = ?1 LIMIT 2",
+        (id.lower(),),
     )
     return [now for (now,) in rows]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from musicu.items import findings as checks
-from musicu.items.findings import Finding, by_severity
+from musicu.items import quality_checks as checks
 from musicu.items.item import Items
+from musicu.items.quality_checks import Finding, by_severity
 from musicu.items.versions import same_audio, same_recordings, versions
 
 __all__ = ["Finding", "QualityReport", "inspect_items", "versions"]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.items.fusion import ItemVectors
+from musicu.items.fused_vectors import ItemVectors
 
 __all__ = ["ContentMap", "fit_content_map"]
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MetadataError, RecommenderError
-from musicu.items.fusion import Fusion, ItemVectors
+from musicu.items.fused_vectors import ItemVectors
+from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.recommend.als import Factors, factorize
 from musicu.recommend.content_map import ContentMap

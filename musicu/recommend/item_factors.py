@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.items.fusion import ItemVectors
+from musicu.items.fused_vectors import ItemVectors
 from musicu.items.item import Items
 from musicu.metadata.artists import artist_keys
 

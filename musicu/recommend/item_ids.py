@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from musicu.catalog.catalog import Catalog
-from musicu.catalog.track_ids import SHORTEST_PREFIX
+from musicu.catalog.track_ids import ids_meant
 from musicu.catalog.tracks import read_files
 from musicu.errors import ModelMismatchError, RecommenderError
 from musicu.items.item import Items
@@ -97,10 +97,11 @@ class ItemResolver:
             It means none, or several.
         """
         found = self.find(name, folder=folder)
-        if not found and len(name) >= SHORTEST_PREFIX:
-            start = name.lower()
-            found = tuple(id for id in self._ids if id.lower().startswith(start)) or tuple(
-                {id for old, id in self._aliases.items() if old.startswith(start)}
+        if not found:
+            found = ids_meant(
+                name,
+                lambda prefix: (id for id in self._ids if id.lower().startswith(prefix)),
+                lambda prefix: (id for old, id in self._aliases.items() if old.startswith(prefix)),
             )
         if not found:
             raise RecommenderError(f"{name}: {self._why_not(name, folder)}")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from musicu.arrays import top_k
 from musicu.errors import RecommenderError
-from musicu.items.fusion import ItemVectors
+from musicu.items.fused_vectors import ItemVectors
 from musicu.metadata.artists import album_key
 from musicu.recommend.fitted_model import FittedModel
 from musicu.recommend.user_profile import (

@@ -9,8 +9,8 @@ from typing import Any
 from musicu.audio.formats import is_lossy
 from musicu.encoders.model import Tag
 from musicu.encoders.vocabulary import Vocabulary, fold
-from musicu.items.findings import Finding, Severity, by_severity, item_contradictions
 from musicu.items.item import Item
+from musicu.items.quality_checks import Finding, Severity, by_severity, item_contradictions
 from musicu.metadata.fields import Metadata
 from musicu.metadata.names import normalize_name
 

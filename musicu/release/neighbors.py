@@ -16,8 +16,8 @@ from musicu.catalog.model_choice import not_embedded
 from musicu.catalog.tracks import read_files, read_values
 from musicu.encoders.tagger import TagHead, describing_tags
 from musicu.items.explanations import both_sound, words
-from musicu.items.fused_vectors import FusedVectors
-from musicu.items.fusion import Fusion, ItemVectors
+from musicu.items.fused_vectors import FusedVectors, ItemVectors
+from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.items.titles import song_numbers, song_title
 from musicu.items.versions import NEAR_AUDIO, SAME_AUDIO

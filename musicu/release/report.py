@@ -18,9 +18,9 @@ from musicu.catalog.catalog import Catalog
 from musicu.catalog.scan import scan
 from musicu.encoders.windows import WindowEmbeddings
 from musicu.errors import AudioError, CatalogError
-from musicu.items.findings import Finding, by_severity
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
+from musicu.items.quality_checks import Finding, by_severity
 from musicu.metadata.artists import main_artist
 from musicu.metadata.fields import Metadata
 from musicu.metadata.sheet import Sheet, load_sheet

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from musicu.items.findings import Finding
+from musicu.items.quality_checks import Finding
 from musicu.metadata.fields import Metadata
 from musicu.recommend.results import Audience
 from musicu.release.neighbors import Duplicate, Neighbor, SimilarArtist

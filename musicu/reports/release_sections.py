@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
-from musicu.items.findings import Finding
+from musicu.items.quality_checks import Finding
 from musicu.recommend.results import AudienceMatch
 from musicu.release.checks import CLEAR_KEY
 from musicu.release.neighbors import Neighbor

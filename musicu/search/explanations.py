@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 from musicu.encoders.tagger import TagHead, describing_tags
 from musicu.items.explanations import both_sound, words
-from musicu.search.seeds import FoundSeeds
+from musicu.search.seeds import FoundSeeds, read_items, seed_items
 from musicu.search.snapshot import Snapshot
-from musicu.search.snapshot_items import read_items, seed_items
 
-__all__ = ["say_shared"]
+__all__ = ["shared_phrases"]
 
 
-def say_shared(
+def shared_phrases(
     snapshot: Snapshot, found: FoundSeeds, positions: Sequence[int], head: TagHead | None
 ) -> list[tuple[str, ...]]:
     """Return phrases for some tracks: what is known of both, and what is heard in both.

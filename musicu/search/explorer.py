@@ -4,36 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from threading import Event
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.catalog.store import Store, catalog_path
-from musicu.catalog.tracks import read_values
+from musicu.catalog.tracks import read_columns, read_files, read_values
 from musicu.encoders.registry import model_with
 from musicu.encoders.tagger import TagHead
 from musicu.errors import CatalogError, ModelError, MusicuError
-from musicu.search.explanations import say_shared
-from musicu.search.journey import travel
-from musicu.search.pages import fold_text
-from musicu.search.preparing import Preparer
-from musicu.search.query import Answer, Hit, Preparing, Query, Seed
-from musicu.search.seed_lookup import seed_of
-from musicu.search.seeds import FoundSeeds, blend, find_seeds
-from musicu.search.select import choose
+from musicu.search.explanations import shared_phrases
+from musicu.search.journey import find_path
+from musicu.search.query import Answer, Hit, Query
+from musicu.search.seeds import FoundSeeds, Seed, blend, find_seeds, seed_of
+from musicu.search.select import excluded_ids, nearest_answer, select
 from musicu.search.snapshot import Snapshot
-from musicu.search.snapshot_items import read_details
-from musicu.search.spaces import AudioSpace, Space, as_scores
-from musicu.search.tag_search import Heard, find_heard
-from musicu.search.text_search import search_texts
-from musicu.search.watcher import Live
+from musicu.search.space_builder import Preparing, SpaceBuilder
+from musicu.search.spaces import SPACES, Space
+from musicu.search.tag_search import TagHits, search_tags
+from musicu.search.text_search import fold_text, search_texts
+from musicu.search.watcher import CatalogWatcher
 
 __all__ = ["Explorer"]
 
 Array = NDArray[np.float32]
-
-Found = tuple[NDArray[np.intp], Array]
 
 _MOST_STATIONS = 100
 # Tags that are heard with less are not listed, as in the catalog.
@@ -48,8 +44,8 @@ class Explorer:
 
     Parameters
     ----------
-    live : Live
-        The catalog, followed.
+    live : CatalogWatcher
+        The catalog, and who looks for its changes.
 
     Examples
     --------
@@ -58,18 +54,18 @@ class Explorer:
     >>> [(hit.rank, hit.id, hit.score) for hit in answer.hits]
     """
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: CatalogWatcher) -> None:
         self.live = live
-        self._preparer = Preparer(live)
+        self._builders: dict[str, SpaceBuilder] = {}
         self._head: tuple[str, TagHead | None] = "", None
 
     @classmethod
     def open(cls, path: str | os.PathLike[str] | None = None) -> Self:
         """Open a catalog as it is now; ``explorer.live.refresh()`` looks for changes."""
-        return cls(Live(catalog_path(path)))
+        return cls(CatalogWatcher(catalog_path(path)))
 
     def prepare(self, *, wait: bool = False) -> None:
-        """Begin to prepare for questions by all that is known, and again when tracks change.
+        """Begin to make the spaces that take long, and again when tracks change.
 
         Parameters
         ----------
@@ -81,19 +77,21 @@ class Explorer:
         MusicuError
             It has failed; only if waited for.
         """
-        self._preparer.prepare(wait=wait)
+        for builder in self._background():
+            builder.prepare(wait=wait)
 
     @property
     def prepared(self) -> bool:
-        """Whether questions by all that is known can be answered."""
-        return self._preparer.ready
+        """Whether questions in all of :data:`musicu.search.spaces.SPACES` can be answered."""
+        return all(builder.ready for builder in self._background())
 
     def close(self) -> None:
         """End what is being prepared; the catalog is not closed."""
-        self._preparer.close()
+        for builder in self._background():
+            builder.close()
 
     def seed(self, query: str | os.PathLike[str], weight: float = 1.0) -> Seed:
-        """Make a seed of a file or an id; see :func:`musicu.search.seed_lookup.seed_of`."""
+        """Make a seed of a file or an id; see :func:`musicu.search.seeds.seed_of`."""
         return seed_of(self.live.path, query, weight)
 
     # Similar tracks
@@ -108,7 +106,7 @@ class Explorer:
         ModelMismatchError
             A seed's vector is not of the catalog's model.
         Preparing
-            It asks by all that is known, and this is not ready yet.
+            The space it asks for is not ready yet.
         MusicuError
             The seeds cancel each other out, or the condition cannot be understood.
         """
@@ -138,49 +136,51 @@ class Explorer:
                 if query.plain:
                     found = find_seeds(snapshot, query.seeds)
                     vectors.append(blend(found.vectors, found.weights))
-                    plain.append((number, _left_out(snapshot, query, found)))
+                    plain.append((number, excluded_ids(snapshot, query, found)))
                 else:
-                    answers[number] = self._chosen(query)
+                    answers[number] = self._selected(query)
             except MusicuError as error:
                 answers[number] = error
         if plain:
             most = [queries[number].n + len(out) for number, out in plain]
             ranked = snapshot.search(np.stack(vectors), most)
             for (number, out), one in zip(plain, ranked, strict=True):
-                answers[number] = _nearest(snapshot, queries[number].n, one, out)
+                answers[number] = nearest_answer(snapshot, queries[number].n, *one, out)
         return [answers[number] for number in range(len(queries))]
 
-    def _chosen(self, query: Query) -> Answer:
+    def _selected(self, query: Query) -> Answer:
         """Answer a query that asks for more than what is nearest."""
-        space: Space
-        if query.by == "all":
-            space = self._preparer.fused()
-            try:
-                found = find_seeds(space.snapshot, query.seeds)
-            except CatalogError:
-                find_seeds(self.live.snapshot, query.seeds)
-                raise Preparing("a seed is new and being prepared: try again soon") from None
-        else:
-            space = AudioSpace(self.live.snapshot)
-            found = find_seeds(space.snapshot, query.seeds)
-        snapshot = space.snapshot
-        vector = space.query(found)
-        out = _left_out(snapshot, query, found)
-        chosen, notes = choose(query, found, space, vector, self.live.names, out)
-        hits = [
-            Hit(rank, position, snapshot.ids[position], score)
-            for rank, (position, score) in enumerate(chosen, start=1)
-        ]
+        space, found = self._space(query)
+        snapshot, vector = space.snapshot, space.query(found)
+        hits, notes = select(query, found, space, vector, self.live.names)
         if query.explain and hits:
             positions = [hit.position for hit in hits]
             parts = space.parts(vector, np.array(positions))
             names = [name for name, values in parts.items() if values.any()] or list(parts)[:1]
-            said = say_shared(snapshot, found, positions, self._tag_head(snapshot))
+            shared = shared_phrases(snapshot, found, positions, self._tag_head(snapshot))
             hits = [
-                hit._replace(why={name: float(parts[name][at]) for name in names}, words=said[at])
+                hit._replace(why={name: float(parts[name][at]) for name in names}, words=shared[at])
                 for at, hit in enumerate(hits)
             ]
         return Answer(tuple(hits), tuple(notes), snapshot, query.by)
+
+    def _space(self, query: Query) -> tuple[Space, FoundSeeds]:
+        """Return the space that a query asks for, and its seeds there."""
+        kind, newest = SPACES[query.by], self.live.snapshot
+        if not kind.background:
+            return kind.make(newest, Event()), find_seeds(newest, query.seeds)
+        space = self._builder(query.by).latest()
+        try:
+            return space, find_seeds(space.snapshot, query.seeds)
+        except CatalogError:
+            find_seeds(newest, query.seeds)
+            raise Preparing("a seed is new and being prepared: try again soon") from None
+
+    def _builder(self, name: str) -> SpaceBuilder:
+        return self._builders.setdefault(name, SpaceBuilder(self.live, SPACES[name]))
+
+    def _background(self) -> list[SpaceBuilder]:
+        return [self._builder(name) for name, kind in SPACES.items() if kind.background]
 
     # Journeys
 
@@ -234,9 +234,9 @@ class Explorer:
         found = find_seeds(snapshot, query.seeds)
         if found.positions[0] == found.positions[1] >= 0:
             raise MusicuError(f"{start.id}: the journey would end where it starts")
-        out = _left_out(snapshot, query, found)
+        out = excluded_ids(snapshot, query, found)
         mask = None if where is None else snapshot.filter(where)
-        stations, scores = travel(snapshot, found, n, mask, max_per_artist, out)
+        stations, scores = find_path(snapshot, found, n, mask, max_per_artist, out)
         hits = tuple(
             Hit(rank, position, snapshot.ids[position], score)
             for rank, (position, score) in enumerate(zip(stations, scores, strict=True), start=1)
@@ -276,7 +276,7 @@ class Explorer:
         mask = None if where is None else snapshot.filter(where)
         return search_texts(snapshot.texts, fold_text(text).split(), n, offset, mask)
 
-    def find(self, text: str, n: int = 50, *, where: str | None = None) -> Heard:
+    def find(self, text: str, n: int = 50, *, where: str | None = None) -> TagHits:
         """Find tracks by what is heard in them, as :meth:`musicu.Catalog.find` does.
 
         Parameters
@@ -296,7 +296,7 @@ class Explorer:
             No word names a tag, or the condition cannot be understood.
         """
         snapshot = self.live.snapshot
-        return find_heard(snapshot, self._tag_head(snapshot), text, n, where)
+        return search_tags(snapshot, self._tag_head(snapshot), text, n, where)
 
     def details(self, id: str) -> dict[str, Any]:
         """Return all that is known of a track.
@@ -314,7 +314,13 @@ class Explorer:
         """
         snapshot = self.live.snapshot
         position = snapshot.position(id)
-        details = read_details(snapshot, position)
+        row = int(snapshot.tracks[position])
+        with Store(snapshot.path, create=False) as store:
+            details = next(read_columns(store, rows=[row]), None)
+            files = [path for path, _ in read_files(store, row)]
+        if details is None:
+            raise CatalogError(f"{snapshot.ids[position]}: no track of the catalog any more")
+        details |= {"files": files}
         if (head := self._tag_head(snapshot)) is not None:
             heard = head.say(snapshot.vector(position))
             details["sound_tags"] = {tag: p for tag, p in heard.items() if p >= _LEAST_SAID}
@@ -339,24 +345,3 @@ class Explorer:
             head = TagHead.load(own) if own is not None and own.tags else None
             self._head = sha256, head
         return head
-
-
-def _left_out(snapshot: Snapshot, query: Query, found: FoundSeeds) -> set[str]:
-    """Ids of the seeds, and of what the query excludes."""
-    out = {snapshot.ids[position] for position in found.positions if position >= 0}
-    # A new track may be in the catalog meanwhile.
-    out.update(seed.item.id for seed in found.seeds if seed.item is not None)
-    out.update(query.exclude)
-    return out
-
-
-def _nearest(snapshot: Snapshot, n: int, ranked: Found, out: set[str]) -> Answer:
-    positions, cosines = ranked
-    ids, pairs = snapshot.ids, zip(positions.tolist(), as_scores(cosines).tolist(), strict=True)
-    wanted = [pair for pair in pairs if ids[pair[0]] not in out][:n]
-    hits = tuple(
-        Hit(rank, position, ids[position], score)
-        for rank, (position, score) in enumerate(wanted, start=1)
-    )
-    notes = () if len(hits) == n else (f"{len(hits):,} of {n:,}: no more candidates",)
-    return Answer(hits, notes, snapshot, "sound")

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
 
-__all__ = ["Filters"]
+__all__ = ["FilterCache"]
 
 # A mask of 100,000 tracks is 100 kB.
 _KEPT = 32
 _SECONDS = 5.0  # that a condition may take: strangers may ask
 
 
-class Filters:
+class FilterCache:
     """The masks of the last conditions, for any number of threads.
 
     Parameters

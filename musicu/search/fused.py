@@ -23,12 +23,10 @@ from numpy.typing import NDArray
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import stored_items
 from musicu.errors import MusicuError
-from musicu.items.fused_vectors import FusedVectors
-from musicu.items.fusion import Fusion, ItemVectors
-from musicu.search.seeds import FoundSeeds, blend
+from musicu.items.fused_vectors import FusedVectors, ItemVectors
+from musicu.items.fusion import Fusion
+from musicu.search.seeds import FoundSeeds, blend, read_items, seed_items
 from musicu.search.snapshot import Snapshot
-from musicu.search.snapshot_items import read_items, seed_items
-from musicu.search.spaces import Ranked
 from musicu.workers.background_job import Canceled, JobError, run_job, serve_job
 
 __all__ = ["FusedSpace", "main"]
@@ -36,6 +34,7 @@ __all__ = ["FusedSpace", "main"]
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
+Ranked = tuple[Positions, Floats]
 
 # So many tracks are fused here: another process would take longer to start.
 _FEW = 2000
@@ -133,7 +132,7 @@ class FusedSpace:
         """Return what each field adds to the score of each track [n]."""
         return self.vectors.parts(query, positions)
 
-    def likeness(self, positions: Positions) -> Callable[[int], Array]:
+    def similarities(self, positions: Positions) -> Callable[[int], Array]:
         """Return a function to dot products."""
         rows = self.vectors.take(positions)
         return lambda at: rows.scores(rows.take([at]).toarray()[0])

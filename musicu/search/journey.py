@@ -41,7 +41,7 @@ from musicu.search.seeds import FoundSeeds
 from musicu.search.snapshot import Snapshot
 from musicu.search.spaces import as_scores
 
-__all__ = ["Caps", "route", "travel", "waypoints"]
+__all__ = ["Caps", "route", "find_path", "waypoints"]
 
 Array = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -71,7 +71,7 @@ class Caps:
     most: int
 
 
-def travel(
+def find_path(
     snapshot: Snapshot,
     ends: FoundSeeds,
     n: int,

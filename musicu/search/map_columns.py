@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.search.pages import MEASURES
+from musicu.search.snapshot_reader import MEASURES
 
 __all__ = ["Coded", "Columns", "build_columns"]
 

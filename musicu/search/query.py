@@ -5,74 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from musicu.catalog.index import unit_vector
 from musicu.errors import MusicuError
-from musicu.items.item import Item
+from musicu.search.seeds import Seed
+from musicu.search.spaces import DEFAULT_SPACE, SPACES
 
-__all__ = ["MOST_SEEDS", "MOST_TRACKS", "Answer", "Cards", "Hit", "Preparing", "Query", "Seed"]
-
-Array = NDArray[np.float32]
+__all__ = ["MOST_SEEDS", "MOST_TRACKS", "Answer", "Cards", "Hit", "Query"]
 
 MOST_TRACKS = 1000
 MOST_SEEDS = 100
-
-
-class Preparing(MusicuError):
-    """What a question needs is not ready yet; soon it is."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Seed:
-    """A track that a question starts from: a stored one, or a new one.
-
-    Two seeds are equal where they say the same, so that a query can be the key of a cache.
-
-    Parameters
-    ----------
-    weight : float in [-1, 1], not 0
-        How much more of this is wanted, or less of it.
-    id : str or None
-        Of a stored track, or its first 6 or more characters.
-    vector : np.ndarray [shape=(dim,), float32] or None
-        Embedding of a new track; made unit length here.
-    item : Item or None
-        What is known of the new track, where that counts, too.
-
-    Raises
-    ------
-    MusicuError
-        Neither or both of `id` and `vector` are given, or a number is not what it should be.
-    """
-
-    weight: float = 1.0
-    id: str | None = None
-    vector: Array | None = None
-    item: Item | None = None
-
-    def __post_init__(self) -> None:
-        if (self.id is None) == (self.vector is None):
-            raise MusicuError("a seed is the id of a stored track or the vector of a new one")
-        if not 0 < abs(self.weight) <= 1:
-            raise MusicuError(
-                f"a seed's weight is {self.weight}: it goes from -1 to 1 and is not 0"
-            )
-        if self.vector is not None:
-            object.__setattr__(self, "vector", unit_vector(self.vector))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Seed) and self._said() == other._said()
-
-    def __hash__(self) -> int:
-        return hash(self._said()[:3])
-
-    def _said(self) -> tuple[float, str | None, bytes | None, Item | None]:
-        vector = None if self.vector is None else self.vector.tobytes()
-        return self.weight, self.id, vector, self.item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +27,9 @@ class Query:
         1 to 100; at least one with a weight above 0.
     n : int in [1, 1000]
         How many tracks. Filters act before the ranking, so that this many come back if they exist.
-    by : {"sound", "all"}
-        By what is heard, or by that and all that is known.
+    by : str
+        The space in which tracks are compared, one of :data:`musicu.search.spaces.SPACES`:
+        ``"sound"``, what is heard, or ``"all"``, that and all that is known.
     where : str or None
         SQL condition on metadata, as for :meth:`musicu.Catalog.similar`.
     diversity : float in [0, 1]
@@ -110,7 +53,7 @@ class Query:
 
     seeds: tuple[Seed, ...]
     n: int = 20
-    by: Literal["sound", "all"] = "sound"
+    by: str = DEFAULT_SPACE
     where: str | None = None
     diversity: float = 0.0
     max_per_artist: int | None = None
@@ -128,8 +71,8 @@ class Query:
             raise MusicuError("no seed has a weight above 0: say what there should be more of")
         if not 1 <= self.n <= MOST_TRACKS:
             raise MusicuError(f"n is {self.n}: it goes from 1 to {MOST_TRACKS}")
-        if self.by not in ("sound", "all"):
-            raise MusicuError(f"by is {self.by!r}: it is 'sound' or 'all'")
+        if self.by not in SPACES:
+            raise MusicuError(f"by is {self.by!r}: it is {' or '.join(map(repr, SPACES))}")
         if not 0 <= self.diversity <= 1:
             raise MusicuError(f"diversity is {self.diversity}: it goes from 0 to 1")
         for name in ("max_per_artist", "max_per_album"):
@@ -140,7 +83,7 @@ class Query:
     @property
     def plain(self) -> bool:
         """Whether the nearest vectors are the answer: the way that is fast."""
-        return self.by == "sound" and not (
+        return self.by == DEFAULT_SPACE and not (
             self.where is not None
             or self.diversity
             or self.max_per_artist
@@ -203,8 +146,8 @@ class Answer:
         What could not be had, one line each.
     snapshot : Cards
         The moment of the catalog that was asked.
-    by : {"sound", "all", "path"}
-        What the scores mean.
+    by : str
+        What the scores mean: the query's space, or ``"path"`` for a journey.
     """
 
     hits: tuple[Hit, ...]

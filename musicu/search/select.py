@@ -1,7 +1,8 @@
-"""Choose the tracks of an answer: near, not left out, varied, within the caps."""
+"""From candidates to the tracks of an answer: near, not excluded, varied, within the caps."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
@@ -10,15 +11,14 @@ from numpy.typing import NDArray
 from musicu.catalog.nearest import growing_counts
 from musicu.items.versions import versions
 from musicu.metadata.fields import Metadata
-from musicu.search.pages import NameCodes
-from musicu.search.query import Query
+from musicu.search.name_codes import NameCodes
+from musicu.search.query import Answer, Hit, Query
 from musicu.search.rerank import rerank
-from musicu.search.seeds import FoundSeeds
+from musicu.search.seeds import FoundSeeds, read_items, seed_items
 from musicu.search.snapshot import Snapshot
-from musicu.search.snapshot_items import read_items, seed_items
-from musicu.search.spaces import Space
+from musicu.search.spaces import DEFAULT_SPACE, Space, as_scores
 
-__all__ = ["choose"]
+__all__ = ["excluded_ids", "nearest_answer", "select"]
 
 Array = NDArray[np.float32]
 Positions = NDArray[np.intp]
@@ -29,15 +29,14 @@ _TIMES, _FEWEST, _MOST = 4, 200, 2000
 _FARTHEST = 20_000
 
 
-def choose(
+def select(
     query: Query,
     found: FoundSeeds,
     space: Space,
     vector: Array,
     names: NameCodes,
-    out: AbstractSet[str],
-) -> tuple[list[tuple[int, float]], list[str]]:
-    """Choose tracks.
+) -> tuple[list[Hit], list[str]]:
+    """Select tracks.
 
     Parameters
     ----------
@@ -51,13 +50,11 @@ def choose(
         To what: what the space makes of the seeds.
     names : NameCodes
         Of the catalog's artists and albums.
-    out : set of str
-        Ids of tracks that are left out.
 
     Returns
     -------
-    list of (int, float)
-        Positions and scores, in order.
+    list of Hit
+        In order, without explanations.
     list of str
         Notes: what could not be had.
 
@@ -68,6 +65,7 @@ def choose(
     """
     snapshot = space.snapshot
     mask = None if query.where is None else snapshot.filter(query.where)
+    out = excluded_ids(snapshot, query, found)
     artists, albums = _excluded(query, found, snapshot, names)
     first = query.n + len(out) + min(max(_TIMES * query.n, _FEWEST), _MOST)
     for reach in growing_counts(first, _FARTHEST):
@@ -90,7 +88,7 @@ def choose(
         placed, notes = rerank(
             scores,
             n=query.n,
-            similarity=space.likeness(positions) if query.diversity else None,
+            similarity=space.similarities(positions) if query.diversity else None,
             artists=[snapshot.artists[at] for at in positions.tolist()],
             albums=[None if at < 0 else at for at in snapshot.albums[positions].tolist()],
             versions=None if songs is None else songs.tolist(),
@@ -100,7 +98,8 @@ def choose(
         )
         if len(placed) == query.n or complete:
             break
-    return [(int(positions[p.position]), float(scores[p.position])) for p in placed], notes
+    at = [place.position for place in placed]
+    return _hits(snapshot, positions[at].tolist(), scores[at].tolist()), notes
 
 
 def _excluded(
@@ -132,3 +131,40 @@ def _songs(
     groups = versions(own.extended(read_items(snapshot, positions.tolist())))
     songs = groups[len(own) :]
     return songs, ~np.isin(songs, groups[: len(own)])
+
+
+def nearest_answer(
+    snapshot: Snapshot, n: int, positions: Positions, cosines: Array, out: AbstractSet[str]
+) -> Answer:
+    """Answer with the nearest tracks by sound that are not excluded.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    n : int
+        How many.
+    positions, cosines : np.ndarray [shape=(m,)]
+        Of the nearest tracks, the nearest first: `n` and as many as are excluded.
+    out : set of str
+        Ids of tracks that are excluded.
+    """
+    kept = [at for at, position in enumerate(positions) if snapshot.ids[position] not in out][:n]
+    hits = _hits(snapshot, positions[kept].tolist(), as_scores(cosines[kept]).tolist())
+    notes = () if len(hits) == n else (f"{len(hits):,} of {n:,}: no more candidates",)
+    return Answer(tuple(hits), notes, snapshot, DEFAULT_SPACE)
+
+
+def excluded_ids(snapshot: Snapshot, query: Query, found: FoundSeeds) -> set[str]:
+    """Return the ids of a query's seeds, and of the tracks it excludes by their ids."""
+    out = {snapshot.ids[position] for position in found.positions if position >= 0}
+    # A new track may be in the catalog meanwhile.
+    out.update(seed.item.id for seed in found.seeds if seed.item is not None)
+    out.update(query.exclude)
+    return out
+
+
+def _hits(snapshot: Snapshot, positions: Sequence[int], scores: Sequence[float]) -> list[Hit]:
+    return [
+        Hit(rank, position, snapshot.ids[position], score)
+        for rank, (position, score) in enumerate(zip(positions, scores, strict=True), start=1)
+    ]

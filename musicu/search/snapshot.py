@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +15,22 @@ from numpy.typing import NDArray
 from musicu.arrays import top_k
 from musicu.catalog.nearest import Nearest
 from musicu.catalog.store import Store, StoredModel
-from musicu.catalog.track_ids import SHORTEST_PREFIX, find_alias
+from musicu.catalog.track_ids import find_alias, ids_meant
 from musicu.errors import CatalogError
-from musicu.search.filter_cache import Filters
+from musicu.search.filter_cache import FilterCache
 from musicu.search.map_columns import Columns, build_columns
+from musicu.search.snapshot_reader import MEASURES, Page
 
-__all__ = ["Snapshot"]
+__all__ = ["LONGEST_TAIL", "Snapshot", "build_snapshot"]
 
 Array = NDArray[np.float32]
+T = TypeVar("T")
+S = TypeVar("S", bound=np.generic)
 
-_WHOLE = 32  # characters of an id
+# More tracks than that beside the searched matrix, and another one is made.
+LONGEST_TAIL = 5000
 Found = list[tuple[NDArray[np.intp], Array]]
+_WHOLE = 32  # characters of an id
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +59,7 @@ class Snapshot:
     albums : np.ndarray [shape=(n,), int32]
         Numbers of the albums; -1 for none.
     texts : list of str
-        Artist, title and album as :func:`musicu.search.pages.fold_text` folds them.
+        Artist, title and album as :func:`musicu.search.text_search.fold_text` folds them.
     nearest : Nearest
         The vectors of the first tracks, made for quick search.
     tail : Nearest
@@ -80,8 +87,8 @@ class Snapshot:
         return len(self.tracks)
 
     @cached_property
-    def _filters(self) -> Filters:
-        return Filters(self.path, self.tracks)
+    def _filters(self) -> FilterCache:
+        return FilterCache(self.path, self.tracks)
 
     @cached_property
     def columns(self) -> Columns:
@@ -100,21 +107,22 @@ class Snapshot:
         at = self._places.get(wanted, len(self))
         if at < len(self) and self.ids[at] == wanted:
             return at
-        found = []
-        if SHORTEST_PREFIX <= len(wanted) < _WHOLE:  # all are looked through
-            found = [at for at, known in enumerate(self.ids) if known.startswith(wanted)]
+        found = ids_meant(id, self._begin_so, self._today)
         if len(found) == 1:
-            return found[0]
-        if not found and (now := self._today(wanted)) is not None:
-            return now
+            return self._places[found[0]]
         what = "more than one track's id begins so" if found else "no track of the catalog"
         raise CatalogError(f"{id}: {what}")
 
-    def _today(self, id: str) -> int | None:
-        """Return the position of the track that had an id under an earlier musicu, if one had."""
+    def _begin_so(self, prefix: str) -> list[str]:
+        if len(prefix) >= _WHOLE:  # it was looked up as it is
+            return []
+        return [id for id in self.ids if id.startswith(prefix)]
+
+    def _today(self, prefix: str) -> list[str]:
+        """Return the ids of its tracks that had an id under an earlier musicu."""
         with Store(self.path, create=False) as store:
-            ids = find_alias(store, id)
-        return self._places.get(ids[0]) if len(ids) == 1 else None
+            ids = find_alias(store, prefix)
+        return [id for id in ids if self._places.get(id, len(self)) < len(self)]
 
     def vector(self, position: int) -> Array:
         """Return the unit vector [dim] of a track."""
@@ -177,3 +185,111 @@ class Snapshot:
             It asks for tags, and the model hears none.
         """
         return self._filters.mask(where)
+
+
+def build_snapshot(
+    number: int,
+    path: Path,
+    model: StoredModel,
+    pages: Sequence[Page],
+    before: Snapshot | None,
+    *,
+    merge: bool,
+) -> Snapshot:
+    """Put pages together.
+
+    Parameters
+    ----------
+    number, path, model
+        As in the snapshot.
+    pages : sequence of Page
+        By row number.
+    before : Snapshot or None
+        The one before, whose search structure serves on as long as its tracks are the same.
+    merge : bool
+        Whether a long tail becomes part of another search structure, which takes its time.
+    """
+    ids = _chained(page.ids for page in pages)
+    none = np.empty((0, model.dim), dtype=np.float32)
+    base = before.nearest if before is not None and before.model == model else None
+    if (
+        base is None
+        or not _fits(pages, base.matrix)
+        or (merge and len(ids) > len(base) + LONGEST_TAIL)
+    ):
+        nearest, tail = Nearest(_matrix(pages, model.dim)).prepare(), Nearest(none)
+    else:
+        nearest, tail = base, Nearest(_after(pages, len(base), none))
+    # An older snapshot may find tracks there that it does not have, and knows by their positions.
+    grown = before is not None and ids[: len(before)] == before.ids
+    places = before._places if before is not None and grown else {}
+    known = len(before) if before is not None and grown else 0
+    places.update(zip(ids[known:], range(known, len(ids)), strict=True))
+    return Snapshot(
+        number,
+        path,
+        model,
+        _joined([page.tracks for page in pages], np.empty(0, dtype=np.int64)),
+        ids,
+        _chained(page.cards for page in pages),
+        _chained(page.artists for page in pages),
+        _joined([page.albums for page in pages], np.empty(0, dtype=np.int32)),
+        _chained(page.texts for page in pages),
+        nearest,
+        tail,
+        _joined([page.measures for page in pages], np.empty((0, len(MEASURES)), dtype=np.float32)),
+        _chained(page.genres for page in pages),
+        _chained(page.keys for page in pages),
+        places,
+    )
+
+
+def _chained(lists: Iterable[list[T]]) -> list[T]:
+    return list(chain.from_iterable(lists))
+
+
+def _joined(arrays: list[NDArray[S]], none: NDArray[S]) -> NDArray[S]:
+    return np.concatenate(arrays) if arrays else none
+
+
+def _fits(pages: Sequence[Page], matrix: Array) -> bool:
+    """Whether the first tracks have the vectors of a matrix; their pages hold parts of it then."""
+    start = 0
+    for page in pages:
+        part = matrix[start : start + len(page.ids)]
+        own = page.vectors[: len(part)]
+        if _address(own) != _address(part) and own.tobytes() != part.tobytes():
+            return False
+        if len(part) == len(page.ids):
+            page.vectors = part
+        start += len(page.ids)
+    return start >= len(matrix) > 0
+
+
+def _address(array: Array) -> tuple[int, bool]:
+    """Where in memory an array begins."""
+    place: tuple[int, bool] = array.__array_interface__["data"]
+    return place
+
+
+def _after(pages: Sequence[Page], base: int, none: Array) -> Array:
+    """Vectors of the tracks from a position on."""
+    late, end = [], sum(len(page.ids) for page in pages)
+    for page in reversed(pages):
+        if end <= base:
+            break
+        end -= len(page.ids)
+        late.append(page.vectors[max(base - end, 0) :])
+    return _joined(late[::-1], none)
+
+
+def _matrix(pages: Sequence[Page], dim: int) -> Array:
+    """Join the pages' vectors; pages hold their part of the matrix then, not a second one."""
+    matrix = np.empty((sum(len(page.ids) for page in pages), dim), dtype=np.float32)
+    start = 0
+    for page in pages:
+        part = matrix[start : start + len(page.ids)]
+        part[:] = page.vectors
+        page.vectors = part
+        start += len(part)
+    return matrix

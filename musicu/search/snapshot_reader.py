@@ -8,8 +8,12 @@ whole catalog over for changes costs little, and readers on other threads hardly
 from __future__ import annotations
 
 import hashlib
+import json
+import math
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import compress, pairwise
 from typing import Any
@@ -19,13 +23,16 @@ from numpy.typing import NDArray
 
 from musicu.catalog.checksums import is_sound
 from musicu.catalog.store import Store, StoredModel
-from musicu.search.pages import NameCodes, Page, understand
+from musicu.search.name_codes import NameCodes
+from musicu.search.text_search import fold_text
 
-__all__ = ["Reading", "read_added", "read_all"]
+__all__ = ["MEASURES", "Page", "parse_page", "read_added", "read_all"]
 
 Array = NDArray[np.float32]
 
 _PAGE = 256
+# What a page keeps of the numbers known of its tracks.
+MEASURES = ("year", "tempo", "loudness", "onset_rate", "brightness")
 
 # One row of the catalog as JSON, in text that SQLite only strings together. The row number of the
 # vector and the path are there to tell changes: a vector that is replaced gets another number, and
@@ -50,8 +57,44 @@ SELECT group_concat(track), CAST(group_concat(vector, '') AS BLOB), group_concat
 """
 
 
+@dataclass(eq=False)
+class Page:
+    """What is known of some tracks, by row number.
+
+    Attributes
+    ----------
+    digest : bytes
+        Of the text they were read from.
+    tracks : np.ndarray [shape=(n,), int64]
+        Row numbers.
+    ids, cards, artists, albums, texts
+        As in :class:`musicu.search.snapshot.Snapshot`.
+    measures : np.ndarray [shape=(n, 5), float32]
+        The `MEASURES`; NaN where there is none.
+    genres, keys : list of (str or None)
+        First genre, and detected key.
+    vectors : np.ndarray [shape=(n, dim), float32]
+        Unit vectors; where they lie may change, what they are does not.
+    damaged : int
+        Tracks that were left out, since they are not what was stored.
+    """
+
+    digest: bytes
+    tracks: NDArray[np.int64]
+    ids: list[str]
+    cards: list[bytes]
+    artists: list[tuple[int, ...]]
+    albums: NDArray[np.int32]
+    texts: list[str]
+    measures: Array
+    genres: list[str | None]
+    keys: list[str | None]
+    vectors: Array
+    damaged: int = 0
+
+
 @dataclass(frozen=True, eq=False)
-class Reading:
+class CatalogPages:
     """All pages of one moment, and by what to tell whether tracks were only added since.
 
     Attributes
@@ -78,7 +121,7 @@ class Reading:
     top: int
     tagged: tuple[Any, ...]
 
-    def same(self, other: Reading) -> bool:
+    def same(self, other: CatalogPages) -> bool:
         """Whether two readings say the same of the same tracks."""
         return (
             self.model == other.model
@@ -88,16 +131,18 @@ class Reading:
         )
 
 
-def read_all(store: Store, model: StoredModel, names: NameCodes, before: Reading | None) -> Reading:
+def read_all(
+    store: Store, model: StoredModel, names: NameCodes, before: CatalogPages | None
+) -> CatalogPages:
     """Read a model's tracks; pages that have not changed since `before` are those of `before`."""
     known = before.pages if before is not None and before.model == model else {}
     with _moment(store):
         state = _state(store, model)
         pages = dict(_pages(store, model, names, known, 0))
-        return Reading(model, pages, *state, tagged=_tagged(store))
+        return CatalogPages(model, pages, *state, tagged=_tagged(store))
 
 
-def read_added(store: Store, names: NameCodes, before: Reading) -> Reading | None:
+def read_added(store: Store, names: NameCodes, before: CatalogPages) -> CatalogPages | None:
     """Read what came since, if nothing but tracks at the end seems to have; else return None."""
     model = before.model
     with _moment(store):
@@ -114,7 +159,7 @@ def read_added(store: Store, names: NameCodes, before: Reading) -> Reading | Non
         start = max(before.top, 0) // _PAGE
         pages = {k: page for k, page in before.pages.items() if k < start}
         pages.update(_pages(store, model, names, before.pages, start))
-        return Reading(model, pages, *state, tagged=before.tagged)
+        return CatalogPages(model, pages, *state, tagged=before.tagged)
 
 
 @contextmanager
@@ -153,7 +198,7 @@ def _pages(
             digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
             page = known.get(number)
             if page is None or page.digest != digest:
-                page = understand(text, digest, names, *_vectors(store, model, limits))
+                page = parse_page(text, digest, names, *_vectors(store, model, limits))
             if page.ids or page.damaged:
                 yield number, page
             number += 1
@@ -185,3 +230,107 @@ def _vectors(
         np.array(tracks.split(","), dtype=np.int64)[sound],
         matrix.astype(np.float32, copy=False),
     )
+
+
+def parse_page(
+    text: str, digest: bytes, names: NameCodes, tracks: NDArray[np.int64], vectors: Array
+) -> Page:
+    """Make a page of the text that SQLite wrote of its tracks.
+
+    Parameters
+    ----------
+    text : str
+        JSON lists, one a line: the row numbers of a track and of its vector, id, seconds,
+        metadata, descriptors, and the path in hexadecimal digits.
+    digest : bytes
+        Of the text.
+    names : NameCodes
+        Numbers of artists and albums.
+    tracks : np.ndarray [shape=(n,), int64]
+    vectors : np.ndarray [shape=(n, dim), float32]
+        Row numbers and unit vectors, in any order; also of tracks that lie nowhere now. Tracks
+        without one are left out.
+    """
+    # In the order of row numbers, in which SQLite need not have strung them together.
+    sound = set(tracks.tolist())
+    lines = text.split("\n")
+    found = sorted((row for row in _rows(lines) if row[0] in sound), key=lambda row: int(row[0]))
+    own = np.array([row[0] for row in found], dtype=np.int64)
+    order = np.argsort(tracks)
+    at = order[np.searchsorted(tracks, own, sorter=order)]
+    every = [(row[2], row[3], row[4], row[5], _file(row[6])) for row in found]
+    abouts = [about for _, _, about, *_ in every]
+    return Page(
+        digest,
+        own,
+        [id for id, *_ in every],
+        [_card(*row) for row in every],
+        [names.artists(about) for about in abouts],
+        np.array([names.album(about) for about in abouts], dtype=np.int32),
+        [_text(about, file) for _, _, about, _, file in every],
+        np.array([_measures(about, heard) for _, _, about, heard, _ in every], dtype=np.float32),
+        [_name(next(iter(about.get("genres") or ()), None)) for about in abouts],
+        [_name(heard.get("key")) for *_, heard, _ in every],
+        vectors[at],
+        len(lines) - len(found),
+    )
+
+
+def _rows(lines: list[str]) -> list[Any]:
+    """Parse a page's rows; one that is damaged is left out, not the page."""
+    try:
+        rows: list[Any] = json.loads(f"[{','.join(lines)}]")
+        return rows
+    except ValueError:
+        pass
+    rows = []
+    for line in lines:
+        with suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _file(path: str) -> str:
+    """Return the name of the file at a path of hexadecimal digits."""
+    return os.path.basename(os.fsdecode(bytes.fromhex(path)))
+
+
+def _card(
+    id: str, seconds: float, about: dict[str, Any], heard: dict[str, Any], file: str
+) -> bytes:
+    card = {
+        "id": id,
+        "title": about.get("title"),
+        "artist": about.get("artist"),
+        "album": about.get("album"),
+        "year": about.get("year"),
+        "genres": about.get("genres") or [],
+        "seconds": seconds,
+        "tempo": heard.get("tempo"),
+        "key": heard.get("key"),
+        "loudness": heard.get("loudness"),
+        "file": file,
+    }
+    try:
+        return _encode(card).encode()
+    except UnicodeEncodeError:  # half a character, from a tag that was not UTF-8
+        return json.dumps(card, separators=(",", ":")).encode()
+
+
+def _name(name: str | None) -> str | None:
+    """Keep one copy of a name that many tracks have."""
+    return name and sys.intern(name)
+
+
+def _text(about: dict[str, Any], file: str) -> str:
+    """Say what a track is found by: without a title, its file's name, too."""
+    said = [about[name] for name in ("artist", "title", "album") if about.get(name)]
+    return fold_text(" ".join(said if about.get("title") else [*said, os.path.splitext(file)[0]]))
+
+
+def _measures(about: dict[str, Any], heard: dict[str, Any]) -> list[float]:
+    values = (about.get("year"), *(heard.get(name) for name in MEASURES[1:]))
+    return [math.nan if value is None else value for value in values]

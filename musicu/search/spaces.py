@@ -1,17 +1,23 @@
-"""What tracks can be near by: a space has vectors for queries and says what a score is made of."""
+"""Ways to compare the tracks of a snapshot, by name: add one to :data:`SPACES`.
+
+A space makes a vector of a query's seeds, finds the nearest tracks and takes scores apart.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from threading import Event
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.search.fused import FusedSpace
 from musicu.search.seeds import FoundSeeds, blend
 from musicu.search.snapshot import Snapshot
 
-__all__ = ["AudioSpace", "Space", "as_scores"]
+__all__ = ["DEFAULT_SPACE", "SPACES", "AudioSpace", "Space", "SpaceType", "as_scores"]
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -35,7 +41,7 @@ class Space(Protocol):
     def parts(self, query: Array, positions: Positions) -> dict[str, Floats]:
         """Return what each field adds to the score of each track; their sum is the score."""
 
-    def likeness(self, positions: Positions) -> Callable[[int], Array]:
+    def similarities(self, positions: Positions) -> Callable[[int], Array]:
         """Return a function from one of some tracks to its similarity to each of them."""
 
 
@@ -63,7 +69,7 @@ class AudioSpace:
         """Return ``{"audio": scores}``."""
         return {"audio": as_scores(self.snapshot.vectors(positions) @ query)}
 
-    def likeness(self, positions: Positions) -> Callable[[int], Array]:
+    def similarities(self, positions: Positions) -> Callable[[int], Array]:
         """Return a function to cosines."""
         rows = self.snapshot.vectors(positions)
         return lambda at: np.asarray(rows @ rows[at])
@@ -72,3 +78,35 @@ class AudioSpace:
 def as_scores(cosines: Array) -> Floats:
     """Return scores in [0, 1] for cosines, as :class:`musicu.catalog.similar.Match` has them."""
     return np.clip(cosines, 0, 1).astype(np.float64).round(6)
+
+
+@dataclass(frozen=True)
+class SpaceType:
+    """How the space of a snapshot is made.
+
+    Parameters
+    ----------
+    basis : str
+        What it compares tracks by, as messages call it.
+    make : callable
+        From a snapshot, and an event that is set when nobody waits any more, to the space.
+    grow : callable
+        From a space and a newer snapshot to the space of that; it returns None, as without it,
+        where the space has to be made anew.
+    background : bool
+        Whether that takes long: then it is made in a thread, and while the space of a newer
+        snapshot is being made, the last one answers.
+    """
+
+    basis: str
+    make: Callable[[Snapshot, Event], Space]
+    grow: Callable[[Any, Snapshot], Space | None] = lambda space, snapshot: None
+    background: bool = False
+
+
+DEFAULT_SPACE: Final = "sound"
+# Add a way to compare here: Explorer, the service and the command line take their choice from it.
+SPACES: dict[str, SpaceType] = {
+    DEFAULT_SPACE: SpaceType("what is heard", lambda snapshot, _: AudioSpace(snapshot)),
+    "all": SpaceType("what is known of tracks", FusedSpace.of, FusedSpace.grown, background=True),
+}

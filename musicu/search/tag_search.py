@@ -14,11 +14,11 @@ from musicu.encoders.vocabulary import Term, Vocabulary
 from musicu.errors import ModelError
 from musicu.search.snapshot import Snapshot
 
-__all__ = ["Heard", "find_heard"]
+__all__ = ["TagHits", "search_tags"]
 
 
-class Heard(NamedTuple):
-    """What a wish in words found.
+class TagHits(NamedTuple):
+    """Tracks that a tag query found.
 
     Attributes
     ----------
@@ -29,9 +29,9 @@ class Heard(NamedTuple):
     scores : list of float
         See :class:`musicu.catalog.similar.TaggedMatch`.
     terms : tuple of Term
-        How the wish was understood.
+        The query as tags of the model.
     unused : tuple of str
-        Its words that no tag of the model answers.
+        Its words that name no tag.
     """
 
     snapshot: Snapshot
@@ -41,10 +41,10 @@ class Heard(NamedTuple):
     unused: tuple[str, ...]
 
 
-def find_heard(
+def search_tags(
     snapshot: Snapshot, head: TagHead | None, text: str, n: int, where: str | None
-) -> Heard:
-    """Find the tracks that fit a wish in words best; see :meth:`musicu.Catalog.find`.
+) -> TagHits:
+    """Find the tracks that fit a tag query best; see :meth:`musicu.Catalog.find`.
 
     Raises
     ------
@@ -58,13 +58,13 @@ def find_heard(
             f"{snapshot.path}: {snapshot.model.name} is not installed, or has no tag head: "
             "search by artist, title and album"
         )
-    wish = Vocabulary([tag.name for tag in head.tags]).parse(text)
+    query = Vocabulary([tag.name for tag in head.tags]).parse(text)
     among = None if where is None else snapshot.tracks[snapshot.filter(where)]
     matrix = snapshot.nearest.matrix
     if len(snapshot.tail):
         matrix = np.concatenate([matrix, snapshot.tail.matrix])
     with Store(snapshot.path, create=False) as store:
         index = Index(snapshot.tracks, matrix)
-        matches = rank_by_tags(store, index, head, wish.terms, n, among=among)
+        matches = rank_by_tags(store, index, head, query.terms, n, among=among)
     positions = [snapshot.position(match.id) for match in matches]
-    return Heard(snapshot, positions, [m.score for m in matches], wish.terms, wish.unused)
+    return TagHits(snapshot, positions, [m.score for m in matches], query.terms, query.unused)

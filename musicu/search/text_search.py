@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["search_texts"]
+__all__ = ["fold_text", "search_texts"]
+
+
+def fold_text(text: str) -> str:
+    """Bring a text to the form that is searched: without case and diacritics (NFKD)."""
+    if text.isascii():
+        return text.lower()
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(c for c in text if not unicodedata.combining(c))
 
 
 def search_texts(

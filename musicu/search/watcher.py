@@ -15,12 +15,11 @@ from typing import Any, Self
 from musicu.catalog.model_choice import not_embedded
 from musicu.catalog.store import Store, StoredModel
 from musicu.errors import CatalogError
-from musicu.search.building import LONGEST_TAIL, build_snapshot
-from musicu.search.pages import NameCodes
-from musicu.search.snapshot import Snapshot
-from musicu.search.snapshot_reader import Reading, read_added, read_all
+from musicu.search.name_codes import NameCodes
+from musicu.search.snapshot import LONGEST_TAIL, Snapshot, build_snapshot
+from musicu.search.snapshot_reader import CatalogPages, read_added, read_all
 
-__all__ = ["Live"]
+__all__ = ["CatalogWatcher"]
 
 # While changes go on, all is read again at most this often (s), and at most a twentieth of the
 # time is spent on it.
@@ -33,7 +32,7 @@ _TICK = 0.02
 Signature = tuple[tuple[int, ...], ...]
 
 
-class Live:
+class CatalogWatcher:
     """A catalog that is followed.
 
     Readers take :attr:`snapshot` and never wait. Tracks that are added by another process appear
@@ -215,7 +214,7 @@ class Live:
         if built is not None:
             self._tell()
 
-    def _build(self, reading: Reading, before: Snapshot | None, *, merge: bool) -> Snapshot:
+    def _build(self, reading: CatalogPages, before: Snapshot | None, *, merge: bool) -> Snapshot:
         pages = list(reading.pages.values())
         number = next(self._numbers)
         return build_snapshot(number, self.path, reading.model, pages, before, merge=merge)

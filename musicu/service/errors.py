@@ -21,7 +21,7 @@ from musicu.errors import (
     ModelMismatchError,
     MusicuError,
 )
-from musicu.search.query import Preparing
+from musicu.search.space_builder import Preparing
 
 __all__ = ["Busy", "Late", "Refusal", "failed_io", "handle_problems", "problem", "status_of"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from musicu.search.map import Atlas, atlas_path, map_json
 from musicu.search.snapshot import Snapshot
-from musicu.search.watcher import Live
+from musicu.search.watcher import CatalogWatcher
 from musicu.service.errors import Refusal
 from musicu.service.jobs import Jobs
 from musicu.service.status import Status
@@ -37,13 +37,13 @@ class Chart:
 
     Parameters
     ----------
-    live : Live
+    live : CatalogWatcher
         The catalog, followed.
     jobs : Jobs
         Where a map is drawn, as a job of kind ``map``.
     """
 
-    def __init__(self, live: Live, jobs: Jobs) -> None:
+    def __init__(self, live: CatalogWatcher, jobs: Jobs) -> None:
         self._live = live
         self._jobs = jobs
         self._lock = threading.Lock()

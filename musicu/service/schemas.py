@@ -1,12 +1,15 @@
 """What clients send: JSON bodies, checked before anything is asked of the catalog."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from musicu.catalog.index import FLOAT32_MAX, unit_vector
-from musicu.search.query import MOST_SEEDS, MOST_TRACKS, Query, Seed
+from musicu.search.query import MOST_SEEDS, MOST_TRACKS, Query
+from musicu.search.seeds import Seed
+from musicu.search.spaces import DEFAULT_SPACE, SPACES
+from musicu.service.choices import SpaceName
 from musicu.service.errors import Refusal
 
 __all__ = [
@@ -74,7 +77,7 @@ class SimilarBody(_Strict):
     seeds: Annotated[list[SeedBody], Field(min_length=1, max_length=MOST_SEEDS)] | None = None
     path: PathBody | None = None
     n: int = Field(20, ge=1, le=MOST_TRACKS, description="How many tracks.")
-    by: Literal["sound", "all"] = Field("sound", description="What is heard; or all that is known.")
+    by: SpaceName = Field(DEFAULT_SPACE, description="What is heard; or all that is known.")
     where: str | None = Field(
         None,
         max_length=2000,
@@ -104,12 +107,9 @@ class SimilarBody(_Strict):
         MusicuError
             A seed has neither an id nor a vector, or both, or no weight is above 0.
         """
-        if self.id is not None:
-            seeds: tuple[Seed, ...] = (Seed(id=self.id),)
-        else:
-            seeds = tuple(map(_seed, self.seeds or ()))
+        seeds = map(_seed, self.seeds or ()) if self.id is None else [Seed(id=self.id)]
         return Query(
-            seeds=seeds,
+            seeds=tuple(seeds),
             n=self.n,
             by=self.by,
             where=self.where,
@@ -336,7 +336,7 @@ ANSWER = json_response(
     "Tracks, the best first.",
     {
         "model": {"type": "string"},
-        "by": {"enum": ["sound", "all", "path"]},
+        "by": {"enum": [*SPACES, "path"]},
         "matches": {
             "type": "array",
             "items": _object(
@@ -354,7 +354,7 @@ ANSWER = json_response(
     },
     {
         "model": "musicu-2",
-        "by": "sound",
+        "by": DEFAULT_SPACE,
         "matches": [{"rank": 1, "score": 0.913225, **_CARD}],
         "notes": [],
     },

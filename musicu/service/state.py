@@ -12,7 +12,7 @@ from musicu.errors import ModelError
 from musicu.monitoring.exposure import ExposureCounter
 from musicu.monitoring.upload_monitor import UploadMonitor
 from musicu.search.explorer import Explorer
-from musicu.search.watcher import Live
+from musicu.search.watcher import CatalogWatcher
 from musicu.service.jobs import Jobs, catalog_work
 from musicu.service.map import Chart
 from musicu.service.metrics import Meters
@@ -42,7 +42,7 @@ class Service:
 
     Attributes
     ----------
-    live : Live
+    live : CatalogWatcher
         The catalog, followed.
     explorer : Explorer
         Answers questions to it.
@@ -87,7 +87,7 @@ class Service:
         self.meters = Meters()
         self.served = ExposureCounter()
         self.watch = UploadMonitor(settings.catalog)
-        self.live = Live(settings.catalog)
+        self.live = CatalogWatcher(settings.catalog)
         self.explorer = Explorer(self.live)
         self.line = Line("answers", _THREADS, _WAITING, settings.deadline)
         self.answers = Answers(self.explorer, self.line, settings.deadline)

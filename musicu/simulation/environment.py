@@ -7,7 +7,6 @@ docs/simulator.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 
 from musicu.arrays import top_k, unit_rows
 from musicu.errors import MusicuError
-from musicu.simulation.listeners import DAY, Population, Truth, draw
+from musicu.simulation.listeners import DAY, Population, draw
+from musicu.simulation.records import Shown, Simulation
 
-__all__ = ["SOURCES", "START", "Environment", "Policy", "Shown", "Simulation"]
+__all__ = ["START", "Environment", "Policy"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -25,7 +25,6 @@ Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 Policy = Callable[[int, Ints, Ints, float], Sequence[int] | NDArray[Any]]
 
-SOURCES = ("search", "recommendation", "repeat")
 START = 1_704_067_200.0  # 2024-01-01 00:00 UTC, a Monday
 
 _EPOCH = 7  # days between two updates of popularity, drift and the logging policy
@@ -34,77 +33,6 @@ _HEARD, _SKIPPED = 200.0, 25.0  # seconds that a play lasts
 _SKIP_WEIGHT = 0.1
 _SHORTLIST = 4  # the logging policy draws its lists from so many times their length
 _FORGET = 0.5 ** (_EPOCH / 28)  # how much of a listener's profile is left an epoch later
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Shown:
-    """What was put before listeners; one row an item shown.
-
-    Attributes
-    ----------
-    session, item : np.ndarray [shape=(s,), int32]
-        Where, and what.
-    position : np.ndarray [shape=(s,), int32]
-        From 1 in a recommendation list; 0 on a page of search.
-    clicked : np.ndarray [shape=(s,), bool]
-        Whether it was played from there.
-    """
-
-    session: Ints
-    item: Ints
-    position: Ints
-    clicked: Bools
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Simulation:
-    """Plays, what was shown, and the truth behind them. Plays and sessions are in order of time.
-
-    Attributes
-    ----------
-    user, item, session : np.ndarray [shape=(m,), int32]
-        Positions of the listener, the item, and the session of each play.
-    weight : np.ndarray [shape=(m,), float32]
-        1, or 0.1 if skipped.
-    time : np.ndarray [shape=(m,), float64]
-        Seconds since 1970 UTC.
-    source : np.ndarray [shape=(m,), uint8]
-        Where it came from: a position in ``SOURCES``.
-    skipped : np.ndarray [shape=(m,), bool]
-        Whether it was broken off.
-    session_user, session_taste : np.ndarray [shape=(sessions,), int32]
-    session_time : np.ndarray [shape=(sessions,), float64]
-        Whose it was, which taste set its mood, and when it began.
-    shown : Shown
-        Exposure.
-    truth : Truth
-        What was planted.
-    variants : tuple of str
-        Names of the policies compared; empty without a trial.
-    variant : np.ndarray [shape=(users,), int32]
-        Each listener's, a position in `variants`; all 0 without a trial.
-    from_day : int
-        When the trial began.
-    """
-
-    user: Ints
-    item: Ints
-    session: Ints
-    weight: Floats
-    time: Doubles
-    source: NDArray[np.uint8]
-    skipped: Bools
-    session_user: Ints
-    session_taste: Ints
-    session_time: Doubles
-    shown: Shown
-    truth: Truth
-    variants: tuple[str, ...]
-    variant: Ints
-    from_day: int
-
-    def __len__(self) -> int:
-        return len(self.user)
 
 
 class Environment:
@@ -141,7 +69,7 @@ class Environment:
         self._played: Ints = np.zeros(0, np.int32)  # by listener, then by time
         self._ends = np.zeros(population.n_users + 1, np.int64)
 
-    def live(self) -> Simulation:
+    def run(self) -> Simulation:
         """Let all days pass; once."""
         p = self._p
         epochs = [self._epoch(day) for day in range(0, p.days, _EPOCH)]

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from musicu.errors import MusicuError
 from musicu.recommend.interactions import Interactions
-from musicu.simulation.environment import START, Environment, Policy, Simulation
+from musicu.simulation.environment import START, Environment, Policy
 from musicu.simulation.listeners import DAY, Behavior, Population
+from musicu.simulation.records import Simulation
 
 __all__ = ["Simulator", "ab_table", "simulate_listening", "to_interactions"]
 
@@ -91,7 +92,7 @@ class Simulator:
         MusicuError
             The policy returns an item twice, or one that is not out.
         """
-        return Environment(self.population, {"given": policy}, {}, 0).live()
+        return Environment(self.population, {"given": policy}, {}, 0).run()
 
     def replay(
         self,
@@ -131,7 +132,7 @@ class Simulator:
             raise MusicuError(f"from_day is {from_day}: days run from 0 to {days - 1}")
         if unknown := sorted(set(appeal or {}) - set(policies)):
             raise MusicuError(f"appeal names {unknown[0]!r}, which is none of the policies")
-        return Environment(self.population, policies, appeal or {}, from_day).live()
+        return Environment(self.population, policies, appeal or {}, from_day).run()
 
 
 def simulate_listening(

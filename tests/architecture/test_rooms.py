@@ -36,12 +36,9 @@ MOST_LINES = 350
 LONGER = {
     "musicu.audio.containers": 367,
     "musicu.cli.recommend": 352,
-    "musicu.items.fusion": 403,
     "musicu.metadata.tables": 394,
     "musicu.metadata.tag_containers": 351,
-    "musicu.search.explorer": 362,
     "musicu.service.schemas": 376,
-    "musicu.simulation.environment": 382,
     "musicu.training.encoder": 461,
 }
 # Where an exception of any kind ends, and its reason is kept: a worker answers with it, a pool

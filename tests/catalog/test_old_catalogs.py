@@ -23,7 +23,7 @@ from musicu.catalog.items import catalog_items
 from musicu.recommend.interactions import Interactions
 from musicu.recommend.item_ids import catalog_names, match_items
 from musicu.search.explorer import Explorer
-from musicu.search.watcher import Live
+from musicu.search.watcher import CatalogWatcher
 from musicu.workers.pool import Worker
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -132,7 +132,7 @@ def test_old_ids_go_on_in_snapshots_seeds_and_logs(old: Old) -> None:
         names = catalog_names(catalog, items)
         log = Interactions(["u"], list(old.ids.values()), [0] * 4, range(4))
         assert set(match_items(log, names).items) == set(now.values())
-    with Live(old.db) as live:
+    with CatalogWatcher(old.db) as live:
         snapshot = live.snapshot
         for name, id in old.ids.items():
             assert snapshot.ids[snapshot.position(id)] == now[name]

@@ -16,7 +16,7 @@ from musicu import Catalog
 from musicu.catalog.schema import schema_checksum
 from musicu.catalog.store import Store
 from musicu.errors import CatalogError, MetadataError
-from musicu.search.watcher import Live
+from musicu.search.watcher import CatalogWatcher
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
@@ -66,7 +66,7 @@ def test_all_that_reads_works(
         assert len(catalog.find("jazz", where="heard(sound_tags, 'Jazz') >= 0").matches) == 8
         assert catalog.verify() == []
         assert catalog.info().tracks == 8
-    with Live(stick) as live:
+    with CatalogWatcher(stick) as live:
         assert len(live.snapshot) == 8
         assert not live.refresh()
         assert live.snapshot.filter("year IS NOT NULL").any()
@@ -164,7 +164,7 @@ def test_the_view_of_a_musicu_with_other_fields_is_hidden_by_todays(
             assert catalog.verify() == []
             with pytest.raises(MetadataError, match="no such column: raga"):
                 next(catalog.tracks("raga = 1"))
-    with Live(left / stick.name) as live:
+    with CatalogWatcher(left / stick.name) as live:
         assert live.snapshot.filter("year > 1995 AND country IS NULL").sum() == len(expected)
     with closing(sqlite3.connect(stick)) as db:
         columns = db.execute("SELECT name FROM pragma_table_info('library')").fetchall()

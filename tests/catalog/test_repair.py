@@ -13,7 +13,7 @@ from conftest import MakeStore, RunCli, Shelf, unit
 from musicu import Catalog
 from musicu.catalog.items import catalog_items
 from musicu.monitoring.tracks import Tracks
-from musicu.search.watcher import Live
+from musicu.search.watcher import CatalogWatcher
 
 RNG = np.random.default_rng(3)
 VECTORS = unit(RNG.standard_normal((12, 16)))
@@ -244,7 +244,7 @@ def test_a_damaged_vector_reaches_no_answer(shelf: Shelf, run_cli: RunCli) -> No
         assert not items.audio[items.ids.index(id)].any()
         assert len(catalog.find("jazz").matches) == len(others)
     assert len(Tracks.of_catalog(shelf.db)) == len(others)
-    with Live(shelf.db) as live:
+    with CatalogWatcher(shelf.db) as live:
         assert set(live.snapshot.ids) == others
         assert live.state()["damaged"] == 1
     done = run_cli("similar", min(others), "-n", "5", "--json", "--catalog", shelf.db)

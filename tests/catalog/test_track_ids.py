@@ -19,7 +19,7 @@ from musicu.errors import CatalogError, ModelError
 from musicu.recommend.interactions import read_interactions
 from musicu.recommend.item_ids import catalog_names, match_items
 from musicu.recommend.recommender import Recommender
-from musicu.search.watcher import Live
+from musicu.search.watcher import CatalogWatcher
 
 
 def _id(number: int) -> str:
@@ -119,7 +119,7 @@ def test_old_ids_go_on_resolving(older: Catalog, tmp_path: Path) -> None:
         log.write_text(f"user,item\nann,{_old(1)}\nann,{_id(3)}\nbob,{_old(3)}\n")
         matched = match_items(read_interactions(log), names)
         assert sorted(matched.items) == [_id(1), _id(3)]
-        live = Live(catalog.store.path)
+        live = CatalogWatcher(catalog.store.path)
         try:
             snapshot = live.snapshot
             assert snapshot.ids[snapshot.position(_old(2))] == _id(2)

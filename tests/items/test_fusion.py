@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from musicu.errors import CatalogError, MetadataError
 from musicu.items.explanations import reasons, words
-from musicu.items.fusion import DEFAULT_WEIGHTS, FIELDS, Fusion, ItemVectors
+from musicu.items.fused_vectors import ItemVectors
+from musicu.items.fusion import DEFAULT_WEIGHTS, FIELDS, Fusion
 from musicu.items.item import Item, Items
 from musicu.metadata.fields import Metadata
 

@@ -28,7 +28,8 @@ from musicu.metadata.fields import Metadata, complete_metadata
 from musicu.recommend.interactions import Interactions
 from musicu.recommend.recommender import History, Recommender
 from musicu.search.explorer import Explorer
-from musicu.search.query import Query, Seed
+from musicu.search.query import Query
+from musicu.search.seeds import Seed
 
 EVERYBODY = ("Various Artists", "various artists", "VA", "V.A.", "Various", "AA.VV.")
 NOBODY = ("Unknown Artist", "unknown", "[unknown]", "<Unknown>", "(none)", "  ", "")

@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from planted import GENRES, group, sound
 
-from musicu.items.fusion import Fusion, ItemVectors
+from musicu.items.fused_vectors import ItemVectors
+from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.metadata.fields import Metadata
 from musicu.recommend import content_map as projection

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Shelf, unit
+from conftest import MakeStore, Shelf, unit
 from hypothesis import given
 from hypothesis import strategies as st
 from made_audio import notes, write
 
 from musicu.catalog.items import catalog_items
-from musicu.catalog.lookup import analyze_query
-from musicu.errors import AudioError, ModelMismatchError, RecommenderError
+from musicu.catalog.lookup import analyze_query, find_by_id
+from musicu.errors import (
+    AudioError,
+    CatalogError,
+    ModelMismatchError,
+    MusicuError,
+    RecommenderError,
+)
 from musicu.items.item import Item, Items
 from musicu.metadata.fields import Metadata
 from musicu.recommend.interactions import Interactions
@@ -24,6 +31,7 @@ from musicu.recommend.item_ids import (
     match_items,
     new_items,
 )
+from musicu.search.watcher import CatalogWatcher
 
 IDS = ("aaaaaa11", "aaaaaa22", "bbbbbb33", "cccccc44")
 ITEMS = Items(
@@ -54,6 +62,48 @@ def _log(items: tuple[str, ...], *, users: int = 2) -> Interactions:
 
 
 # Names
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("aaaaaa11", {"aaaaaa11"}),
+        ("AAAAAA1", {"aaaaaa11"}),
+        ("aaaaaa", {"aaaaaa11", "aaaaaa22"}),
+        ("bbbbb", set()),
+        ("éaaaaa", set()),
+        ("0ld0ld", {"bbbbbb33"}),
+        ("0LD0LD99", {"bbbbbb33"}),
+        ("0ld0l", set()),
+        ("cccccc", {"cccccc44"}),  # what is called so today goes before what was
+    ],
+)
+def test_the_first_characters_of_an_id_mean_the_same_to_all(
+    make_store: MakeStore, name: str, meant: set[str]
+) -> None:
+    """To the catalog, to a snapshot of it, and to a recommender's items."""
+    aliases = {"0ld0ld99": IDS[2], "cccccc00": IDS[1]}
+    store, _ = make_store(np.eye(4, dtype=np.float32))
+    with store.change():
+        for row, id in enumerate(IDS, start=1):
+            store.db.execute("UPDATE tracks SET id = ? WHERE track = ?", (id, row))
+        for old, id in aliases.items():
+            row = IDS.index(id) + 1
+            store.db.execute("INSERT INTO aliases (id, track) VALUES (?, ?)", (old, row))
+    with CatalogWatcher(store.path) as watcher:
+        snapshot = watcher.snapshot
+    asked: list[tuple[Callable[[str], str], type[MusicuError], str]] = [
+        (lambda name: find_by_id(store, name).id, CatalogError, "more than one"),
+        (lambda name: snapshot.ids[snapshot.position(name)], CatalogError, "more than one"),
+        (ItemResolver(ITEMS, aliases=aliases).one, RecommenderError, "go by this name"),
+    ]
+    for find, error, several in asked:
+        if len(meant) == 1:
+            assert {find(name)} == meant
+        else:
+            with pytest.raises(error) as caught:
+                find(name)
+            assert (several in str(caught.value)) == bool(meant)
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from made_audio import notes, write
 from musicu.catalog.catalog import Catalog
 from musicu.encoders.model import Tag
 from musicu.errors import AudioError, CatalogError, MetadataError, MusicuError
-from musicu.items.findings import contradictions, item_contradictions
 from musicu.items.item import Item, Items
+from musicu.items.quality_checks import contradictions, item_contradictions
 from musicu.metadata.fields import Metadata
 from musicu.metadata.playlist import PlaylistEntry, write_m3u8
 from musicu.recommend.results import Audience, AudienceMatch

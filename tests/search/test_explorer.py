@@ -1,10 +1,12 @@
 """Questions to a catalog: parity with the catalog, sums that add up, and what is left out."""
 
+import inspect
 import json
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from musicu.catalog.catalog import Catalog
 from musicu.catalog.items import catalog_items
+from musicu.cli.mix import mix
 from musicu.errors import CatalogError, MetadataError, ModelError, ModelMismatchError, MusicuError
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item
@@ -23,8 +26,13 @@ from musicu.metadata.fields import Metadata
 from musicu.search import fused as fused_module
 from musicu.search.explorer import Explorer
 from musicu.search.fused import FusedSpace
-from musicu.search.query import Answer, Preparing, Query, Seed
+from musicu.search.query import Answer, Query
+from musicu.search.seeds import FoundSeeds, Seed
+from musicu.search.snapshot import Snapshot
+from musicu.search.space_builder import Preparing
+from musicu.search.spaces import SPACES, AudioSpace, SpaceType
 from musicu.search.text_search import search_texts
+from musicu.service.schemas import SimilarBody
 
 Array = NDArray[np.float32]
 
@@ -608,3 +616,55 @@ def test_any_number_of_threads_may_ask(explorer: Explorer) -> None:
     for thread in threads:
         thread.join()
     assert found == [expected] * 4
+
+
+# Spaces
+
+
+def test_a_space_that_is_added_is_asked_for_by_its_name(
+    explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the service; the audio upside down: what is farthest by sound is nearest."""
+
+    class Opposite(AudioSpace):
+        def query(self, found: FoundSeeds) -> NDArray[np.float32]:
+            return -super().query(found)
+
+    opposite = SpaceType("the opposite", lambda snapshot, _: Opposite(snapshot))
+    with pytest.raises(MusicuError, match="by is 'opposite': it is 'sound' or 'all'"):
+        asked(explorer, 0, by="opposite")
+    monkeypatch.setitem(SPACES, "opposite", opposite)
+    answer = asked(explorer, 0, n=3, by="opposite", explain=True)
+    vectors = explorer.live.snapshot.vectors(range(N))
+    farthest = np.argsort(vectors @ vectors[0], kind="stable")[:3]
+    assert [hit.position for hit in answer.hits] == farthest.tolist()
+    assert answer.by == "opposite" and answer.hits[0].why is not None
+    assert answer.hits[0].score == pytest.approx(sum(answer.hits[0].why.values()))
+    body = SimilarBody(id="abcdef", by="opposite")
+    assert body.query().by == "opposite"
+    assert SimilarBody.model_json_schema()["properties"]["by"]["enum"] == list(SPACES)
+
+
+def test_a_space_that_takes_long_is_made_in_the_background(
+    explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = Event()
+
+    def slow(snapshot: Snapshot, stop: Event) -> AudioSpace:
+        wait.wait(60)
+        return AudioSpace(snapshot)
+
+    monkeypatch.setitem(SPACES, "slow", SpaceType("the slow", slow, background=True))
+    with pytest.raises(Preparing, match="the slow is being prepared: try again soon"):
+        asked(explorer, 0, by="slow")
+    assert not explorer.prepared
+    wait.set()
+    explorer.prepare(wait=True)
+    assert explorer.prepared
+    assert ids_of(asked(explorer, 0, by="slow")) == ids_of(asked(explorer, 0, explain=True))
+    explorer.close()
+
+
+def test_the_command_line_lists_the_spaces() -> None:
+    by = inspect.get_annotations(mix)["by"]
+    assert by.__metadata__[0].metavar == f"<{'|'.join(SPACES)}>"

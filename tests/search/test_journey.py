@@ -17,7 +17,7 @@ from musicu.catalog.catalog import Catalog
 from musicu.errors import CatalogError, MetadataError, ModelMismatchError, MusicuError
 from musicu.search.explorer import Explorer
 from musicu.search.journey import route, waypoints
-from musicu.search.query import Seed
+from musicu.search.seeds import Seed
 
 Array = NDArray[np.float32]
 Path_ = list[int]

@@ -24,7 +24,7 @@ from musicu.search import map_layout as layout
 from musicu.search.map import Atlas, atlas_path, compute_atlas, map_json
 from musicu.search.map_layout import fit_square, project, settle
 from musicu.search.snapshot import Snapshot
-from musicu.search.watcher import Live
+from musicu.search.watcher import CatalogWatcher
 
 Array = NDArray[np.float32]
 Stop = type("Stop", (Exception,), {})
@@ -205,7 +205,7 @@ def test_no_place_is_in_the_void_between_two_groups() -> None:
 
 
 def _snapshot(path: Path) -> Snapshot:
-    return Live(path).snapshot
+    return CatalogWatcher(path).snapshot
 
 
 def test_a_map_is_kept_beside_the_catalog(make_store: MakeStore) -> None:
@@ -268,7 +268,7 @@ def test_tracks_that_come_later_find_their_group(make_store: MakeStore) -> None:
     compute_atlas(store.path)
     atlas = Atlas.load(store.path, model)
     assert atlas is not None
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     before = atlas.positions(live.snapshot)
     with store.change():
         for number in range(120, 135):

@@ -16,17 +16,18 @@ from musicu.errors import CatalogError, MetadataError, ModelError
 from musicu.metadata.artists import album_key, artist_keys
 from musicu.metadata.fields import Metadata
 from musicu.search.map_columns import build_columns
-from musicu.search.pages import MEASURES, NameCodes, fold_text
+from musicu.search.name_codes import NameCodes
 from musicu.search.snapshot import Snapshot
-from musicu.search.snapshot_reader import read_all
-from musicu.search.watcher import Live
+from musicu.search.snapshot_reader import MEASURES, read_all
+from musicu.search.text_search import fold_text
+from musicu.search.watcher import CatalogWatcher
 
 RNG = np.random.default_rng(0)
 VECTORS = unit(RNG.standard_normal((600, 16)))
 
 
 def _snapshot(store: Store) -> Snapshot:
-    return Live(store.path).snapshot
+    return CatalogWatcher(store.path).snapshot
 
 
 def _describe(store: Store, id: str, **values: Any) -> None:
@@ -145,7 +146,7 @@ def test_an_id_or_its_beginning_names_a_track(make_store: MakeStore) -> None:
 
 
 def test_searching_it_is_searching_the_catalog(shelf: Shelf) -> None:
-    snapshot = Live(shelf.db).snapshot
+    snapshot = CatalogWatcher(shelf.db).snapshot
     with shelf.open() as catalog:
         for id in snapshot.ids:
             matches = catalog.similar(id, n=3)
@@ -162,7 +163,7 @@ def test_searching_it_is_searching_the_catalog(shelf: Shelf) -> None:
 def test_tracks_that_came_later_are_searched_with_the_rest(make_store: MakeStore) -> None:
     """Copies of a vector on both sides come by position, masks and vectors reach over both."""
     store, model = make_store(VECTORS[:300])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     with store.change():
         for number in range(300, 600):
             add_track(store, model, number, VECTORS[number % 500])
@@ -189,7 +190,7 @@ def test_tracks_that_came_later_are_searched_with_the_rest(make_store: MakeStore
 
 
 def test_a_filter_chooses_what_it_chooses_in_the_catalog(shelf: Shelf) -> None:
-    snapshot = Live(shelf.db).snapshot
+    snapshot = CatalogWatcher(shelf.db).snapshot
     with Store(shelf.db, create=False) as store:
         for where in ("year < 2000", "has(genres, 'jazz')", "path LIKE '%Carla%'", "true", "false"):
             chosen = snapshot.tracks[snapshot.filter(where)].tolist()
@@ -199,7 +200,7 @@ def test_a_filter_chooses_what_it_chooses_in_the_catalog(shelf: Shelf) -> None:
 
 
 def test_a_filter_by_what_is_heard_tags_what_has_no_tags(shelf: Shelf) -> None:
-    snapshot = Live(shelf.db).snapshot
+    snapshot = CatalogWatcher(shelf.db).snapshot
     with Store(shelf.db, create=False) as db:
         with db.change():
             db.db.execute("DELETE FROM sound_tags")
@@ -328,7 +329,7 @@ def test_a_damaged_vector_is_left_out_and_told(make_store: MakeStore, blob: byte
     store, model = make_store(VECTORS[:5])
     with store.change():
         store.db.execute("UPDATE vectors SET vector = ? WHERE track = 3", (blob,))
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     assert live.snapshot.tracks.tolist() == [1, 2, 4, 5]
     assert live.snapshot.vectors(range(4)).tobytes() == np.delete(VECTORS[:5], 2, 0).tobytes()
     assert live.state()["damaged"] == 1
@@ -345,7 +346,7 @@ def test_a_damaged_row_is_left_out_not_the_page(make_store: MakeStore) -> None:
     with store.change():
         store.db.execute("UPDATE tracks SET descriptors = '{\"tempo\": 1' WHERE track = 2")
         store.db.execute("UPDATE tracks SET seconds = 9e999 WHERE track = 3")
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     assert live.snapshot.tracks.tolist() == [1, 2, 4, 5]
     assert live.state()["damaged"] == 1
 
@@ -377,6 +378,6 @@ def test_a_file_where_nothing_was_embedded_is_refused(shelf: Shelf) -> None:
     path = shelf.db.with_name("empty.db")
     Catalog(path).store.db.close()
     with pytest.raises(CatalogError, match="nothing is embedded yet; 'musicu embed FOLDER'"):
-        Live(path)
+        CatalogWatcher(path)
     with pytest.raises(CatalogError, match="no catalog at"):
-        Live(shelf.db.with_name("none.db"))
+        CatalogWatcher(shelf.db.with_name("none.db"))

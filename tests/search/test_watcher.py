@@ -20,7 +20,7 @@ from musicu.encoders.registry import find_model
 from musicu.errors import CatalogError
 from musicu.search import watcher as live_module
 from musicu.search.snapshot import Snapshot
-from musicu.search.watcher import Live
+from musicu.search.watcher import CatalogWatcher
 
 TESTS = Path(__file__).parents[1]
 
@@ -36,12 +36,12 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def follow() -> Iterator[Callable[[Path], Live]]:
+def follow() -> Iterator[Callable[[Path], CatalogWatcher]]:
     """Return a function that opens a catalog and follows it."""
-    followed: list[Live] = []
+    followed: list[CatalogWatcher] = []
 
-    def start(path: Path) -> Live:
-        live = Live(path, interval=0.02)
+    def start(path: Path) -> CatalogWatcher:
+        live = CatalogWatcher(path, interval=0.02)
         followed.append(live)
         live.start()
         return live
@@ -83,7 +83,7 @@ def _is_whole(snapshot: Snapshot, path: Path) -> None:
 
 def test_what_does_not_change_is_not_read_again(make_store: MakeStore) -> None:
     store, _ = make_store(VECTORS)
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     before = live.snapshot
     assert not live.refresh() and not live.refresh()
     assert live.snapshot is before
@@ -102,7 +102,7 @@ def test_tracks_that_are_added_come_as_a_tail_and_older_snapshots_stay(
     make_store: MakeStore,
 ) -> None:
     store, model = make_store(VECTORS[:300])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     first = live.snapshot
     for number in range(300, 320):
         with store.change():
@@ -118,7 +118,7 @@ def test_tracks_that_are_added_come_as_a_tail_and_older_snapshots_stay(
 
 
 def test_a_track_that_another_process_adds_is_found(
-    make_store: MakeStore, follow: Callable[[Path], Live]
+    make_store: MakeStore, follow: Callable[[Path], CatalogWatcher]
 ) -> None:
     """At once, though all is to be read again only in ten seconds."""
     store, _ = make_store(VECTORS[:300])
@@ -145,7 +145,7 @@ def test_a_track_that_another_process_adds_is_found(
 
 
 def test_a_folder_that_musicu_embeds_meanwhile_is_found(
-    shelf: Shelf, run_cli: RunCli, follow: Callable[[Path], Live]
+    shelf: Shelf, run_cli: RunCli, follow: Callable[[Path], CatalogWatcher]
 ) -> None:
     live = follow(shelf.db)
     write(shelf / "Dora/New.flac", notes(22050, SECONDS, seed=99), 22050, "flac")
@@ -159,7 +159,7 @@ def test_a_folder_that_musicu_embeds_meanwhile_is_found(
 @pytest.mark.usefixtures("eager")
 def test_anything_that_changes_is_seen(make_store: MakeStore) -> None:
     store, model = make_store(VECTORS, [{"title": f"No {i}"} for i in range(700)])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     changes: list[Callable[[], Any]] = [
         lambda: store.db.execute('UPDATE files SET sheet = \'{"title": "New"}\' WHERE file = 5'),
         lambda: store.db.execute("UPDATE files SET path = '/elsewhere' WHERE file = 6"),
@@ -188,7 +188,7 @@ def test_anything_that_changes_is_seen(make_store: MakeStore) -> None:
 def test_a_track_that_takes_the_place_of_a_deleted_one_is_another(make_store: MakeStore) -> None:
     """SQLite gives the row numbers of the last track and its vector away again."""
     store, model = make_store(VECTORS[:10])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     with store.change():
         store.drop_files(["/music/000009.flac"])
         assert add_track(store, model, 77, VECTORS[77]) == 10
@@ -200,7 +200,7 @@ def test_a_track_that_takes_the_place_of_a_deleted_one_is_another(make_store: Ma
 @pytest.mark.usefixtures("eager")
 def test_what_a_filter_asks_for_is_asked_again_after_a_change(make_store: MakeStore) -> None:
     store, _ = make_store(VECTORS[:10])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     assert live.snapshot.filter("path LIKE '/music/%'").sum() == 10
     with store.change():
         store.db.execute("UPDATE files SET path = '/elsewhere' WHERE file = 6")
@@ -212,10 +212,10 @@ def test_what_a_filter_asks_for_is_asked_again_after_a_change(make_store: MakeSt
 def test_a_long_tail_becomes_part_of_the_rest(
     make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("building", "live"):
+    for module in ("snapshot", "watcher"):
         monkeypatch.setattr(f"musicu.search.{module}.LONGEST_TAIL", 5)
     store, model = make_store(VECTORS[:300])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     sizes = []
     for number in range(300, 320):
         with store.change():
@@ -227,11 +227,11 @@ def test_a_long_tail_becomes_part_of_the_rest(
 
 
 def test_readers_go_on_while_a_writer_writes(
-    make_store: MakeStore, follow: Callable[[Path], Live], monkeypatch: pytest.MonkeyPatch
+    make_store: MakeStore, follow: Callable[[Path], CatalogWatcher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Additions, renewed vectors, lost files and merged tails; every snapshot is of one moment."""
     monkeypatch.setattr(live_module, "_PAUSE", 0.0)
-    for module in ("building", "live"):
+    for module in ("snapshot", "watcher"):
         monkeypatch.setattr(f"musicu.search.{module}.LONGEST_TAIL", 20)
     store, model = make_store(VECTORS[:300])
     live = follow(store.path)
@@ -284,7 +284,7 @@ def test_another_model_is_served_once_it_has_all_that_the_old_one_has(
     make_store: MakeStore,
 ) -> None:
     store, old = make_store(VECTORS[:10])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     new = _other_model(store)
     for track in range(1, 11):
         assert live.refresh() is False and live.snapshot.model == old
@@ -304,7 +304,7 @@ def test_a_track_that_the_new_model_could_not_embed_does_not_hold_it_up(
 ) -> None:
     """Ingestion drops such a file's track; one whose files are gone is not waited for, either."""
     store, _ = make_store(VECTORS[:4])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     new = _other_model(store)
     with store.change():
         store.put_file("/music/000001.flac", 1, 1, kind="error", reason="broken")
@@ -320,7 +320,7 @@ def test_new_tracks_of_the_old_model_are_found_while_another_embeds(
     make_store: MakeStore,
 ) -> None:
     store, old = make_store(VECTORS[:4])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     new = _other_model(store)
     with store.change():
         store.put_vector(new, 1, np.eye(8)[1])
@@ -339,13 +339,16 @@ def test_a_start_in_the_middle_serves_the_model_that_covers_more(
     with store.change():
         for track in range(1, covered + 1):
             store.put_vector(new, track, np.eye(8)[track])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     assert live.snapshot.model.id == served
     assert (live.state()["next_model"] is None) == (served == "other")
 
 
 def test_embedding_with_another_model_never_leaves_nothing_to_serve(
-    shelf: Shelf, run_cli: RunCli, follow: Callable[[Path], Live], monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf,
+    run_cli: RunCli,
+    follow: Callable[[Path], CatalogWatcher],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(live_module, "_PAUSE", 0.0)
     monkeypatch.setattr(live_module, "_SHARE", 0)
@@ -363,7 +366,7 @@ def test_embedding_with_another_model_never_leaves_nothing_to_serve(
 def test_a_catalog_that_is_replaced_is_opened_anew(make_store: MakeStore, tmp_path: Path) -> None:
     """Though nothing but the vectors tells the two apart, and the old one left a journal behind."""
     store, model = make_store(VECTORS[:20])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     with store.change():
         add_track(store, model, 20, VECTORS[20])
     assert live.refresh()
@@ -379,7 +382,7 @@ def test_a_catalog_that_is_replaced_is_opened_anew(make_store: MakeStore, tmp_pa
 def test_what_was_not_only_added_is_not_taken_for_that(make_store: MakeStore) -> None:
     """A quick look would show the new track beside one that is gone, or its old vector."""
     store, model = make_store(VECTORS[:300])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     before = live.snapshot
     with store.change():
         store.drop_files(["/music/000001.flac"])
@@ -395,7 +398,7 @@ def test_what_was_not_only_added_is_not_taken_for_that(make_store: MakeStore) ->
 
 
 def test_following_a_catalog_keeps_no_file_of_it_open(
-    make_store: MakeStore, follow: Callable[[Path], Live]
+    make_store: MakeStore, follow: Callable[[Path], CatalogWatcher]
 ) -> None:
     store, model = make_store(VECTORS[:20])
     live = follow(store.path)
@@ -408,7 +411,7 @@ def test_following_a_catalog_keeps_no_file_of_it_open(
 
 @pytest.mark.usefixtures("eager")
 def test_while_a_catalog_is_gone_or_broken_the_last_snapshot_is_served(
-    make_store: MakeStore, follow: Callable[[Path], Live]
+    make_store: MakeStore, follow: Callable[[Path], CatalogWatcher]
 ) -> None:
     store, _ = make_store(VECTORS[:20])
     store.close()
@@ -436,7 +439,7 @@ def test_while_a_catalog_is_gone_or_broken_the_last_snapshot_is_served(
 @pytest.mark.usefixtures("eager")
 def test_a_vector_that_is_damaged_later_is_told_and_the_rest_served(make_store: MakeStore) -> None:
     store, _ = make_store(VECTORS[:20])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     with store.change():
         store.db.execute("UPDATE vectors SET vector = x'00' WHERE track = 3")
         store.db.execute("UPDATE files SET path = '/elsewhere' WHERE file = 3")
@@ -452,7 +455,7 @@ def test_a_vector_that_is_damaged_later_is_told_and_the_rest_served(make_store: 
 @pytest.mark.usefixtures("eager")
 def test_a_catalog_that_is_emptied_and_filled_again_is_followed(make_store: MakeStore) -> None:
     store, model = make_store(VECTORS[:300])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     with store.change():
         store.drop_files([f"/music/{i:06}.flac" for i in range(300)])
     assert live.refresh() and len(live.snapshot) == 0
@@ -463,16 +466,16 @@ def test_a_catalog_that_is_emptied_and_filled_again_is_followed(make_store: Make
 
 
 def test_while_changes_go_on_all_is_read_again_only_now_and_then(
-    make_store: MakeStore, follow: Callable[[Path], Live], monkeypatch: pytest.MonkeyPatch
+    make_store: MakeStore, follow: Callable[[Path], CatalogWatcher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = []
-    own = Live._renew
+    own = CatalogWatcher._renew
 
-    def counted(self: Live, signature: Any) -> None:
+    def counted(self: CatalogWatcher, signature: Any) -> None:
         times.append(time.monotonic())
         own(self, signature)
 
-    monkeypatch.setattr(Live, "_renew", counted)
+    monkeypatch.setattr(CatalogWatcher, "_renew", counted)
     monkeypatch.setattr(live_module, "_PAUSE", 0.3)
     store, model = make_store(VECTORS[:20])
     live = follow(store.path)
@@ -487,7 +490,7 @@ def test_while_changes_go_on_all_is_read_again_only_now_and_then(
 
 def test_listeners_are_told_of_each_new_snapshot(make_store: MakeStore) -> None:
     store, model = make_store(VECTORS[:20])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     told: list[Snapshot] = []
     live.listeners.append(told.append)
     live.refresh()
@@ -512,7 +515,7 @@ def test_a_change_right_after_a_look_is_not_overlooked(tmp_path: Path) -> None:
 
 def test_it_can_be_stopped_and_started_again(make_store: MakeStore) -> None:
     store, model = make_store(VECTORS[:20])
-    with Live(store.path, interval=0.02) as live:
+    with CatalogWatcher(store.path, interval=0.02) as live:
         live.start()
         live.start()
         live.close()
@@ -527,7 +530,7 @@ def test_it_can_be_stopped_and_started_again(make_store: MakeStore) -> None:
 def test_a_catalog_under_lock_holds_up_nobody_who_reads(make_store: MakeStore) -> None:
     """A writer in the middle of its work: the journal lets others read what was before."""
     store, model = make_store(VECTORS[:20])
-    live = Live(store.path)
+    live = CatalogWatcher(store.path)
     other = sqlite3.connect(store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     other.execute("UPDATE files SET path = path || '!'")

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from musicu.errors import MusicuError
-from musicu.simulation.environment import SOURCES, START, Simulation
+from musicu.simulation.environment import START
 from musicu.simulation.listeners import DAY, RHYTHM, WEEK, Behavior
+from musicu.simulation.records import SOURCES, Simulation
 from musicu.simulation.simulate import Simulator, ab_table, simulate_listening, to_interactions
 
 N, DIM, DAYS = 600, 24, 42

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.arrays import unit_rows
-from musicu.items.fusion import ItemVectors
+from musicu.items.fused_vectors import ItemVectors
 from musicu.items.item import Items
 from musicu.metadata.artists import main_artist
 from musicu.recommend.interactions import Interactions

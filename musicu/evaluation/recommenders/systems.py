@@ -20,7 +20,8 @@ from musicu.evaluation.recommenders.baselines import (
     weighted_similarity,
 )
 from musicu.evaluation.recommenders.splits import Split
-from musicu.items.fusion import Fusion, ItemVectors
+from musicu.items.fused_vectors import ItemVectors
+from musicu.items.fusion import Fusion
 from musicu.items.item import Items
 from musicu.recommend.fitted_model import FittedModel
 from musicu.recommend.hyperparameters import Hyperparameters, named_today

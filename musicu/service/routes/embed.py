@@ -21,7 +21,7 @@ from musicu.encoders.tagger import TagHead
 from musicu.errors import AudioError, CatalogError
 from musicu.items.item import Item
 from musicu.metadata.fields import Metadata
-from musicu.search.query import Seed
+from musicu.search.seeds import Seed
 from musicu.service.errors import Busy, Late, Refusal
 from musicu.service.schemas import SimilarBody, json_response, words_of
 from musicu.service.state import Service, service_of

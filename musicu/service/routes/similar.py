@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from musicu.search.query import Seed
+from musicu.search.seeds import Seed
 from musicu.service.errors import Refusal
 from musicu.service.routes.embed import similar_to_upload
 from musicu.service.schemas import ANSWER, SIMILAR_BODY, SimilarBody, read_similar

@@ -17,7 +17,8 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Depends, Request, Response
 
 from musicu.errors import CatalogError, MusicuError
-from musicu.search.query import Query, Seed
+from musicu.search.query import Query
+from musicu.search.seeds import Seed
 from musicu.service.errors import Refusal
 from musicu.service.routes.media import audio
 from musicu.service.settings import VERSION

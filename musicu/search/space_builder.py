@@ -1,4 +1,4 @@
-"""Keep fused vectors of a catalog that is followed ready, in the background."""
+"""Spaces that take long to make, made in the background for each new snapshot."""
 
 from __future__ import annotations
 
@@ -6,26 +6,32 @@ import sqlite3
 import threading
 
 from musicu.errors import MusicuError
-from musicu.search.fused import FusedSpace
-from musicu.search.query import Preparing
 from musicu.search.snapshot import Snapshot
-from musicu.search.watcher import Live
+from musicu.search.spaces import Space, SpaceType
+from musicu.search.watcher import CatalogWatcher
 
-__all__ = ["Preparer"]
+__all__ = ["Preparing", "SpaceBuilder"]
 
 
-class Preparer:
-    """Fuses a catalog's snapshots, one at a time; until the next is done, the last serves on.
+class Preparing(MusicuError):
+    """What a question needs is not ready yet; soon it is."""
+
+
+class SpaceBuilder:
+    """Makes the spaces of a catalog's snapshots, one at a time; the last one answers meanwhile.
 
     Parameters
     ----------
-    live : Live
+    watcher : CatalogWatcher
         The catalog.
+    kind : SpaceType
+        What to make.
     """
 
-    def __init__(self, live: Live) -> None:
-        self._live = live
-        self._fused: FusedSpace | None = None
+    def __init__(self, watcher: CatalogWatcher, kind: SpaceType) -> None:
+        self._watcher = watcher
+        self._kind = kind
+        self._space: Space | None = None
         self._failed: MusicuError | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -34,7 +40,7 @@ class Preparer:
     @property
     def ready(self) -> bool:
         """Whether there is something to answer from."""
-        return self._fused is not None
+        return self._space is not None
 
     def prepare(self, *, wait: bool = False) -> None:
         """Begin, and again with each new snapshot; with `wait`, return when it is done.
@@ -45,9 +51,9 @@ class Preparer:
             It has failed; only if waited for.
         """
         with self._lock:
-            if self._follow not in self._live.listeners:
-                self._live.listeners.append(self._follow)
-        self._follow(self._live.snapshot)
+            if self._follow not in self._watcher.listeners:
+                self._watcher.listeners.append(self._follow)
+        self._follow(self._watcher.snapshot)
         thread = self._thread
         if wait:
             if thread is not None:
@@ -55,7 +61,7 @@ class Preparer:
             if self._failed is not None:
                 raise self._failed
 
-    def fused(self) -> FusedSpace:
+    def latest(self) -> Space:
         """Return the latest that is ready.
 
         Raises
@@ -65,12 +71,12 @@ class Preparer:
         MusicuError
             It could not be prepared.
         """
-        fused = self._fused
-        if fused is None:
+        space = self._space
+        if space is None:
             failed = self._failed
             self.prepare()
-            raise failed or Preparing("what is known of tracks is being prepared: try again soon")
-        return fused
+            raise failed or Preparing(f"{self._kind.basis} is being prepared: try again soon")
+        return space
 
     def close(self) -> None:
         """End what is being prepared."""
@@ -82,22 +88,22 @@ class Preparer:
     def _follow(self, _: Snapshot) -> None:
         with self._lock:
             if self._thread is None and not self._closing.is_set():
-                self._thread = threading.Thread(target=self._work, name="fusing", daemon=True)
+                self._thread = threading.Thread(target=self._work, name="space", daemon=True)
                 self._thread.start()
 
     def _work(self) -> None:
         while True:
-            snapshot, fused = self._live.snapshot, self._fused
+            snapshot, last = self._watcher.snapshot, self._space
             try:
-                if fused is None or fused.snapshot is not snapshot:
-                    grown = None if fused is None else fused.grown(snapshot)
-                    self._fused = grown or FusedSpace.of(snapshot, self._closing)
+                if last is None or last.snapshot is not snapshot:
+                    grown = None if last is None else self._kind.grow(last, snapshot)
+                    self._space = grown or self._kind.make(snapshot, self._closing)
                 self._failed = None
             except MusicuError as error:
                 self._failed = error
             except (OSError, sqlite3.Error) as error:
-                self._failed = MusicuError(f"what is known of tracks cannot be prepared ({error})")
+                self._failed = MusicuError(f"{self._kind.basis} cannot be prepared ({error})")
             with self._lock:
-                if self._live.snapshot is snapshot or self._closing.is_set():
+                if self._watcher.snapshot is snapshot or self._closing.is_set():
                     self._thread = None
                     return
