@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from musicu.service.errors import failed_io, handle_problems, problem
-from musicu.service.metrics import Measure
+from musicu.service.metrics import MetricsMiddleware
 from musicu.service.routes import (
     embed,
     jobs,
@@ -26,7 +26,7 @@ from musicu.service.routes import (
     tracks,
 )
 from musicu.service.schemas import PROBLEM
-from musicu.service.security import HEADERS, Shield
+from musicu.service.security import HEADERS, SecurityMiddleware
 from musicu.service.settings import VERSION, Settings
 from musicu.service.state import Service
 from musicu.service.subsonic import routes as subsonic
@@ -77,9 +77,9 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         responses={"4XX": PROBLEM, "5XX": PROBLEM},
         middleware=[
-            Middleware(Measure, meters=service.meters),
-            Middleware(Shield, settings=settings, keys=service.keys),
-            Middleware(_Options),
+            Middleware(MetricsMiddleware, metrics=service.metrics),
+            Middleware(SecurityMiddleware, settings=settings, auth=service.auth),
+            Middleware(_OptionsMiddleware),
         ],
     )
     app.state.service = service
@@ -105,7 +105,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return problem(500, "this is a fault of the service; its log says more", headers)
 
 
-class _Options:
+class _OptionsMiddleware:
     """ASGI middleware that answers ``OPTIONS`` with what a path allows; nothing across origins."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -13,10 +13,9 @@ from musicu.search.map import Atlas, atlas_path, map_json
 from musicu.search.snapshot import Snapshot
 from musicu.search.watcher import Live
 from musicu.service.errors import Refusal
-from musicu.service.jobs import Jobs
-from musicu.service.status import Status
+from musicu.service.jobs import Jobs, JobStatus
 
-__all__ = ["Chart", "Picture"]
+__all__ = ["ServedMap", "MapPayload"]
 
 Vector = NDArray[np.float32]
 
@@ -24,7 +23,7 @@ _LEVEL = 6  # of gzip: a map of 100,000 tracks in a tenth of a second
 
 
 @dataclass(frozen=True)
-class Picture:
+class MapPayload:
     """A map as it goes out: JSON, the same compressed, and a tag that changes with both."""
 
     body: bytes
@@ -32,7 +31,7 @@ class Picture:
     tag: str
 
 
-class Chart:
+class ServedMap:
     """The map that is served. Thread-safe.
 
     Parameters
@@ -49,7 +48,7 @@ class Chart:
         self._lock = threading.Lock()
         self._stamp: tuple[str, int, int] | None = None
         self._atlas: Atlas | None = None
-        self._picture: Picture | None = None
+        self._picture: MapPayload | None = None
         self._tried = -1  # the snapshot for which a map was last begun
 
     @property
@@ -82,7 +81,7 @@ class Chart:
         atlas = self.atlas()
         return None if atlas is None else atlas.place(vector, self._live.snapshot)
 
-    def picture(self) -> Picture | Status:
+    def picture(self) -> MapPayload | JobStatus:
         """Return the map, or the job that draws it.
 
         A map that is stale is served while another one is drawn.
@@ -99,16 +98,16 @@ class Chart:
             self._begin(snapshot)
         return self._drawn(atlas, snapshot)
 
-    def _drawn(self, atlas: Atlas, snapshot: Snapshot) -> Picture:
+    def _drawn(self, atlas: Atlas, snapshot: Snapshot) -> MapPayload:
         assert self._stamp
         tag = f'"{snapshot.number}-{self._stamp[2]:x}"'
         picture = self._picture
         if picture is None or picture.tag != tag:
             body = map_json(snapshot, atlas.positions(snapshot))
-            picture = self._picture = Picture(body, gzip.compress(body, _LEVEL, mtime=0), tag)
+            picture = self._picture = MapPayload(body, gzip.compress(body, _LEVEL, mtime=0), tag)
         return picture
 
-    def _begin(self, snapshot: Snapshot) -> Status:
+    def _begin(self, snapshot: Snapshot) -> JobStatus:
         """Have a map drawn, once for a moment of the catalog."""
         with self._lock:
             last = self._jobs.last("map")

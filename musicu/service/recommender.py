@@ -20,10 +20,10 @@ from musicu.recommend.loading import CatalogRecommender, load_catalog_recommende
 from musicu.recommend.recommender import History
 from musicu.recommend.results import Audience, Recommendations
 from musicu.service.errors import Busy, Refusal
+from musicu.service.queues import WorkQueue
 from musicu.service.settings import Settings
-from musicu.service.uploads.analysis import Line
 
-__all__ = ["Taste"]
+__all__ = ["ReloadingRecommender"]
 
 # A catalog that grows all the time is read again after this many times as long as that takes.
 _PATIENCE = 10.0
@@ -32,7 +32,7 @@ _INTERVAL = 1.0
 _log = logging.getLogger(__name__)
 
 
-class Taste:
+class ReloadingRecommender:
     """Recommends by a recommender's folder; safe to ask from any thread.
 
     Parameters
@@ -45,7 +45,7 @@ class Taste:
 
     Attributes
     ----------
-    line : Line
+    queue : WorkQueue
         Who waits for recommendations; what is asked here is to be asked on its thread.
     problem : str or None
         Why what is there now cannot be loaded, if that is so.
@@ -55,7 +55,7 @@ class Taste:
         if settings.recommender is None:
             raise MusicuError("no recommender to serve: name one with --recommender")
         self.problem: str | None = None
-        self.line = Line("recommendations", 1, settings.queue, settings.deadline)
+        self.queue = WorkQueue("recommendations", 1, settings.queue, settings.deadline)
         self._folder: Path = settings.recommender
         self._catalog = settings.catalog
         self._plays = settings.log
@@ -71,7 +71,7 @@ class Taste:
     async def close(self) -> None:
         """Look for changes no more, and answer nothing more."""
         self._over.set()
-        await self.line.close()
+        await self.queue.close()
 
     @property
     def ready(self) -> bool:

@@ -73,7 +73,7 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
         app = create_app(settings)
         config = uvicorn.Config(
             app,
-            http=_Connection,
+            http=BoundedHttpProtocol,
             ws="none",
             log_config=None,
             access_log=False,
@@ -107,7 +107,7 @@ def _address(host: str, listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-class _Connection(HttpToolsProtocol):
+class BoundedHttpProtocol(HttpToolsProtocol):
     """A connection whose client has to send the head of a request within 10 s and 64 kB.
 
     Else it would cost a client nothing to hold as many connections as there can be.
@@ -141,7 +141,7 @@ class _Connection(HttpToolsProtocol):
         self._met()
         self._sending = True
         super().on_headers_complete()
-        self.cycle.transport = _Door(self)  # type: ignore[assignment]
+        self.cycle.transport = _ClosingTransport(self)  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         self._sending = False
@@ -180,10 +180,10 @@ class _Connection(HttpToolsProtocol):
             self._timer = None
 
 
-class _Door:
+class _ClosingTransport:
     """The transport as an answer sees it, which leaves by the connection's way."""
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: BoundedHttpProtocol) -> None:
         self._connection = connection
         self.close = connection.leave
 
@@ -271,5 +271,4 @@ def _clean_up(service: Service) -> None:
         for child in children.read_text().split():
             with suppress(OSError):
                 os.kill(int(child), signal.SIGKILL)
-    if shelf := getattr(service, "shelf", None):  # there is none before it has started
-        shutil.rmtree(shelf.folder, ignore_errors=True)
+    shutil.rmtree(service.uploads.folder, ignore_errors=True)

@@ -20,9 +20,9 @@ from musicu.search.explorer import Explorer
 from musicu.search.query import Answer, Query
 from musicu.search.snapshot import Snapshot
 from musicu.service.errors import Busy, Late
-from musicu.service.uploads.analysis import Line
+from musicu.service.queues import WorkQueue
 
-__all__ = ["Answers", "Batcher", "Reply"]
+__all__ = ["SimilarSearch", "Batcher", "EncodedAnswer"]
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -125,7 +125,7 @@ class Batcher(Generic[Q, A]):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class EncodedAnswer:
     """An answer as it goes out.
 
     Attributes
@@ -143,7 +143,7 @@ class Reply:
     moment: int = 0
 
     @classmethod
-    def of(cls, answer: Answer) -> Reply:
+    def of(cls, answer: Answer) -> EncodedAnswer:
         """Write an answer."""
         assert isinstance(answer.snapshot, Snapshot)
         model = json.dumps(answer.snapshot.model.name).encode()
@@ -151,14 +151,14 @@ class Reply:
         return cls(body, tuple(hit.id for hit in answer.hits), answer.snapshot.number)
 
 
-class Answers:
+class SimilarSearch:
     """Answers questions for similar tracks, and keeps the last 1024 answers. For one event loop.
 
     Parameters
     ----------
     explorer : Explorer
         Who knows the answers.
-    line : Line
+    line : WorkQueue
         Where heavy questions wait for a thread.
     deadline : float > 0
         Seconds a question may take.
@@ -171,15 +171,15 @@ class Answers:
         How often an answer was kept, and how often it had to be found.
     """
 
-    def __init__(self, explorer: Explorer, line: Line, deadline: float) -> None:
-        self.batcher: Batcher[Query, Reply] = Batcher(self._many, deadline)
+    def __init__(self, explorer: Explorer, line: WorkQueue, deadline: float) -> None:
+        self.batcher: Batcher[Query, EncodedAnswer] = Batcher(self._many, deadline)
         self.hits = 0
         self.misses = 0
         self._explorer = explorer
-        self._line = line
-        self._kept: OrderedDict[tuple[int, Query], Reply] = OrderedDict()
+        self._queue = line
+        self._kept: OrderedDict[tuple[int, Query], EncodedAnswer] = OrderedDict()
 
-    async def similar(self, query: Query) -> Reply:
+    async def search(self, query: Query) -> EncodedAnswer:
         """Return the tracks that answer a query.
 
         Raises
@@ -198,18 +198,18 @@ class Answers:
         if query.plain:
             reply = await self.batcher.ask(query)
         else:
-            reply = await self._line.run(lambda _: self._one(query))
+            reply = await self._queue.run(lambda _: self._one(query))
         # What is asked by all that is known is answered of the moment before for a while.
         self._kept[reply.moment, query] = reply
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return reply
 
-    def _one(self, query: Query) -> Reply:
-        return Reply.of(self._explorer.similar(query))
+    def _one(self, query: Query) -> EncodedAnswer:
+        return EncodedAnswer.of(self._explorer.similar(query))
 
-    def _many(self, queries: Sequence[Query]) -> list[Reply | MusicuError]:
+    def _many(self, queries: Sequence[Query]) -> list[EncodedAnswer | MusicuError]:
         return [
-            answer if isinstance(answer, MusicuError) else Reply.of(answer)
+            answer if isinstance(answer, MusicuError) else EncodedAnswer.of(answer)
             for answer in self._explorer.similar_many(queries)
         ]

@@ -21,7 +21,7 @@ from conftest import PROGRAM, MakeStore, RunCli, Shelf, unit
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from musicu.service.server import _Connection
+from musicu.service.server import BoundedHttpProtocol
 
 PATIENCE = 300.0
 Start = Callable[..., tuple[subprocess.Popen[str], str]]
@@ -236,7 +236,7 @@ def patient_for_little(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         await Response(b"here")(scope, receive, send)
 
     config = uvicorn.Config(
-        app, http=_Connection, lifespan="off", log_level="critical", timeout_keep_alive=4
+        app, http=BoundedHttpProtocol, lifespan="off", log_level="critical", timeout_keep_alive=4
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -16,7 +16,7 @@ import httpx
 import uvicorn
 
 from musicu.service.app import create_app
-from musicu.service.server import _Connection
+from musicu.service.server import BoundedHttpProtocol
 from musicu.service.settings import Settings
 from musicu.service.state import Service
 
@@ -50,7 +50,7 @@ def serving(catalog: Path, **options: Any) -> Iterator[Served]:
     settings = Settings(catalog=catalog, **options)
     app = create_app(settings)
     config = uvicorn.Config(
-        app, http=_Connection, ws="none", log_level="critical", timeout_graceful_shutdown=2
+        app, http=BoundedHttpProtocol, ws="none", log_level="critical", timeout_graceful_shutdown=2
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

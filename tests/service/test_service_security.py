@@ -11,7 +11,7 @@ from conftest import MakeStore, unit
 from served import PATIENCE, Served, serving
 
 from musicu.errors import MusicuError
-from musicu.service.security import HEADERS, JSON_BYTES, Keys
+from musicu.service.security import HEADERS, JSON_BYTES, TokenAuth
 from musicu.service.settings import Settings
 
 TOKEN = "correct horse battery staple"
@@ -109,14 +109,14 @@ def test_a_browser_exchanges_the_token_for_a_cookie_that_no_script_reads(locked:
     assert locked.http.get("/v1/info").status_code == 401
 
 
-@pytest.mark.parametrize("cookie", ["", TOKEN, "0" * 64, Keys("another").cookie, "\xe9"])
+@pytest.mark.parametrize("cookie", ["", TOKEN, "0" * 64, TokenAuth("another").cookie, "\xe9"])
 def test_another_cookie_opens_nothing(locked: Served, cookie: str) -> None:
     sent = {"Cookie": f"a=b; musicu={cookie}".encode("latin-1")}
     assert locked.http.get("/v1/info", headers=sent).status_code == 401
 
 
 def test_a_token_may_hold_any_characters(catalog: Path) -> None:
-    keys = Keys("schlüssel 🎵")
+    keys = TokenAuth("schlüssel 🎵")
     assert keys.fits("schlüssel 🎵")
     assert keys.opens("Bearer schlüssel 🎵".encode(), b"")
     assert not keys.fits("schlussel 🎵")

@@ -15,7 +15,7 @@ from libopensonic import Connection, errors
 from served import Served, serving
 
 from musicu.items.opensubsonic import OpenSubsonic
-from musicu.service.subsonic.responses import Fault, envelope
+from musicu.service.subsonic.responses import SubsonicError, envelope
 
 TOKEN = "sesame/öffne dich"
 SPACE = "{http://subsonic.org/restapi}"
@@ -287,7 +287,7 @@ def test_any_text_makes_xml_that_can_be_read(about: dict[str, str]) -> None:
 
 
 def test_a_fault_is_told_in_both_forms() -> None:
-    fault = Fault(70, "there is no such song")
+    fault = SubsonicError(70, "there is no such song")
     assert b'"code": 70' in bytes(envelope(fault, form="json", server="1").body)
     error = ElementTree.fromstring(bytes(envelope(fault, form="xml", server="1").body))[0]
     assert (error.get("code"), error.get("message")) == ("70", "there is no such song")

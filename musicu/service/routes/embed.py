@@ -25,7 +25,6 @@ from musicu.search.query import Seed
 from musicu.service.errors import Busy, Late, Refusal
 from musicu.service.schemas import SimilarBody, json_response, words_of
 from musicu.service.state import Service, service_of
-from musicu.service.uploads.add import add_upload
 from musicu.service.uploads.store import Upload
 
 __all__ = ["router", "similar_to_upload"]
@@ -109,7 +108,7 @@ async def embed(
 ) -> Response:
     """Embed a file, describe it, and say what is heard in it."""
     async with _heard(request, service, describe=describe) as (upload, answer):
-        service.shelf.keep(upload, answer)
+        service.uploads.keep(upload, answer)
     told = await service.work(_tell, service, answer, tags)
     told["model"] = answer["model"].name
     if vector:
@@ -139,18 +138,18 @@ async def similar_to_upload(request: Request, service: Service) -> Response:
     """
     query, describe = _read_wish(request)
     async with _heard(request, service, describe=describe) as (upload, answer):
-        service.shelf.keep(upload, answer)
+        service.uploads.keep(upload, answer)
     told = await service.work(_tell, service, answer, True)
-    told["place"] = await service.work(service.chart.place, answer["vector"])
+    told["place"] = await service.work(service.map.place, answer["vector"])
     item = Item(answer["id"], Metadata.from_dict(answer["metadata"]), answer["descriptors"] or {})
-    reply = await service.answers.similar(
+    reply = await service.similar.search(
         replace(
             query,
             seeds=(Seed(vector=answer["vector"], item=item),),
             exclude=(*query.exclude, answer["id"]) if told["known"] else query.exclude,
         )
     )
-    body = service.tell(reply)
+    body = service.count_served(reply)
     return Response(
         b'%s,"upload":%s}' % (body[:-1], json.dumps(told).encode()), media_type="application/json"
     )
@@ -166,13 +165,11 @@ async def similar_to_upload(request: Request, service: Service) -> Response:
 )
 async def add(request: Request, service: Here, name: Name = None) -> Response:
     """Add a file to the catalog; audio that is there already is not added again."""
-    folder = service.settings.uploads
-    if folder is None:
+    adder = service.upload_adder
+    if adder is None:
         raise Refusal(403, "no tracks are added here: the service needs --uploads FOLDER for that")
     async with _heard(request, service, describe=True) as (upload, answer):
-        new = await service.work(
-            add_upload, service.settings.catalog, folder, upload.path, answer, name
-        )
+        new = await service.work(adder.add, upload.path, answer, name)
     if new:
         await asyncio.to_thread(service.live.refresh)
     id = answer["id"]
@@ -187,15 +184,15 @@ async def _heard(
     request: Request, service: Service, *, describe: bool
 ) -> AsyncIterator[tuple[Upload, dict[str, Any]]]:
     """Receive a request's file and hear it, with a vector of the model that is served."""
-    service.desk.line.check()
+    service.analyzer.queue.check()
     try:
-        async with service.shelf.receive(request) as upload:
+        async with service.uploads.receive(request) as upload:
             answer = await _hear(service, upload.path, describe=describe)
             facts = {**answer, "model": answer["model"].name, "size": upload.size}
-            service.watch.add(answer["vector"], facts)
+            service.upload_monitor.add(answer["vector"], facts)
             yield upload, answer
     except AudioError as error:
-        service.meters.failed(error.reason)
+        service.metrics.failed(error.reason)
         raise
 
 
@@ -204,7 +201,7 @@ async def _hear(service: Service, path: str, *, describe: bool) -> dict[str, Any
     retried = None
     for _ in range(_TRIES):
         try:
-            answer = await service.desk.analyze(path, describe=describe)
+            answer = await service.analyzer.analyze(path, describe=describe)
         except Late as late:
             if retried or not late.begun:
                 raise

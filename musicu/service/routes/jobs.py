@@ -14,11 +14,10 @@ from musicu.catalog.stats import Problem, list_problems
 from musicu.catalog.store import Store
 from musicu.paths import lies_under
 from musicu.service.errors import Busy, Refusal
-from musicu.service.jobs import Jobs
+from musicu.service.jobs import Jobs, JobStatus
 from musicu.service.responses import as_json
 from musicu.service.schemas import json_response
 from musicu.service.state import Service, service_of
-from musicu.service.status import Status
 
 __all__ = ["JobBody", "router"]
 
@@ -172,7 +171,7 @@ async def cancel_job(id: JobId, service: Here) -> Response:
 
 async def _follow(jobs: Jobs, id: str) -> AsyncIterator[bytes]:
     """Yield an event whenever a job has changed, and a last one when it is over."""
-    seen: Status | None = None
+    seen: JobStatus | None = None
     quiet = 0.0
     jobs.listeners += 1
     try:
@@ -192,7 +191,7 @@ async def _follow(jobs: Jobs, id: str) -> AsyncIterator[bytes]:
         jobs.listeners -= 1
 
 
-def _event(name: str, status: Status) -> bytes:
+def _event(name: str, status: JobStatus) -> bytes:
     return format_sse_event(event=name, data_str=json.dumps(status.to_dict()))
 
 
@@ -246,8 +245,8 @@ async def get_map(
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     """Return where all tracks lie on the map, column by column."""
-    picture = await service.work(service.chart.picture)
-    if isinstance(picture, Status):
+    picture = await service.work(service.map.picture)
+    if isinstance(picture, JobStatus):
         waiting = {"state": "computing", "job": picture.to_dict()}
         return as_json(waiting, 202, {"Retry-After": "2"})
     headers = {"ETag": picture.tag, "Vary": "Accept-Encoding"}

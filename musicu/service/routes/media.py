@@ -68,7 +68,7 @@ class MatchBody(BaseModel):
 
 
 @dataclass(frozen=True)
-class _Sound:
+class _AudioFile:
     """A track's file that is there."""
 
     id: str
@@ -133,8 +133,8 @@ async def match(service: Here, body: MatchBody) -> Response:
         if sound.seconds > most:
             raise Refusal(422, f"{sound.id}: longer than {most:g} s, too long for passages")
 
-    async def make() -> tuple[bytes]:
-        (passage,) = await service.desk.aside.run(
+    async def make() -> bytes:
+        (passage,) = await service.analyzer.audio_queue.run(
             lambda _: match_files([(one.path, other.path)], model=model)
         )
         if passage is None:
@@ -146,17 +146,17 @@ async def match(service: Here, body: MatchBody) -> Response:
             "seconds": found["seconds"],
             "similarity": found["similarity"],
         }
-        return (json.dumps(told).encode(),)
+        return json.dumps(told).encode()
 
-    (told,) = await service.shelf.passages.get((one.id, other.id, model.sha256), make)
+    told = await service.passages.get((one.id, other.id, model.sha256), make)
     return Response(told, media_type="application/json")
 
 
-async def _waveform(service: Service, sound: _Sound) -> tuple[bytes, bytes]:
+async def _waveform(service: Service, sound: _AudioFile) -> tuple[bytes, bytes]:
     """Return waveform (JSON) and mel picture (PNG) of a track: heard once for both."""
 
     async def make() -> tuple[bytes, bytes]:
-        waveform = await service.desk.aside.run(
+        waveform = await service.analyzer.audio_queue.run(
             lambda _: service.waveform_renderer.render(sound.path)
         )
         shape = {
@@ -167,11 +167,10 @@ async def _waveform(service: Service, sound: _Sound) -> tuple[bytes, bytes]:
         }
         return json.dumps(shape).encode(), waveform.mel_png()
 
-    shape, picture = await service.shelf.portraits.get(sound.id, make)
-    return shape, picture
+    return await service.waveforms.get(sound.id, make)
 
 
-async def _find(service: Service, id: str) -> _Sound:
+async def _find(service: Service, id: str) -> _AudioFile:
     """Return a file of a track: of the catalog, or else an upload that is still here.
 
     Raises
@@ -181,7 +180,7 @@ async def _find(service: Service, id: str) -> _Sound:
     Refusal
         410: its files are gone.
     """
-    kept = service.shelf.find(id.lower())
+    kept = service.uploads.find(id.lower())
     try:
         return await service.work(_stored, service, id)
     except (CatalogError, Refusal):
@@ -190,7 +189,7 @@ async def _find(service: Service, id: str) -> _Sound:
     return await service.work(_sound, kept.id, kept.path, kept.codec, kept.seconds)
 
 
-def _stored(service: Service, id: str) -> _Sound:
+def _stored(service: Service, id: str) -> _AudioFile:
     """Look up the catalog's first file of a track that is there."""
     snapshot = service.live.snapshot
     position = snapshot.position(id)
@@ -204,8 +203,8 @@ def _stored(service: Service, id: str) -> _Sound:
     raise Refusal(410, f"{id}: its file is gone or cannot be read; a scan brings the catalog up")
 
 
-def _sound(id: str, path: str, codec: str, seconds: float) -> _Sound:
+def _sound(id: str, path: str, codec: str, seconds: float) -> _AudioFile:
     info = os.stat(path)
     if not stat.S_ISREG(info.st_mode):  # a pipe in its place would never end
         raise OSError("not a regular file")
-    return _Sound(id, path, info, kind_of(path, codec)[1], seconds)
+    return _AudioFile(id, path, info, kind_of(path, codec)[1], seconds)

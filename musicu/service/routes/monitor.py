@@ -55,14 +55,14 @@ async def monitor(service: Annotated[Service, Depends(service_of)]) -> dict[str,
     """
     # Both may take a second: the comparison when there is news, the counts after many answers.
     drift, served = await asyncio.gather(
-        asyncio.to_thread(service.watch.report), asyncio.to_thread(_served, service)
+        asyncio.to_thread(service.upload_monitor.report), asyncio.to_thread(_served, service)
     )
-    return {**service.meters.summary(), **served, "drift": drift}
+    return {**service.metrics.summary(), **served, "drift": drift}
 
 
 def _served(service: Service) -> dict[str, Any]:
     total = len(service.live.snapshot)
-    served = service.served
+    served = service.exposure
     return {
         "tracks": total,
         "coverage": served.coverage(total),

@@ -10,10 +10,10 @@ from musicu.errors import CatalogError
 from musicu.recommend.recommender import History
 from musicu.search.snapshot import Snapshot
 from musicu.service.errors import Refusal
-from musicu.service.recommender import Taste
+from musicu.service.recommender import ReloadingRecommender
 from musicu.service.responses import as_json
 from musicu.service.schemas import TrackId, json_response
-from musicu.service.similar import Reply
+from musicu.service.similar import EncodedAnswer
 from musicu.service.state import Service, service_of
 
 __all__ = ["PlayedBody", "RecommendBody", "router"]
@@ -119,10 +119,10 @@ def _whole(id: str, snapshot: Snapshot) -> str:
         return id
 
 
-async def _taste(service: Annotated[Service, Depends(service_of)]) -> Taste:
-    if service.taste is None:
+async def _recommender(service: Annotated[Service, Depends(service_of)]) -> ReloadingRecommender:
+    if service.recommender is None:
         raise Refusal(404, "no recommender is served: start with 'musicu serve --recommender'")
-    return service.taste
+    return service.recommender
 
 
 @router.post(
@@ -134,15 +134,17 @@ async def _taste(service: Annotated[Service, Depends(service_of)]) -> Taste:
 async def recommend(
     body: RecommendBody,
     service: Annotated[Service, Depends(service_of)],
-    taste: Annotated[Taste, Depends(_taste)],
+    recommender: Annotated[ReloadingRecommender, Depends(_recommender)],
 ) -> Response:
     """Recommend tracks to somebody, each with what adds to its score."""
     rules = body.model_dump(exclude={"history", "user", "n"})
     listener = body.listener(service.live.snapshot)
-    found = await taste.line.run(lambda _: taste.recommend(listener, body.n, rules=rules))
+    found = await recommender.queue.run(
+        lambda _: recommender.recommend(listener, body.n, rules=rules)
+    )
     told = {"recommendations": [one.to_dict() for one in found], "notes": list(found.notes)}
-    reply = Reply(json.dumps(told).encode(), tuple(one.id for one in found))
-    return Response(service.tell(reply), media_type="application/json")
+    reply = EncodedAnswer(json.dumps(told).encode(), tuple(one.id for one in found))
+    return Response(service.count_served(reply), media_type="application/json")
 
 
 @router.get(
@@ -153,11 +155,11 @@ async def recommend(
 )
 async def audience(
     service: Annotated[Service, Depends(service_of)],
-    taste: Annotated[Taste, Depends(_taste)],
+    recommender: Annotated[ReloadingRecommender, Depends(_recommender)],
     id: Annotated[TrackId, Query()],
     n: Annotated[int, Query(ge=1, le=_MOST)] = 20,
 ) -> Response:
     """Say which listeners and artists a stored track fits."""
     id = _whole(id, service.live.snapshot)
-    found = await taste.line.run(lambda _: taste.audience(id, n))
+    found = await recommender.queue.run(lambda _: recommender.audience(id, n))
     return as_json({"id": id, **found.to_dict()})

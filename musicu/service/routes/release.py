@@ -44,9 +44,9 @@ async def report_on_release(
     name: Annotated[str, Query(max_length=500, description="What to call the file.")] = "upload",
 ) -> Response:
     """Report on a new track, which is kept no longer than that takes: JSON, or a page to read."""
-    reports = service.reports
-    reports.line.check()  # before a body is read for nothing
-    async with service.shelf.receive(request) as upload:
+    reports = service.release_reporter
+    reports.queue.check()  # before a body is read for nothing
+    async with service.uploads.receive(request) as upload:
         made = await reports.make(upload.path, name, neighbors)
     if format == "json":
         return as_json(made.report)

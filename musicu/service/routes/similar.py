@@ -8,7 +8,7 @@ from musicu.search.query import Seed
 from musicu.service.errors import Refusal
 from musicu.service.routes.embed import similar_to_upload
 from musicu.service.schemas import ANSWER, SIMILAR_BODY, SimilarBody, read_similar
-from musicu.service.similar import Reply
+from musicu.service.similar import EncodedAnswer
 from musicu.service.state import Service
 
 __all__ = ["router"]
@@ -46,17 +46,17 @@ async def similar(request: Request) -> Response:
         return await similar_to_upload(request, service)
     wish = read_similar(await request.body())
     if wish.path is None:
-        reply = await service.answers.similar(wish.query())
+        reply = await service.similar.search(wish.query())
     else:
         reply = await service.work(_journey, service, wish)
-    return Response(service.tell(reply), media_type=_JSON)
+    return Response(service.count_served(reply), media_type=_JSON)
 
 
-def _journey(service: Service, wish: SimilarBody) -> Reply:
+def _journey(service: Service, wish: SimilarBody) -> EncodedAnswer:
     assert wish.path
     if not 2 <= wish.n <= _MOST_STEPS:
         raise Refusal(422, f"n is {wish.n}: a path has 2 to {_MOST_STEPS} tracks")
-    return Reply.of(
+    return EncodedAnswer.of(
         service.explorer.journey(
             Seed(id=wish.path.start),
             Seed(id=wish.path.end),

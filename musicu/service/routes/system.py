@@ -49,7 +49,7 @@ async def ready(service: Here) -> JSONResponse:
 )
 async def metrics(service: Here) -> Response:
     """Write all counters in Prometheus' text format."""
-    return Response(service.meters.render(), media_type=CONTENT_TYPE_LATEST)
+    return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/v1/info", summary="What is served", responses={200: INFO})
@@ -91,12 +91,12 @@ async def info(service: Here) -> dict[str, Any]:
 )
 async def open_session(service: Here, request: Request, shown: Credentials) -> Response:
     """Let a browser in that shows the token: it gets a cookie that scripts cannot read."""
-    if not service.keys.fits(shown.token):
+    if not service.auth.fits(shown.token):
         raise Refusal(401, "this is not the token")
     answer = Response(status_code=204)
     answer.set_cookie(
         COOKIE,
-        service.keys.cookie,
+        service.auth.cookie,
         max_age=_MONTH,
         secure=request.url.scheme == "https",
         httponly=True,
