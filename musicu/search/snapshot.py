@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from musicu.catalog.identities import SHORTEST_PREFIX, find_alias
 from musicu.catalog.nearest import Nearest
 from musicu.catalog.store import Store, StoredModel
 from musicu.errors import CatalogError
-from musicu.search.filter_cache import Filters
+from musicu.search.filter_cache import cached_filter
 from musicu.search.map_columns import Columns, build_columns
 
 __all__ = ["Snapshot"]
@@ -80,8 +80,8 @@ class Snapshot:
         return len(self.tracks)
 
     @cached_property
-    def _filters(self) -> Filters:
-        return Filters(self.path, self.tracks)
+    def _mask(self) -> Callable[[str], NDArray[np.bool_]]:
+        return cached_filter(self.path, self.tracks)
 
     @cached_property
     def columns(self) -> Columns:
@@ -176,4 +176,4 @@ class Snapshot:
         ModelError
             It asks for tags, and the model hears none.
         """
-        return self._filters.mask(where)
+        return self._mask(where)

@@ -31,11 +31,21 @@ from musicu.service.settings import VERSION, Settings
 from musicu.service.state import Service
 from musicu.service.subsonic import routes as subsonic
 
-__all__ = ["create_app"]
+__all__ = ["ROUTERS", "create_app"]
 
-_PARTS = (
-    *(system, tracks, similar, embed, media, recommend, release, jobs, playlists, monitor),
-    subsonic,
+# To add a route module, add its router here.
+ROUTERS = (
+    system.router,
+    tracks.router,
+    similar.router,
+    embed.router,
+    media.router,
+    recommend.router,
+    release.router,
+    jobs.router,
+    playlists.router,
+    monitor.router,
+    subsonic.router,
 )
 _PAGE = Path(__file__).with_name("page")
 _ABOUT = (
@@ -85,8 +95,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = service
     handle_problems(app)
     app.add_exception_handler(Exception, _unexpected)
-    for part in _PARTS:
-        app.include_router(part.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.mount("/page", StaticFiles(directory=_PAGE, check_dir=False), name="page")
     app.add_api_route("/", _index, include_in_schema=False)
     return app

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from musicu.catalog.analysis_run import Progress
 from musicu.catalog.catalog import Catalog
@@ -51,7 +51,7 @@ class JobStatus:
 
     id: str
     kind: str
-    state: str = "waiting"
+    state: Literal["waiting", "running", "done", "failed", "canceled"] = "waiting"
     done: int = 0
     total: int = 0
     eta_seconds: float | None = None
@@ -143,8 +143,8 @@ class Jobs:
     Parameters
     ----------
     kinds : mapping of str to callable
-        What each kind does: called with a :class:`JobProgress` on a thread of the job's own, returns
-        the job's summary.
+        What each kind does: called with a :class:`JobProgress` on a thread of the job's own,
+        returns the job's summary.
 
     Attributes
     ----------

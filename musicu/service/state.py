@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from fastapi import Request
+from fastapi import Request, Response
 
 from musicu.encoders.model import Model
 from musicu.encoders.registry import model_with
@@ -189,11 +189,11 @@ class Service:
         """
         return await self.queue.run(lambda _: function(*args))
 
-    def count_served(self, reply: EncodedAnswer) -> bytes:
-        """Count the tracks of an answer, and return what is sent."""
-        self.exposure.add(reply.ids)
-        self.metrics.served(len(reply.ids))
-        return reply.body
+    def respond(self, answer: EncodedAnswer, **more: Any) -> Response:
+        """Count the tracks of an answer as served, and return it with further members."""
+        self.exposure.add(answer.ids)
+        self.metrics.served(len(answer.ids))
+        return Response(answer.to_json(**more), media_type="application/json")
 
     def readiness(self) -> dict[str, Any]:
         """Tell which parts are ready: ``ready``, ``tracks``, ``model`` and ``parts``."""

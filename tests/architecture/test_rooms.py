@@ -43,7 +43,6 @@ LONGER = {
     "musicu.metadata.tables": 394,
     "musicu.metadata.tag_containers": 351,
     "musicu.search.explorer": 362,
-    "musicu.service.schemas": 376,
     "musicu.simulation.environment": 382,
     "musicu.training.encoder": 461,
 }
@@ -54,8 +53,6 @@ CATCH_ALL = {("program", "_reply"), ("pool", "serve")}
 PRIVATE = {
     "tests/audio/test_descriptors.py: musicu.audio.descriptors._onsets",
     "tests/catalog/test_changes.py: musicu.release.report._collect",
-    "tests/cli/test_serve_cli.py: musicu.service.server._Connection",
-    "tests/helpers/served.py: musicu.service.server._Connection",
     "tests/workers/test_failures.py: musicu.catalog.store._FROM_3",
     "tests/workers/test_failures.py: musicu.catalog.store._run",
 }

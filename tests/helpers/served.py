@@ -16,7 +16,7 @@ import httpx
 import uvicorn
 
 from musicu.service.app import create_app
-from musicu.service.server import BoundedHttpProtocol
+from musicu.service.connection import BoundedHttpProtocol
 from musicu.service.settings import Settings
 from musicu.service.state import Service
 

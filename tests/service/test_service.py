@@ -107,7 +107,7 @@ def test_the_same_question_is_answered_from_memory_until_the_catalog_changes(
     held: Served, made: tuple[Store, StoredModel]
 ) -> None:
     store, model = made
-    client, answers = held.http, held.service.similar
+    client, answers = held.http, held.service.similar.cache
     asked = {"id": number(3), "n": 5}
     first = client.post("/v1/similar", json=asked)
     assert (answers.hits, answers.misses) == (0, 1)

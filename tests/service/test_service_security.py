@@ -11,6 +11,7 @@ from conftest import MakeStore, unit
 from served import PATIENCE, Served, serving
 
 from musicu.errors import MusicuError
+from musicu.service.connection import BoundedHttpProtocol
 from musicu.service.security import HEADERS, JSON_BYTES, TokenAuth
 from musicu.service.settings import Settings
 
@@ -314,10 +315,10 @@ def test_the_rest_of_a_refused_body_is_not_waited_for_for_ever(
     open_service: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = b"POST /v1/similar HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n"
-    monkeypatch.setattr("musicu.service.server._REST_SECONDS", 0.2)
+    monkeypatch.setattr(BoundedHttpProtocol, "REST_SECONDS", 0.2)
     got = raw(open_service, head + b"Content-Type: text/plain\r\n\r\nnothing more")
     assert got.startswith(b"HTTP/1.1 415")
-    monkeypatch.setattr("musicu.service.server._REST_BYTES", 1 << 20)
+    monkeypatch.setattr(BoundedHttpProtocol, "REST_BYTES", 1 << 20)
     with socket.create_connection(("127.0.0.1", open_service.port), PATIENCE) as flood:
         flood.sendall(head + b"Content-Type: text/plain\r\n\r\n")
         flood.recv(65536)

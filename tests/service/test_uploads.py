@@ -490,7 +490,9 @@ def test_a_file_of_that_name_is_never_overwritten(
     upload = shelf / "Dora/Night.wav"
     (folder / "Rain [0123456789ab].wav").write_bytes(b"somebody's")
     (folder / "Rain [0123456789ab] (2).wav").symlink_to(tmp_path / "elsewhere")
-    assert UploadAdder(shelf.db, folder).add(str(upload), _answer(_model_of(shelf), title="Rain"), None)
+    assert UploadAdder(shelf.db, folder).add(
+        str(upload), _answer(_model_of(shelf), title="Rain"), None
+    )
     assert (folder / "Rain [0123456789ab].wav").read_bytes() == b"somebody's"
     assert not (tmp_path / "elsewhere").exists()
     assert (folder / "Rain [0123456789ab] (3).wav").read_bytes() == upload.read_bytes()
@@ -578,7 +580,8 @@ def test_the_same_audio_from_many_sides_is_stored_once(
     with ThreadPoolExecutor(8) as threads:
         added = list(
             threads.map(
-                lambda number: UploadAdder(shelf.db, folder).add(str(shelf / "Dora/Night.wav"), answer, f"{number}.wav"
+                lambda number: UploadAdder(shelf.db, folder).add(
+                    str(shelf / "Dora/Night.wav"), answer, f"{number}.wav"
                 ),
                 range(16),
             )

@@ -5,7 +5,6 @@ process, and forgotten half an hour later, unless it was added.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musicu.encoders.model import Model
 from musicu.encoders.tagger import TagHead
@@ -23,11 +22,18 @@ from musicu.items.item import Item
 from musicu.metadata.fields import Metadata
 from musicu.search.query import Seed
 from musicu.service.errors import Busy, Late, Refusal
-from musicu.service.schemas import SimilarBody, json_response, words_of
+from musicu.service.responses import as_json, parse_json
+from musicu.service.schemas import (
+    AUDIO_BODY,
+    SimilarBody,
+    UploadDescription,
+    optional,
+    validation_message,
+)
 from musicu.service.state import Service, service_of
 from musicu.service.uploads.store import Upload
 
-__all__ = ["router", "similar_to_upload"]
+__all__ = ["AddedTrack", "EmbeddedUpload", "router", "similar_to_upload"]
 
 _log = logging.getLogger(__name__)
 
@@ -44,59 +50,31 @@ _HEARD = 0.05
 _AGAIN = "at the second try, too; the machine may be busy: try again later"
 # How often a file is heard when the catalog's model changes meanwhile.
 _TRIES = 3
-_FILE: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            kind: {"schema": {"type": "string", "format": "binary"}}
-            for kind in ("audio/*", "application/octet-stream")
-        },
-    }
-}
-_EXAMPLE = {
-    "id": "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b",
-    "seconds": 241.3,
-    "codec": "mp3",
-    "sr": 44100,
-    "channels": 2,
-    "problem": None,
-    "metadata": {"title": "Dawn", "artist": "Alba"},
-}
-_HEARD_ANSWER = json_response(
-    "What is known of the file, and whether its audio is in the catalog.",
-    {
-        "id": {"type": "string"},
-        "seconds": {"type": "number"},
-        "codec": {"type": "string"},
-        "sr": {"type": "integer"},
-        "channels": {"type": "integer"},
-        "problem": {"type": ["string", "null"]},
-        "metadata": {"type": "object"},
-        "retried?": {
-            "type": "string",
-            "description": "Why it was heard a second time: what the first one ran out of.",
-        },
-        "model": {"type": "string"},
-        "known": {"type": "boolean"},
-        "descriptors?": {"type": "object"},
-        "tags?": {"type": "object"},
-        "vector?": {"type": "array", "items": {"type": "number"}},
-    },
-    {**_EXAMPLE, "model": "musicu-2@1", "known": False, "tags": {"jazz": 0.81}},
-)
-_ADDED = json_response(
-    "The track as lists show it; 201 if it was added, 200 if its audio was there.",
-    {"id": {"type": "string"}, "seconds": {"type": "number"}, "retried?": {"type": "string"}},
-    {"id": _EXAMPLE["id"], "title": "Dawn", "artist": "Alba", "seconds": 241.3},
-)
+
+
+class EmbeddedUpload(UploadDescription):
+    """What is known of an uploaded file, and its embedding."""
+
+    model: str = Field(description="Model of the vector.", examples=["musicu-2@1"])
+    vector: list[float] = optional("The embedding: a unit vector; if it was asked for.")
+
+
+class AddedTrack(BaseModel):
+    """A track that was added, or was there: its card; less, as long as the catalog is slow."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str = Field(description="Id of its audio.")
+    seconds: float
+    retried: str = optional("Why it was analyzed a second time: what the first ran out of.")
 
 
 @router.post(
     "/v1/embed",
     summary="What is heard in a file",
     response_class=Response,
-    responses={200: _HEARD_ANSWER},
-    openapi_extra=_FILE,
+    responses={200: {"model": EmbeddedUpload, "description": "What is known of the file."}},
+    openapi_extra=AUDIO_BODY,
 )
 async def embed(
     request: Request,
@@ -113,7 +91,7 @@ async def embed(
     told["model"] = answer["model"].name
     if vector:
         told["vector"] = [round(float(x), 7) for x in answer["vector"]]
-    return _json(told)
+    return as_json(told)
 
 
 async def similar_to_upload(request: Request, service: Service) -> Response:
@@ -149,10 +127,7 @@ async def similar_to_upload(request: Request, service: Service) -> Response:
             exclude=(*query.exclude, answer["id"]) if told["known"] else query.exclude,
         )
     )
-    body = service.count_served(reply)
-    return Response(
-        b'%s,"upload":%s}' % (body[:-1], json.dumps(told).encode()), media_type="application/json"
-    )
+    return service.respond(reply, upload=told)
 
 
 @router.post(
@@ -160,8 +135,11 @@ async def similar_to_upload(request: Request, service: Service) -> Response:
     summary="Add a track",
     status_code=201,
     response_class=Response,
-    responses={200: _ADDED, 201: _ADDED},
-    openapi_extra=_FILE,
+    responses={
+        200: {"model": AddedTrack, "description": "The track; its audio was there."},
+        201: {"model": AddedTrack, "description": "The track; it was added."},
+    },
+    openapi_extra=AUDIO_BODY,
 )
 async def add(request: Request, service: Here, name: Name = None) -> Response:
     """Add a file to the catalog; audio that is there already is not added again."""
@@ -175,8 +153,8 @@ async def add(request: Request, service: Here, name: Name = None) -> Response:
     id = answer["id"]
     card = await service.work(_card, service, answer)
     if answer["retried"]:
-        card = b'%s,"retried":%s}' % (card[:-1], json.dumps(answer["retried"]).encode())
-    return Response(card, 201 if new else 200, {"Location": f"/v1/tracks/{id}"}, "application/json")
+        card["retried"] = answer["retried"]
+    return as_json(card, 201 if new else 200, {"Location": f"/v1/tracks/{id}"})
 
 
 @asynccontextmanager
@@ -230,7 +208,7 @@ def _read_wish(request: Request) -> tuple[Any, bool]:
         # The upload stands where the id of a stored track would.
         wish = SimilarBody.model_validate({**given, "id": "upload"})
     except ValidationError as error:
-        raise Refusal(422, words_of(error)) from None
+        raise Refusal(422, validation_message(error)) from None
     return wish.query(), describe == "true"
 
 
@@ -264,14 +242,11 @@ def _position(service: Service, id: str) -> int | None:
         return None
 
 
-def _card(service: Service, answer: dict[str, Any]) -> bytes:
+def _card(service: Service, answer: dict[str, Any]) -> dict[str, Any]:
     """Return a track's card; one that a slow catalog does not show yet gets what is known."""
     snapshot = service.live.snapshot
     try:
-        return snapshot.cards[snapshot.position(answer["id"])]
+        card: dict[str, Any] = parse_json(snapshot.cards[snapshot.position(answer["id"])])
     except CatalogError:
-        return json.dumps({"id": answer["id"], "seconds": answer["seconds"]}).encode()
-
-
-def _json(values: dict[str, Any]) -> Response:
-    return Response(json.dumps(values), media_type="application/json")
+        return {"id": answer["id"], "seconds": answer["seconds"]}
+    return card

@@ -4,28 +4,28 @@ A track is named by its id, never by a path: it is one of the catalog, or an upl
 hour. What has to be decoded for it is decoded in worker processes, in a line of its own.
 """
 
-import json
 import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, Field
 
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import read_files, read_values
 from musicu.errors import AudioError, CatalogError
 from musicu.release.passages import match_files
 from musicu.service.errors import Refusal
-from musicu.service.schemas import TrackId, TrackPath, json_response
+from musicu.service.responses import encode_json
+from musicu.service.schemas import StrictModel, TrackId, TrackPath
 from musicu.service.state import Service, service_of
 from musicu.service.uploads.add import kind_of
 
-__all__ = ["MatchBody", "router"]
+__all__ = ["MatchBody", "MatchingPassage", "PassageStart", "WaveformBody", "router"]
 
 router = APIRouter(tags=["sound"])
 
@@ -33,35 +33,37 @@ Here = Annotated[Service, Depends(service_of)]
 
 _OWN = {"Cache-Control": "private, max-age=3600"}
 _FILE = {"description": "The file, or a part of it.", "content": {"audio/*": {}}}
-_ID: dict[str, Any] = {"type": "string"}
-_NUMBER: dict[str, Any] = {"type": "number"}
-_SHAPE = json_response(
-    "What the track looks like, in 1,000 equal stretches.",
-    {
-        "id": _ID,
-        "seconds": _NUMBER,
-        "peaks": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}},
-        "bands": {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
-    },
-    {"id": "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b", "seconds": 241.3, "peaks": [0.1], "bands": [[9]]},
-)
-_END = {"type": "object", "properties": {"id": _ID, "start": _NUMBER}}
-_PASSAGE = json_response(
-    "Where the passage starts in each (s), how long it is (s), and how alike (cosine).",
-    {"a": _END, "b": _END, "seconds": _NUMBER, "similarity": _NUMBER},
-    {
-        "a": {"id": "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b", "start": 31.5},
-        "b": {"id": "9d2b7a6c5e4f3a1b0c8d7e6f5a4b3c2d", "start": 64.0},
-        "seconds": 12.0,
-        "similarity": 0.8712,
-    },
-)
 
 
-class MatchBody(BaseModel):
+class WaveformBody(BaseModel):
+    """What a track looks like, in 1,000 equal stretches."""
+
+    id: str
+    seconds: float = Field(examples=[241.3])
+    peaks: list[Annotated[float, Field(ge=0, le=1)]] = Field(examples=[[0.1]])
+    bands: list[list[int]] = Field(
+        description="Energy of bass, middle and treble in each, 0 to 255.", examples=[[[9, 4, 1]]]
+    )
+
+
+class PassageStart(BaseModel):
+    """Where a passage starts in a track."""
+
+    id: str
+    start: float = Field(description="Seconds.", examples=[31.5])
+
+
+class MatchingPassage(BaseModel):
+    """Where two tracks sound most alike."""
+
+    a: PassageStart
+    b: PassageStart
+    seconds: float = Field(description="Length of the passage.", examples=[12.0])
+    similarity: float = Field(description="Cosine.", examples=[0.8712])
+
+
+class MatchBody(StrictModel):
     """Two tracks whose most alike passages are looked for."""
-
-    model_config = ConfigDict(extra="forbid")
 
     a: TrackId
     b: TrackId
@@ -95,7 +97,7 @@ async def audio(service: Here, id: TrackPath) -> FileResponse:
     "/v1/tracks/{id}/waveform",
     summary="A track's waveform",
     response_class=Response,
-    responses={200: _SHAPE},
+    responses={200: {"model": WaveformBody}},
 )
 async def waveform(service: Here, id: TrackPath) -> Response:
     """Return 1,000 peaks in [0, 1], and the energy of bass, middle and treble at each."""
@@ -121,7 +123,7 @@ async def mel(service: Here, id: TrackPath) -> Response:
     "/v1/match",
     summary="Passages that match",
     response_class=Response,
-    responses={200: _PASSAGE},
+    responses={200: {"model": MatchingPassage}},
 )
 async def match(service: Here, body: MatchBody) -> Response:
     """Return the seconds of two tracks that sound most alike."""
@@ -146,7 +148,7 @@ async def match(service: Here, body: MatchBody) -> Response:
             "seconds": found["seconds"],
             "similarity": found["similarity"],
         }
-        return json.dumps(told).encode()
+        return encode_json(told)
 
     told = await service.passages.get((one.id, other.id, model.sha256), make)
     return Response(told, media_type="application/json")
@@ -165,7 +167,7 @@ async def _waveform(service: Service, sound: _AudioFile) -> tuple[bytes, bytes]:
             "peaks": [round(float(peak), 3) for peak in waveform.peaks],
             "bands": waveform.bands.tolist(),
         }
-        return json.dumps(shape).encode(), waveform.mel_png()
+        return encode_json(shape), waveform.mel_png()
 
     return await service.waveforms.get(sound.id, make)
 

@@ -7,7 +7,6 @@ id of its audio.
 
 import hashlib
 import hmac
-import json
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from musicu.errors import CatalogError, MusicuError
 from musicu.search.query import Query, Seed
 from musicu.service.errors import Refusal
+from musicu.service.responses import parse_json
 from musicu.service.routes.media import audio
 from musicu.service.settings import VERSION
 from musicu.service.similar import EncodedAnswer
@@ -227,7 +227,7 @@ async def _path(asked: _SubsonicRequest) -> dict[str, Any]:
 
 
 async def _matches(asked: _SubsonicRequest, reply: EncodedAnswer) -> dict[str, Any]:
-    found = json.loads(asked.service.count_served(reply))["matches"]
+    found = parse_json(bytes(asked.service.respond(reply).body))["matches"]
     songs = await asked.songs(reply.ids)
     return {
         "sonicMatch": [
