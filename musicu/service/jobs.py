@@ -289,10 +289,10 @@ def catalog_work(
             cancel=report.canceled,
         )
 
-    return {"scan": _told(scan, catalog), "map": _told(draw, catalog)}
+    return {"scan": _without_folder(scan, catalog), "map": _without_folder(draw, catalog)}
 
 
-def _told(work: JobFunction, catalog: Path) -> JobFunction:
+def _without_folder(work: JobFunction, catalog: Path) -> JobFunction:
     """Have errors of some work name the catalog, but not where it lies."""
 
     def run(report: JobProgress) -> dict[str, Any] | None:

@@ -44,12 +44,12 @@ class ServedMap:
 
     def __init__(self, live: Live, jobs: Jobs) -> None:
         self._live = live
-        self._jobs = jobs
+        self.jobs = jobs
         self._lock = threading.Lock()
         self._stamp: tuple[str, int, int] | None = None
         self._atlas: Atlas | None = None
-        self._picture: MapPayload | None = None
-        self._tried = -1  # the snapshot for which a map was last begun
+        self._payload: MapPayload | None = None
+        self._begun_for = -1  # the snapshot for which a map was last begun
 
     @property
     def ready(self) -> bool:
@@ -81,7 +81,7 @@ class ServedMap:
         atlas = self.atlas()
         return None if atlas is None else atlas.place(vector, self._live.snapshot)
 
-    def picture(self) -> MapPayload | JobStatus:
+    def payload(self) -> MapPayload | JobStatus:
         """Return the map, or the job that draws it.
 
         A map that is stale is served while another one is drawn.
@@ -94,28 +94,28 @@ class ServedMap:
         atlas, snapshot = self.atlas(), self._live.snapshot
         if atlas is None:
             return self._begin(snapshot)
-        if atlas.stale(snapshot) and self._tried != snapshot.number:
+        if atlas.stale(snapshot) and self._begun_for != snapshot.number:
             self._begin(snapshot)
-        return self._drawn(atlas, snapshot)
+        return self._render(atlas, snapshot)
 
-    def _drawn(self, atlas: Atlas, snapshot: Snapshot) -> MapPayload:
+    def _render(self, atlas: Atlas, snapshot: Snapshot) -> MapPayload:
         assert self._stamp
         tag = f'"{snapshot.number}-{self._stamp[2]:x}"'
-        picture = self._picture
-        if picture is None or picture.tag != tag:
+        payload = self._payload
+        if payload is None or payload.tag != tag:
             body = map_json(snapshot, atlas.positions(snapshot))
-            picture = self._picture = MapPayload(body, gzip.compress(body, _LEVEL, mtime=0), tag)
-        return picture
+            payload = self._payload = MapPayload(body, gzip.compress(body, _LEVEL, mtime=0), tag)
+        return payload
 
     def _begin(self, snapshot: Snapshot) -> JobStatus:
         """Have a map drawn, once for a moment of the catalog."""
         with self._lock:
-            last = self._jobs.last("map")
+            last = self.jobs.last("map")
             if last and not last.over:
                 return last
-            if self._tried != snapshot.number or last is None:
-                self._tried = snapshot.number
-                return self._jobs.start("map")
+            if self._begun_for != snapshot.number or last is None:
+                self._begun_for = snapshot.number
+                return self.jobs.start("map")
         if last.state == "done":  # the moment between its end and our next look
             return last
         why = last.message if last.state == "failed" else "its drawing was canceled"

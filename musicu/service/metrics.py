@@ -25,7 +25,7 @@ _REASONS, _REASON_LENGTH = 64, 80
 
 
 class Queue(Protocol):
-    """What has a line of requests before it."""
+    """Work that waits, as it is counted."""
 
     @property
     def depth(self) -> int:
@@ -45,7 +45,7 @@ class Queue(Protocol):
 
 
 class Cache(Protocol):
-    """What keeps answers."""
+    """A cache, as it is counted."""
 
     @property
     def hits(self) -> int:

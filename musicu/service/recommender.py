@@ -26,8 +26,8 @@ from musicu.service.settings import Settings
 __all__ = ["ReloadingRecommender"]
 
 # A catalog that grows all the time is read again after this many times as long as that takes.
-_PATIENCE = 10.0
-_INTERVAL = 1.0
+_PAUSE_FACTOR = 10.0
+_INTERVAL = 1.0  # seconds between two looks at the files
 
 _log = logging.getLogger(__name__)
 
@@ -40,18 +40,18 @@ class ReloadingRecommender:
     settings : Settings
         Its ``recommender``, ``catalog`` and ``log``. Users of the log are known by their hashes if
         ``$MUSICU_SALT`` is set, as they are to ``musicu recommend``.
-    moment : callable
+    snapshot_number : callable
         Returns a number that changes with the catalog: ``lambda: live.snapshot.number``.
 
     Attributes
     ----------
     queue : WorkQueue
-        Who waits for recommendations; what is asked here is to be asked on its thread.
+        Requests for recommendations; both methods are to be called on its thread.
     problem : str or None
         Why what is there now cannot be loaded, if that is so.
     """
 
-    def __init__(self, settings: Settings, moment: Callable[[], int]) -> None:
+    def __init__(self, settings: Settings, snapshot_number: Callable[[], int]) -> None:
         if settings.recommender is None:
             raise MusicuError("no recommender to serve: name one with --recommender")
         self.problem: str | None = None
@@ -59,10 +59,10 @@ class ReloadingRecommender:
         self._folder: Path = settings.recommender
         self._catalog = settings.catalog
         self._plays = settings.log
-        self._moment = moment
+        self._snapshot_number = snapshot_number
         self._loaded: CatalogRecommender | None = None
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="musicu-taste", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="musicu-recommender", daemon=True)
 
     def start(self) -> None:
         """Load the recommender in the background, and go on looking for changes."""
@@ -135,12 +135,12 @@ class ReloadingRecommender:
 
     def _follow(self) -> None:
         seen: tuple[Any, ...] = ()
-        moment, next_look = -1, 0.0
+        number, next_look = -1, 0.0
         while not self._over.is_set():
             stamp = _stamp(self._folder / "recommender.json"), self._plays and _stamp(self._plays)
-            now = self._moment()
-            if stamp != seen or (now != moment and time.monotonic() >= next_look):
-                seen, moment, began = stamp, now, time.monotonic()
+            now = self._snapshot_number()
+            if stamp != seen or (now != number and time.monotonic() >= next_look):
+                seen, number, began = stamp, now, time.monotonic()
                 try:
                     self._loaded, self.problem = self._load(), None
                 except (MusicuError, OSError, sqlite3.Error) as error:
@@ -148,7 +148,7 @@ class ReloadingRecommender:
                     self.problem = str(error).replace(folder, "")
                     _log.warning("the recommender cannot be loaded: %s", error)
                 ended = time.monotonic()
-                next_look = ended + _PATIENCE * (ended - began)
+                next_look = ended + _PAUSE_FACTOR * (ended - began)
             self._over.wait(_INTERVAL)
 
     def _load(self) -> CatalogRecommender:

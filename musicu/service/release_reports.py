@@ -46,7 +46,7 @@ class ReleaseReporter:
     Attributes
     ----------
     queue : WorkQueue
-        Who waits.
+        Requests for reports.
     """
 
     def __init__(self, settings: Settings, *, deadline: float = _DEADLINE) -> None:

@@ -113,7 +113,7 @@ def test_a_map_that_cannot_be_drawn_is_not_tried_for_ever(served: Served) -> Non
         raise Refusal(500, "no umap here")
 
     served_map = served.service.map
-    served_map._jobs = served.service.jobs = Jobs({"map": fail})
+    served_map.jobs = served.service.jobs = Jobs({"map": fail})
     served.ask("GET", "/v1/map", 202)
     until(lambda: served.service.jobs.all()[0].over)
     assert "no umap here" in served.ask("GET", "/v1/map", 503)["detail"]

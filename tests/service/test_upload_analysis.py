@@ -272,10 +272,10 @@ def test_who_leaves_while_something_is_prepared_is_not_waited_for(gate: threadin
     asyncio.run(main())
 
 
-# The desk
+# The analyzer
 
 
-def _with_desk(
+def _with_analyzer(
     settings: Settings,
     model_of: Callable[[], Model],
     command: list[str] | None,
@@ -305,7 +305,7 @@ def test_one_worker_serves_request_after_request(
             assert answer["descriptors"] == ({"longest": 7.0} if describe else None)
             assert answer["model"] is model
 
-    _with_desk(Settings(catalog=catalog, upload_seconds=7.0), lambda: model, command, use)
+    _with_analyzer(Settings(catalog=catalog, upload_seconds=7.0), lambda: model, command, use)
     (pid,) = pids
     assert not _alive(int(pid))
 
@@ -323,7 +323,7 @@ def test_a_bad_file_costs_itself(
         assert after["codec"] != before["codec"]
 
     settings = Settings(catalog=catalog, decode_seconds=3.0, deadline=_PATIENCE)
-    _with_desk(settings, lambda: model, command, use)
+    _with_analyzer(settings, lambda: model, command, use)
 
 
 def test_a_file_beyond_the_deadline_ends_its_worker_and_the_next_gets_another(
@@ -340,7 +340,7 @@ def test_a_file_beyond_the_deadline_ends_its_worker_and_the_next_gets_another(
         assert not _alive(int(before["codec"]))
 
     settings = Settings(catalog=catalog, decode_seconds=_PATIENCE, deadline=_PATIENCE)
-    _with_desk(settings, lambda: model, command, use)
+    _with_analyzer(settings, lambda: model, command, use)
 
 
 def test_a_cold_start_is_on_nobodys_time(catalog: Path, model: Model, tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_a_cold_start_is_on_nobodys_time(catalog: Path, model: Model, tmp_path: 
         assert [answer["metadata"]["title"] for answer in answers] == ["x"] * 4
 
     settings = Settings(catalog=catalog, decode_seconds=3.0, deadline=3.0)
-    _with_desk(settings, lambda: current, [sys.executable, str(script)], use)
+    _with_analyzer(settings, lambda: current, [sys.executable, str(script)], use)
 
 
 def test_another_model_replaces_the_workers_and_no_request_is_lost(
@@ -384,7 +384,7 @@ def test_another_model_replaces_the_workers_and_no_request_is_lost(
         assert len({(a["codec"], a["model"].sha256) for a in answers}) == 2
 
     settings = Settings(catalog=catalog, queue=20, deadline=_PATIENCE)
-    _with_desk(settings, lambda: current, command, use)
+    _with_analyzer(settings, lambda: current, command, use)
 
 
 def _ended(pid: int) -> bool:
@@ -400,13 +400,13 @@ def test_a_worker_that_ended_while_idle_is_no_files_fault(
 ) -> None:
     async def use(analyzer: UploadAnalyzer) -> None:
         pid = int((await analyzer.analyze("before"))["codec"])
-        await _until(lambda: analyzer.busy == 0)
+        await _until(lambda: analyzer.queue.busy == 0)
         os.kill(pid, signal.SIGKILL)
         await _until(lambda: _ended(pid))
         after = await analyzer.analyze("after")
         assert after["metadata"] == {"title": "after"}
 
-    _with_desk(Settings(catalog=catalog, deadline=_PATIENCE), lambda: model, command, use)
+    _with_analyzer(Settings(catalog=catalog, deadline=_PATIENCE), lambda: model, command, use)
 
 
 def test_a_crowd_is_turned_away_and_those_in_line_are_served(
@@ -414,16 +414,16 @@ def test_a_crowd_is_turned_away_and_those_in_line_are_served(
 ) -> None:
     async def use(analyzer: UploadAnalyzer) -> None:
         await analyzer.analyze("warm")
-        await _until(lambda: analyzer.busy == 0)
+        await _until(lambda: analyzer.queue.busy == 0)
         found = await asyncio.gather(
             *(analyzer.analyze("slow") for _ in range(50)), return_exceptions=True
         )
         assert sum(isinstance(one, dict) for one in found) == 2 + 3
-        assert sum(isinstance(one, Busy) for one in found) == analyzer.rejected == 45
-        assert (analyzer.depth, analyzer.limit) == (0, 3)
+        assert sum(isinstance(one, Busy) for one in found) == analyzer.queue.rejected == 45
+        assert (analyzer.queue.depth, analyzer.queue.limit) == (0, 3)
 
     settings = Settings(catalog=catalog, workers=2, queue=3, deadline=_PATIENCE)
-    _with_desk(settings, lambda: model, command, use)
+    _with_analyzer(settings, lambda: model, command, use)
 
 
 def test_a_worker_that_cannot_start_is_told_to_who_asks(catalog: Path, model: Model) -> None:
@@ -433,7 +433,7 @@ def test_a_worker_that_cannot_start_is_told_to_who_asks(catalog: Path, model: Mo
                 await analyzer.analyze("x")
 
     broken = [sys.executable, "-c", "raise SystemExit('no such thing')"]
-    _with_desk(Settings(catalog=catalog, deadline=_PATIENCE), lambda: model, broken, use)
+    _with_analyzer(Settings(catalog=catalog, deadline=_PATIENCE), lambda: model, broken, use)
 
 
 def test_closing_ends_what_is_at_work(catalog: Path, model: Model, command: list[str]) -> None:
@@ -443,9 +443,9 @@ def test_closing_ends_what_is_at_work(catalog: Path, model: Model, command: list
         settings = Settings(catalog=catalog, decode_seconds=_PATIENCE, deadline=_PATIENCE)
         analyzer = UploadAnalyzer(settings, lambda: model, command)
         pids.append(int((await analyzer.analyze("before"))["codec"]))
-        await _until(lambda: analyzer.busy == 0)
+        await _until(lambda: analyzer.queue.busy == 0)
         tasks = [asyncio.create_task(analyzer.analyze("hang")) for _ in range(3)]
-        await _until(lambda: (analyzer.busy, analyzer.depth) == (1, 2))
+        await _until(lambda: (analyzer.queue.busy, analyzer.queue.depth) == (1, 2))
         await analyzer.close()
         found: Any = await asyncio.gather(*tasks, return_exceptions=True)
         assert "error" in found[0] or isinstance(found[0], MusicuError)

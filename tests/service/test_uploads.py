@@ -42,7 +42,7 @@ _PATIENCE = 300.0
 ID = "0123456789abcdef" * 2
 
 
-# The shelf by itself: bodies of any kind into files, or not
+# The store by itself: bodies of any kind into files, or not
 
 
 def _request(
@@ -82,7 +82,7 @@ def catalog(tmp_path: Path) -> Path:
     return path
 
 
-def _on_shelf(settings: Settings, use: Callable[[UploadStore], Any]) -> Any:
+def _with_store(settings: Settings, use: Callable[[UploadStore], Any]) -> Any:
     async def main() -> Any:
         uploads = UploadStore(settings)
         await uploads.start()
@@ -110,7 +110,7 @@ def _receive(settings: Settings, request: Request) -> bytes:
             assert uploads.receiving == 0
             assert uploads.incoming == 0
 
-    content: bytes = _on_shelf(settings, use)
+    content: bytes = _with_store(settings, use)
     return content
 
 
@@ -123,7 +123,7 @@ def test_only_the_owner_can_read_what_was_uploaded(catalog: Path) -> None:
     async def use(uploads: UploadStore) -> None:
         assert stat.S_IMODE(os.stat(uploads.folder).st_mode) == 0o700
 
-    _on_shelf(Settings(catalog=catalog), use)
+    _with_store(Settings(catalog=catalog), use)
 
 
 def test_an_empty_body_is_no_audio(catalog: Path) -> None:
@@ -209,7 +209,7 @@ def test_the_clients_name_is_no_path(catalog: Path) -> None:
             assert os.path.dirname(upload.path) == uploads.folder
             assert "evil" not in upload.path
 
-    _on_shelf(Settings(catalog=catalog), use)
+    _with_store(Settings(catalog=catalog), use)
 
 
 def test_no_more_uploads_are_received_at_once_than_can_be_heard(catalog: Path) -> None:
@@ -227,7 +227,7 @@ def test_no_more_uploads_are_received_at_once_than_can_be_heard(catalog: Path) -
         assert os.listdir(uploads.folder) == []
         assert await one() == "received"
 
-    _on_shelf(Settings(catalog=catalog, workers=1, queue=8), use)
+    _with_store(Settings(catalog=catalog, workers=1, queue=8), use)
 
 
 def test_all_that_comes_in_shares_one_limit(catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +246,7 @@ def test_all_that_comes_in_shares_one_limit(catalog: Path, monkeypatch: pytest.M
             pass
         assert uploads.incoming == 0
 
-    _on_shelf(Settings(catalog=catalog), use)
+    _with_store(Settings(catalog=catalog), use)
 
 
 async def _keep(uploads: UploadStore, id: str, size: int = 10) -> None:
@@ -275,7 +275,7 @@ def test_the_last_uploads_stay_and_the_others_are_deleted(
         assert uploads.find(f"{8:032d}") is None
         assert os.listdir(uploads.folder) == []
 
-    _on_shelf(Settings(catalog=catalog), use)
+    _with_store(Settings(catalog=catalog), use)
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(

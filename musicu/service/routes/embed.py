@@ -1,7 +1,7 @@
-"""Uploads: hear a file, find what is like it, add it to the catalog.
+"""Uploads: embed a file, find similar tracks, add it to the catalog.
 
-The body is the file itself, not a form. It is received into a temporary file, heard by a worker
-process, and forgotten half an hour later, unless it was added.
+The body is the file itself, not a form. It is received into a temporary file, analyzed by a worker
+process, and deleted half an hour later; a copy stays where it was added.
 """
 
 import asyncio
@@ -45,10 +45,10 @@ Name = Annotated[
     Query(max_length=10_000, description="What the file is called.", examples=["Dawn.mp3"]),
 ]
 
-# What is heard with less is not worth telling.
-_HEARD = 0.05
+# Tags below this probability are left out.
+_LEAST_PROBABILITY = 0.05
 _AGAIN = "at the second try, too; the machine may be busy: try again later"
-# How often a file is heard when the catalog's model changes meanwhile.
+# How often a file is analyzed when the catalog's model changes meanwhile.
 _TRIES = 3
 
 
@@ -85,13 +85,13 @@ async def embed(
     name: Name = None,
 ) -> Response:
     """Embed a file, describe it, and say what is heard in it."""
-    async with _heard(request, service, describe=describe) as (upload, answer):
+    async with _analyzed(request, service, describe=describe) as (upload, answer):
         service.uploads.keep(upload, answer)
-    told = await service.work(_tell, service, answer, tags)
-    told["model"] = answer["model"].name
+    described = await service.work(_describe, service, answer, tags)
+    described["model"] = answer["model"].name
     if vector:
-        told["vector"] = [round(float(x), 7) for x in answer["vector"]]
-    return as_json(told)
+        described["vector"] = [round(float(x), 7) for x in answer["vector"]]
+    return as_json(described)
 
 
 async def similar_to_upload(request: Request, service: Service) -> Response:
@@ -115,19 +115,19 @@ async def similar_to_upload(request: Request, service: Service) -> Response:
         Too much is going on, or it took too long.
     """
     query, describe = _read_wish(request)
-    async with _heard(request, service, describe=describe) as (upload, answer):
+    async with _analyzed(request, service, describe=describe) as (upload, answer):
         service.uploads.keep(upload, answer)
-    told = await service.work(_tell, service, answer, True)
-    told["place"] = await service.work(service.map.place, answer["vector"])
+    described = await service.work(_describe, service, answer, True)
+    described["place"] = await service.work(service.map.place, answer["vector"])
     item = Item(answer["id"], Metadata.from_dict(answer["metadata"]), answer["descriptors"] or {})
-    reply = await service.similar.search(
+    found = await service.similar.search(
         replace(
             query,
             seeds=(Seed(vector=answer["vector"], item=item),),
-            exclude=(*query.exclude, answer["id"]) if told["known"] else query.exclude,
+            exclude=(*query.exclude, answer["id"]) if described["known"] else query.exclude,
         )
     )
-    return service.respond(reply, upload=told)
+    return service.respond(found, upload=described)
 
 
 @router.post(
@@ -146,7 +146,7 @@ async def add(request: Request, service: Here, name: Name = None) -> Response:
     adder = service.upload_adder
     if adder is None:
         raise Refusal(403, "no tracks are added here: the service needs --uploads FOLDER for that")
-    async with _heard(request, service, describe=True) as (upload, answer):
+    async with _analyzed(request, service, describe=True) as (upload, answer):
         new = await service.work(adder.add, upload.path, answer, name)
     if new:
         await asyncio.to_thread(service.live.refresh)
@@ -158,14 +158,14 @@ async def add(request: Request, service: Here, name: Name = None) -> Response:
 
 
 @asynccontextmanager
-async def _heard(
+async def _analyzed(
     request: Request, service: Service, *, describe: bool
 ) -> AsyncIterator[tuple[Upload, dict[str, Any]]]:
-    """Receive a request's file and hear it, with a vector of the model that is served."""
+    """Receive a request's file and analyze it, with a vector of the model that is served."""
     service.analyzer.queue.check()
     try:
         async with service.uploads.receive(request) as upload:
-            answer = await _hear(service, upload.path, describe=describe)
+            answer = await _analyze(service, upload.path, describe=describe)
             facts = {**answer, "model": answer["model"].name, "size": upload.size}
             service.upload_monitor.add(answer["vector"], facts)
             yield upload, answer
@@ -174,8 +174,8 @@ async def _heard(
         raise
 
 
-async def _hear(service: Service, path: str, *, describe: bool) -> dict[str, Any]:
-    """Hear a file; once more if it ran out of time, which others may have taken from it."""
+async def _analyze(service: Service, path: str, *, describe: bool) -> dict[str, Any]:
+    """Analyze a file; once more if it ran out of time, which others may have taken from it."""
     retried = None
     for _ in range(_TRIES):
         try:
@@ -212,22 +212,24 @@ def _read_wish(request: Request) -> tuple[Any, bool]:
     return wish.query(), describe == "true"
 
 
-def _tell(service: Service, answer: dict[str, Any], tags: bool) -> dict[str, Any]:
-    """Say what was heard, and whether it is in the catalog."""
-    told = {
+def _describe(service: Service, answer: dict[str, Any], tags: bool) -> dict[str, Any]:
+    """Describe an analyzed upload, and tell whether it is in the catalog."""
+    described = {
         name: answer[name]
         for name in ("id", "seconds", "codec", "sr", "channels", "problem", "metadata")
     }
-    told["problem"] = told["problem"] or answer["tags_problem"]
+    described["problem"] = described["problem"] or answer["tags_problem"]
     if answer["descriptors"] is not None:
-        told["descriptors"] = answer["descriptors"]
+        described["descriptors"] = answer["descriptors"]
     if answer["retried"]:
-        told["retried"] = answer["retried"]
+        described["retried"] = answer["retried"]
     if tags:
-        said = _tag_head(answer["model"]).say(answer["vector"]) if answer["model"].tags else {}
-        told["tags"] = {tag: p for tag, p in said.items() if p >= _HEARD}
-    told["known"] = _position(service, answer["id"]) is not None
-    return told
+        probabilities = (
+            _tag_head(answer["model"]).say(answer["vector"]) if answer["model"].tags else {}
+        )
+        described["tags"] = {tag: p for tag, p in probabilities.items() if p >= _LEAST_PROBABILITY}
+    described["known"] = _position(service, answer["id"]) is not None
+    return described
 
 
 @lru_cache(maxsize=2)

@@ -234,14 +234,14 @@ async def get_map(
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     """Return where all tracks lie on the map, column by column."""
-    picture = await service.work(service.map.picture)
-    if isinstance(picture, JobStatus):
-        waiting = {"state": "computing", "job": picture.to_dict()}
+    payload = await service.work(service.map.payload)
+    if isinstance(payload, JobStatus):
+        waiting = {"state": "computing", "job": payload.to_dict()}
         return as_json(waiting, 202, {"Retry-After": "2"})
-    headers = {"ETag": picture.tag, "Vary": "Accept-Encoding"}
-    if picture.tag in if_none_match:
+    headers = {"ETag": payload.tag, "Vary": "Accept-Encoding"}
+    if payload.tag in if_none_match:
         return Response(status_code=304, headers=headers)
     if "gzip" not in accept_encoding:
-        return Response(picture.body, headers=headers, media_type="application/json")
+        return Response(payload.body, headers=headers, media_type="application/json")
     headers["Content-Encoding"] = "gzip"
-    return Response(picture.packed, headers=headers, media_type="application/json")
+    return Response(payload.packed, headers=headers, media_type="application/json")

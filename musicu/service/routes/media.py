@@ -155,7 +155,7 @@ async def match(service: Here, body: MatchBody) -> Response:
 
 
 async def _waveform(service: Service, sound: _AudioFile) -> tuple[bytes, bytes]:
-    """Return waveform (JSON) and mel picture (PNG) of a track: heard once for both."""
+    """Return waveform (JSON) and mel picture (PNG) of a track: computed once for both."""
 
     async def make() -> tuple[bytes, bytes]:
         waveform = await service.analyzer.audio_queue.run(

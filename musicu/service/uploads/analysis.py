@@ -41,9 +41,9 @@ class UploadAnalyzer:
     Attributes
     ----------
     queue : WorkQueue
-        Who waits for the workers.
-    aside : WorkQueue
-        Who waits for other work on audio: portraits, passages.
+        Uploads that wait for the workers.
+    audio_queue : WorkQueue
+        Other work on audio: waveforms, passages.
     """
 
     def __init__(
@@ -64,26 +64,6 @@ class UploadAnalyzer:
         )
         self._slots = [WorkerSlot(limits, model_of, command) for _ in range(settings.workers)]
         self._warming: list[asyncio.Task[None]] = []
-
-    @property
-    def depth(self) -> int:
-        """How many uploads wait for a worker."""
-        return self.queue.depth
-
-    @property
-    def limit(self) -> int:
-        """How many may wait."""
-        return self.queue.limit
-
-    @property
-    def busy(self) -> int:
-        """How many workers are at work."""
-        return self.queue.busy
-
-    @property
-    def rejected(self) -> int:
-        """How many uploads were refused because too many waited."""
-        return self.queue.rejected
 
     async def start(self) -> None:
         """Begin to start the workers; who comes before they are ready waits for that first."""
@@ -141,7 +121,9 @@ class UploadAnalyzer:
 
 
 class WorkerSlot:
-    """A place at the desk with its worker; used by one thread at a time, ended from any.
+    """A worker that is warm, replaced when it is lost or its model is out of date.
+
+    To be used by one thread at a time; ended from any.
 
     Parameters
     ----------
@@ -167,7 +149,7 @@ class WorkerSlot:
 
     def analyze(self, path: str, *, describe: bool) -> dict[str, Any]:
         """Analyze a file; see :meth:`musicu.service.uploads.analysis.UploadAnalyzer.analyze`."""
-        worker, model = self._staffed()
+        worker, model = self._current_worker()
         return {**worker.analyze(path, describe=describe), "model": model}
 
     def prepare(self) -> None:
@@ -178,7 +160,7 @@ class WorkerSlot:
         MusicuError
             It cannot start, or the service is closing.
         """
-        worker, _ = self._staffed()
+        worker, _ = self._current_worker()
         worker.warm()
 
     def warm(self) -> None:
@@ -204,7 +186,7 @@ class WorkerSlot:
         if self._worker:
             self._worker.close()
 
-    def _staffed(self) -> tuple[Worker, Model]:
+    def _current_worker(self) -> tuple[Worker, Model]:
         """Return a worker of the model that is wanted now."""
         model = self._model_of()
         with self._lock:
