@@ -116,6 +116,7 @@ async def start_job(body: JobBody, service: Here) -> Response:
 @router.get(
     "/v1/jobs",
     summary="The last jobs",
+    response_description="The last 50 jobs.",
     response_class=Response,
     responses={200: {"model": JobList}},
 )
@@ -183,6 +184,7 @@ def _event(name: str, status: JobStatus) -> bytes:
 @router.get(
     "/v1/problems",
     summary="Files that were not used",
+    response_description="Files, and what is wrong with them.",
     response_class=Response,
     responses={200: {"model": FileProblems}},
 )

@@ -96,6 +96,7 @@ async def audio(service: Here, id: TrackPath) -> FileResponse:
 @router.get(
     "/v1/tracks/{id}/waveform",
     summary="A track's waveform",
+    response_description="What the track looks like, in 1,000 equal stretches.",
     response_class=Response,
     responses={200: {"model": WaveformBody}},
 )
@@ -122,6 +123,7 @@ async def mel(service: Here, id: TrackPath) -> Response:
 @router.post(
     "/v1/match",
     summary="Passages that match",
+    response_description="Where two tracks sound most alike.",
     response_class=Response,
     responses={200: {"model": MatchingPassage}},
 )

@@ -86,6 +86,7 @@ class MonitorBody(BaseModel):
 @router.get(
     "/v1/monitor",
     summary="How the service does",
+    response_description="How the service does since its start.",
     response_class=Response,
     responses={200: {"model": MonitorBody}},
 )

@@ -109,6 +109,7 @@ async def _recommender(service: Annotated[Service, Depends(service_of)]) -> Relo
 @router.post(
     "/v1/recommend",
     summary="Recommendations for a listener",
+    response_description="Tracks, the best first, with what adds to their scores.",
     response_class=Response,
     responses={200: {"model": RecommendAnswer}},
 )
@@ -131,6 +132,7 @@ async def recommend(
 @router.get(
     "/v1/audience",
     summary="Whom a track fits",
+    response_description="Listeners of the log, and artists, that the track fits.",
     response_class=Response,
     responses={200: {"model": AudienceAnswer}},
 )

@@ -100,7 +100,7 @@ class Info(BaseModel):
     notice: str | None = Field(description="What there is to know about the catalog just now.")
 
 
-@router.get("/healthz", summary="Whether it runs")
+@router.get("/healthz", summary="Whether it runs", response_description="It runs.")
 async def health() -> Health:
     """Tell that the service runs; asks for no token."""
     return Health()
@@ -109,6 +109,7 @@ async def health() -> Health:
 @router.get(
     "/readyz",
     summary="Whether it can answer",
+    response_description="Whether it can answer, and which parts of it can.",
     response_class=Response,
     responses={
         200: {"model": Readiness},
@@ -132,7 +133,7 @@ async def metrics(service: Here) -> Response:
     return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/v1/info", summary="What is served")
+@router.get("/v1/info", summary="What is served", response_description="What is served.")
 async def info(service: Here) -> Info:
     """Tell the version, the model, the limits and what this service can do."""
     settings, snapshot = service.settings, service.live.snapshot

@@ -55,6 +55,7 @@ class TrackDetails(BaseModel):
 @router.get(
     "/v1/tracks",
     summary="Search for tracks",
+    response_description="Tracks that were found.",
     response_class=Response,
     responses={200: {"model": TrackList}},
 )
@@ -85,6 +86,7 @@ async def tracks(
 @router.get(
     "/v1/tracks/{id}",
     summary="All that is known of a track",
+    response_description="All columns of the catalog for this track, and its files.",
     response_class=Response,
     responses={200: {"model": TrackDetails}},
 )
