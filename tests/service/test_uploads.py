@@ -557,7 +557,7 @@ def test_a_folder_that_cannot_be_written_is_told(
 ) -> None:
     folder.rmdir()
     model, before = _model_of(shelf), _stored(shelf.db)
-    with pytest.raises(Busy, match="folder for shelf"):
+    with pytest.raises(Busy, match="folder for uploads"):
         UploadAdder(shelf.db, folder).add(str(shelf / "Dora/Night.wav"), _answer(model), None)
     assert _stored(shelf.db) == before
 
@@ -631,7 +631,7 @@ class Served:
         return self.app.state.service
 
     def temporary(self) -> list[str]:
-        return os.listdir(self.service.shelf.folder)
+        return os.listdir(self.service.uploads.folder)
 
     def post(self, path: str, content: Any, **query: Any) -> httpx.Response:
         return self.client.post(path, content=content, params=query, headers=OCTETS)
