@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
 
-__all__ = ["FilterCache"]
+__all__ = ["cached_filter"]
 
 # A mask of 100,000 tracks is 100 kB.
 _KEPT = 32
 _SECONDS = 5.0  # that a condition may take: strangers may ask
 
 
-class FilterCache:
-    """The masks of the last conditions, for any number of threads.
+def cached_filter(path: Path, tracks: NDArray[np.int64]) -> Callable[[str], NDArray[np.bool_]]:
+    """Return a function from conditions to masks that remembers the last 32. Thread-safe.
 
     Parameters
     ----------
@@ -28,26 +28,21 @@ class FilterCache:
         The catalog.
     tracks : np.ndarray [shape=(n,), int64]
         Row numbers of the tracks that masks are of.
+
+    Returns
+    -------
+    callable
+        Takes a SQL condition, and returns which tracks fulfil it [shape=(n,), bool], not to be
+        written to; see :meth:`musicu.search.snapshot.Snapshot.filter`.
     """
 
-    def __init__(self, path: Path, tracks: NDArray[np.int64]) -> None:
-        self._path = path
-        self._tracks = tracks
-        self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
-        self._lock = threading.Lock()
+    @lru_cache(maxsize=_KEPT)
+    def mask(where: str) -> NDArray[np.bool_]:
+        with Store(path, create=False) as store:
+            found: NDArray[np.bool_] = np.isin(
+                tracks, filter_tracks(store, where, seconds=_SECONDS)
+            )
+        found.setflags(write=False)
+        return found
 
-    def mask(self, where: str) -> NDArray[np.bool_]:
-        """Tell which tracks fulfil a condition; see :meth:`Snapshot.filter`."""
-        with self._lock:
-            known = self._masks.get(where)
-            if known is not None:
-                self._masks.move_to_end(where)
-                return known
-        with Store(self._path, create=False) as store:
-            mask = np.isin(self._tracks, filter_tracks(store, where, seconds=_SECONDS))
-        mask.setflags(write=False)
-        with self._lock:
-            self._masks[where] = mask
-            while len(self._masks) > _KEPT:
-                self._masks.popitem(last=False)
-        return mask
+    return mask

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -158,27 +158,22 @@ class Answer:
     def __len__(self) -> int:
         return len(self.hits)
 
-    def to_json(self) -> bytes:
-        """Return a JSON object: ``by``, ``matches`` and ``notes``.
+    def to_dict(self, parse: Callable[[bytes], Any] = json.loads) -> dict[str, Any]:
+        """Return ``by``, ``matches`` and ``notes`` as JSON types.
 
         A match is a track's card with ``rank`` and ``score``, and with ``why`` and ``words`` where
-        they were asked for. Made of bytes that are ready, as it is made many times a second.
+        they were asked for.
+
+        Parameters
+        ----------
+        parse : callable
+            Reads a card, which is a JSON object.
         """
         cards = self.snapshot.cards
-        matches = b",".join(
-            b'{"rank":%d,"score":%a%s,%s' % (rank, score, _why(why, words), cards[position][1:])
-            for rank, position, _, score, why, words in self.hits
-        )
-        notes = json.dumps(self.notes).encode()
-        return b'{"by":"%s","matches":[%s],"notes":%s}' % (self.by.encode(), matches, notes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what :meth:`to_json` writes, as Python objects."""
-        found: dict[str, Any] = json.loads(self.to_json())
-        return found
-
-
-def _why(why: dict[str, float] | None, words: tuple[str, ...]) -> bytes:
-    if why is None:
-        return b""
-    return b',"why":%s,"words":%s' % (json.dumps(why).encode(), json.dumps(words).encode())
+        matches = []
+        for rank, position, _, score, why, words in self.hits:
+            match: dict[str, Any] = {"rank": rank, "score": score}
+            if why is not None:
+                match |= {"why": why, "words": list(words)}
+            matches.append(match | parse(cards[position]))
+        return {"by": self.by, "matches": matches, "notes": list(self.notes)}

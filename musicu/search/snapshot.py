@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -17,7 +17,7 @@ from musicu.catalog.nearest import Nearest
 from musicu.catalog.store import Store, StoredModel
 from musicu.catalog.track_ids import find_alias, ids_meant
 from musicu.errors import CatalogError
-from musicu.search.filter_cache import FilterCache
+from musicu.search.filter_cache import cached_filter
 from musicu.search.map_columns import Columns, build_columns
 from musicu.search.snapshot_reader import MEASURES, Page
 
@@ -87,8 +87,8 @@ class Snapshot:
         return len(self.tracks)
 
     @cached_property
-    def _filters(self) -> FilterCache:
-        return FilterCache(self.path, self.tracks)
+    def _mask(self) -> Callable[[str], NDArray[np.bool_]]:
+        return cached_filter(self.path, self.tracks)
 
     @cached_property
     def columns(self) -> Columns:
@@ -184,7 +184,7 @@ class Snapshot:
         ModelError
             It asks for tags, and the model hears none.
         """
-        return self._filters.mask(where)
+        return self._mask(where)
 
 
 def build_snapshot(

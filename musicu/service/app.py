@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from musicu.service.errors import failed_io, handle_problems, problem
-from musicu.service.metrics import Measure
+from musicu.service.metrics import MetricsMiddleware
 from musicu.service.routes import (
     embed,
     jobs,
@@ -26,16 +26,26 @@ from musicu.service.routes import (
     tracks,
 )
 from musicu.service.schemas import PROBLEM
-from musicu.service.security import HEADERS, Shield
+from musicu.service.security import HEADERS, SecurityMiddleware
 from musicu.service.settings import VERSION, Settings
 from musicu.service.state import Service
 from musicu.service.subsonic import routes as subsonic
 
-__all__ = ["create_app"]
+__all__ = ["ROUTERS", "create_app"]
 
-_PARTS = (
-    *(system, tracks, similar, embed, media, recommend, release, jobs, playlists, monitor),
-    subsonic,
+# To add a route module, add its router here.
+ROUTERS = (
+    system.router,
+    tracks.router,
+    similar.router,
+    embed.router,
+    media.router,
+    recommend.router,
+    release.router,
+    jobs.router,
+    playlists.router,
+    monitor.router,
+    subsonic.router,
 )
 _PAGE = Path(__file__).with_name("page")
 _ABOUT = (
@@ -77,16 +87,16 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         responses={"4XX": PROBLEM, "5XX": PROBLEM},
         middleware=[
-            Middleware(Measure, meters=service.meters),
-            Middleware(Shield, settings=settings, keys=service.keys),
-            Middleware(_Options),
+            Middleware(MetricsMiddleware, metrics=service.metrics),
+            Middleware(SecurityMiddleware, settings=settings, auth=service.auth),
+            Middleware(_OptionsMiddleware),
         ],
     )
     app.state.service = service
     handle_problems(app)
     app.add_exception_handler(Exception, _unexpected)
-    for part in _PARTS:
-        app.include_router(part.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.mount("/page", StaticFiles(directory=_PAGE, check_dir=False), name="page")
     app.add_api_route("/", _index, include_in_schema=False)
     return app
@@ -105,7 +115,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return problem(500, "this is a fault of the service; its log says more", headers)
 
 
-class _Options:
+class _OptionsMiddleware:
     """ASGI middleware that answers ``OPTIONS`` with what a path allows; nothing across origins."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,65 +1,90 @@
-"""Answers that cost much to make, kept as long as there is room for them."""
+"""The one cache of the service: least recently used values, bounded by number or by bytes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
 
-__all__ = ["Memo"]
+__all__ = ["AsyncLRU"]
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
-class Memo:
-    """Answers that cost much to make, kept while there is room; the least recently asked for go.
+class AsyncLRU(Generic[K, V]):
+    """Keeps the values used last, and computes a value once for all who ask for it meanwhile.
 
-    Who asks for what is being made waits for that. To be used from one event loop.
+    To be used from one event loop.
 
     Parameters
     ----------
-    most : int > 0
-        Bytes of answers that are kept.
+    capacity : int > 0
+        Sum of the sizes of the values that are kept.
+    size : callable
+        Size of a value; by default each counts as 1, and `capacity` is a number of values.
 
     Attributes
     ----------
     hits, misses : int
-        How often there was an answer, and how often it had to be made.
+        How often a value was kept, and how often it was not.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, capacity: int, size: Callable[[V], int] = lambda value: 1) -> None:
         self.hits = 0
         self.misses = 0
-        self._most = most
+        self._capacity = capacity
+        self._size = size
         self._held = 0
-        self._values: OrderedDict[Any, tuple[bytes, ...]] = OrderedDict()
-        self._making: dict[Any, asyncio.Task[tuple[bytes, ...]]] = {}
+        self._values: OrderedDict[K, V] = OrderedDict()
+        self._tasks: dict[K, asyncio.Task[V]] = {}
 
-    async def get(
-        self, key: Any, make: Callable[[], Awaitable[tuple[bytes, ...]]]
-    ) -> tuple[bytes, ...]:
-        """Return what is kept under a key, or make it; an error is raised and not kept."""
+    def lookup(self, key: K) -> V | None:
+        """Return the value that is kept under a key, or None."""
         if key in self._values:
             self.hits += 1
             self._values.move_to_end(key)
             return self._values[key]
-        task = self._making.get(key)
-        if task is None:
-            self.misses += 1
-            task = self._making[key] = asyncio.create_task(self._make(key, make))
-            # Those who asked may have left, and an error is then nobody's.
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self.misses += 1
+        return None
+
+    def store(self, key: K, value: V) -> None:
+        """Keep a value; the least recently used ones go where it needs their room."""
+        if key in self._values:
+            self._held -= self._size(self._values.pop(key))
+        self._values[key] = value
+        self._held += self._size(value)
+        while self._held > self._capacity:
+            _, dropped = self._values.popitem(last=False)
+            self._held -= self._size(dropped)
+
+    async def get(self, key: K, compute: Callable[[], Awaitable[V]]) -> V:
+        """Return the value of a key, computed if it is not kept.
+
+        Whoever asks for a key that is being computed waits for it. Whoever leaves does not end the
+        computation. An error is raised to all who wait, and not kept.
+
+        Parameters
+        ----------
+        key : hashable
+        compute : callable
+            Returns an awaitable of the value.
+        """
+        if key in self._tasks:
+            return await asyncio.shield(self._tasks[key])
+        value = self.lookup(key)
+        if value is not None:
+            return value
+        task = self._tasks[key] = asyncio.create_task(self._compute(key, compute))
+        # All who asked may have left, and nobody would retrieve an error.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return await asyncio.shield(task)
 
-    async def _make(
-        self, key: Any, make: Callable[[], Awaitable[tuple[bytes, ...]]]
-    ) -> tuple[bytes, ...]:
+    async def _compute(self, key: K, compute: Callable[[], Awaitable[V]]) -> V:
         try:
-            value = await make()
+            value = await compute()
         finally:
-            del self._making[key]
-        self._values[key] = value
-        self._held += sum(map(len, value))
-        while self._held > self._most:
-            _, gone = self._values.popitem(last=False)
-            self._held -= sum(map(len, gone))
+            del self._tasks[key]
+        self.store(key, value)
         return value

@@ -1,7 +1,6 @@
 """Errors as a client sees them: RFC 9457 problem details, one line each, no paths of the server."""
 
 import errno
-import json
 import os
 import re
 import sqlite3
@@ -22,6 +21,7 @@ from musicu.errors import (
     MusicuError,
 )
 from musicu.search.space_builder import Preparing
+from musicu.service.responses import encode_json
 
 __all__ = ["Busy", "Late", "Refusal", "failed_io", "handle_problems", "problem", "status_of"]
 
@@ -133,7 +133,7 @@ def problem(
         title = "Error"
     body = {"title": title, "status": status, "detail": " ".join(detail.split()), **members}
     return Response(
-        json.dumps(body),
+        encode_json(body),
         status,
         dict(headers or {}),
         media_type="application/problem+json",

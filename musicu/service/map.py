@@ -13,10 +13,9 @@ from musicu.search.map import Atlas, atlas_path, map_json
 from musicu.search.snapshot import Snapshot
 from musicu.search.watcher import CatalogWatcher
 from musicu.service.errors import Refusal
-from musicu.service.jobs import Jobs
-from musicu.service.status import Status
+from musicu.service.jobs import Jobs, JobStatus
 
-__all__ = ["Chart", "Picture"]
+__all__ = ["ServedMap", "MapPayload"]
 
 Vector = NDArray[np.float32]
 
@@ -24,7 +23,7 @@ _LEVEL = 6  # of gzip: a map of 100,000 tracks in a tenth of a second
 
 
 @dataclass(frozen=True)
-class Picture:
+class MapPayload:
     """A map as it goes out: JSON, the same compressed, and a tag that changes with both."""
 
     body: bytes
@@ -32,7 +31,7 @@ class Picture:
     tag: str
 
 
-class Chart:
+class ServedMap:
     """The map that is served. Thread-safe.
 
     Parameters
@@ -45,12 +44,12 @@ class Chart:
 
     def __init__(self, live: CatalogWatcher, jobs: Jobs) -> None:
         self._live = live
-        self._jobs = jobs
+        self.jobs = jobs
         self._lock = threading.Lock()
         self._stamp: tuple[str, int, int] | None = None
         self._atlas: Atlas | None = None
-        self._picture: Picture | None = None
-        self._tried = -1  # the snapshot for which a map was last begun
+        self._payload: MapPayload | None = None
+        self._begun_for = -1  # the snapshot for which a map was last begun
 
     @property
     def ready(self) -> bool:
@@ -82,7 +81,7 @@ class Chart:
         atlas = self.atlas()
         return None if atlas is None else atlas.place(vector, self._live.snapshot)
 
-    def picture(self) -> Picture | Status:
+    def payload(self) -> MapPayload | JobStatus:
         """Return the map, or the job that draws it.
 
         A map that is stale is served while another one is drawn.
@@ -95,28 +94,28 @@ class Chart:
         atlas, snapshot = self.atlas(), self._live.snapshot
         if atlas is None:
             return self._begin(snapshot)
-        if atlas.stale(snapshot) and self._tried != snapshot.number:
+        if atlas.stale(snapshot) and self._begun_for != snapshot.number:
             self._begin(snapshot)
-        return self._drawn(atlas, snapshot)
+        return self._render(atlas, snapshot)
 
-    def _drawn(self, atlas: Atlas, snapshot: Snapshot) -> Picture:
+    def _render(self, atlas: Atlas, snapshot: Snapshot) -> MapPayload:
         assert self._stamp
         tag = f'"{snapshot.number}-{self._stamp[2]:x}"'
-        picture = self._picture
-        if picture is None or picture.tag != tag:
+        payload = self._payload
+        if payload is None or payload.tag != tag:
             body = map_json(snapshot, atlas.positions(snapshot))
-            picture = self._picture = Picture(body, gzip.compress(body, _LEVEL, mtime=0), tag)
-        return picture
+            payload = self._payload = MapPayload(body, gzip.compress(body, _LEVEL, mtime=0), tag)
+        return payload
 
-    def _begin(self, snapshot: Snapshot) -> Status:
+    def _begin(self, snapshot: Snapshot) -> JobStatus:
         """Have a map drawn, once for a moment of the catalog."""
         with self._lock:
-            last = self._jobs.last("map")
+            last = self.jobs.last("map")
             if last and not last.over:
                 return last
-            if self._tried != snapshot.number or last is None:
-                self._tried = snapshot.number
-                return self._jobs.start("map")
+            if self._begun_for != snapshot.number or last is None:
+                self._begun_for = snapshot.number
+                return self.jobs.start("map")
         if last.state == "done":  # the moment between its end and our next look
             return last
         why = last.message if last.state == "failed" else "its drawing was canceled"

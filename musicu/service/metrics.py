@@ -12,7 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Cache", "Measure", "Meters", "Queue"]
+__all__ = ["Cache", "MetricsMiddleware", "Metrics", "Queue"]
 
 # Seconds; a tenth of a second is long for a neighbor query, thirty are the usual deadline.
 _BUCKETS = (
@@ -25,7 +25,7 @@ _REASONS, _REASON_LENGTH = 64, 80
 
 
 class Queue(Protocol):
-    """What has a line of requests before it."""
+    """Work that waits, as it is counted."""
 
     @property
     def depth(self) -> int:
@@ -45,7 +45,7 @@ class Queue(Protocol):
 
 
 class Cache(Protocol):
-    """What keeps answers."""
+    """A cache, as it is counted."""
 
     @property
     def hits(self) -> int:
@@ -56,7 +56,7 @@ class Cache(Protocol):
         """How often it was not."""
 
 
-class Meters(Collector):
+class Metrics(Collector):
     """Counters of one service, in a registry of their own.
 
     Attributes
@@ -218,7 +218,7 @@ class Meters(Collector):
         }
 
 
-class Measure:
+class MetricsMiddleware:
     """ASGI middleware that counts requests, and how long their answers take to begin.
 
     A stream may go on for as long as its listener likes; that is no latency.
@@ -227,13 +227,13 @@ class Measure:
     ----------
     app : ASGI application
         What answers.
-    meters : Meters
+    metrics : Metrics
         What counts.
     """
 
-    def __init__(self, app: ASGIApp, meters: Meters) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
-        self.meters = meters
+        self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -249,14 +249,14 @@ class Measure:
                 status, seconds = message["status"], time.perf_counter() - begun
             await send(message)
 
-        self.meters.in_flight.inc()
+        self.metrics.in_flight.inc()
         try:
             await self.app(scope, receive, watch)
         finally:
-            self.meters.in_flight.dec()
+            self.metrics.in_flight.dec()
             route = getattr(scope.get("route"), "path", "(none)")
             seconds = time.perf_counter() - begun if seconds is None else seconds
-            self.meters.answered(scope["method"], route, status, seconds)
+            self.metrics.answered(scope["method"], route, status, seconds)
 
 
 def _values(counter: Counter) -> dict[tuple[str, ...], int]:

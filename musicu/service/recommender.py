@@ -20,19 +20,19 @@ from musicu.recommend.loading import CatalogRecommender, load_catalog_recommende
 from musicu.recommend.recommender import History
 from musicu.recommend.results import Audience, Recommendations
 from musicu.service.errors import Busy, Refusal
+from musicu.service.queues import WorkQueue
 from musicu.service.settings import Settings
-from musicu.service.uploads.analysis import Line
 
-__all__ = ["Taste"]
+__all__ = ["ReloadingRecommender"]
 
 # A catalog that grows all the time is read again after this many times as long as that takes.
-_PATIENCE = 10.0
-_INTERVAL = 1.0
+_PAUSE_FACTOR = 10.0
+_INTERVAL = 1.0  # seconds between two looks at the files
 
 _log = logging.getLogger(__name__)
 
 
-class Taste:
+class ReloadingRecommender:
     """Recommends by a recommender's folder; safe to ask from any thread.
 
     Parameters
@@ -40,29 +40,29 @@ class Taste:
     settings : Settings
         Its ``recommender``, ``catalog`` and ``log``. Users of the log are known by their hashes if
         ``$MUSICU_SALT`` is set, as they are to ``musicu recommend``.
-    moment : callable
+    snapshot_number : callable
         Returns a number that changes with the catalog: ``lambda: live.snapshot.number``.
 
     Attributes
     ----------
-    line : Line
-        Who waits for recommendations; what is asked here is to be asked on its thread.
+    queue : WorkQueue
+        Requests for recommendations; both methods are to be called on its thread.
     problem : str or None
         Why what is there now cannot be loaded, if that is so.
     """
 
-    def __init__(self, settings: Settings, moment: Callable[[], int]) -> None:
+    def __init__(self, settings: Settings, snapshot_number: Callable[[], int]) -> None:
         if settings.recommender is None:
             raise MusicuError("no recommender to serve: name one with --recommender")
         self.problem: str | None = None
-        self.line = Line("recommendations", 1, settings.queue, settings.deadline)
+        self.queue = WorkQueue("recommendations", 1, settings.queue, settings.deadline)
         self._folder: Path = settings.recommender
         self._catalog = settings.catalog
         self._plays = settings.log
-        self._moment = moment
+        self._snapshot_number = snapshot_number
         self._loaded: CatalogRecommender | None = None
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="musicu-taste", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="musicu-recommender", daemon=True)
 
     def start(self) -> None:
         """Load the recommender in the background, and go on looking for changes."""
@@ -71,7 +71,7 @@ class Taste:
     async def close(self) -> None:
         """Look for changes no more, and answer nothing more."""
         self._over.set()
-        await self.line.close()
+        await self.queue.close()
 
     @property
     def ready(self) -> bool:
@@ -135,12 +135,12 @@ class Taste:
 
     def _follow(self) -> None:
         seen: tuple[Any, ...] = ()
-        moment, next_look = -1, 0.0
+        number, next_look = -1, 0.0
         while not self._over.is_set():
             stamp = _stamp(self._folder / "recommender.json"), self._plays and _stamp(self._plays)
-            now = self._moment()
-            if stamp != seen or (now != moment and time.monotonic() >= next_look):
-                seen, moment, began = stamp, now, time.monotonic()
+            now = self._snapshot_number()
+            if stamp != seen or (now != number and time.monotonic() >= next_look):
+                seen, number, began = stamp, now, time.monotonic()
                 try:
                     self._loaded, self.problem = self._load(), None
                 except (MusicuError, OSError, sqlite3.Error) as error:
@@ -148,7 +148,7 @@ class Taste:
                     self.problem = str(error).replace(folder, "")
                     _log.warning("the recommender cannot be loaded: %s", error)
                 ended = time.monotonic()
-                next_look = ended + _PATIENCE * (ended - began)
+                next_look = ended + _PAUSE_FACTOR * (ended - began)
             self._over.wait(_INTERVAL)
 
     def _load(self) -> CatalogRecommender:

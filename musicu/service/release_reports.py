@@ -12,12 +12,12 @@ from typing import Any
 
 from musicu.errors import AudioError
 from musicu.service.errors import Late, Refusal
+from musicu.service.queues import WorkQueue
 from musicu.service.release_worker import MENDABLE, NO_AUDIO
 from musicu.service.settings import Settings
-from musicu.service.uploads.analysis import Line
 from musicu.workers.background_job import Canceled, JobError, Overdue, run_job
 
-__all__ = ["Made", "Reports"]
+__all__ = ["RenderedReport", "ReleaseReporter"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,14 +26,14 @@ _WAITING = 4
 
 
 @dataclass(frozen=True)
-class Made:
+class RenderedReport:
     """A report: as JSON types, and as one page of HTML without players."""
 
     report: dict[str, Any]
     page: str
 
 
-class Reports:
+class ReleaseReporter:
     """Makes one report at a time.
 
     Parameters
@@ -45,19 +45,19 @@ class Reports:
 
     Attributes
     ----------
-    line : Line
-        Who waits.
+    queue : WorkQueue
+        Requests for reports.
     """
 
     def __init__(self, settings: Settings, *, deadline: float = _DEADLINE) -> None:
-        self.line = Line("reports", 1, _WAITING, deadline)
+        self.queue = WorkQueue("reports", 1, _WAITING, deadline)
         self._settings = settings
         self._deadline = deadline
         self._cancel = threading.Event()  # of the job that runs
         self._lock = threading.Lock()
         self._over = False
 
-    async def make(self, path: str, name: str, n: int = 10) -> Made:
+    async def make(self, path: str, name: str, n: int = 10) -> RenderedReport:
         """Report on a file.
 
         Parameters
@@ -80,7 +80,7 @@ class Reports:
         Refusal
             The catalog cannot be.
         """
-        return await self.line.run(
+        return await self.queue.run(
             lambda place: self._make(path, name, n), give_up=lambda place: self._end()
         )
 
@@ -89,12 +89,12 @@ class Reports:
         with self._lock:
             self._over = True
         self._end()
-        await self.line.close()
+        await self.queue.close()
 
     def _end(self) -> None:
         self._cancel.set()
 
-    def _make(self, path: str, name: str, n: int) -> Made:
+    def _make(self, path: str, name: str, n: int) -> RenderedReport:
         told = [str(self._settings.catalog), path, name.replace("\0", "") or "upload", str(n)]
         told.append(str(self._settings.decode_seconds))
         if self._settings.recommender:
@@ -120,4 +120,4 @@ class Reports:
             raise Refusal(
                 503, "the process that makes reports ended early; the log says more"
             ) from None
-        return Made(made["report"], made["page"])
+        return RenderedReport(made["report"], made["page"])

@@ -1,9 +1,14 @@
-"""What clients send: JSON bodies, checked before anything is asked of the catalog."""
+"""JSON bodies that several routes receive or send; those of one route stand beside it.
+
+What is received is checked before anything is asked of the catalog. What is sent is written as
+bytes; its models are what the OpenAPI description is made of.
+"""
 
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from fastapi.openapi.models import Example
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from musicu.catalog.index import FLOAT32_MAX, unit_vector
 from musicu.search.query import MOST_SEEDS, MOST_TRACKS, Query
@@ -13,25 +18,23 @@ from musicu.service.choices import SpaceName
 from musicu.service.errors import Refusal
 
 __all__ = [
-    "ANSWER",
-    "DETAILS",
-    "HEALTH",
-    "INFO",
+    "AUDIO_BODY",
     "PROBLEM",
-    "READINESS",
-    "SIMILAR_BODY",
-    "TRACKS",
+    "SIMILAR_EXAMPLES",
     "Credentials",
     "PathBody",
     "ProblemBody",
     "SeedBody",
+    "SimilarAnswer",
     "SimilarBody",
+    "StrictModel",
+    "TrackCard",
     "TrackId",
     "TrackPath",
-    "inline_schema",
-    "json_response",
+    "UploadDescription",
+    "optional",
     "read_similar",
-    "words_of",
+    "validation_message",
 ]
 
 _ID = "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b"
@@ -47,15 +50,26 @@ TrackId = Annotated[
     ),
 ]
 
+TrackPath = Annotated[
+    str,
+    Path(
+        min_length=6,
+        max_length=64,
+        description="Id of a stored track, or its first characters.",
+        examples=[_ID],
+    ),
+]
 
 _Number = Annotated[float, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
 
 
-class _Strict(BaseModel):
+class StrictModel(BaseModel):
+    """A JSON body without further members, NaN or infinity."""
+
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class SeedBody(_Strict):
+class SeedBody(StrictModel):
     """A track to start from: a stored one by its id, or a new one by its vector."""
 
     id: TrackId | None = None
@@ -63,14 +77,14 @@ class SeedBody(_Strict):
     weight: float = Field(1.0, ge=-1, le=1, description="Below 0: less of it. Not 0.")
 
 
-class PathBody(_Strict):
+class PathBody(StrictModel):
     """Two stored tracks to find a way between."""
 
     start: TrackId = Field(alias="from")
     end: TrackId = Field(alias="to")
 
 
-class SimilarBody(_Strict):
+class SimilarBody(StrictModel):
     """Which tracks are like one, like several, or lead from one to another."""
 
     id: TrackId | None = None
@@ -129,13 +143,10 @@ def _seed(body: SeedBody) -> Seed:
     return Seed(id=body.id, vector=vector, weight=body.weight)
 
 
-class Credentials(_Strict):
+class Credentials(StrictModel):
     """What opens the service."""
 
     token: str = Field(max_length=1000, examples=["the token"])
-
-
-_SIMILAR: TypeAdapter[SimilarBody] = TypeAdapter(SimilarBody)
 
 
 def read_similar(body: bytes) -> SimilarBody:
@@ -147,12 +158,12 @@ def read_similar(body: bytes) -> SimilarBody:
         It is not what it should be (status 422).
     """
     try:
-        return _SIMILAR.validate_json(body)
+        return SimilarBody.model_validate_json(body)
     except ValidationError as error:
-        raise Refusal(422, words_of(error)) from None
+        raise Refusal(422, validation_message(error)) from None
 
 
-def words_of(error: ValidationError) -> str:
+def validation_message(error: ValidationError) -> str:
     """Put what is wrong with a body into one line, without repeating what was sent."""
     return "; ".join(
         ": ".join(filter(None, (".".join(map(str, found["loc"])), found["msg"])))
@@ -160,217 +171,104 @@ def words_of(error: ValidationError) -> str:
     )
 
 
-def inline_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON schema of a model with every reference replaced by what it refers to."""
-    schema = model.model_json_schema()
-    parts = schema.pop("$defs", {})
-
-    def resolve(node: Any) -> Any:
-        if isinstance(node, list):
-            return [resolve(part) for part in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" in node:
-            return resolve(parts[node["$ref"].rpartition("/")[2]])
-        return {key: resolve(value) for key, value in node.items()}
-
-    resolved: dict[str, Any] = resolve(schema)
-    return resolved
-
-
-SIMILAR_BODY: dict[str, Any] = {
-    "schema": inline_schema(SimilarBody),
-    "examples": {
-        "one": {"summary": "Like one track", "value": {"id": _ID, "n": 10}},
-        "several": {
-            "summary": "Like one, unlike another, recent ones",
-            "value": {
-                "seeds": [{"id": _ID}, {"id": _OTHER, "weight": -0.5}],
-                "n": 10,
-                "where": "year >= 1990",
-                "max_per_artist": 2,
-            },
+SIMILAR_EXAMPLES: dict[str, Example] = {
+    "one": {"summary": "Like one track", "value": {"id": _ID, "n": 10}},
+    "several": {
+        "summary": "Like one, unlike another, recent ones",
+        "value": {
+            "seeds": [{"id": _ID}, {"id": _OTHER, "weight": -0.5}],
+            "n": 10,
+            "where": "year >= 1990",
+            "max_per_artist": 2,
         },
-        "path": {"summary": "A way", "value": {"path": {"from": _ID, "to": _OTHER}, "n": 10}},
     },
+    "path": {"summary": "A way", "value": {"path": {"from": _ID, "to": _OTHER}, "n": 10}},
 }
-TrackPath = Annotated[
-    str,
-    Path(
-        min_length=6,
-        max_length=64,
-        description="Id of a stored track, or its first characters.",
-        examples=[_ID],
-    ),
-]
-
-_CARD = {
-    "id": _ID,
-    "title": "Dawn",
-    "artist": "Alba",
-    "album": "First Light",
-    "year": 1991,
-    "genres": ["Jazz"],
-    "seconds": 241.3,
-    "tempo": 92.4,
-    "key": "A minor",
-    "loudness": -14.2,
-    "file": "01 Dawn.flac",
-}
-_NUMBER_OR_NONE: dict[str, Any] = {"type": ["number", "null"]}
-_TEXT_OR_NONE: dict[str, Any] = {"type": ["string", "null"]}
-_TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
-_CARD_FIELDS: dict[str, Any] = {
-    "id": {"type": "string"},
-    "title": _TEXT_OR_NONE,
-    "artist": _TEXT_OR_NONE,
-    "album": _TEXT_OR_NONE,
-    "year": {"type": ["integer", "null"]},
-    "genres": _TEXTS,
-    "seconds": {"type": "number"},
-    "tempo": _NUMBER_OR_NONE,
-    "key": _TEXT_OR_NONE,
-    "loudness": _NUMBER_OR_NONE,
-    "file": {"type": "string"},
-}
-
-
-def json_response(description: str, properties: dict[str, Any], example: object) -> dict[str, Any]:
-    """Document a JSON answer.
-
-    Parameters
-    ----------
-    description : str
-        What it is.
-    properties : dict
-        JSON schemas of its members, all of which are always there unless the name ends in ``?``.
-    example : object
-        One such answer.
-    """
-    return {
-        "description": description,
-        "content": {"application/json": {"schema": _object(properties), "example": example}},
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+# A body that is a file: FastAPI describes only bodies that it reads into memory itself.
+AUDIO_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"audio/*": _BINARY, "application/octet-stream": _BINARY},
     }
+}
+
+
+def optional(description: str) -> Any:
+    """Describe a member of an answer that may be missing, but is never null."""
+    return Field(default_factory=dict, description=description)
 
 
 class ProblemBody(BaseModel):
-    """A problem (RFC 9457)."""
+    """A problem, in one line (RFC 9457)."""
 
-    title: str
-    status: int
-    detail: str
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(ge=400, le=599, examples=[404])
+    detail: str = Field(examples=["abc123: neither a file nor a stored track"])
+
+
+class TrackCard(BaseModel):
+    """A track as lists show it."""
+
+    id: str = Field(description="Id of its audio.", examples=[_ID])
+    title: str | None = Field(examples=["Dawn"])
+    artist: str | None = Field(examples=["Alba"])
+    album: str | None = Field(examples=["First Light"])
+    year: int | None = Field(examples=[1991])
+    genres: list[str] = Field(examples=[["Jazz"]])
+    seconds: float = Field(examples=[241.3])
+    tempo: float | None = Field(description="Beats per minute.", examples=[92.4])
+    key: str | None = Field(description="As detected.", examples=["A minor"])
+    loudness: float | None = Field(description="Integrated loudness (LUFS).", examples=[-14.2])
+    file: str = Field(description="Name of its file.", examples=["01 Dawn.flac"])
+
+
+class Match(TrackCard):
+    """A track that was found, and how alike it is."""
+
+    rank: int = Field(ge=1, examples=[1])
+    score: float = Field(examples=[0.913225])
+    why: dict[str, float] = optional("What each field adds to the score, if that was asked for.")
+    words: list[str] = optional("What it shares with the seeds, if reasons were asked for.")
+
+
+class UploadDescription(BaseModel):
+    """What is known of an uploaded file, and whether its audio is in the catalog."""
+
+    id: str = Field(description="Id of its audio.", examples=[_ID])
+    seconds: float = Field(examples=[241.3])
+    codec: str = Field(examples=["mp3"])
+    sr: int = Field(description="Sample rate (Hz).", examples=[44100])
+    channels: int = Field(examples=[2])
+    problem: str | None = Field(description="What is wrong with the file, if something is.")
+    metadata: dict[str, Any] = Field(examples=[{"title": "Dawn", "artist": "Alba"}])
+    known: bool = Field(description="Whether its audio is in the catalog.")
+    retried: str = optional("Why it was analyzed a second time: what the first ran out of.")
+    descriptors: dict[str, Any] = optional("Tempo, key, loudness and so on.")
+    tags: dict[str, float] = optional("What it sounds like: probabilities of tags.")
+
+
+class PlacedUpload(UploadDescription):
+    """An uploaded file, and where it lies on the map."""
+
+    place: list[float] | None = Field(description="x and y; null as long as there is no map.")
+
+
+class SimilarAnswer(BaseModel):
+    """Tracks, the best first."""
+
+    model: str = Field(description="Model of the vectors.", examples=["musicu-2@1"])
+    by: str = Field(
+        description="What the scores mean.",
+        json_schema_extra=lambda schema: schema.update(enum=[*SPACES, "path"]),
+    )
+    matches: list[Match]
+    notes: list[str] = Field(description="What could not be had, one line each.")
+    upload: PlacedUpload = optional("What was heard in the body, where that is a file.")
 
 
 PROBLEM: dict[str, Any] = {
     "description": "A problem, in one line (RFC 9457).",
-    "content": {
-        "application/problem+json": {
-            "schema": ProblemBody.model_json_schema(),
-            "example": {
-                "title": "Not Found",
-                "status": 404,
-                "detail": "abc123: neither a file nor a stored track",
-            },
-        }
-    },
+    # FastAPI would describe a model under the media type of the routes' own answers.
+    "content": {"application/problem+json": {"schema": ProblemBody.model_json_schema()}},
 }
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {name.rstrip("?"): schema for name, schema in properties.items()},
-        "required": [name for name in properties if not name.endswith("?")],
-    }
-
-
-HEALTH = json_response("It runs.", {"status": {"const": "ok"}}, {"status": "ok"})
-_PARTS = {"search": "ready", "why": "preparing", "map": "off", "recommender": "off"}
-READINESS = json_response(
-    "Whether it can answer, and which parts of it can.",
-    {
-        "ready": {"type": "boolean"},
-        "tracks": {"type": "integer"},
-        "model": _TEXT_OR_NONE,
-        "parts": _object({part: {"enum": ["ready", "preparing", "off"]} for part in _PARTS}),
-    },
-    {"ready": True, "tracks": 1204, "model": "musicu-2", "parts": _PARTS},
-)
-_FEATURES = {"recommend": False, "uploads": False, "scan": True, "map": True, "why": True}
-_LIMITS = {
-    "n": MOST_TRACKS,
-    "seeds": MOST_SEEDS,
-    "json_bytes": 2 << 20,
-    "upload_bytes": 200 << 20,
-    "upload_seconds": 3600.0,
-    "deadline": 30.0,
-}
-_SOUND_FIELD = {"label": "Sound", "light": "#2a78d6", "dark": "#3987e5"}
-INFO = json_response(
-    "What is served.",
-    {
-        "version": {"type": "string"},
-        "model": {"type": "string"},
-        "tracks": {"type": "integer"},
-        "limits": _object({name: {"type": "number"} for name in _LIMITS}),
-        "features": _object({name: {"type": "boolean"} for name in _FEATURES}),
-        "fields": {
-            "type": "object",
-            "description": "What tracks are compared by: a label, and a color on light and on dark "
-            "ground.",
-            "additionalProperties": _object(dict.fromkeys(_SOUND_FIELD, {"type": "string"})),
-        },
-        "notice": _TEXT_OR_NONE,
-    },
-    {
-        "version": "0.1.0",
-        "model": "musicu-2",
-        "tracks": 1204,
-        "limits": _LIMITS,
-        "features": _FEATURES,
-        "fields": {"audio": _SOUND_FIELD},
-        "notice": None,
-    },
-)
-ANSWER = json_response(
-    "Tracks, the best first.",
-    {
-        "model": {"type": "string"},
-        "by": {"enum": [*SPACES, "path"]},
-        "matches": {
-            "type": "array",
-            "items": _object(
-                {
-                    "rank": {"type": "integer", "minimum": 1},
-                    "score": {"type": "number"},
-                    "why?": {"type": "object", "additionalProperties": {"type": "number"}},
-                    "words?": _TEXTS,
-                    **_CARD_FIELDS,
-                }
-            ),
-        },
-        "notes": _TEXTS,
-        "upload?": {"type": "object"},
-    },
-    {
-        "model": "musicu-2",
-        "by": DEFAULT_SPACE,
-        "matches": [{"rank": 1, "score": 0.913225, **_CARD}],
-        "notes": [],
-    },
-)
-TRACKS = json_response(
-    "Tracks that were found.",
-    {
-        "total": {"type": "integer", "minimum": 0},
-        "tracks": {"type": "array", "items": _object(_CARD_FIELDS)},
-        "terms?": {"type": "array", "items": {"type": "object"}},
-        "unused?": _TEXTS,
-    },
-    {"total": 1, "tracks": [_CARD]},
-)
-DETAILS = json_response(
-    "All columns of the catalog for this track, and its files.",
-    {"id": {"type": "string"}, "files": _TEXTS},
-    {"id": _ID, "title": "Dawn", "artist": "Alba", "tempo": 92.4, "files": ["01 Dawn.flac"]},
-)

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from musicu.service.errors import problem
 from musicu.service.settings import Settings
 
-__all__ = ["COOKIE", "HEADERS", "JSON_BYTES", "Keys", "Shield"]
+__all__ = ["COOKIE", "HEADERS", "JSON_BYTES", "TokenAuth", "SecurityMiddleware"]
 
 COOKIE: Final = "musicu"
 JSON_BYTES: Final = 2 << 20
@@ -62,7 +62,7 @@ _READ = frozenset(
 )
 
 
-class Keys:
+class TokenAuth:
     """Compares what a client shows with the token.
 
     Parameters
@@ -101,7 +101,7 @@ class Keys:
         return False
 
 
-class Shield:
+class SecurityMiddleware:
     """ASGI middleware that refuses what is not for us, and puts safe headers on every answer.
 
     Parameters
@@ -110,13 +110,13 @@ class Shield:
         What answers.
     settings : Settings
         Names, token and limits.
-    keys : Keys
+    auth : TokenAuth
         Made of the settings' token.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, keys: Keys) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, auth: TokenAuth) -> None:
         self.app = app
-        self.keys = keys
+        self.auth = auth
         self._names = _LOOPBACK | {name.lower() for name in (settings.host, *settings.names)}
         self._numbers = not settings.loopback
         self._seconds = settings.receive_seconds
@@ -127,7 +127,7 @@ class Shield:
             await self.app(scope, receive, send)
             return
         given = {name: value for name, value in scope["headers"] if name in _READ}
-        answer = _Answer(send, head=scope["method"] == "HEAD")
+        answer = _SafeResponse(send, head=scope["method"] == "HEAD")
         refused = self._refusal(scope, given)
         if refused:
             status, detail = refused
@@ -140,7 +140,7 @@ class Shield:
             # As GET, whose headers are wanted; what would follow them is cut off.
             inner = {**scope, "method": "GET"}
         elif scope["method"] not in _SAFE and not _is_upload(scope["path"], given):
-            receive = _Body(receive, self._seconds).receive
+            receive = _BoundedBody(receive, self._seconds).receive
         try:
             with suppress(_HeadersSent, ClientDisconnect):
                 await self.app(inner, receive, answer.send)
@@ -173,7 +173,7 @@ class Shield:
             return 403, "another site's page may not ask for this"
         if is_open or path.startswith(_REST):
             return None
-        if not self.keys.opens(given.get(b"authorization", b""), given.get(b"cookie", b"")):
+        if not self.auth.opens(given.get(b"authorization", b""), given.get(b"cookie", b"")):
             return 401, "a token is needed: 'Authorization: Bearer TOKEN'"
         return None
 
@@ -206,7 +206,7 @@ class _HeadersSent(OSError):
     """The headers are out, and nobody wants more; raised where a lost connection would be."""
 
 
-class _Answer:
+class _SafeResponse:
     """Adds headers to an answer; for HEAD, ends it after them."""
 
     def __init__(self, send: Send, *, head: bool) -> None:
@@ -229,7 +229,7 @@ class _Answer:
         await self._send(message)
 
 
-class _Body:
+class _BoundedBody:
     """Bounds the size of a body, and the time its sender takes."""
 
     def __init__(self, receive: Receive, seconds: float) -> None:

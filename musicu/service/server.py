@@ -15,16 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from threadpoolctl import threadpool_limits
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from musicu.errors import MusicuError
 from musicu.service.app import create_app
-from musicu.service.errors import problem
-from musicu.service.security import HEADERS
+from musicu.service.connection import BoundedHttpProtocol
 from musicu.service.settings import Settings
 from musicu.service.state import Service
 
@@ -34,12 +31,9 @@ _REST = 75  # seconds a connection may rest: longer than the pools of clients an
 _GRACE = 2  # seconds that answers in hand have to be finished in
 # Seconds after which whatever has not ended is cut off: fewer than the 10 that others would wait
 # before they do it, and clean up after nobody.
-_END = 8.0
-_HEAD_SECONDS, _HEAD_BYTES = 10, 64 << 10
-# What may still come of a body that was answered before it was there.
-_REST_SECONDS, _REST_BYTES = 30, 256 << 20
+_SHUTDOWN_SECONDS = 8.0
 _SWITCH = 0.0005
-_TIDY = 2.0
+_FREEZE_SECONDS = 2.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _log = logging.getLogger(__name__)
@@ -73,7 +67,7 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
         app = create_app(settings)
         config = uvicorn.Config(
             app,
-            http=_Connection,
+            http=BoundedHttpProtocol,
             ws="none",
             log_config=None,
             access_log=False,
@@ -107,91 +101,7 @@ def _address(host: str, listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-class _Connection(HttpToolsProtocol):
-    """A connection whose client has to send the head of a request within 10 s and 64 kB.
-
-    Else it would cost a client nothing to hold as many connections as there can be.
-
-    A request may be answered before its body is there, because that is too large or nobody may
-    send it. What still comes is then read and dropped for a while: to hang up on a client that is
-    still sending would take the answer away from it.
-    """
-
-    _timer: asyncio.TimerHandle | None = None
-    _size = 0
-    _sending = False  # the client has not sent all of a request's body
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._expect()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._met()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._timer is None and self.cycle is not None and self.cycle.response_complete:
-            self._expect()  # the next one
-        self._size += len(data)
-        super().data_received(data)
-        if self._timer is not None and self._size > (_REST_BYTES if self._sending else _HEAD_BYTES):
-            self.transport.close()
-
-    def on_headers_complete(self) -> None:
-        self._met()
-        self._sending = True
-        super().on_headers_complete()
-        self.cycle.transport = _Door(self)  # type: ignore[assignment]
-
-    def on_message_complete(self) -> None:
-        self._sending = False
-        super().on_message_complete()
-        if self.cycle.response_complete:
-            self._met()
-            if not self.cycle.keep_alive:
-                self.transport.close()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self._sending and self.cycle.response_complete and not self.transport.is_closing():
-            self._expect(_REST_SECONDS)
-
-    def leave(self) -> None:
-        """Hang up after an answer: at once, or when all that the client is sending is here."""
-        if not self._sending or self.transport.is_closing():
-            self.transport.close()
-        elif self.transport.can_write_eof():
-            self.transport.write_eof()
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, with the headers that every answer has."""
-        answer = problem(400, msg, {**HEADERS, "connection": "close"})
-        head = [b"HTTP/1.1 400 Bad Request", *(b": ".join(pair) for pair in answer.raw_headers)]
-        self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
-        self.transport.close()
-
-    def _expect(self, seconds: float | None = None) -> None:
-        self._size = 0
-        self._timer = self.loop.call_later(seconds or _HEAD_SECONDS, self.transport.close)
-
-    def _met(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-
-class _Door:
-    """The transport as an answer sees it, which leaves by the connection's way."""
-
-    def __init__(self, connection: _Connection) -> None:
-        self._connection = connection
-        self.close = connection.leave
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection.transport, name)
-
-
-async def _tidy(service: Service) -> None:
+async def _freeze_loaded(service: Service) -> None:
     """Keep what lives long out of sight of Python's garbage collector.
 
     It would look all of a catalog over every half minute, and everybody would wait for a tenth of a
@@ -205,7 +115,7 @@ async def _tidy(service: Service) -> None:
             gc.unfreeze()  # what was replaced goes
             gc.collect()
             gc.freeze()
-        await asyncio.sleep(_TIDY)
+        await asyncio.sleep(_FREEZE_SECONDS)
 
 
 class _Server(uvicorn.Server):
@@ -217,12 +127,12 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._service = service
         self._listening = listening
-        self._patience: threading.Timer | None = None
+        self._timer: threading.Timer | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._tidying = asyncio.create_task(_tidy(self._service))
+            self._freezing = asyncio.create_task(_freeze_loaded(self._service))
             self._listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -236,10 +146,10 @@ class _Server(uvicorn.Server):
 
         def leave(number: int, frame: FrameType | None) -> None:
             self.handle_exit(number, frame)
-            if self._patience is None:
-                self._patience = threading.Timer(_END, _cut_off, [self._service])
-                self._patience.daemon = True
-                self._patience.start()
+            if self._timer is None:
+                self._timer = threading.Timer(_SHUTDOWN_SECONDS, _cut_off, [self._service])
+                self._timer.daemon = True
+                self._timer.start()
 
         before = {number: signal.signal(number, leave) for number in _SIGNALS}
         try:
@@ -250,8 +160,8 @@ class _Server(uvicorn.Server):
 
     def ended(self) -> None:
         """Have nothing cut off any more, unless nothing was waited for: Ctrl-C came twice."""
-        if self._patience is not None:
-            self._patience.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         if self.force_exit:
             _cut_off(self._service)
 
@@ -271,5 +181,4 @@ def _clean_up(service: Service) -> None:
         for child in children.read_text().split():
             with suppress(OSError):
                 os.kill(int(child), signal.SIGKILL)
-    if shelf := getattr(service, "shelf", None):  # there is none before it has started
-        shutil.rmtree(shelf.folder, ignore_errors=True)
+    shutil.rmtree(service.uploads.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How questions for similar tracks are answered: light ones many at a time, heavy ones in line.
+"""Search for similar tracks: light queries in batches, heavy ones in a queue, answers cached.
 
 Searching for several vectors at once costs little more than searching for one. So a light question
 is asked at once when nobody is being answered, and else waits, with all that come meanwhile, for
@@ -8,21 +8,23 @@ the answers before: batches grow with the load, and no question ever waits for o
 from __future__ import annotations
 
 import asyncio
-import json
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import orjson
 
 from musicu.errors import MusicuError
 from musicu.search.explorer import Explorer
 from musicu.search.query import Answer, Query
 from musicu.search.snapshot import Snapshot
+from musicu.service.cache import AsyncLRU
 from musicu.service.errors import Busy, Late
-from musicu.service.uploads.analysis import Line
+from musicu.service.queues import WorkQueue
+from musicu.service.responses import encode_json, fragment, parse_json
 
-__all__ = ["Answers", "Batcher", "Reply"]
+__all__ = ["SimilarSearch", "Batcher", "EncodedAnswer"]
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -125,61 +127,66 @@ class Batcher(Generic[Q, A]):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer as it goes out.
+class EncodedAnswer:
+    """Tracks that answer a request, their JSON written once.
 
     Attributes
     ----------
-    body : bytes
-        JSON: that of :meth:`musicu.search.query.Answer.to_json`, and the vectors' ``model``.
+    members : dict of str to orjson.Fragment
+        Members of the JSON object.
     ids : tuple of str
         The tracks it names.
-    moment : int
+    snapshot_number : int
         Number of the snapshot that it is of; 0 if it is of none.
     """
 
-    body: bytes
+    members: dict[str, orjson.Fragment]
     ids: tuple[str, ...]
-    moment: int = 0
+    snapshot_number: int = 0
 
     @classmethod
-    def of(cls, answer: Answer) -> Reply:
-        """Write an answer."""
+    def of(cls, answer: Answer) -> EncodedAnswer:
+        """Write what a search found, and the name of the model whose vectors were compared."""
         assert isinstance(answer.snapshot, Snapshot)
-        model = json.dumps(answer.snapshot.model.name).encode()
-        body = b'{"model":%s,%s' % (model, answer.to_json()[1:])
-        return cls(body, tuple(hit.id for hit in answer.hits), answer.snapshot.number)
+        members = {"model": answer.snapshot.model.name, **answer.to_dict(parse_json)}
+        return cls(
+            {name: fragment(member) for name, member in members.items()},
+            tuple(hit.id for hit in answer.hits),
+            answer.snapshot.number,
+        )
+
+    def to_json(self, **more: Any) -> bytes:
+        """Return the JSON object, with further members."""
+        return encode_json(self.members | {name: fragment(one) for name, one in more.items()})
 
 
-class Answers:
-    """Answers questions for similar tracks, and keeps the last 1024 answers. For one event loop.
+class SimilarSearch:
+    """Finds similar tracks, and keeps the last 1024 answers. For one event loop.
 
     Parameters
     ----------
     explorer : Explorer
-        Who knows the answers.
-    line : Line
-        Where heavy questions wait for a thread.
+        Searches the catalog.
+    queue : WorkQueue
+        Where heavy queries wait for a thread.
     deadline : float > 0
-        Seconds a question may take.
+        Seconds a query may take.
 
     Attributes
     ----------
     batcher : Batcher
-        Who answers light questions.
-    hits, misses : int
-        How often an answer was kept, and how often it had to be found.
+        Answers light queries.
+    cache : AsyncLRU
+        The last answers.
     """
 
-    def __init__(self, explorer: Explorer, line: Line, deadline: float) -> None:
-        self.batcher: Batcher[Query, Reply] = Batcher(self._many, deadline)
-        self.hits = 0
-        self.misses = 0
+    def __init__(self, explorer: Explorer, queue: WorkQueue, deadline: float) -> None:
+        self.batcher: Batcher[Query, EncodedAnswer] = Batcher(self._search_many, deadline)
+        self.cache: AsyncLRU[tuple[int, Query], EncodedAnswer] = AsyncLRU(_KEPT)
         self._explorer = explorer
-        self._line = line
-        self._kept: OrderedDict[tuple[int, Query], Reply] = OrderedDict()
+        self._queue = queue
 
-    async def similar(self, query: Query) -> Reply:
+    async def search(self, query: Query) -> EncodedAnswer:
         """Return the tracks that answer a query.
 
         Raises
@@ -187,29 +194,24 @@ class Answers:
         Busy, Late
             Too many ask; or it took too long.
         MusicuError
-            The question has no answer.
+            The query has no answer.
         """
-        place = self._explorer.live.snapshot.number, query
-        if reply := self._kept.get(place):
-            self.hits += 1
-            self._kept.move_to_end(place)
-            return reply
-        self.misses += 1
+        answer = self.cache.lookup((self._explorer.live.snapshot.number, query))
+        if answer is not None:
+            return answer
         if query.plain:
-            reply = await self.batcher.ask(query)
+            answer = await self.batcher.ask(query)
         else:
-            reply = await self._line.run(lambda _: self._one(query))
-        # What is asked by all that is known is answered of the moment before for a while.
-        self._kept[reply.moment, query] = reply
-        if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-        return reply
+            answer = await self._queue.run(lambda _: self._search(query))
+        # For a while, the space of all fields answers with the snapshot before the newest.
+        self.cache.store((answer.snapshot_number, query), answer)
+        return answer
 
-    def _one(self, query: Query) -> Reply:
-        return Reply.of(self._explorer.similar(query))
+    def _search(self, query: Query) -> EncodedAnswer:
+        return EncodedAnswer.of(self._explorer.similar(query))
 
-    def _many(self, queries: Sequence[Query]) -> list[Reply | MusicuError]:
+    def _search_many(self, queries: Sequence[Query]) -> list[EncodedAnswer | MusicuError]:
         return [
-            answer if isinstance(answer, MusicuError) else Reply.of(answer)
+            answer if isinstance(answer, MusicuError) else EncodedAnswer.of(answer)
             for answer in self._explorer.similar_many(queries)
         ]

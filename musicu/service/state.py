@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from fastapi import Request
+from fastapi import Request, Response
 
 from musicu.encoders.model import Model
 from musicu.encoders.registry import model_with
@@ -13,16 +13,19 @@ from musicu.monitoring.exposure import ExposureCounter
 from musicu.monitoring.upload_monitor import UploadMonitor
 from musicu.search.explorer import Explorer
 from musicu.search.watcher import CatalogWatcher
+from musicu.service.cache import AsyncLRU
 from musicu.service.jobs import Jobs, catalog_work
-from musicu.service.map import Chart
-from musicu.service.metrics import Meters
-from musicu.service.recommender import Taste
-from musicu.service.release_reports import Reports
-from musicu.service.security import Keys
+from musicu.service.map import ServedMap
+from musicu.service.metrics import Metrics
+from musicu.service.queues import WorkQueue
+from musicu.service.recommender import ReloadingRecommender
+from musicu.service.release_reports import ReleaseReporter
+from musicu.service.security import TokenAuth
 from musicu.service.settings import Settings
-from musicu.service.similar import Answers, Reply
-from musicu.service.uploads.analysis import Desk, Line
-from musicu.service.uploads.store import Shelf
+from musicu.service.similar import EncodedAnswer, SimilarSearch
+from musicu.service.uploads.add import UploadAdder
+from musicu.service.uploads.analysis import UploadAnalyzer
+from musicu.service.uploads.store import UploadStore
 from musicu.workers.waveform_renderer import WaveformRenderer
 
 __all__ = ["Service", "service_of"]
@@ -30,6 +33,7 @@ __all__ = ["Service", "service_of"]
 T = TypeVar("T")
 
 _THREADS, _WAITING = 2, 64
+_WAVEFORM_BYTES, _PASSAGE_BYTES = 256 << 20, 1 << 20
 
 
 class Service:
@@ -45,31 +49,39 @@ class Service:
     live : CatalogWatcher
         The catalog, followed.
     explorer : Explorer
-        Answers questions to it.
-    answers : Answers
-        Brings questions for similar tracks to the explorer.
-    desk : Desk
-        Hears uploads.
-    shelf : Shelf
-        Receives uploads, and keeps them for a while; there once the service has started.
+        Searches it.
+    queue : WorkQueue
+        Requests that need a thread.
+    similar : SimilarSearch
+        Similar tracks, batched and cached.
+    uploads : UploadStore
+        Receives uploads, and keeps them for a while.
+    analyzer : UploadAnalyzer
+        Analyzes uploads.
+    upload_adder : UploadAdder or None
+        Adds uploads to the catalog, if that is allowed.
     waveform_renderer : WaveformRenderer
-        Draws waveforms; there once the service has started.
+        Computes waveforms.
+    waveforms : AsyncLRU
+        Waveform (JSON) and mel picture (PNG) by a track's id.
+    passages : AsyncLRU
+        Where two tracks are most alike (JSON), by their ids and the model.
     jobs : Jobs
-        What outlives a request.
-    chart : Chart
+        Work that outlives a request.
+    map : ServedMap
         The map.
-    meters : Meters
-        Counts.
-    served : ExposureCounter
+    metrics : Metrics
+        Counters.
+    exposure : ExposureCounter
         Which tracks were named lately.
-    watch : UploadMonitor
+    upload_monitor : UploadMonitor
         What was uploaded lately.
-    taste : Taste or None
+    recommender : ReloadingRecommender or None
         The recommender, if one is served.
-    reports : Reports
+    release_reporter : ReleaseReporter
         Makes release reports.
-    keys : Keys
-        What opens the service.
+    auth : TokenAuth
+        Checks the token.
 
     Raises
     ------
@@ -77,63 +89,76 @@ class Service:
         The catalog cannot be opened.
     """
 
-    shelf: Shelf
-    waveform_renderer: WaveformRenderer
-
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._model: Model | None = None
-        self.keys = Keys(settings.token)
-        self.meters = Meters()
-        self.served = ExposureCounter()
-        self.watch = UploadMonitor(settings.catalog)
+        self.auth = TokenAuth(settings.token)
+        self.metrics = Metrics()
+        self.exposure = ExposureCounter()
+        self.upload_monitor = UploadMonitor(settings.catalog)
         self.live = CatalogWatcher(settings.catalog)
         self.explorer = Explorer(self.live)
-        self.line = Line("answers", _THREADS, _WAITING, settings.deadline)
-        self.answers = Answers(self.explorer, self.line, settings.deadline)
-        self.desk = Desk(settings, self.model)
+        self.queue = WorkQueue("answers", _THREADS, _WAITING, settings.deadline)
+        self.similar = SimilarSearch(self.explorer, self.queue, settings.deadline)
+        self.analyzer = UploadAnalyzer(settings, self.model)
         self.jobs = Jobs(catalog_work(settings.catalog, self.live.refresh, self._weights))
-        self.chart = Chart(self.live, self.jobs)
-        self.reports = Reports(settings)
-        self.taste = Taste(settings, self._moment) if settings.recommender else None
-        self.meters.add_queue("neighbors", self.answers.batcher)
-        lines = [self.line, self.desk.line, self.desk.aside, self.reports.line]
-        for line in [*lines, self.taste.line] if self.taste else lines:
-            self.meters.add_queue(line.what, line)
-        self.meters.add_cache("answers", self.answers)
+        self.map = ServedMap(self.live, self.jobs)
+        self.release_reporter = ReleaseReporter(settings)
+        self.recommender = (
+            ReloadingRecommender(settings, self._snapshot_number) if settings.recommender else None
+        )
+        self.upload_adder = (
+            UploadAdder(settings.catalog, settings.uploads) if settings.uploads else None
+        )
+        self.uploads = UploadStore(settings)
+        self.waveform_renderer = WaveformRenderer(timeout=settings.decode_seconds)
+        self.waveforms: AsyncLRU[str, tuple[bytes, bytes]] = AsyncLRU(
+            _WAVEFORM_BYTES, lambda pair: sum(map(len, pair))
+        )
+        self.passages: AsyncLRU[tuple[str, str, str], bytes] = AsyncLRU(_PASSAGE_BYTES, len)
+        self._register_metrics()
+
+    def _register_metrics(self) -> None:
+        """Have queues and caches counted, under names that monitoring knows."""
+        self.metrics.add_queue("neighbors", self.similar.batcher)
+        queues = [self.queue, self.analyzer.queue, self.analyzer.audio_queue]
+        queues.append(self.release_reporter.queue)
+        if self.recommender:
+            queues.append(self.recommender.queue)
+        for queue in queues:
+            self.metrics.add_queue(queue.what, queue)
+        self.metrics.add_cache("answers", self.similar.cache)
+        self.metrics.add_cache("portraits", self.waveforms)  # the label that dashboards have
+        self.metrics.add_cache("passages", self.passages)
 
     async def start(self) -> None:
         """Begin to follow the catalog, and to have everything ready."""
-        self.shelf = Shelf(self.settings)
-        self.waveform_renderer = WaveformRenderer(timeout=self.settings.decode_seconds)
-        self.meters.add_cache("portraits", self.shelf.portraits)
-        self.meters.add_cache("passages", self.shelf.passages)
         self.live.start()
         self.explorer.prepare()
-        if self.taste:
-            self.taste.start()
-        await self.shelf.start()
-        await self.desk.start()
+        if self.recommender:
+            self.recommender.start()
+        await self.uploads.start()
+        await self.analyzer.start()
 
     async def close(self) -> None:
         """End all that was started."""
         await asyncio.gather(
             asyncio.to_thread(self.jobs.close),
-            asyncio.to_thread(self.answers.batcher.close),
-            self.line.close(),
+            asyncio.to_thread(self.similar.batcher.close),
+            self.queue.close(),
             asyncio.to_thread(self.live.close),
             asyncio.to_thread(self.explorer.close),
             asyncio.to_thread(self.waveform_renderer.close),
-            self.desk.close(),
-            self.reports.close(),
-            self.shelf.close(),
-            *([self.taste.close()] if self.taste else []),
+            self.analyzer.close(),
+            self.release_reporter.close(),
+            self.uploads.close(),
+            *([self.recommender.close()] if self.recommender else []),
         )
 
     def _weights(self) -> str:
         return self.live.snapshot.model.sha256
 
-    def _moment(self) -> int:
+    def _snapshot_number(self) -> int:
         return self.live.snapshot.number
 
     def model(self) -> Model:
@@ -162,13 +187,13 @@ class Service:
         Busy, Late
             Too many wait; or it took too long.
         """
-        return await self.line.run(lambda _: function(*args))
+        return await self.queue.run(lambda _: function(*args))
 
-    def tell(self, reply: Reply) -> bytes:
-        """Count the tracks of an answer, and return what is sent."""
-        self.served.add(reply.ids)
-        self.meters.served(len(reply.ids))
-        return reply.body
+    def respond(self, answer: EncodedAnswer, **more: Any) -> Response:
+        """Count the tracks of an answer as served, and return it with further members."""
+        self.exposure.add(answer.ids)
+        self.metrics.served(len(answer.ids))
+        return Response(answer.to_json(**more), media_type="application/json")
 
     def readiness(self) -> dict[str, Any]:
         """Tell which parts are ready: ``ready``, ``tracks``, ``model`` and ``parts``."""
@@ -176,8 +201,8 @@ class Service:
         parts: dict[str, bool | None] = {
             "search": True,
             "why": self.explorer.prepared,
-            "map": self.chart.ready,
-            "recommender": None if self.taste is None else self.taste.ready,
+            "map": self.map.ready,
+            "recommender": None if self.recommender is None else self.recommender.ready,
         }
         words = {True: "ready", False: "preparing", None: "off"}
         return {

@@ -1,7 +1,7 @@
 // A file of the user's: sent, heard, and shown where it belongs.
 
 import { send } from "./api.js";
-import { learn } from "./cards.js";
+import { learn } from "./track-cache.js";
 import { $, el, iconButton, say, toast } from "./dom.js";
 import { land, reveal } from "./map.js";
 import { emit, state } from "./state.js";

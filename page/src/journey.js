@@ -1,7 +1,7 @@
 // A journey: a smooth way from one track to another.
 
 import { ask } from "./api.js";
-import { cardOf, known, learn, titleOf } from "./cards.js";
+import { cardOf, known, learn, titleOf } from "./track-cache.js";
 import { $, button, count, el, fill, iconButton, later, say } from "./dom.js";
 import { mark } from "./map.js";
 import { result, slider } from "./playlist.js";

@@ -1,13 +1,13 @@
 // The page's start, and what happens when a track is chosen.
 
 import { ask } from "./api.js";
-import { forgetDetails } from "./cards.js";
+import { forgetDetails } from "./track-cache.js";
 import { $, toast } from "./dom.js";
 import { initDrop } from "./drop.js";
 import { initJourney, setEnds } from "./journey.js";
 import { initKeys } from "./keys.js";
 import { initLibrary } from "./library.js";
-import { initHands } from "./hands.js";
+import { initMapInput } from "./map-input.js";
 import { initMap, land, mark, refreshMap, reveal } from "./map.js";
 import { initPlayer, play } from "./player.js";
 import { initPlaylist } from "./playlist.js";
@@ -113,7 +113,7 @@ async function start() {
   const { track } = address();
   readAddress();
   addEventListener("popstate", readAddress);
-  initHands();
+  initMapInput();
   await initMap();
   if (track) reveal(track, true);
 }

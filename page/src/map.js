@@ -2,13 +2,13 @@
 
 import { Deck, LinearInterpolator, OrthographicView } from "@deck.gl/core";
 import { LineLayer, ScatterplotLayer } from "@deck.gl/layers";
-import { initAbove, overlay, pointAt, radius } from "./above.js";
-import { loadMap, showState } from "./atlas.js";
+import { initOverlay, overlay, pointAt, radius } from "./map-overlay.js";
+import { loadMap, showState } from "./map-data.js";
 import { paint, rgb } from "./colors.js";
 import { $, calm, el, narrow } from "./dom.js";
 import { showLegend } from "./legend.js";
-import { Pace } from "./pace.js";
-import { PointsLayer } from "./points.js";
+import { FrameBudget } from "./frame-budget.js";
+import { PointsLayer } from "./points-layer.js";
 import { placeOf, project, scene, size, view } from "./scene.js";
 import { emit, on, recall, remember, state } from "./state.js";
 import { themeNow } from "./theme.js";
@@ -17,7 +17,7 @@ const DEEPEST = 9; // doublings of the size beyond the whole map
 const COLUMNS = ["genre", "tempo", "key", "energy", "year", "loudness"];
 
 let deck = null;
-const pace = new Pace(draw);
+const budget = new FrameBudget(draw);
 
 function start() {
   if (!document.createElement("canvas").getContext("webgl2")) {
@@ -45,7 +45,7 @@ function start() {
       viewState.target = viewState.target.map((value, axis) =>
         axis < 2 ? Math.min(1.2, Math.max(-1.2, value)) : value,
       );
-      pace.moved(scene.data.ids.length);
+      budget.moved(scene.data.ids.length);
       const zoomed = viewState.zoom !== view.zoom;
       view.target = viewState.target;
       view.zoom = viewState.zoom;
@@ -87,7 +87,7 @@ function colorOf(id) {
 
 let last = {};
 function drawn() {
-  const length = pace.share(scene.data.ids.length);
+  const length = budget.share(scene.data.ids.length);
   // deck.gl looks at the points anew when this is another object, and only then.
   if (last.length !== length || last.attributes !== scene.data.attributes)
     last = { length, attributes: scene.data.attributes };
@@ -280,7 +280,7 @@ export function refreshMap() {
 }
 
 export function initMap() {
-  initAbove();
+  initOverlay();
   on("theme", recolor);
   on("chosen playing", () => {
     $("zoom-track").disabled = !(state.chosen ?? state.playing);

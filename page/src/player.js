@@ -2,7 +2,7 @@
 
 import WaveSurfer from "wavesurfer.js/dist/wavesurfer.js";
 import { ask, trackPath } from "./api.js";
-import { artistOf, cardOf, known, nameOf, titleOf } from "./cards.js";
+import { artistOf, cardOf, known, nameOf, titleOf } from "./track-cache.js";
 import { $, clock, icon, say, setVars, toast } from "./dom.js";
 import { emit, on, recall, remember, state } from "./state.js";
 import { colorNow } from "./theme.js";

@@ -1,7 +1,7 @@
 // A playlist from seeds: more of these, less of those; then in the user's own order.
 
 import { ask, fetched } from "./api.js";
-import { cardOf, known, learn, nameOf, titleOf } from "./cards.js";
+import { cardOf, known, learn, nameOf, titleOf } from "./track-cache.js";
 import { $, button, clock, count, el, fill, iconButton, later, say, toast } from "./dom.js";
 import { mark } from "./map.js";
 import { play } from "./player.js";

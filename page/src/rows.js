@@ -1,11 +1,11 @@
 // Rows of tracks, the same in every list: play, look closer, and what can be done with one.
 
-import { artistOf, titleOf } from "./cards.js";
+import { artistOf, titleOf } from "./track-cache.js";
 import { button, clock, el, icon, iconButton } from "./dom.js";
 import { moments, play, toggle } from "./player.js";
 import { addSeed } from "./seeds.js";
 import { emit, on, state } from "./state.js";
-import { whyBar, whyList } from "./why.js";
+import { whyBar, whyList } from "./explanation.js";
 
 /**
  * A list of tracks.

@@ -1,7 +1,7 @@
 // Search: by name or by what is heard; the answers are a list and stand out on the map.
 
 import { ask } from "./api.js";
-import { learn } from "./cards.js";
+import { learn } from "./track-cache.js";
 import { $, button, count, el, fill, later, say } from "./dom.js";
 import { mark } from "./map.js";
 import { play } from "./player.js";

@@ -1,7 +1,7 @@
 // Seeds of the playlist: more of this, less of that.
 
 import { send } from "./api.js";
-import { cardOf, titleOf } from "./cards.js";
+import { cardOf, titleOf } from "./track-cache.js";
 import { toast } from "./dom.js";
 import { emit, recall, remember, state } from "./state.js";
 

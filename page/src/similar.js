@@ -1,7 +1,7 @@
 // Neighbors of the chosen track, and why they are.
 
 import { Problem, ask } from "./api.js";
-import { cardOf, known, learn, titleOf } from "./cards.js";
+import { cardOf, known, learn, titleOf } from "./track-cache.js";
 import { $, button, count, el, fill, say, segments } from "./dom.js";
 import { mark } from "./map.js";
 import { queueAfter } from "./player.js";
@@ -9,7 +9,7 @@ import { trackList } from "./rows.js";
 import { addSeed, seedFor } from "./seeds.js";
 import { recall, remember, state } from "./state.js";
 import { showTab } from "./tabs.js";
-import { percent, whyLegend } from "./why.js";
+import { percent, whyLegend } from "./explanation.js";
 
 const N = 30;
 const LINES = 12; // to the nearest; more of them hide the map

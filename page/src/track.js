@@ -1,7 +1,7 @@
 // The page of one track: what it is, what is heard in it, and where it stands in the catalog.
 
 import { send } from "./api.js";
-import { detailsOf, learn, titleOf } from "./cards.js";
+import { detailsOf, learn, titleOf } from "./track-cache.js";
 import { $, button, clock, count, el, fill, say, toast } from "./dom.js";
 import { COLUMN_NAMES, shownValue } from "./legend.js";
 import { play } from "./player.js";

@@ -38,7 +38,6 @@ LONGER = {
     "musicu.cli.recommend": 352,
     "musicu.metadata.tables": 394,
     "musicu.metadata.tag_containers": 351,
-    "musicu.service.schemas": 376,
     "musicu.training.encoder": 461,
 }
 # Where an exception of any kind ends, and its reason is kept: a worker answers with it, a pool
@@ -48,8 +47,6 @@ CATCH_ALL = {("worker_program", "_reply"), ("pool", "serve")}
 PRIVATE = {
     "tests/audio/test_descriptors.py: musicu.audio.descriptors._onsets",
     "tests/catalog/test_changes.py: musicu.release.report._collect",
-    "tests/cli/test_serve_cli.py: musicu.service.server._Connection",
-    "tests/helpers/served.py: musicu.service.server._Connection",
 }
 HEAVY = frozenset(
     "librosa scipy pyarrow tea_tasting sklearn numba umap soundfile av onnxruntime soxr".split()

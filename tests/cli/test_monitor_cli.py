@@ -167,7 +167,7 @@ def test_the_route_tells_what_the_service_counts(make_store: MakeStore) -> None:
     import httpx
     from fastapi import FastAPI
 
-    from musicu.service.metrics import Meters
+    from musicu.service.metrics import Metrics
     from musicu.service.routes.monitor import router
     from musicu.service.state import service_of
 
@@ -175,12 +175,12 @@ def test_the_route_tells_what_the_service_counts(make_store: MakeStore) -> None:
     served = ExposureCounter()
     served.add(["a", "a", "a", "b"])
     service = SimpleNamespace(
-        meters=Meters(),
+        metrics=Metrics(),
         watch=UploadMonitor(store.path),
         served=served,
         live=SimpleNamespace(snapshot=range(40)),
     )
-    service.meters.failed("silence: nothing to embed")
+    service.metrics.failed("silence: nothing to embed")
     app = FastAPI()
     app.include_router(router)
     app.dependency_overrides[service_of] = lambda: service
@@ -197,7 +197,7 @@ def test_the_route_tells_what_the_service_counts(make_store: MakeStore) -> None:
     assert {"since", "requests", "queues", "cache"} <= set(told)
     rng = np.random.default_rng(1)
     for _ in range(60):
-        service.watch.add(unit(rng.standard_normal((1, 6)))[0], {"codec": "opus"})
+        service.upload_monitor.add(unit(rng.standard_normal((1, 6)))[0], {"codec": "opus"})
     told = asyncio.run(ask())
     assert told["drift"]["drifted"] is True
     assert "opus" in told["drift"]["words"]

@@ -21,7 +21,7 @@ from conftest import PROGRAM, MakeStore, RunCli, Shelf, unit
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from musicu.service.server import _Connection
+from musicu.service.connection import BoundedHttpProtocol
 
 PATIENCE = 300.0
 Start = Callable[..., tuple[subprocess.Popen[str], str]]
@@ -230,13 +230,13 @@ def test_a_file_that_is_no_catalog_is_told_in_one_line(run_cli: RunCli, tmp_path
 @pytest.fixture
 def patient_for_little(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A server of the command's connections, which wait for a second; its port."""
-    monkeypatch.setattr("musicu.service.server._HEAD_SECONDS", _LITTLE)
+    monkeypatch.setattr(BoundedHttpProtocol, "HEAD_SECONDS", _LITTLE)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await Response(b"here")(scope, receive, send)
 
     config = uvicorn.Config(
-        app, http=_Connection, lifespan="off", log_level="critical", timeout_keep_alive=4
+        app, http=BoundedHttpProtocol, lifespan="off", log_level="critical", timeout_keep_alive=4
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -14,9 +14,12 @@ from typing import Any
 
 import httpx
 import uvicorn
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+from starlette.routing import Match
 
-from musicu.service.app import create_app
-from musicu.service.server import _Connection
+from musicu.service.app import ROUTERS, create_app
+from musicu.service.connection import BoundedHttpProtocol
 from musicu.service.settings import Settings
 from musicu.service.state import Service
 
@@ -34,14 +37,27 @@ class Served:
     server: uvicorn.Server
 
     def ask(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
-        """Send a request, which must be answered with this status; return the JSON."""
+        """Send a request, which must be answered with this status as described; return the JSON."""
         answer = self.http.request(method, path, **options)
         assert answer.status_code == status, answer.text
+        model = described(method, answer.url.path, status)
+        if model is not None:
+            TypeAdapter(model).validate_json(answer.content)
         return answer.json()
 
     def quiet(self) -> bool:
         """Whether no request is being answered any more."""
         return not self.server.server_state.tasks
+
+
+def described(method: str, path: str, status: int) -> Any:
+    """Return the model of an answer in the OpenAPI description; None where there is none."""
+    scope = {"type": "http", "method": method, "path": path, "headers": []}
+    for route in (route for router in ROUTERS for route in router.routes):
+        if isinstance(route, APIRoute) and route.matches(scope)[0] is Match.FULL:
+            own = route.response_model if status == 200 else None
+            return route.responses.get(status, {}).get("model") or own
+    return None
 
 
 @contextmanager
@@ -50,7 +66,7 @@ def serving(catalog: Path, **options: Any) -> Iterator[Served]:
     settings = Settings(catalog=catalog, **options)
     app = create_app(settings)
     config = uvicorn.Config(
-        app, http=_Connection, ws="none", log_level="critical", timeout_graceful_shutdown=2
+        app, http=BoundedHttpProtocol, ws="none", log_level="critical", timeout_graceful_shutdown=2
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -17,8 +17,7 @@ from served import Served, events, serving, until
 
 from musicu.errors import MusicuError
 from musicu.service.errors import Refusal
-from musicu.service.jobs import Jobs
-from musicu.service.status import Report, Status
+from musicu.service.jobs import JobProgress, Jobs, JobStatus
 from musicu.workers.background_job import Canceled
 
 STREAM = {"Accept": "text/event-stream"}
@@ -31,7 +30,7 @@ class Held:
         self.free = threading.Event()
         self.cleaned = threading.Event()
 
-    def __call__(self, report: Report) -> dict[str, Any]:
+    def __call__(self, report: JobProgress) -> dict[str, Any]:
         try:
             while not self.free.wait(0.01):
                 report(1, 4, "at work")
@@ -47,7 +46,7 @@ def held() -> Iterator[Held]:
     work.free.set()
 
 
-def over(jobs: Jobs, id: str) -> Status:
+def over(jobs: Jobs, id: str) -> JobStatus:
     until(lambda: jobs.get(id).over)
     return jobs.get(id)
 
@@ -77,7 +76,7 @@ def test_a_canceled_job_cleans_up_and_says_so(held: Held) -> None:
 
 
 def test_a_job_that_is_canceled_before_it_begins_does_nothing() -> None:
-    report = Report(Status(id="a", kind="scan"))
+    report = JobProgress(JobStatus(id="a", kind="scan"))
     report.cancel()
     assert report.canceled.is_set()
     with pytest.raises(Canceled):
@@ -92,7 +91,7 @@ def test_a_job_that_is_canceled_before_it_begins_does_nothing() -> None:
     ],
 )
 def test_a_failure_is_told_in_one_line_without_paths(error: Exception, message: str) -> None:
-    def fail(report: Report) -> None:
+    def fail(report: JobProgress) -> None:
         raise error
 
     jobs = Jobs({"scan": fail})
@@ -104,7 +103,7 @@ def test_a_job_that_breaks_does_not_run_for_ever(monkeypatch: pytest.MonkeyPatch
     logged: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", logged.append)
 
-    def fail(report: Report) -> None:
+    def fail(report: JobProgress) -> None:
         raise RuntimeError("of /home/alba")
 
     jobs = Jobs({"scan": fail})
@@ -120,8 +119,8 @@ def test_a_job_that_breaks_does_not_run_for_ever(monkeypatch: pytest.MonkeyPatch
 def test_what_is_left_takes_as_long_in_proportion(done: int, more: int, gone: float) -> None:
     clock = iter([0.0, gone])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("musicu.service.status.time.monotonic", lambda: next(clock))
-        report = Report(Status(id="a", kind="scan"))
+        patch.setattr("musicu.service.jobs.time.monotonic", lambda: next(clock))
+        report = JobProgress(JobStatus(id="a", kind="scan"))
         report(done, done + more)
     assert report.status.eta_seconds == pytest.approx(gone * more / done, rel=1e-6, abs=0.06)
 
@@ -274,7 +273,7 @@ def test_files_that_were_not_used_are_listed_with_reasons_and_without_server_pat
 
 
 def test_a_quiet_stream_beats(shelf: Shelf, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wait(report: Report) -> None:
+    def wait(report: JobProgress) -> None:
         held.free.wait()
 
     monkeypatch.setattr("musicu.service.routes.jobs._BEAT", 0.5)

@@ -186,8 +186,8 @@ def test_a_mel_picture_is_a_picture(served: Served, library: Library) -> None:
 
 
 def test_a_track_is_heard_once_for_both_pictures(served: Served, library: Library) -> None:
-    id, memo = _id(library, "02 Flow.flac"), served.service.shelf.portraits
-    before = memo.misses
+    id, cache = _id(library, "02 Flow.flac"), served.service.waveforms
+    before = cache.misses
 
     def ask(what: str) -> int:
         return httpx.get(
@@ -196,7 +196,7 @@ def test_a_track_is_heard_once_for_both_pictures(served: Served, library: Librar
 
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(ask, ["waveform", "mel.png"] * 4)) == {200}
-    assert memo.misses == before + 1
+    assert cache.misses == before + 1
 
 
 def test_a_file_that_is_broken_now_is_told_and_not_remembered(
@@ -236,9 +236,9 @@ def test_the_passage_that_two_tracks_share_is_found(served: Served, tmp_path: Pa
     assert (found["a"]["id"], found["b"]["id"]) == tuple(ids)
     assert found["b"]["start"] - found["a"]["start"] == pytest.approx(9.0, abs=1.6)
     assert found["similarity"] > 0.9 and 5 < found["seconds"] <= 13
-    misses = served.service.shelf.passages.misses
+    misses = served.service.passages.misses
     assert served.client.post("/v1/match", json={"a": ids[0], "b": ids[1]}).json() == found
-    assert served.service.shelf.passages.misses == misses
+    assert served.service.passages.misses == misses
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from musicu.catalog.store import Store, StoredModel
 from musicu.errors import AudioError, CatalogError, MusicuError
 from musicu.service.app import create_app
 from musicu.service.errors import Busy, Late
-from musicu.service.metrics import Meters
+from musicu.service.metrics import Metrics
 from musicu.service.settings import Settings
 from musicu.service.similar import Batcher
 
@@ -107,7 +107,7 @@ def test_the_same_question_is_answered_from_memory_until_the_catalog_changes(
     held: Served, made: tuple[Store, StoredModel]
 ) -> None:
     store, model = made
-    client, answers = held.http, held.service.answers
+    client, answers = held.http, held.service.similar.cache
     asked = {"id": number(3), "n": 5}
     first = client.post("/v1/similar", json=asked)
     assert (answers.hits, answers.misses) == (0, 1)
@@ -130,9 +130,9 @@ def test_what_is_served_is_counted(held: Served) -> None:
     service = held.service
     for _ in range(3):  # also where the answer was kept
         held.http.post("/v1/similar", json={"id": number(3), "n": 4})
-    assert len(service.served) == 12
-    assert service.served.coverage(TRACKS) == pytest.approx(4 / TRACKS)
-    assert service.meters.summary()["served"] == 12
+    assert len(service.exposure) == 12
+    assert service.exposure.coverage(TRACKS) == pytest.approx(4 / TRACKS)
+    assert service.metrics.summary()["served"] == 12
 
 
 # Search
@@ -492,17 +492,17 @@ def test_two_services_in_one_process_share_nothing(made: tuple[Store, StoredMode
     with serving(made[0].path) as one, serving(made[0].path) as other:
         one.http.post("/v1/similar", json={"id": number(1)})
         until(one.quiet)
-        assert one.service.meters.summary()["requests"]["POST /v1/similar"]["count"] == 1
-        assert other.service.meters.summary()["requests"] == {}
+        assert one.service.metrics.summary()["requests"]["POST /v1/similar"]["count"] == 1
+        assert other.service.metrics.summary()["requests"] == {}
 
 
 def test_quantiles_are_those_of_the_latencies_as_far_as_buckets_tell() -> None:
-    meters = Meters()
+    metrics = Metrics()
     seconds = np.random.default_rng(1).lognormal(-5, 1, 5000)
     for value in seconds:
-        meters.answered("GET", "/x", 200, float(value))
-    meters.answered("GET", "/x", 503, 0.001)
-    told = meters.summary()["requests"]["GET /x"]
+        metrics.answered("GET", "/x", 200, float(value))
+    metrics.answered("GET", "/x", 503, 0.001)
+    told = metrics.summary()["requests"]["GET /x"]
     assert told["count"] == 5001
     assert told["errors"] == 1
     for name, q in (("p50_ms", 0.5), ("p99_ms", 0.99)):
@@ -511,11 +511,11 @@ def test_quantiles_are_those_of_the_latencies_as_far_as_buckets_tell() -> None:
 
 
 def test_reasons_are_counted_and_cannot_grow_without_end() -> None:
-    meters = Meters()
+    metrics = Metrics()
     for i in range(500):
-        meters.failed(f"reason {i}\nand more " + "x" * 200)
-        meters.failed("no audio stream")
-    reasons = meters.summary()["failures"]
+        metrics.failed(f"reason {i}\nand more " + "x" * 200)
+        metrics.failed("no audio stream")
+    reasons = metrics.summary()["failures"]
     assert sum(reasons.values()) == 1000
     assert len(reasons) <= 65
     assert reasons["other"] > 0

@@ -16,8 +16,7 @@ from served import Served, serving, until
 from musicu.catalog.store import Store, StoredModel
 from musicu.search.map import atlas_path
 from musicu.service.errors import Refusal
-from musicu.service.jobs import Jobs
-from musicu.service.status import Report
+from musicu.service.jobs import JobProgress, Jobs
 
 TRACKS = 7  # twice as many are too few to need umap, too
 
@@ -107,14 +106,14 @@ def test_a_map_outlives_the_service(served: Served) -> None:
 
 
 def test_a_map_that_cannot_be_drawn_is_not_tried_for_ever(served: Served) -> None:
-    tried: list[Report] = []
+    tried: list[JobProgress] = []
 
-    def fail(report: Report) -> None:
+    def fail(report: JobProgress) -> None:
         tried.append(report)
         raise Refusal(500, "no umap here")
 
-    chart = served.service.chart
-    chart._jobs = served.service.jobs = Jobs({"map": fail})
+    served_map = served.service.map
+    served_map.jobs = served.service.jobs = Jobs({"map": fail})
     served.ask("GET", "/v1/map", 202)
     until(lambda: served.service.jobs.all()[0].over)
     assert "no umap here" in served.ask("GET", "/v1/map", 503)["detail"]

@@ -19,7 +19,7 @@ from musicu.encoders.registry import find_model
 from musicu.recommend.interactions import hash_user, read_interactions
 from musicu.recommend.recommender import History, Recommender
 from musicu.service.errors import Busy, Refusal
-from musicu.service.recommender import Taste
+from musicu.service.recommender import ReloadingRecommender
 from musicu.service.settings import Settings
 
 ARTISTS, EACH, DIM, USERS = 6, 8, 16, 24
@@ -82,7 +82,7 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture
 def served(world: World) -> Iterator[Served]:
     with serving(world.catalog, recommender=world.fitted, log=world.log) as running:
-        until(lambda: running.service.taste.ready)
+        until(lambda: running.service.recommender.ready)
         yield running
 
 
@@ -128,7 +128,7 @@ def test_with_a_salt_users_are_asked_for_by_name_and_known_by_hash(
 ) -> None:
     monkeypatch.setenv("MUSICU_SALT", "long and random")
     with serving(world.catalog, recommender=world.fitted, log=world.log) as served:
-        until(lambda: served.service.taste.ready)
+        until(lambda: served.service.recommender.ready)
         assert ids(recommend(served, user="listener 3"))
         name = hash_user("listener 3", "long and random")
         recommend(served, 400, user=name)
@@ -171,7 +171,7 @@ def test_another_recommender_takes_over_and_a_broken_one_does_not(
     after = recommend(served, history=PLAYED, n=5)
     assert all(not one["contributions"].get("audio") for one in after["recommendations"])
     (world.fitted / "recommender.json").write_text("{}")
-    until(lambda: served.service.taste.problem)
+    until(lambda: served.service.recommender.problem)
     assert recommend(served, history=PLAYED, n=5) == after
 
 
@@ -213,15 +213,19 @@ def test_without_a_recommender_or_a_log_the_way_out_is_told(world: World) -> Non
         assert "--recommender" in recommend(served, 404, history=PLAYED)["detail"]
         assert "--recommender" in served.ask("GET", "/v1/audience?id=abcdef", 404)["detail"]
     with serving(world.catalog, recommender=world.fitted) as served:
-        until(lambda: served.service.taste.ready)
+        until(lambda: served.service.recommender.ready)
         assert "--log" in recommend(served, 404, user="listener 1")["detail"]
 
 
 def test_until_it_is_loaded_it_is_busy_and_a_broken_one_says_why(world: World) -> None:
-    taste = Taste(Settings(catalog=world.catalog, recommender=world.fitted), lambda: 1)
+    recommender = ReloadingRecommender(
+        Settings(catalog=world.catalog, recommender=world.fitted), lambda: 1
+    )
     with pytest.raises(Busy):
-        taste.recommend("listener 1")
-    broken = Taste(Settings(catalog=world.catalog, recommender=world.catalog.parent), lambda: 1)
+        recommender.recommend("listener 1")
+    broken = ReloadingRecommender(
+        Settings(catalog=world.catalog, recommender=world.catalog.parent), lambda: 1
+    )
     broken.start()
     until(lambda: broken.problem)
     with pytest.raises(Refusal, match="cannot be loaded: no recommender in") as refused:

@@ -19,7 +19,7 @@ from served import Served, serving
 import musicu.workers.background_job as job_module
 from musicu.release.report import release_report
 from musicu.service.errors import Late, Refusal
-from musicu.service.release_reports import Reports
+from musicu.service.release_reports import ReleaseReporter
 from musicu.service.routes.release import lock_page
 from musicu.service.settings import Settings
 from musicu.workers.child_process import ChildProcess
@@ -131,7 +131,7 @@ def test_what_is_no_song_is_refused_with_its_reason(
 
 
 def test_an_upload_leaves_nothing_behind(served: Served, report: dict[str, Any]) -> None:
-    assert list(Path(served.service.shelf.folder).iterdir()) == []
+    assert list(Path(served.service.uploads.folder).iterdir()) == []
 
 
 def test_a_report_that_takes_too_long_is_ended_with_its_process(
@@ -147,7 +147,7 @@ def test_a_report_that_takes_too_long_is_ended_with_its_process(
     monkeypatch.setattr(job_module, "ChildProcess", Watched)
 
     async def ask() -> None:
-        reports = Reports(Settings(catalog=original.db), deadline=0.3)
+        reports = ReleaseReporter(Settings(catalog=original.db), deadline=0.3)
         with pytest.raises(Late):
             await reports.make(str(song), "new.flac")
         await reports.close()
@@ -161,7 +161,7 @@ def test_a_report_that_cannot_be_made_says_why(original: Shelf, song: Path, tmp_
     empty.write_bytes(b"")
 
     async def ask() -> None:
-        reports = Reports(Settings(catalog=empty))
+        reports = ReleaseReporter(Settings(catalog=empty))
         try:
             await reports.make(str(song), "new\0.flac")
         finally:

@@ -11,7 +11,8 @@ from conftest import MakeStore, unit
 from served import PATIENCE, Served, serving
 
 from musicu.errors import MusicuError
-from musicu.service.security import HEADERS, JSON_BYTES, Keys
+from musicu.service.connection import BoundedHttpProtocol
+from musicu.service.security import HEADERS, JSON_BYTES, TokenAuth
 from musicu.service.settings import Settings
 
 TOKEN = "correct horse battery staple"
@@ -109,14 +110,14 @@ def test_a_browser_exchanges_the_token_for_a_cookie_that_no_script_reads(locked:
     assert locked.http.get("/v1/info").status_code == 401
 
 
-@pytest.mark.parametrize("cookie", ["", TOKEN, "0" * 64, Keys("another").cookie, "\xe9"])
+@pytest.mark.parametrize("cookie", ["", TOKEN, "0" * 64, TokenAuth("another").cookie, "\xe9"])
 def test_another_cookie_opens_nothing(locked: Served, cookie: str) -> None:
     sent = {"Cookie": f"a=b; musicu={cookie}".encode("latin-1")}
     assert locked.http.get("/v1/info", headers=sent).status_code == 401
 
 
 def test_a_token_may_hold_any_characters(catalog: Path) -> None:
-    keys = Keys("schlüssel 🎵")
+    keys = TokenAuth("schlüssel 🎵")
     assert keys.fits("schlüssel 🎵")
     assert keys.opens("Bearer schlüssel 🎵".encode(), b"")
     assert not keys.fits("schlussel 🎵")
@@ -314,10 +315,10 @@ def test_the_rest_of_a_refused_body_is_not_waited_for_for_ever(
     open_service: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = b"POST /v1/similar HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n"
-    monkeypatch.setattr("musicu.service.server._REST_SECONDS", 0.2)
+    monkeypatch.setattr(BoundedHttpProtocol, "REST_SECONDS", 0.2)
     got = raw(open_service, head + b"Content-Type: text/plain\r\n\r\nnothing more")
     assert got.startswith(b"HTTP/1.1 415")
-    monkeypatch.setattr("musicu.service.server._REST_BYTES", 1 << 20)
+    monkeypatch.setattr(BoundedHttpProtocol, "REST_BYTES", 1 << 20)
     with socket.create_connection(("127.0.0.1", open_service.port), PATIENCE) as flood:
         flood.sendall(head + b"Content-Type: text/plain\r\n\r\n")
         flood.recv(65536)

@@ -15,8 +15,9 @@ from musicu.encoders.model import Model
 from musicu.encoders.registry import find_model
 from musicu.errors import MusicuError
 from musicu.service.errors import Busy, Late
+from musicu.service.queues import WorkQueue
 from musicu.service.settings import Settings
-from musicu.service.uploads.analysis import Desk, Line
+from musicu.service.uploads.analysis import UploadAnalyzer
 
 # A worker in which only the analysis is another one: the file's name says what befalls it.
 _SCRIPT = """
@@ -103,7 +104,7 @@ def test_a_line_does_so_much_at_once_and_all_of_it(gate: threading.Event) -> Non
         return place
 
     async def main() -> None:
-        line = Line("test", 2, 20, _PATIENCE)
+        line = WorkQueue("test", 2, 20, _PATIENCE)
         places = await asyncio.gather(*(line.run(work) for _ in range(20)))
         assert set(places) == {0, 1} and most == 2
         assert (line.depth, line.busy, line.rejected) == (0, 0, 0)
@@ -114,7 +115,7 @@ def test_a_line_does_so_much_at_once_and_all_of_it(gate: threading.Event) -> Non
 
 def test_who_comes_when_the_line_is_full_is_told_when_to_come_again(gate: threading.Event) -> None:
     async def main() -> None:
-        line = Line("test", 1, 2, _PATIENCE)
+        line = WorkQueue("test", 1, 2, _PATIENCE)
         tasks = [asyncio.create_task(line.run(lambda place: gate.wait())) for _ in range(3)]
         await _until(lambda: (line.busy, line.depth) == (1, 2))
         for refused in range(1, 4):
@@ -134,7 +135,7 @@ def test_those_who_wait_are_served_in_the_order_they_came(gate: threading.Event)
     order: list[int] = []
 
     async def main() -> None:
-        line = Line("test", 1, 9, _PATIENCE)
+        line = WorkQueue("test", 1, 9, _PATIENCE)
         first = asyncio.create_task(line.run(lambda place: gate.wait()))
         await _until(lambda: line.busy == 1)
         tasks = []
@@ -151,7 +152,7 @@ def test_those_who_wait_are_served_in_the_order_they_came(gate: threading.Event)
 
 def test_who_waits_too_long_is_late_and_leaves_the_line(gate: threading.Event) -> None:
     async def main() -> None:
-        line = Line("test", 1, 2, 0.2)
+        line = WorkQueue("test", 1, 2, 0.2)
         first = asyncio.create_task(line.run(lambda place: gate.wait()))
         await _until(lambda: line.busy == 1)
         done: list[int] = []
@@ -172,7 +173,7 @@ def test_a_place_is_free_only_when_the_work_has_really_ended(gate: threading.Eve
     given_up: list[int] = []
 
     async def main() -> None:
-        line = Line("test", 1, 0, 0.1)
+        line = WorkQueue("test", 1, 0, 0.1)
         with pytest.raises(Late):
             await line.run(lambda place: gate.wait(), give_up=given_up.append)
         assert given_up == [0] and line.busy == 1
@@ -188,7 +189,7 @@ def test_a_place_is_free_only_when_the_work_has_really_ended(gate: threading.Eve
 
 def test_work_of_a_request_that_was_canceled_is_given_up(gate: threading.Event) -> None:
     async def main() -> None:
-        line = Line("test", 1, 0, _PATIENCE)
+        line = WorkQueue("test", 1, 0, _PATIENCE)
         task = asyncio.create_task(
             line.run(lambda place: gate.wait(), give_up=lambda place: gate.set())
         )
@@ -204,7 +205,7 @@ def test_work_of_a_request_that_was_canceled_is_given_up(gate: threading.Event) 
 
 def test_a_fault_in_the_work_reaches_who_asked_and_nobody_else() -> None:
     async def main() -> None:
-        line = Line("test", 1, 0, _PATIENCE)
+        line = WorkQueue("test", 1, 0, _PATIENCE)
         with pytest.raises(ZeroDivisionError):
             await line.run(lambda place: 1 // place)
         await _until(lambda: line.busy == 0)
@@ -216,7 +217,7 @@ def test_a_fault_in_the_work_reaches_who_asked_and_nobody_else() -> None:
 
 def test_an_answer_does_not_wait_for_what_is_tidied_after_it(gate: threading.Event) -> None:
     async def main() -> None:
-        line = Line("test", 1, 0, _PATIENCE)
+        line = WorkQueue("test", 1, 0, _PATIENCE)
         answer = await line.run(lambda place: "answer", after=lambda place: gate.wait())
         assert answer == "answer" and line.busy == 1
         with pytest.raises(Busy):
@@ -230,7 +231,7 @@ def test_an_answer_does_not_wait_for_what_is_tidied_after_it(gate: threading.Eve
 
 def test_what_is_prepared_is_not_on_the_time_of_the_work(gate: threading.Event) -> None:
     async def main() -> None:
-        line = Line("test", 1, 0, 0.2)
+        line = WorkQueue("test", 1, 0, 0.2)
         late = asyncio.create_task(
             line.run(lambda place: "done", prepare=lambda place: time.sleep(1.0))
         )
@@ -253,7 +254,7 @@ def test_what_is_prepared_is_not_on_the_time_of_the_work(gate: threading.Event) 
 
 def test_who_leaves_while_something_is_prepared_is_not_waited_for(gate: threading.Event) -> None:
     async def main() -> None:
-        line = Line("test", 1, 0, _PATIENCE)
+        line = WorkQueue("test", 1, 0, _PATIENCE)
         task = asyncio.create_task(
             line.run(
                 lambda place: None,
@@ -271,22 +272,22 @@ def test_who_leaves_while_something_is_prepared_is_not_waited_for(gate: threadin
     asyncio.run(main())
 
 
-# The desk
+# The analyzer
 
 
-def _with_desk(
+def _with_analyzer(
     settings: Settings,
     model_of: Callable[[], Model],
     command: list[str] | None,
-    use: Callable[[Desk], Awaitable[None]],
+    use: Callable[[UploadAnalyzer], Awaitable[None]],
 ) -> None:
     async def main() -> None:
-        desk = Desk(settings, model_of, command)
-        await desk.start()
+        analyzer = UploadAnalyzer(settings, model_of, command)
+        await analyzer.start()
         try:
-            await use(desk)
+            await use(analyzer)
         finally:
-            await desk.close()
+            await analyzer.close()
 
     asyncio.run(main())
 
@@ -296,15 +297,15 @@ def test_one_worker_serves_request_after_request(
 ) -> None:
     pids: set[str] = set()
 
-    async def use(desk: Desk) -> None:
+    async def use(analyzer: UploadAnalyzer) -> None:
         for describe in (False, True, False):
-            answer = await desk.analyze("x", describe=describe)
+            answer = await analyzer.analyze("x", describe=describe)
             pids.add(answer["codec"])
             # Asked for with each request; told to the worker once.
             assert answer["descriptors"] == ({"longest": 7.0} if describe else None)
             assert answer["model"] is model
 
-    _with_desk(Settings(catalog=catalog, upload_seconds=7.0), lambda: model, command, use)
+    _with_analyzer(Settings(catalog=catalog, upload_seconds=7.0), lambda: model, command, use)
     (pid,) = pids
     assert not _alive(int(pid))
 
@@ -313,33 +314,33 @@ def test_one_worker_serves_request_after_request(
 def test_a_bad_file_costs_itself(
     catalog: Path, model: Model, command: list[str], name: str
 ) -> None:
-    async def use(desk: Desk) -> None:
-        before = await desk.analyze("before")
-        bad = await desk.analyze(name)
+    async def use(analyzer: UploadAnalyzer) -> None:
+        before = await analyzer.analyze("before")
+        bad = await analyzer.analyze(name)
         assert ("longer than 3 s" if name == "hang" else "crashed") in bad["error"]
-        after = await desk.analyze("after")
+        after = await analyzer.analyze("after")
         assert after["metadata"] == {"title": "after"}
         assert after["codec"] != before["codec"]
 
     settings = Settings(catalog=catalog, decode_seconds=3.0, deadline=_PATIENCE)
-    _with_desk(settings, lambda: model, command, use)
+    _with_analyzer(settings, lambda: model, command, use)
 
 
 def test_a_file_beyond_the_deadline_ends_its_worker_and_the_next_gets_another(
     catalog: Path, model: Model, command: list[str]
 ) -> None:
-    async def use(desk: Desk) -> None:
-        before = await desk.analyze("before")
-        desk.line.deadline = 0.2
+    async def use(analyzer: UploadAnalyzer) -> None:
+        before = await analyzer.analyze("before")
+        analyzer.queue.deadline = 0.2
         with pytest.raises(Late):
-            await desk.analyze("hang")
-        desk.line.deadline = _PATIENCE
-        after = await desk.analyze("after")
+            await analyzer.analyze("hang")
+        analyzer.queue.deadline = _PATIENCE
+        after = await analyzer.analyze("after")
         assert after["codec"] != before["codec"]
         assert not _alive(int(before["codec"]))
 
     settings = Settings(catalog=catalog, decode_seconds=_PATIENCE, deadline=_PATIENCE)
-    _with_desk(settings, lambda: model, command, use)
+    _with_analyzer(settings, lambda: model, command, use)
 
 
 def test_a_cold_start_is_on_nobodys_time(catalog: Path, model: Model, tmp_path: Path) -> None:
@@ -348,16 +349,16 @@ def test_a_cold_start_is_on_nobodys_time(catalog: Path, model: Model, tmp_path: 
     other = replace(model, sha256="b" * 64)
     current = model
 
-    async def use(desk: Desk) -> None:
+    async def use(analyzer: UploadAnalyzer) -> None:
         nonlocal current
         # Several who come at once to workers that are not ready, and one who finds another model.
-        answers = await asyncio.gather(*(desk.analyze("x") for _ in range(3)))
+        answers = await asyncio.gather(*(analyzer.analyze("x") for _ in range(3)))
         current = other
-        answers.append(await desk.analyze("x"))
+        answers.append(await analyzer.analyze("x"))
         assert [answer["metadata"]["title"] for answer in answers] == ["x"] * 4
 
     settings = Settings(catalog=catalog, decode_seconds=3.0, deadline=3.0)
-    _with_desk(settings, lambda: current, [sys.executable, str(script)], use)
+    _with_analyzer(settings, lambda: current, [sys.executable, str(script)], use)
 
 
 def test_another_model_replaces_the_workers_and_no_request_is_lost(
@@ -366,11 +367,11 @@ def test_another_model_replaces_the_workers_and_no_request_is_lost(
     other = replace(model, sha256="b" * 64)
     current = model
 
-    async def use(desk: Desk) -> None:
+    async def use(analyzer: UploadAnalyzer) -> None:
         nonlocal current
         tasks = []
         for number in range(12):
-            tasks.append(asyncio.create_task(desk.analyze("slow" if number % 3 else "quick")))
+            tasks.append(asyncio.create_task(analyzer.analyze("slow" if number % 3 else "quick")))
             if number == 5:
                 await _until(lambda: tasks[2].done())
                 current = other
@@ -383,7 +384,7 @@ def test_another_model_replaces_the_workers_and_no_request_is_lost(
         assert len({(a["codec"], a["model"].sha256) for a in answers}) == 2
 
     settings = Settings(catalog=catalog, queue=20, deadline=_PATIENCE)
-    _with_desk(settings, lambda: current, command, use)
+    _with_analyzer(settings, lambda: current, command, use)
 
 
 def _ended(pid: int) -> bool:
@@ -397,42 +398,42 @@ def _ended(pid: int) -> bool:
 def test_a_worker_that_ended_while_idle_is_no_files_fault(
     catalog: Path, model: Model, command: list[str]
 ) -> None:
-    async def use(desk: Desk) -> None:
-        pid = int((await desk.analyze("before"))["codec"])
-        await _until(lambda: desk.busy == 0)
+    async def use(analyzer: UploadAnalyzer) -> None:
+        pid = int((await analyzer.analyze("before"))["codec"])
+        await _until(lambda: analyzer.queue.busy == 0)
         os.kill(pid, signal.SIGKILL)
         await _until(lambda: _ended(pid))
-        after = await desk.analyze("after")
+        after = await analyzer.analyze("after")
         assert after["metadata"] == {"title": "after"}
 
-    _with_desk(Settings(catalog=catalog, deadline=_PATIENCE), lambda: model, command, use)
+    _with_analyzer(Settings(catalog=catalog, deadline=_PATIENCE), lambda: model, command, use)
 
 
 def test_a_crowd_is_turned_away_and_those_in_line_are_served(
     catalog: Path, model: Model, command: list[str]
 ) -> None:
-    async def use(desk: Desk) -> None:
-        await desk.analyze("warm")
-        await _until(lambda: desk.busy == 0)
+    async def use(analyzer: UploadAnalyzer) -> None:
+        await analyzer.analyze("warm")
+        await _until(lambda: analyzer.queue.busy == 0)
         found = await asyncio.gather(
-            *(desk.analyze("slow") for _ in range(50)), return_exceptions=True
+            *(analyzer.analyze("slow") for _ in range(50)), return_exceptions=True
         )
         assert sum(isinstance(one, dict) for one in found) == 2 + 3
-        assert sum(isinstance(one, Busy) for one in found) == desk.rejected == 45
-        assert (desk.depth, desk.limit) == (0, 3)
+        assert sum(isinstance(one, Busy) for one in found) == analyzer.queue.rejected == 45
+        assert (analyzer.queue.depth, analyzer.queue.limit) == (0, 3)
 
     settings = Settings(catalog=catalog, workers=2, queue=3, deadline=_PATIENCE)
-    _with_desk(settings, lambda: model, command, use)
+    _with_analyzer(settings, lambda: model, command, use)
 
 
 def test_a_worker_that_cannot_start_is_told_to_who_asks(catalog: Path, model: Model) -> None:
-    async def use(desk: Desk) -> None:
+    async def use(analyzer: UploadAnalyzer) -> None:
         for _ in range(2):
             with pytest.raises(MusicuError, match="cannot start.*no such thing"):
-                await desk.analyze("x")
+                await analyzer.analyze("x")
 
     broken = [sys.executable, "-c", "raise SystemExit('no such thing')"]
-    _with_desk(Settings(catalog=catalog, deadline=_PATIENCE), lambda: model, broken, use)
+    _with_analyzer(Settings(catalog=catalog, deadline=_PATIENCE), lambda: model, broken, use)
 
 
 def test_closing_ends_what_is_at_work(catalog: Path, model: Model, command: list[str]) -> None:
@@ -440,17 +441,17 @@ def test_closing_ends_what_is_at_work(catalog: Path, model: Model, command: list
 
     async def main() -> None:
         settings = Settings(catalog=catalog, decode_seconds=_PATIENCE, deadline=_PATIENCE)
-        desk = Desk(settings, lambda: model, command)
-        pids.append(int((await desk.analyze("before"))["codec"]))
-        await _until(lambda: desk.busy == 0)
-        tasks = [asyncio.create_task(desk.analyze("hang")) for _ in range(3)]
-        await _until(lambda: (desk.busy, desk.depth) == (1, 2))
-        await desk.close()
+        analyzer = UploadAnalyzer(settings, lambda: model, command)
+        pids.append(int((await analyzer.analyze("before"))["codec"]))
+        await _until(lambda: analyzer.queue.busy == 0)
+        tasks = [asyncio.create_task(analyzer.analyze("hang")) for _ in range(3)]
+        await _until(lambda: (analyzer.queue.busy, analyzer.queue.depth) == (1, 2))
+        await analyzer.close()
         found: Any = await asyncio.gather(*tasks, return_exceptions=True)
         assert "error" in found[0] or isinstance(found[0], MusicuError)
         assert [type(one) for one in found[1:]] == [Busy, Busy]
         with pytest.raises(Busy):
-            await desk.analyze("after")
+            await analyzer.analyze("after")
 
     asyncio.run(main())
     assert not _alive(pids[0])

@@ -30,19 +30,19 @@ from starlette.requests import Request
 from musicu.catalog.catalog import Catalog
 from musicu.errors import AudioError
 from musicu.service.app import create_app
-from musicu.service.cache import Memo
+from musicu.service.cache import AsyncLRU
 from musicu.service.errors import Busy, Late, Refusal
 from musicu.service.settings import Settings
-from musicu.service.uploads import store as shelf_module
-from musicu.service.uploads.add import add_upload, file_name
-from musicu.service.uploads.store import Shelf
+from musicu.service.uploads import store as store_module
+from musicu.service.uploads.add import UploadAdder, file_name
+from musicu.service.uploads.store import UploadStore
 
 OCTETS = {"content-type": "application/octet-stream"}
 _PATIENCE = 300.0
 ID = "0123456789abcdef" * 2
 
 
-# The shelf by itself: bodies of any kind into files, or not
+# The store by itself: bodies of any kind into files, or not
 
 
 def _request(
@@ -82,15 +82,15 @@ def catalog(tmp_path: Path) -> Path:
     return path
 
 
-def _on_shelf(settings: Settings, use: Callable[[Shelf], Any]) -> Any:
+def _with_store(settings: Settings, use: Callable[[UploadStore], Any]) -> Any:
     async def main() -> Any:
-        shelf = Shelf(settings)
-        await shelf.start()
+        uploads = UploadStore(settings)
+        await uploads.start()
         try:
-            return await use(shelf)
+            return await use(uploads)
         finally:
-            await shelf.close()
-            assert not os.path.exists(shelf.folder)
+            await uploads.close()
+            assert not os.path.exists(uploads.folder)
 
     return asyncio.run(main())
 
@@ -98,19 +98,19 @@ def _on_shelf(settings: Settings, use: Callable[[Shelf], Any]) -> Any:
 def _receive(settings: Settings, request: Request) -> bytes:
     """Receive a body that is not kept; whatever comes of it, nothing stays."""
 
-    async def use(shelf: Shelf) -> bytes:
+    async def use(uploads: UploadStore) -> bytes:
         try:
-            async with shelf.receive(request) as upload:
+            async with uploads.receive(request) as upload:
                 content = Path(upload.path).read_bytes()
                 assert upload.size == len(content)
-                assert os.path.dirname(upload.path) == shelf.folder
+                assert os.path.dirname(upload.path) == uploads.folder
                 return content
         finally:
-            assert os.listdir(shelf.folder) == []
-            assert shelf.receiving == 0
-            assert shelf.incoming == 0
+            assert os.listdir(uploads.folder) == []
+            assert uploads.receiving == 0
+            assert uploads.incoming == 0
 
-    content: bytes = _on_shelf(settings, use)
+    content: bytes = _with_store(settings, use)
     return content
 
 
@@ -120,10 +120,10 @@ def test_a_body_in_chunks_without_a_length_arrives_whole(catalog: Path) -> None:
 
 
 def test_only_the_owner_can_read_what_was_uploaded(catalog: Path) -> None:
-    async def use(shelf: Shelf) -> None:
-        assert stat.S_IMODE(os.stat(shelf.folder).st_mode) == 0o700
+    async def use(uploads: UploadStore) -> None:
+        assert stat.S_IMODE(os.stat(uploads.folder).st_mode) == 0o700
 
-    _on_shelf(Settings(catalog=catalog), use)
+    _with_store(Settings(catalog=catalog), use)
 
 
 def test_an_empty_body_is_no_audio(catalog: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_slow_client_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in limits.items():
-        monkeypatch.setattr(shelf_module, name, value)
+        monkeypatch.setattr(store_module, name, value)
     seconds = 0.2 if limits == {"_SLOWEST": 0} else 60.0
     with pytest.raises(Refusal, match="too slow") as caught:
         _receive(Settings(catalog=catalog, receive_seconds=seconds), _request(chunks))
@@ -201,20 +201,22 @@ def test_files_of_any_name_and_kind_of_audio_are_taken(catalog: Path, kind: str)
 
 
 def test_the_clients_name_is_no_path(catalog: Path) -> None:
-    async def use(shelf: Shelf) -> None:
-        async with shelf.receive(_request([b"x"], query="name=..%2F..%2Fevil%00%0A.mp3")) as upload:
+    async def use(uploads: UploadStore) -> None:
+        async with uploads.receive(
+            _request([b"x"], query="name=..%2F..%2Fevil%00%0A.mp3")
+        ) as upload:
             assert upload.name == "../../evil\0\n.mp3"
-            assert os.path.dirname(upload.path) == shelf.folder
+            assert os.path.dirname(upload.path) == uploads.folder
             assert "evil" not in upload.path
 
-    _on_shelf(Settings(catalog=catalog), use)
+    _with_store(Settings(catalog=catalog), use)
 
 
 def test_no_more_uploads_are_received_at_once_than_can_be_heard(catalog: Path) -> None:
-    async def use(shelf: Shelf) -> None:
+    async def use(uploads: UploadStore) -> None:
         async def one() -> str:
             try:
-                async with shelf.receive(_request([b"x" * 1000, 0.1])):
+                async with uploads.receive(_request([b"x" * 1000, 0.1])):
                     return "received"
             except Busy as error:
                 assert int(error.headers["Retry-After"]) >= 1
@@ -222,58 +224,58 @@ def test_no_more_uploads_are_received_at_once_than_can_be_heard(catalog: Path) -
 
         results = await asyncio.gather(*(one() for _ in range(50)))
         assert (results.count("received"), results.count("busy")) == (9, 41)
-        assert os.listdir(shelf.folder) == []
+        assert os.listdir(uploads.folder) == []
         assert await one() == "received"
 
-    _on_shelf(Settings(catalog=catalog, workers=1, queue=8), use)
+    _with_store(Settings(catalog=catalog, workers=1, queue=8), use)
 
 
 def test_all_that_comes_in_shares_one_limit(catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf_module, "_BYTES", 1000)
+    monkeypatch.setattr(store_module, "_BYTES", 1000)
 
-    async def use(shelf: Shelf) -> None:
-        async with shelf.receive(_request([b"x" * 700])):
+    async def use(uploads: UploadStore) -> None:
+        async with uploads.receive(_request([b"x" * 700])):
             with pytest.raises(Busy):
-                async with shelf.receive(_request([b"x" * 700])):
+                async with uploads.receive(_request([b"x" * 700])):
                     pass
             with pytest.raises(Busy):
-                async with shelf.receive(_request([], content_length="700")):
+                async with uploads.receive(_request([], content_length="700")):
                     pass
-            assert shelf.incoming == 700
-        async with shelf.receive(_request([b"x" * 700])):
+            assert uploads.incoming == 700
+        async with uploads.receive(_request([b"x" * 700])):
             pass
-        assert shelf.incoming == 0
+        assert uploads.incoming == 0
 
-    _on_shelf(Settings(catalog=catalog), use)
+    _with_store(Settings(catalog=catalog), use)
 
 
-async def _keep(shelf: Shelf, id: str, size: int = 10) -> None:
-    async with shelf.receive(_request([b"x" * size])) as upload:
-        shelf.keep(upload, {"id": id, "codec": "flac", "seconds": 1.0})
+async def _keep(uploads: UploadStore, id: str, size: int = 10) -> None:
+    async with uploads.receive(_request([b"x" * size])) as upload:
+        uploads.keep(upload, {"id": id, "codec": "flac", "seconds": 1.0})
 
 
 def test_the_last_uploads_stay_and_the_others_are_deleted(
     catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def use(shelf: Shelf) -> None:
+    async def use(uploads: UploadStore) -> None:
         for number in range(40):
-            await _keep(shelf, f"{number:032d}")
-        assert shelf.incoming == 0
-        assert len(os.listdir(shelf.folder)) == 32
-        assert shelf.find(f"{7:032d}") is None
-        kept = shelf.find(f"{8:032d}")
+            await _keep(uploads, f"{number:032d}")
+        assert uploads.incoming == 0
+        assert len(os.listdir(uploads.folder)) == 32
+        assert uploads.find(f"{7:032d}") is None
+        kept = uploads.find(f"{8:032d}")
         assert kept and os.path.exists(kept.path)
-        await _keep(shelf, f"{8:032d}")  # the same audio again takes its place
-        assert not os.path.exists(kept.path) and len(os.listdir(shelf.folder)) == 32
-        monkeypatch.setattr(shelf_module, "_BYTES", 25)
-        assert shelf.find(f"{8:032d}")
-        assert len(os.listdir(shelf.folder)) == 2
+        await _keep(uploads, f"{8:032d}")  # the same audio again takes its place
+        assert not os.path.exists(kept.path) and len(os.listdir(uploads.folder)) == 32
+        monkeypatch.setattr(store_module, "_BYTES", 25)
+        assert uploads.find(f"{8:032d}")
+        assert len(os.listdir(uploads.folder)) == 2
         later = time.monotonic() + 1801
         monkeypatch.setattr(time, "monotonic", lambda: later)
-        assert shelf.find(f"{8:032d}") is None
-        assert os.listdir(shelf.folder) == []
+        assert uploads.find(f"{8:032d}") is None
+        assert os.listdir(uploads.folder) == []
 
-    _on_shelf(Settings(catalog=catalog), use)
+    _with_store(Settings(catalog=catalog), use)
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(
@@ -310,28 +312,32 @@ def test_a_small_upload_that_the_disk_does_not_take_is_not_damaged(
 # What is kept
 
 
+def _bytes(value: tuple[bytes, ...]) -> int:
+    return sum(map(len, value))
+
+
 def test_what_many_ask_for_at_once_is_made_once() -> None:
     made: list[int] = []
 
     async def main() -> None:
-        memo = Memo(100)
+        cache: AsyncLRU[str, tuple[bytes, ...]] = AsyncLRU(100, _bytes)
 
         async def make() -> tuple[bytes, ...]:
             made.append(1)
             await asyncio.sleep(0.01)
             return (b"x" * 10,)
 
-        answers = await asyncio.gather(*(memo.get("a", make) for _ in range(10)))
+        answers = await asyncio.gather(*(cache.get("a", make) for _ in range(10)))
         assert answers == [(b"x" * 10,)] * 10
-        assert await memo.get("a", make) == (b"x" * 10,)
-        assert (len(made), memo.misses, memo.hits) == (1, 1, 1)
+        assert await cache.get("a", make) == (b"x" * 10,)
+        assert (len(made), cache.misses, cache.hits) == (1, 1, 1)
 
     asyncio.run(main())
 
 
 def test_the_least_wanted_goes_first_and_an_error_is_not_kept() -> None:
     async def main() -> None:
-        memo = Memo(25)
+        cache: AsyncLRU[str, tuple[bytes, ...]] = AsyncLRU(25, _bytes)
         made: list[str] = []
 
         async def get(key: str) -> None:
@@ -341,7 +347,7 @@ def test_the_least_wanted_goes_first_and_an_error_is_not_kept() -> None:
                     raise AudioError("x", "no")
                 return b"12345", b"12345"
 
-            await memo.get(key, make)
+            await cache.get(key, make)
 
         for key in "abacab":
             await get(key)
@@ -430,7 +436,7 @@ def test_file_and_rows_come_together(shelf: Library, folder: Path, tmp_path: Pat
     upload = shelf / "Dora/Night.wav"
     answer = _answer(_model_of(shelf), artist="Eva", title="Rain")
     before = _stored(shelf.db)
-    assert add_upload(shelf.db, folder, str(upload), answer, None)
+    assert UploadAdder(shelf.db, folder).add(str(upload), answer, None)
     (path,) = folder.iterdir()
     assert path.name == "Eva - Rain [0123456789ab].wav"  # by its content, not by its codec
     assert path.read_bytes() == upload.read_bytes() and upload.exists()
@@ -441,7 +447,7 @@ def test_file_and_rows_come_together(shelf: Library, folder: Path, tmp_path: Pat
         # The folder is one of the catalog's now, and what lies in it is known there.
         summary = catalog.add_folder(jobs=1)
         assert (summary.pending, summary.missing, summary.found) == (0, 0, 11)
-    assert not add_upload(shelf.db, folder, str(upload), answer, None)
+    assert not UploadAdder(shelf.db, folder).add(str(upload), answer, None)
     assert list(folder.iterdir()) == [path]
 
 
@@ -451,7 +457,9 @@ def test_a_file_of_that_name_is_never_overwritten(
     upload = shelf / "Dora/Night.wav"
     (folder / "Rain [0123456789ab].wav").write_bytes(b"somebody's")
     (folder / "Rain [0123456789ab] (2).wav").symlink_to(tmp_path / "elsewhere")
-    assert add_upload(shelf.db, folder, str(upload), _answer(_model_of(shelf), title="Rain"), None)
+    assert UploadAdder(shelf.db, folder).add(
+        str(upload), _answer(_model_of(shelf), title="Rain"), None
+    )
     assert (folder / "Rain [0123456789ab].wav").read_bytes() == b"somebody's"
     assert not (tmp_path / "elsewhere").exists()
     assert (folder / "Rain [0123456789ab] (3).wav").read_bytes() == upload.read_bytes()
@@ -468,7 +476,7 @@ def test_a_failed_catalog_write_leaves_no_file_and_no_rows(
     model = _model_of(shelf)
     monkeypatch.setattr(f"musicu.catalog.store.Store.{broken}", fail)
     with pytest.raises(Busy, match="cannot be written now"):
-        add_upload(shelf.db, folder, str(shelf / "Dora/Night.wav"), _answer(model), None)
+        UploadAdder(shelf.db, folder).add(str(shelf / "Dora/Night.wav"), _answer(model), None)
     assert list(folder.iterdir()) == []
     assert _stored(shelf.db) == before
 
@@ -487,7 +495,7 @@ def test_a_commit_that_fails_takes_the_file_back(
     before, model = _stored(shelf.db), _model_of(shelf)
     monkeypatch.setattr(Store, "change", change)
     with pytest.raises(Refusal, match="disk is full") as caught:
-        add_upload(shelf.db, folder, str(shelf / "Dora/Night.wav"), _answer(model), None)
+        UploadAdder(shelf.db, folder).add(str(shelf / "Dora/Night.wav"), _answer(model), None)
     assert caught.value.status == 507
     assert list(folder.iterdir()) == []
     assert _stored(shelf.db) == before
@@ -505,7 +513,7 @@ def test_why_a_folder_takes_no_file_is_told(
     before, model = _stored(shelf.db), _model_of(shelf)
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(Refusal, match=os.strerror(number)) as caught:
-        add_upload(shelf.db, folder, str(shelf / "Dora/Night.wav"), _answer(model), None)
+        UploadAdder(shelf.db, folder).add(str(shelf / "Dora/Night.wav"), _answer(model), None)
     assert caught.value.status == status
     assert list(folder.iterdir()) == []
     assert _stored(shelf.db) == before
@@ -517,7 +525,7 @@ def test_a_folder_that_cannot_be_written_is_told(
     folder.rmdir()
     model, before = _model_of(shelf), _stored(shelf.db)
     with pytest.raises(Busy, match="folder for uploads"):
-        add_upload(shelf.db, folder, str(shelf / "Dora/Night.wav"), _answer(model), None)
+        UploadAdder(shelf.db, folder).add(str(shelf / "Dora/Night.wav"), _answer(model), None)
     assert _stored(shelf.db) == before
 
 
@@ -528,7 +536,7 @@ def test_a_vector_of_another_model_is_not_stored(
 
     other = replace(_model_of(shelf), sha256="b" * 64)
     with pytest.raises(Busy, match="another model"):
-        add_upload(shelf.db, folder, str(shelf / "Dora/Night.wav"), _answer(other), None)
+        UploadAdder(shelf.db, folder).add(str(shelf / "Dora/Night.wav"), _answer(other), None)
     assert list((folder).iterdir()) == []
 
 
@@ -539,8 +547,8 @@ def test_the_same_audio_from_many_sides_is_stored_once(
     with ThreadPoolExecutor(8) as threads:
         added = list(
             threads.map(
-                lambda number: add_upload(
-                    shelf.db, folder, str(shelf / "Dora/Night.wav"), answer, f"{number}.wav"
+                lambda number: UploadAdder(shelf.db, folder).add(
+                    str(shelf / "Dora/Night.wav"), answer, f"{number}.wav"
                 ),
                 range(16),
             )
@@ -561,7 +569,7 @@ def test_audio_that_went_missing_comes_back_by_an_upload(
         model = catalog.model()
     (tmp_path / "upload").write_bytes(content)
     answer = _answer(model, row["id"])
-    assert add_upload(shelf.db, folder, str(tmp_path / "upload"), answer, None)
+    assert UploadAdder(shelf.db, folder).add(str(tmp_path / "upload"), answer, None)
     with shelf.open() as catalog:
         assert len(list(catalog.tracks(f"id = '{row['id']}'"))) == 1
 
@@ -590,7 +598,7 @@ class Served:
         return self.app.state.service
 
     def temporary(self) -> list[str]:
-        return os.listdir(self.service.shelf.folder)
+        return os.listdir(self.service.uploads.folder)
 
     def post(self, path: str, content: Any, **query: Any) -> httpx.Response:
         return self.client.post(path, content=content, params=query, headers=OCTETS)
@@ -630,7 +638,7 @@ def served(library: Library) -> Iterator[Served]:
         )
     )
     yield running
-    folder = running.service.shelf.folder
+    folder = running.service.uploads.folder
     running.close()
     assert not os.path.exists(folder)
 
@@ -746,7 +754,7 @@ def test_what_is_no_audio_is_refused_without_a_word_of_where_it_lay(
     assert answer.status_code == 422
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
-    assert problem["detail"] and served.service.shelf.folder not in answer.text
+    assert problem["detail"] and served.service.uploads.folder not in answer.text
     assert "/" not in problem["detail"] and "upload-" not in problem["detail"]
 
 
@@ -778,8 +786,8 @@ def test_a_crowd_gets_answers_or_is_told_when_to_come_again(served: Served, tmp_
             assert int(answer.headers["Retry-After"]) >= 1
         else:
             assert len(answer.json()["matches"]) == 8
-    shelf = served.service.shelf
-    assert (shelf.receiving, shelf.incoming) == (0, 0)
+    uploads = served.service.uploads
+    assert (uploads.receiving, uploads.incoming) == (0, 0)
     assert len(served.temporary()) <= 32
     assert served.post("/v1/similar", content).status_code == 200
 
@@ -795,13 +803,13 @@ def _raw(served: Served, head: str, body: bytes) -> socket.socket:
 
 
 def test_a_client_that_goes_in_the_middle_leaves_nothing(served: Served) -> None:
-    shelf, before = served.service.shelf, served.temporary()
+    uploads, before = served.service.uploads, served.temporary()
     for head in ("Content-Length: 5000000", "Transfer-Encoding: chunked"):
         body = b"x" * 200_000 if "Length" in head else b"30000\r\n" + b"x" * 0x20000
         connection = _raw(served, head, body)
-        _until(lambda: shelf.incoming > 0)
+        _until(lambda: uploads.incoming > 0)
         connection.close()
-        _until(lambda: (shelf.receiving, shelf.incoming) == (0, 0))
+        _until(lambda: (uploads.receiving, uploads.incoming) == (0, 0))
         assert sorted(served.temporary()) == sorted(before)
 
 
@@ -818,8 +826,8 @@ def test_what_comes_after_the_length_of_a_body_is_no_part_of_it(
     with closing(_raw(served, f"Content-Length: {len(content)}", content + b"x")) as connection:
         connection.settimeout(_PATIENCE)
         assert connection.recv(65536).startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
-    shelf = served.service.shelf
-    _until(lambda: (shelf.receiving, shelf.incoming) == (0, 0))
+    uploads = served.service.uploads
+    _until(lambda: (uploads.receiving, uploads.incoming) == (0, 0))
 
 
 def test_tags_as_large_as_their_file_are_cut(served: Served, tmp_path: Path) -> None:
@@ -907,16 +915,16 @@ def test_nothing_is_added_to_a_service_that_adds_nothing(library: Library) -> No
 def test_what_failed_is_counted_by_its_reason(served: Served) -> None:
     served.post("/v1/embed", b"")
     served.post("/v1/embed", b"\0" * 100)
-    failures = json.dumps(served.service.meters.summary()["failures"])
+    failures = json.dumps(served.service.metrics.summary()["failures"])
     assert "empty file" in failures and "not readable as audio" in failures
 
 
 # Out of time
 
 
-def _first(desk: Any, monkeypatch: pytest.MonkeyPatch, *failures: Any) -> list[str]:
+def _first(analyzer: Any, monkeypatch: pytest.MonkeyPatch, *failures: Any) -> list[str]:
     """Have the desk fail at first; return where it lists the files it was asked for."""
-    analyze, left, asked = desk.analyze, list(failures), []
+    analyze, left, asked = analyzer.analyze, list(failures), []
 
     async def fail(path: str, *, describe: bool = False) -> Any:
         asked.append(path)
@@ -927,7 +935,7 @@ def _first(desk: Any, monkeypatch: pytest.MonkeyPatch, *failures: Any) -> list[s
             raise failure
         return failure
 
-    monkeypatch.setattr(desk, "analyze", fail)
+    monkeypatch.setattr(analyzer, "analyze", fail)
     return asked
 
 
@@ -957,7 +965,7 @@ def test_an_upload_that_ran_out_of_time_is_heard_once_more_and_says_so(
     ]
     for path, part in ways:
         with monkeypatch.context() as patched:
-            asked = _first(served.service.desk, patched, failure)
+            asked = _first(served.service.analyzer, patched, failure)
             answer = served.post(path, content)
         assert answer.is_success, answer.text
         assert part(answer.json())["retried"] == told
@@ -986,7 +994,7 @@ def test_what_is_not_the_files_fault_is_not_blamed_on_it(
     status: int,
     tries: int,
 ) -> None:
-    asked = _first(served.service.desk, monkeypatch, *failures)
+    asked = _first(served.service.analyzer, monkeypatch, *failures)
     answer = served.post("/v1/embed", b"anything")
     assert (answer.status_code, len(asked)) == (status, tries), answer.text
     assert ("retry-after" in answer.headers) == (status == 503)
@@ -996,10 +1004,10 @@ def test_tags_that_could_not_be_read_are_told(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = _song(tmp_path, 82)
-    heard = served.service.desk.analyze
+    heard = served.service.analyzer.analyze
 
     async def analyze(path: str, *, describe: bool = False) -> Any:
         return {**await heard(path, describe=describe), "tags_problem": "its tags are odd"}
 
-    monkeypatch.setattr(served.service.desk, "analyze", analyze)
+    monkeypatch.setattr(served.service.analyzer, "analyze", analyze)
     assert served.post("/v1/embed", content).json()["problem"] == "its tags are odd"

@@ -1,11 +1,10 @@
-"""Uploads: hear a file, find what is like it, add it to the catalog.
+"""Uploads: embed a file, find similar tracks, add it to the catalog.
 
-The body is the file itself, not a form. It is received into a temporary file, heard by a worker
-process, and forgotten half an hour later, unless it was added.
+The body is the file itself, not a form. It is received into a temporary file, analyzed by a worker
+process, and deleted half an hour later; a copy stays where it was added.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musicu.encoders.model import Model
 from musicu.encoders.tagger import TagHead
@@ -23,12 +22,18 @@ from musicu.items.item import Item
 from musicu.metadata.fields import Metadata
 from musicu.search.seeds import Seed
 from musicu.service.errors import Busy, Late, Refusal
-from musicu.service.schemas import SimilarBody, json_response, words_of
+from musicu.service.responses import as_json, parse_json
+from musicu.service.schemas import (
+    AUDIO_BODY,
+    SimilarBody,
+    UploadDescription,
+    optional,
+    validation_message,
+)
 from musicu.service.state import Service, service_of
-from musicu.service.uploads.add import add_upload
 from musicu.service.uploads.store import Upload
 
-__all__ = ["router", "similar_to_upload"]
+__all__ = ["AddedTrack", "EmbeddedUpload", "router", "similar_to_upload"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,64 +45,36 @@ Name = Annotated[
     Query(max_length=10_000, description="What the file is called.", examples=["Dawn.mp3"]),
 ]
 
-# What is heard with less is not worth telling.
-_HEARD = 0.05
+# Tags below this probability are left out.
+_LEAST_PROBABILITY = 0.05
 _AGAIN = "at the second try, too; the machine may be busy: try again later"
-# How often a file is heard when the catalog's model changes meanwhile.
+# How often a file is analyzed when the catalog's model changes meanwhile.
 _TRIES = 3
-_FILE: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            kind: {"schema": {"type": "string", "format": "binary"}}
-            for kind in ("audio/*", "application/octet-stream")
-        },
-    }
-}
-_EXAMPLE = {
-    "id": "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b",
-    "seconds": 241.3,
-    "codec": "mp3",
-    "sr": 44100,
-    "channels": 2,
-    "problem": None,
-    "metadata": {"title": "Dawn", "artist": "Alba"},
-}
-_HEARD_ANSWER = json_response(
-    "What is known of the file, and whether its audio is in the catalog.",
-    {
-        "id": {"type": "string"},
-        "seconds": {"type": "number"},
-        "codec": {"type": "string"},
-        "sr": {"type": "integer"},
-        "channels": {"type": "integer"},
-        "problem": {"type": ["string", "null"]},
-        "metadata": {"type": "object"},
-        "retried?": {
-            "type": "string",
-            "description": "Why it was heard a second time: what the first one ran out of.",
-        },
-        "model": {"type": "string"},
-        "known": {"type": "boolean"},
-        "descriptors?": {"type": "object"},
-        "tags?": {"type": "object"},
-        "vector?": {"type": "array", "items": {"type": "number"}},
-    },
-    {**_EXAMPLE, "model": "musicu-2@1", "known": False, "tags": {"jazz": 0.81}},
-)
-_ADDED = json_response(
-    "The track as lists show it; 201 if it was added, 200 if its audio was there.",
-    {"id": {"type": "string"}, "seconds": {"type": "number"}, "retried?": {"type": "string"}},
-    {"id": _EXAMPLE["id"], "title": "Dawn", "artist": "Alba", "seconds": 241.3},
-)
+
+
+class EmbeddedUpload(UploadDescription):
+    """What is known of an uploaded file, and its embedding."""
+
+    model: str = Field(description="Model of the vector.", examples=["musicu-2@1"])
+    vector: list[float] = optional("The embedding: a unit vector; if it was asked for.")
+
+
+class AddedTrack(BaseModel):
+    """A track that was added, or was there: its card; less, as long as the catalog is slow."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str = Field(description="Id of its audio.")
+    seconds: float
+    retried: str = optional("Why it was analyzed a second time: what the first ran out of.")
 
 
 @router.post(
     "/v1/embed",
     summary="What is heard in a file",
     response_class=Response,
-    responses={200: _HEARD_ANSWER},
-    openapi_extra=_FILE,
+    responses={200: {"model": EmbeddedUpload, "description": "What is known of the file."}},
+    openapi_extra=AUDIO_BODY,
 )
 async def embed(
     request: Request,
@@ -108,13 +85,13 @@ async def embed(
     name: Name = None,
 ) -> Response:
     """Embed a file, describe it, and say what is heard in it."""
-    async with _heard(request, service, describe=describe) as (upload, answer):
-        service.shelf.keep(upload, answer)
-    told = await service.work(_tell, service, answer, tags)
-    told["model"] = answer["model"].name
+    async with _analyzed(request, service, describe=describe) as (upload, answer):
+        service.uploads.keep(upload, answer)
+    described = await service.work(_describe, service, answer, tags)
+    described["model"] = answer["model"].name
     if vector:
-        told["vector"] = [round(float(x), 7) for x in answer["vector"]]
-    return _json(told)
+        described["vector"] = [round(float(x), 7) for x in answer["vector"]]
+    return as_json(described)
 
 
 async def similar_to_upload(request: Request, service: Service) -> Response:
@@ -138,22 +115,19 @@ async def similar_to_upload(request: Request, service: Service) -> Response:
         Too much is going on, or it took too long.
     """
     query, describe = _read_wish(request)
-    async with _heard(request, service, describe=describe) as (upload, answer):
-        service.shelf.keep(upload, answer)
-    told = await service.work(_tell, service, answer, True)
-    told["place"] = await service.work(service.chart.place, answer["vector"])
+    async with _analyzed(request, service, describe=describe) as (upload, answer):
+        service.uploads.keep(upload, answer)
+    described = await service.work(_describe, service, answer, True)
+    described["place"] = await service.work(service.map.place, answer["vector"])
     item = Item(answer["id"], Metadata.from_dict(answer["metadata"]), answer["descriptors"] or {})
-    reply = await service.answers.similar(
+    found = await service.similar.search(
         replace(
             query,
             seeds=(Seed(vector=answer["vector"], item=item),),
-            exclude=(*query.exclude, answer["id"]) if told["known"] else query.exclude,
+            exclude=(*query.exclude, answer["id"]) if described["known"] else query.exclude,
         )
     )
-    body = service.tell(reply)
-    return Response(
-        b'%s,"upload":%s}' % (body[:-1], json.dumps(told).encode()), media_type="application/json"
-    )
+    return service.respond(found, upload=described)
 
 
 @router.post(
@@ -161,50 +135,51 @@ async def similar_to_upload(request: Request, service: Service) -> Response:
     summary="Add a track",
     status_code=201,
     response_class=Response,
-    responses={200: _ADDED, 201: _ADDED},
-    openapi_extra=_FILE,
+    responses={
+        200: {"model": AddedTrack, "description": "The track; its audio was there."},
+        201: {"model": AddedTrack, "description": "The track; it was added."},
+    },
+    openapi_extra=AUDIO_BODY,
 )
 async def add(request: Request, service: Here, name: Name = None) -> Response:
     """Add a file to the catalog; audio that is there already is not added again."""
-    folder = service.settings.uploads
-    if folder is None:
+    adder = service.upload_adder
+    if adder is None:
         raise Refusal(403, "no tracks are added here: the service needs --uploads FOLDER for that")
-    async with _heard(request, service, describe=True) as (upload, answer):
-        new = await service.work(
-            add_upload, service.settings.catalog, folder, upload.path, answer, name
-        )
+    async with _analyzed(request, service, describe=True) as (upload, answer):
+        new = await service.work(adder.add, upload.path, answer, name)
     if new:
         await asyncio.to_thread(service.live.refresh)
     id = answer["id"]
     card = await service.work(_card, service, answer)
     if answer["retried"]:
-        card = b'%s,"retried":%s}' % (card[:-1], json.dumps(answer["retried"]).encode())
-    return Response(card, 201 if new else 200, {"Location": f"/v1/tracks/{id}"}, "application/json")
+        card["retried"] = answer["retried"]
+    return as_json(card, 201 if new else 200, {"Location": f"/v1/tracks/{id}"})
 
 
 @asynccontextmanager
-async def _heard(
+async def _analyzed(
     request: Request, service: Service, *, describe: bool
 ) -> AsyncIterator[tuple[Upload, dict[str, Any]]]:
-    """Receive a request's file and hear it, with a vector of the model that is served."""
-    service.desk.line.check()
+    """Receive a request's file and analyze it, with a vector of the model that is served."""
+    service.analyzer.queue.check()
     try:
-        async with service.shelf.receive(request) as upload:
-            answer = await _hear(service, upload.path, describe=describe)
+        async with service.uploads.receive(request) as upload:
+            answer = await _analyze(service, upload.path, describe=describe)
             facts = {**answer, "model": answer["model"].name, "size": upload.size}
-            service.watch.add(answer["vector"], facts)
+            service.upload_monitor.add(answer["vector"], facts)
             yield upload, answer
     except AudioError as error:
-        service.meters.failed(error.reason)
+        service.metrics.failed(error.reason)
         raise
 
 
-async def _hear(service: Service, path: str, *, describe: bool) -> dict[str, Any]:
-    """Hear a file; once more if it ran out of time, which others may have taken from it."""
+async def _analyze(service: Service, path: str, *, describe: bool) -> dict[str, Any]:
+    """Analyze a file; once more if it ran out of time, which others may have taken from it."""
     retried = None
     for _ in range(_TRIES):
         try:
-            answer = await service.desk.analyze(path, describe=describe)
+            answer = await service.analyzer.analyze(path, describe=describe)
         except Late as late:
             if retried or not late.begun:
                 raise
@@ -233,26 +208,28 @@ def _read_wish(request: Request) -> tuple[Any, bool]:
         # The upload stands where the id of a stored track would.
         wish = SimilarBody.model_validate({**given, "id": "upload"})
     except ValidationError as error:
-        raise Refusal(422, words_of(error)) from None
+        raise Refusal(422, validation_message(error)) from None
     return wish.query(), describe == "true"
 
 
-def _tell(service: Service, answer: dict[str, Any], tags: bool) -> dict[str, Any]:
-    """Say what was heard, and whether it is in the catalog."""
-    told = {
+def _describe(service: Service, answer: dict[str, Any], tags: bool) -> dict[str, Any]:
+    """Describe an analyzed upload, and tell whether it is in the catalog."""
+    described = {
         name: answer[name]
         for name in ("id", "seconds", "codec", "sr", "channels", "problem", "metadata")
     }
-    told["problem"] = told["problem"] or answer["tags_problem"]
+    described["problem"] = described["problem"] or answer["tags_problem"]
     if answer["descriptors"] is not None:
-        told["descriptors"] = answer["descriptors"]
+        described["descriptors"] = answer["descriptors"]
     if answer["retried"]:
-        told["retried"] = answer["retried"]
+        described["retried"] = answer["retried"]
     if tags:
-        said = _tag_head(answer["model"]).say(answer["vector"]) if answer["model"].tags else {}
-        told["tags"] = {tag: p for tag, p in said.items() if p >= _HEARD}
-    told["known"] = _position(service, answer["id"]) is not None
-    return told
+        probabilities = (
+            _tag_head(answer["model"]).say(answer["vector"]) if answer["model"].tags else {}
+        )
+        described["tags"] = {tag: p for tag, p in probabilities.items() if p >= _LEAST_PROBABILITY}
+    described["known"] = _position(service, answer["id"]) is not None
+    return described
 
 
 @lru_cache(maxsize=2)
@@ -267,14 +244,11 @@ def _position(service: Service, id: str) -> int | None:
         return None
 
 
-def _card(service: Service, answer: dict[str, Any]) -> bytes:
+def _card(service: Service, answer: dict[str, Any]) -> dict[str, Any]:
     """Return a track's card; one that a slow catalog does not show yet gets what is known."""
     snapshot = service.live.snapshot
     try:
-        return snapshot.cards[snapshot.position(answer["id"])]
+        card: dict[str, Any] = parse_json(snapshot.cards[snapshot.position(answer["id"])])
     except CatalogError:
-        return json.dumps({"id": answer["id"], "seconds": answer["seconds"]}).encode()
-
-
-def _json(values: dict[str, Any]) -> Response:
-    return Response(json.dumps(values), media_type="application/json")
+        return {"id": answer["id"], "seconds": answer["seconds"]}
+    return card

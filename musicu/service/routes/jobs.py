@@ -1,26 +1,33 @@
 """Work that goes on after its request: scans and maps; what failed in them; the map itself."""
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, Field
 
 from musicu.catalog.stats import Problem, list_problems
 from musicu.catalog.store import Store
 from musicu.paths import lies_under
 from musicu.service.errors import Busy, Refusal
-from musicu.service.jobs import Jobs
-from musicu.service.responses import as_json
-from musicu.service.schemas import json_response
+from musicu.service.jobs import Jobs, JobStatus
+from musicu.service.responses import as_json, encode_json
+from musicu.service.schemas import StrictModel
 from musicu.service.state import Service, service_of
-from musicu.service.status import Status
 
-__all__ = ["JobBody", "router"]
+__all__ = [
+    "Categories",
+    "FileProblem",
+    "FileProblems",
+    "JobBody",
+    "JobList",
+    "PendingMap",
+    "TrackMap",
+    "router",
+]
 
 router = APIRouter(tags=["jobs"])
 Here = Annotated[Service, Depends(service_of)]
@@ -30,96 +37,63 @@ _LOOK = 0.2  # seconds between two looks at a job: what happens between them is 
 _BEAT = 15.0  # seconds of silence after which proxies and clients are told that all is well
 _LISTENERS = 32
 
+_EVENTS = {
+    "text/event-stream": {
+        "schema": {"type": "string"},
+        "example": "event: progress\ndata: {...}\n\n",
+    }
+}
 _KINDS = ("error", "partial", "skipped")
 
 
-_JOB = {
-    "id": "6780f7801b2d",
-    "kind": "scan",
-    "state": "running",
-    "done": 120,
-    "total": 340,
-    "eta_seconds": 41.5,
-    "message": "120 of 340 files",
-    "started": "2026-03-01T12:00:00Z",
-    "ended": None,
-}
-_TEXT_OR_NONE = {"type": ["string", "null"]}
-_JOB_FIELDS = {
-    "id": {"type": "string"},
-    "kind": {"enum": ["scan", "map"]},
-    "state": {"enum": ["waiting", "running", "done", "failed", "canceled"]},
-    "done": {"type": "integer", "minimum": 0},
-    "total": {"type": "integer", "minimum": 0},
-    "eta_seconds": {"type": ["number", "null"]},
-    "message": {"type": "string"},
-    "summary?": {"type": "object"},
-    "started": _TEXT_OR_NONE,
-    "ended": _TEXT_OR_NONE,
-}
-_ONE = json_response("A job.", _JOB_FIELDS, _JOB)
-_STREAM = {"schema": {"type": "string"}, "example": "event: progress\ndata: {...}\n\n"}
-_FOLLOWED = {**_ONE, "content": {**_ONE["content"], "text/event-stream": _STREAM}}
-_ALL = json_response(
-    "The last 50 jobs.",
-    {"jobs": {"type": "array", "items": {"type": "object"}}},
-    {"jobs": [_JOB]},
-)
-_PROBLEMS = json_response(
-    "Files, and what is wrong with them.",
-    {
-        "total": {"type": "integer", "minimum": 0},
-        "problems": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    name: {"type": "string"} for name in ("name", "folder", "kind", "reason")
-                },
-            },
-        },
-    },
-    {
-        "total": 1,
-        "problems": [
-            {
-                "name": "03 Neon.mp3",
-                "folder": "music/Alba",
-                "kind": "error",
-                "reason": "empty file (0 bytes)",
-            }
-        ],
-    },
-)
-_NUMBERS = {"type": "array", "items": {"type": "number"}}
-_MAP = json_response(
-    "Tracks, where they lie, and what they can be colored by.",
-    {
-        "number": {"type": "integer"},
-        "ids": {"type": "array", "items": {"type": "string"}},
-        "x": _NUMBERS,
-        "y": _NUMBERS,
-        "columns": {"type": "object"},
-    },
-    {
-        "number": 7,
-        "ids": ["3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b"],
-        "x": [-0.31],
-        "y": [0.872],
-        "columns": {"year": [1991], "genre": {"names": ["Jazz"], "codes": [0]}},
-    },
-)
-_DRAWING = json_response(
-    "There is no map yet; it is being drawn.",
-    {"state": {"const": "computing"}, "job": {"type": "object"}},
-    {"state": "computing", "job": {**_JOB, "kind": "map"}},
-)
+class JobList(BaseModel):
+    """The last 50 jobs, the newest first."""
+
+    jobs: list[JobStatus]
 
 
-class JobBody(BaseModel):
+class FileProblem(BaseModel):
+    """A file, and what is wrong with it."""
+
+    name: str = Field(examples=["03 Neon.mp3"])
+    folder: str = Field(description="Seen from the catalog's folders.", examples=["music/Alba"])
+    kind: Literal["error", "partial", "skipped"]
+    reason: str = Field(examples=["empty file (0 bytes)"])
+
+
+class FileProblems(BaseModel):
+    """Files, and what is wrong with them."""
+
+    total: int = Field(ge=0, examples=[1])
+    problems: list[FileProblem]
+
+
+class Categories(BaseModel):
+    """A column of names."""
+
+    names: list[str] = Field(examples=[["Jazz"]])
+    codes: list[int] = Field(description="Places in names; -1 is unknown.", examples=[[0]])
+
+
+class TrackMap(BaseModel):
+    """Tracks, where they lie, and what they can be colored by."""
+
+    number: int = Field(description="Changes with the catalog.", examples=[7])
+    ids: list[str] = Field(examples=[["3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b"]])
+    x: list[float] = Field(examples=[[-0.31]])
+    y: list[float] = Field(examples=[[0.872]])
+    columns: dict[str, list[float | None] | Categories] = Field(examples=[{"year": [1991]}])
+
+
+class PendingMap(BaseModel):
+    """There is no map yet; it is being drawn."""
+
+    state: Literal["computing"]
+    job: JobStatus
+
+
+class JobBody(StrictModel):
     """What to do."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: Literal["scan", "map"]
 
@@ -129,7 +103,7 @@ class JobBody(BaseModel):
     summary="Start a job",
     status_code=202,
     response_class=Response,
-    responses={202: _ONE},
+    responses={202: {"model": JobStatus, "description": "The job."}},
 )
 async def start_job(body: JobBody, service: Here) -> Response:
     """Look for new files in the catalog's folders, or draw its map, in the background."""
@@ -139,13 +113,24 @@ async def start_job(body: JobBody, service: Here) -> Response:
     return as_json(status.to_dict(), 202, {"Location": f"/v1/jobs/{status.id}"})
 
 
-@router.get("/v1/jobs", summary="The last jobs", response_class=Response, responses={200: _ALL})
+@router.get(
+    "/v1/jobs",
+    summary="The last jobs",
+    response_description="The last 50 jobs.",
+    response_class=Response,
+    responses={200: {"model": JobList}},
+)
 async def list_jobs(service: Here) -> Response:
     """List the last jobs, the newest first."""
     return as_json({"jobs": [status.to_dict() for status in service.jobs.all()]})
 
 
-@router.get("/v1/jobs/{id}", summary="A job", response_class=Response, responses={200: _FOLLOWED})
+@router.get(
+    "/v1/jobs/{id}",
+    summary="A job",
+    response_class=Response,
+    responses={200: {"model": JobStatus, "description": "The job.", "content": _EVENTS}},
+)
 async def get_job(id: JobId, service: Here, accept: Annotated[str, Header()] = "") -> Response:
     """Show a job; to ``Accept: text/event-stream``, as it goes on, until it is over."""
     status = service.jobs.get(id)
@@ -163,7 +148,7 @@ async def get_job(id: JobId, service: Here, accept: Annotated[str, Header()] = "
     summary="Cancel a job",
     status_code=202,
     response_class=Response,
-    responses={202: _ONE},
+    responses={202: {"model": JobStatus, "description": "The job."}},
 )
 async def cancel_job(id: JobId, service: Here) -> Response:
     """Have a job stop; what it has finished stays."""
@@ -172,7 +157,7 @@ async def cancel_job(id: JobId, service: Here) -> Response:
 
 async def _follow(jobs: Jobs, id: str) -> AsyncIterator[bytes]:
     """Yield an event whenever a job has changed, and a last one when it is over."""
-    seen: Status | None = None
+    seen: JobStatus | None = None
     quiet = 0.0
     jobs.listeners += 1
     try:
@@ -192,15 +177,16 @@ async def _follow(jobs: Jobs, id: str) -> AsyncIterator[bytes]:
         jobs.listeners -= 1
 
 
-def _event(name: str, status: Status) -> bytes:
-    return format_sse_event(event=name, data_str=json.dumps(status.to_dict()))
+def _event(name: str, status: JobStatus) -> bytes:
+    return format_sse_event(event=name, data_str=encode_json(status.to_dict()).decode())
 
 
 @router.get(
     "/v1/problems",
     summary="Files that were not used",
+    response_description="Files, and what is wrong with them.",
     response_class=Response,
-    responses={200: _PROBLEMS},
+    responses={200: {"model": FileProblems}},
 )
 async def list_file_problems(
     service: Here,
@@ -238,7 +224,11 @@ def _shown(problem: Problem, roots: list[str]) -> dict[str, str]:
     "/v1/map",
     summary="The map",
     response_class=Response,
-    responses={200: _MAP, 202: _DRAWING, 304: {"description": "It is as it was."}},
+    responses={
+        200: {"model": TrackMap, "description": "The map."},
+        202: {"model": PendingMap, "description": "It is being drawn."},
+        304: {"description": "It is as it was."},
+    },
 )
 async def get_map(
     service: Here,
@@ -246,14 +236,14 @@ async def get_map(
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     """Return where all tracks lie on the map, column by column."""
-    picture = await service.work(service.chart.picture)
-    if isinstance(picture, Status):
-        waiting = {"state": "computing", "job": picture.to_dict()}
+    payload = await service.work(service.map.payload)
+    if isinstance(payload, JobStatus):
+        waiting = {"state": "computing", "job": payload.to_dict()}
         return as_json(waiting, 202, {"Retry-After": "2"})
-    headers = {"ETag": picture.tag, "Vary": "Accept-Encoding"}
-    if picture.tag in if_none_match:
+    headers = {"ETag": payload.tag, "Vary": "Accept-Encoding"}
+    if payload.tag in if_none_match:
         return Response(status_code=304, headers=headers)
     if "gzip" not in accept_encoding:
-        return Response(picture.body, headers=headers, media_type="application/json")
+        return Response(payload.body, headers=headers, media_type="application/json")
     headers["Content-Encoding"] = "gzip"
-    return Response(picture.packed, headers=headers, media_type="application/json")
+    return Response(payload.packed, headers=headers, media_type="application/json")

@@ -4,17 +4,16 @@ A track is named by its id, never by a path: it is one of the catalog, or an upl
 hour. What has to be decoded for it is decoded in worker processes, in a line of its own.
 """
 
-import json
 import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, Field
 
 from musicu.audio.formats import file_format
 from musicu.catalog.store import Store
@@ -22,10 +21,11 @@ from musicu.catalog.tracks import read_files, read_values
 from musicu.errors import AudioError, CatalogError
 from musicu.release.passages import match_files
 from musicu.service.errors import Refusal
-from musicu.service.schemas import TrackId, TrackPath, json_response
+from musicu.service.responses import encode_json
+from musicu.service.schemas import StrictModel, TrackId, TrackPath
 from musicu.service.state import Service, service_of
 
-__all__ = ["MatchBody", "router"]
+__all__ = ["MatchBody", "MatchingPassage", "PassageStart", "WaveformBody", "router"]
 
 router = APIRouter(tags=["sound"])
 
@@ -33,42 +33,44 @@ Here = Annotated[Service, Depends(service_of)]
 
 _OWN = {"Cache-Control": "private, max-age=3600"}
 _FILE = {"description": "The file, or a part of it.", "content": {"audio/*": {}}}
-_ID: dict[str, Any] = {"type": "string"}
-_NUMBER: dict[str, Any] = {"type": "number"}
-_SHAPE = json_response(
-    "What the track looks like, in 1,000 equal stretches.",
-    {
-        "id": _ID,
-        "seconds": _NUMBER,
-        "peaks": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}},
-        "bands": {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
-    },
-    {"id": "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b", "seconds": 241.3, "peaks": [0.1], "bands": [[9]]},
-)
-_END = {"type": "object", "properties": {"id": _ID, "start": _NUMBER}}
-_PASSAGE = json_response(
-    "Where the passage starts in each (s), how long it is (s), and how alike (cosine).",
-    {"a": _END, "b": _END, "seconds": _NUMBER, "similarity": _NUMBER},
-    {
-        "a": {"id": "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b", "start": 31.5},
-        "b": {"id": "9d2b7a6c5e4f3a1b0c8d7e6f5a4b3c2d", "start": 64.0},
-        "seconds": 12.0,
-        "similarity": 0.8712,
-    },
-)
 
 
-class MatchBody(BaseModel):
+class WaveformBody(BaseModel):
+    """What a track looks like, in 1,000 equal stretches."""
+
+    id: str
+    seconds: float = Field(examples=[241.3])
+    peaks: list[Annotated[float, Field(ge=0, le=1)]] = Field(examples=[[0.1]])
+    bands: list[list[int]] = Field(
+        description="Energy of bass, middle and treble in each, 0 to 255.", examples=[[[9, 4, 1]]]
+    )
+
+
+class PassageStart(BaseModel):
+    """Where a passage starts in a track."""
+
+    id: str
+    start: float = Field(description="Seconds.", examples=[31.5])
+
+
+class MatchingPassage(BaseModel):
+    """Where two tracks sound most alike."""
+
+    a: PassageStart
+    b: PassageStart
+    seconds: float = Field(description="Length of the passage.", examples=[12.0])
+    similarity: float = Field(description="Cosine.", examples=[0.8712])
+
+
+class MatchBody(StrictModel):
     """Two tracks whose most alike passages are looked for."""
-
-    model_config = ConfigDict(extra="forbid")
 
     a: TrackId
     b: TrackId
 
 
 @dataclass(frozen=True)
-class _Sound:
+class _AudioFile:
     """A track's file that is there."""
 
     id: str
@@ -94,8 +96,9 @@ async def audio(service: Here, id: TrackPath) -> FileResponse:
 @router.get(
     "/v1/tracks/{id}/waveform",
     summary="A track's waveform",
+    response_description="What the track looks like, in 1,000 equal stretches.",
     response_class=Response,
-    responses={200: _SHAPE},
+    responses={200: {"model": WaveformBody}},
 )
 async def waveform(service: Here, id: TrackPath) -> Response:
     """Return 1,000 peaks in [0, 1], and the energy of bass, middle and treble at each."""
@@ -120,8 +123,9 @@ async def mel(service: Here, id: TrackPath) -> Response:
 @router.post(
     "/v1/match",
     summary="Passages that match",
+    response_description="Where two tracks sound most alike.",
     response_class=Response,
-    responses={200: _PASSAGE},
+    responses={200: {"model": MatchingPassage}},
 )
 async def match(service: Here, body: MatchBody) -> Response:
     """Return the seconds of two tracks that sound most alike."""
@@ -133,8 +137,8 @@ async def match(service: Here, body: MatchBody) -> Response:
         if sound.seconds > most:
             raise Refusal(422, f"{sound.id}: longer than {most:g} s, too long for passages")
 
-    async def make() -> tuple[bytes]:
-        (passage,) = await service.desk.aside.run(
+    async def make() -> bytes:
+        (passage,) = await service.analyzer.audio_queue.run(
             lambda _: match_files([(one.path, other.path)], model=model)
         )
         if passage is None:
@@ -146,17 +150,17 @@ async def match(service: Here, body: MatchBody) -> Response:
             "seconds": found["seconds"],
             "similarity": found["similarity"],
         }
-        return (json.dumps(told).encode(),)
+        return encode_json(told)
 
-    (told,) = await service.shelf.passages.get((one.id, other.id, model.sha256), make)
+    told = await service.passages.get((one.id, other.id, model.sha256), make)
     return Response(told, media_type="application/json")
 
 
-async def _waveform(service: Service, sound: _Sound) -> tuple[bytes, bytes]:
-    """Return waveform (JSON) and mel picture (PNG) of a track: heard once for both."""
+async def _waveform(service: Service, sound: _AudioFile) -> tuple[bytes, bytes]:
+    """Return waveform (JSON) and mel picture (PNG) of a track: computed once for both."""
 
     async def make() -> tuple[bytes, bytes]:
-        waveform = await service.desk.aside.run(
+        waveform = await service.analyzer.audio_queue.run(
             lambda _: service.waveform_renderer.render(sound.path)
         )
         shape = {
@@ -165,13 +169,12 @@ async def _waveform(service: Service, sound: _Sound) -> tuple[bytes, bytes]:
             "peaks": [round(float(peak), 3) for peak in waveform.peaks],
             "bands": waveform.bands.tolist(),
         }
-        return json.dumps(shape).encode(), waveform.mel_png()
+        return encode_json(shape), waveform.mel_png()
 
-    shape, picture = await service.shelf.portraits.get(sound.id, make)
-    return shape, picture
+    return await service.waveforms.get(sound.id, make)
 
 
-async def _find(service: Service, id: str) -> _Sound:
+async def _find(service: Service, id: str) -> _AudioFile:
     """Return a file of a track: of the catalog, or else an upload that is still here.
 
     Raises
@@ -181,7 +184,7 @@ async def _find(service: Service, id: str) -> _Sound:
     Refusal
         410: its files are gone.
     """
-    kept = service.shelf.find(id.lower())
+    kept = service.uploads.find(id.lower())
     try:
         return await service.work(_stored, service, id)
     except (CatalogError, Refusal):
@@ -190,7 +193,7 @@ async def _find(service: Service, id: str) -> _Sound:
     return await service.work(_sound, kept.id, kept.path, kept.codec, kept.seconds)
 
 
-def _stored(service: Service, id: str) -> _Sound:
+def _stored(service: Service, id: str) -> _AudioFile:
     """Look up the catalog's first file of a track that is there."""
     snapshot = service.live.snapshot
     position = snapshot.position(id)
@@ -204,8 +207,8 @@ def _stored(service: Service, id: str) -> _Sound:
     raise Refusal(410, f"{id}: its file is gone or cannot be read; a scan brings the catalog up")
 
 
-def _sound(id: str, path: str, codec: str, seconds: float) -> _Sound:
+def _sound(id: str, path: str, codec: str, seconds: float) -> _AudioFile:
     info = os.stat(path)
     if not stat.S_ISREG(info.st_mode):  # a pipe in its place would never end
         raise OSError("not a regular file")
-    return _Sound(id, path, info, file_format(path, codec)[1], seconds)
+    return _AudioFile(id, path, info, file_format(path, codec)[1], seconds)

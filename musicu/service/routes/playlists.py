@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import find_columns
 from musicu.metadata.playlist import PlaylistEntry, render_m3u8
-from musicu.service.schemas import TrackId
+from musicu.service.schemas import StrictModel, TrackId
 from musicu.service.state import Service, service_of
 
 __all__ = ["PlaylistBody", "router"]
@@ -19,10 +19,8 @@ router = APIRouter(tags=["playlists"])
 _MOST = 10_000
 
 
-class PlaylistBody(BaseModel):
+class PlaylistBody(StrictModel):
     """Which tracks, and how their files are named."""
-
-    model_config = ConfigDict(extra="forbid")
 
     tracks: Annotated[list[TrackId], Field(min_length=1, max_length=_MOST)]
     title: str = Field("playlist", min_length=1, max_length=200)

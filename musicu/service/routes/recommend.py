@@ -1,6 +1,5 @@
 """What listeners may like, and whom a track fits; served with a recommender."""
 
-import json
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -8,15 +7,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from musicu.errors import CatalogError
 from musicu.recommend.recommender import History
+from musicu.recommend.results import AudienceMatch, Recommendation
 from musicu.search.snapshot import Snapshot
 from musicu.service.errors import Refusal
-from musicu.service.recommender import Taste
-from musicu.service.responses import as_json
-from musicu.service.schemas import TrackId, json_response
-from musicu.service.similar import Reply
+from musicu.service.recommender import ReloadingRecommender
+from musicu.service.responses import as_json, fragment
+from musicu.service.schemas import StrictModel, TrackId
+from musicu.service.similar import EncodedAnswer
 from musicu.service.state import Service, service_of
 
-__all__ = ["PlayedBody", "RecommendBody", "router"]
+__all__ = ["AudienceAnswer", "PlayedBody", "RecommendAnswer", "RecommendBody", "router"]
 
 router = APIRouter(tags=["recommendations"])
 _MOST = 1000
@@ -25,41 +25,22 @@ _LATEST = 1e12
 _ID = "3f0c1e9ab52d4f0e8a6b7c5d4e3f2a1b"
 
 
-_ROWS = {"type": "array", "items": {"type": "object"}}
-_RECOMMENDED = json_response(
-    "Tracks, the best first, with what adds to their scores.",
-    {"recommendations": _ROWS, "notes": {"type": "array", "items": {"type": "string"}}},
-    {
-        "recommendations": [
-            {
-                "rank": 1,
-                "id": _ID,
-                "title": "Dawn",
-                "artist": "Alba",
-                "album": "First Light",
-                "score": 2.41,
-                "contributions": {"audio": 1.2, "genres": 0.81, "listeners": 0.4},
-                "words": ["Jazz", "calm"],
-                "because": [{"id": _ID, "title": "Noon", "artist": "Alba", "contribution": 1.1}],
-                "sources": ["content"],
-            }
-        ],
-        "notes": [],
-    },
-)
-_FANS = [{"name": "Alba", "score": 0.84, "contributions": {"audio": 0.84}}]
-_AUDIENCE = json_response(
-    "Listeners of the log, and artists, that the track fits.",
-    {"id": {"type": "string"}, "listeners": _ROWS, "artists": _ROWS},
-    {"id": _ID, "listeners": [], "artists": _FANS},
-)
+class RecommendAnswer(BaseModel):
+    """Tracks, the best first, with what adds to their scores."""
+
+    recommendations: list[Recommendation]
+    notes: list[str] = Field(description="What the rules could not give, one line each.")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+class AudienceAnswer(BaseModel):
+    """Listeners of the log, and artists, that a track fits."""
+
+    id: str = Field(examples=[_ID])
+    listeners: list[AudienceMatch]
+    artists: list[AudienceMatch]
 
 
-class PlayedBody(_Strict):
+class PlayedBody(StrictModel):
     """A track that was played."""
 
     id: TrackId
@@ -69,7 +50,7 @@ class PlayedBody(_Strict):
     )
 
 
-class RecommendBody(_Strict):
+class RecommendBody(StrictModel):
     """For whom, how many, and by which rules."""
 
     model_config = ConfigDict(
@@ -119,45 +100,49 @@ def _whole(id: str, snapshot: Snapshot) -> str:
         return id
 
 
-async def _taste(service: Annotated[Service, Depends(service_of)]) -> Taste:
-    if service.taste is None:
+async def _recommender(service: Annotated[Service, Depends(service_of)]) -> ReloadingRecommender:
+    if service.recommender is None:
         raise Refusal(404, "no recommender is served: start with 'musicu serve --recommender'")
-    return service.taste
+    return service.recommender
 
 
 @router.post(
     "/v1/recommend",
     summary="Recommendations for a listener",
+    response_description="Tracks, the best first, with what adds to their scores.",
     response_class=Response,
-    responses={200: _RECOMMENDED},
+    responses={200: {"model": RecommendAnswer}},
 )
 async def recommend(
     body: RecommendBody,
     service: Annotated[Service, Depends(service_of)],
-    taste: Annotated[Taste, Depends(_taste)],
+    recommender: Annotated[ReloadingRecommender, Depends(_recommender)],
 ) -> Response:
     """Recommend tracks to somebody, each with what adds to its score."""
     rules = body.model_dump(exclude={"history", "user", "n"})
     listener = body.listener(service.live.snapshot)
-    found = await taste.line.run(lambda _: taste.recommend(listener, body.n, rules=rules))
+    found = await recommender.queue.run(
+        lambda _: recommender.recommend(listener, body.n, rules=rules)
+    )
     told = {"recommendations": [one.to_dict() for one in found], "notes": list(found.notes)}
-    reply = Reply(json.dumps(told).encode(), tuple(one.id for one in found))
-    return Response(service.tell(reply), media_type="application/json")
+    members = {name: fragment(member) for name, member in told.items()}
+    return service.respond(EncodedAnswer(members, tuple(one.id for one in found)))
 
 
 @router.get(
     "/v1/audience",
     summary="Whom a track fits",
+    response_description="Listeners of the log, and artists, that the track fits.",
     response_class=Response,
-    responses={200: _AUDIENCE},
+    responses={200: {"model": AudienceAnswer}},
 )
 async def audience(
     service: Annotated[Service, Depends(service_of)],
-    taste: Annotated[Taste, Depends(_taste)],
+    recommender: Annotated[ReloadingRecommender, Depends(_recommender)],
     id: Annotated[TrackId, Query()],
     n: Annotated[int, Query(ge=1, le=_MOST)] = 20,
 ) -> Response:
     """Say which listeners and artists a stored track fits."""
     id = _whole(id, service.live.snapshot)
-    found = await taste.line.run(lambda _: taste.audience(id, n))
+    found = await recommender.queue.run(lambda _: recommender.audience(id, n))
     return as_json({"id": id, **found.to_dict()})

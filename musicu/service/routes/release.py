@@ -3,17 +3,17 @@
 import base64
 import hashlib
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from musicu.service.responses import as_json
+from musicu.service.schemas import AUDIO_BODY
 from musicu.service.state import Service, service_of
 
 __all__ = ["lock_page", "router"]
 
 router = APIRouter(tags=["release"])
-_FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
 @router.post(
@@ -22,19 +22,12 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
     response_class=Response,
     responses={
         200: {
+            "model": dict[str, Any],
             "description": "The report.",
-            "content": {
-                "application/json": {"schema": {"type": "object"}},
-                "text/html": {"schema": {"type": "string"}},
-            },
+            "content": {"text/html": {"schema": {"type": "string"}}},
         }
     },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"audio/*": _FILE, "application/octet-stream": _FILE},
-        }
-    },
+    openapi_extra=AUDIO_BODY,
 )
 async def report_on_release(
     request: Request,
@@ -44,9 +37,9 @@ async def report_on_release(
     name: Annotated[str, Query(max_length=500, description="What to call the file.")] = "upload",
 ) -> Response:
     """Report on a new track, which is kept no longer than that takes: JSON, or a page to read."""
-    reports = service.reports
-    reports.line.check()  # before a body is read for nothing
-    async with service.shelf.receive(request) as upload:
+    reports = service.release_reporter
+    reports.queue.check()  # before a body is read for nothing
+    async with service.uploads.receive(request) as upload:
         made = await reports.make(upload.path, name, neighbors)
     if format == "json":
         return as_json(made.report)

@@ -1,19 +1,49 @@
 """``POST /v1/similar``: what is like a track, like several, like an upload, or between two."""
 
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Body, Depends, Request, Response
+from fastapi.routing import APIRoute
 
 from musicu.search.seeds import Seed
 from musicu.service.errors import Refusal
 from musicu.service.routes.embed import similar_to_upload
-from musicu.service.schemas import ANSWER, SIMILAR_BODY, SimilarBody, read_similar
-from musicu.service.similar import Reply
-from musicu.service.state import Service
+from musicu.service.schemas import (
+    AUDIO_BODY,
+    SIMILAR_EXAMPLES,
+    SimilarAnswer,
+    SimilarBody,
+    read_similar,
+)
+from musicu.service.similar import EncodedAnswer
+from musicu.service.state import Service, service_of
 
 __all__ = ["router"]
 
-router = APIRouter()
+
+class _JsonOrAudio(APIRoute):
+    """A route whose body FastAPI describes but does not read: it is JSON or a file.
+
+    JSON is parsed and checked in one pass, which answers sooner.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+
+        async def handle(request: Request) -> Response:
+            service: Service = request.app.state.service
+            if not request.headers.get("content-type", "").startswith(_JSON):
+                return await similar_to_upload(request, service)
+            answer: Response = await self.endpoint(service, read_similar(await request.body()))
+            return answer
+
+        return handle
+
+
+router = APIRouter(route_class=_JsonOrAudio)
+
+Here = Annotated[Service, Depends(service_of)]
 
 _JSON = "application/json"
 _MOST_STEPS = 100
@@ -22,7 +52,6 @@ _DESCRIPTION = (
     "(`Content-Type: audio/...`) asks for what is like that file, with the same fields as query "
     "parameters, and tells what was heard in it as `upload`."
 )
-_AUDIO: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
 
 @router.post(
@@ -31,32 +60,25 @@ _AUDIO: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
     description=_DESCRIPTION,
     tags=["search"],
     response_class=Response,
-    responses={200: ANSWER},
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {_JSON: SIMILAR_BODY, "audio/*": _AUDIO, "application/octet-stream": _AUDIO},
-        }
-    },
+    responses={200: {"model": SimilarAnswer, "description": "Tracks, the best first."}},
+    openapi_extra=AUDIO_BODY,
 )
-async def similar(request: Request) -> Response:
-    """Answer by what the body is. Written for speed: nothing is parsed or rendered twice."""
-    service: Service = request.app.state.service
-    if not request.headers.get("content-type", "").startswith(_JSON):
-        return await similar_to_upload(request, service)
-    wish = read_similar(await request.body())
+async def similar(
+    service: Here, wish: Annotated[SimilarBody, Body(openapi_examples=SIMILAR_EXAMPLES)]
+) -> Response:
+    """Answer a request in JSON."""
     if wish.path is None:
-        reply = await service.answers.similar(wish.query())
+        reply = await service.similar.search(wish.query())
     else:
         reply = await service.work(_journey, service, wish)
-    return Response(service.tell(reply), media_type=_JSON)
+    return service.respond(reply)
 
 
-def _journey(service: Service, wish: SimilarBody) -> Reply:
+def _journey(service: Service, wish: SimilarBody) -> EncodedAnswer:
     assert wish.path
     if not 2 <= wish.n <= _MOST_STEPS:
         raise Refusal(422, f"n is {wish.n}: a path has 2 to {_MOST_STEPS} tracks")
-    return Reply.of(
+    return EncodedAnswer.of(
         service.explorer.journey(
             Seed(id=wish.path.start),
             Seed(id=wish.path.end),

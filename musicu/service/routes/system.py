@@ -1,44 +1,125 @@
 """How a service is: alive, ready, counted; what it can do; how a browser shows its token."""
 
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, Field
 
 from musicu.items.comparable import COMPARABLE
 from musicu.reports.release_style import FIELD_COLORS
 from musicu.search.query import MOST_SEEDS, MOST_TRACKS
 from musicu.service.errors import Refusal
-from musicu.service.schemas import HEALTH, INFO, READINESS, Credentials
+from musicu.service.responses import as_json
+from musicu.service.schemas import Credentials
 from musicu.service.security import COOKIE, JSON_BYTES
 from musicu.service.settings import VERSION
 from musicu.service.state import Service, service_of
 
-__all__ = ["router"]
+__all__ = [
+    "ComparableField",
+    "Features",
+    "Health",
+    "Info",
+    "Limits",
+    "Parts",
+    "Readiness",
+    "router",
+]
 
 router = APIRouter(tags=["system"])
 
 Here = Annotated[Service, Depends(service_of)]
 
 _MONTH = 30 * 24 * 3600
+PartState = Literal["ready", "preparing", "off"]
 
 
-@router.get("/healthz", summary="Whether it runs", responses={200: HEALTH})
-async def health() -> dict[str, str]:
+class Health(BaseModel):
+    """It runs."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Parts(BaseModel):
+    """Which parts can answer."""
+
+    search: PartState
+    why: PartState = Field(description="Search by all fields.")
+    map: PartState
+    recommender: PartState
+
+
+class Readiness(BaseModel):
+    """Whether it can answer, and which parts of it can."""
+
+    ready: bool
+    tracks: int = Field(examples=[1204])
+    model: str | None = Field(examples=["musicu-2@1"])
+    parts: Parts
+
+
+class Limits(BaseModel):
+    """How much may be asked for or sent."""
+
+    n: int = MOST_TRACKS
+    seeds: int = MOST_SEEDS
+    json_bytes: int = JSON_BYTES
+    upload_bytes: int
+    upload_seconds: float
+    deadline: float = Field(description="Seconds until an answer.")
+
+
+class Features(BaseModel):
+    """What this service can do."""
+
+    recommend: bool
+    uploads: bool
+    scan: bool
+    map: bool = True
+    why: bool = True
+
+
+class ComparableField(BaseModel):
+    """A field that tracks are compared by: its label, and its colors."""
+
+    label: str = Field(examples=["Sound"])
+    light: str = Field(description="Color on a light ground.", examples=["#2a78d6"])
+    dark: str = Field(description="Color on a dark ground.", examples=["#3987e5"])
+
+
+class Info(BaseModel):
+    """What is served."""
+
+    version: str
+    model: str = Field(examples=["musicu-2@1"])
+    tracks: int = Field(examples=[1204])
+    limits: Limits
+    features: Features
+    fields: dict[str, ComparableField]
+    notice: str | None = Field(description="What there is to know about the catalog just now.")
+
+
+@router.get("/healthz", summary="Whether it runs", response_description="It runs.")
+async def health() -> Health:
     """Tell that the service runs; asks for no token."""
-    return {"status": "ok"}
+    return Health()
 
 
 @router.get(
     "/readyz",
     summary="Whether it can answer",
-    responses={200: READINESS, 503: {**READINESS, "description": "Nothing can be asked yet."}},
+    response_description="Whether it can answer, and which parts of it can.",
+    response_class=Response,
+    responses={
+        200: {"model": Readiness},
+        503: {"model": Readiness, "description": "Nothing can be asked yet."},
+    },
 )
-async def ready(service: Here) -> JSONResponse:
+async def ready(service: Here) -> Response:
     """Tell which parts are ready; asks for no token."""
     told = service.readiness()
-    return JSONResponse(told, 200 if told["ready"] else 503)
+    return as_json(told, 200 if told["ready"] else 503)
 
 
 @router.get(
@@ -49,38 +130,33 @@ async def ready(service: Here) -> JSONResponse:
 )
 async def metrics(service: Here) -> Response:
     """Write all counters in Prometheus' text format."""
-    return Response(service.meters.render(), media_type=CONTENT_TYPE_LATEST)
+    return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/v1/info", summary="What is served", responses={200: INFO})
-async def info(service: Here) -> dict[str, Any]:
+@router.get("/v1/info", summary="What is served", response_description="What is served.")
+async def info(service: Here) -> Info:
     """Tell the version, the model, the limits and what this service can do."""
     settings, snapshot = service.settings, service.live.snapshot
-    return {
-        "version": VERSION,
-        "model": snapshot.model.name,
-        "tracks": len(snapshot),
-        "limits": {
-            "n": MOST_TRACKS,
-            "seeds": MOST_SEEDS,
-            "json_bytes": JSON_BYTES,
-            "upload_bytes": settings.upload_bytes,
-            "upload_seconds": settings.upload_seconds,
-            "deadline": settings.deadline,
-        },
-        "features": {
-            "recommend": settings.recommender is not None,
-            "uploads": settings.uploads is not None,
-            "scan": settings.scan,
-            "map": True,
-            "why": True,
-        },
-        "fields": {
-            name: {"label": COMPARABLE[name].label, "light": light, "dark": dark}
+    return Info(
+        version=VERSION,
+        model=snapshot.model.name,
+        tracks=len(snapshot),
+        limits=Limits(
+            upload_bytes=settings.upload_bytes,
+            upload_seconds=settings.upload_seconds,
+            deadline=settings.deadline,
+        ),
+        features=Features(
+            recommend=settings.recommender is not None,
+            uploads=settings.uploads is not None,
+            scan=settings.scan,
+        ),
+        fields={
+            name: ComparableField(label=COMPARABLE[name].label, light=light, dark=dark)
             for name, (light, dark) in FIELD_COLORS.items()
         },
-        "notice": service.notice(),
-    }
+        notice=service.notice(),
+    )
 
 
 @router.post(
@@ -91,12 +167,12 @@ async def info(service: Here) -> dict[str, Any]:
 )
 async def open_session(service: Here, request: Request, shown: Credentials) -> Response:
     """Let a browser in that shows the token: it gets a cookie that scripts cannot read."""
-    if not service.keys.fits(shown.token):
+    if not service.auth.fits(shown.token):
         raise Refusal(401, "this is not the token")
     answer = Response(status_code=204)
     answer.set_cookie(
         COOKIE,
-        service.keys.cookie,
+        service.auth.cookie,
         max_age=_MONTH,
         secure=request.url.scheme == "https",
         httponly=True,

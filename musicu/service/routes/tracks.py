@@ -1,27 +1,63 @@
 """``/v1/tracks``: search by text or by what is heard, and all that is known of one track."""
 
-import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from musicu.catalog.store import Store
+from musicu.encoders.vocabulary import Term
 from musicu.paths import lies_under
+from musicu.search.snapshot import Snapshot
 from musicu.service.errors import Refusal
-from musicu.service.schemas import DETAILS, TRACKS, TrackPath
+from musicu.service.responses import as_json, fragment
+from musicu.service.schemas import TrackCard, TrackPath, optional
 from musicu.service.state import Service, service_of
 
-__all__ = ["router"]
+__all__ = ["TrackDetails", "TrackList", "router"]
 
 router = APIRouter(tags=["search"])
 
 Here = Annotated[Service, Depends(service_of)]
 
 
+class TrackList(BaseModel):
+    """Tracks that were found."""
+
+    total: int = Field(ge=0, description="How many there are.", examples=[1])
+    tracks: list[TrackCard]
+    terms: list[Term] = optional("What was looked for, where that is a sound.")
+    unused: list[str] = optional("Words that name no tag, where a sound was looked for.")
+
+
+class TrackDetails(BaseModel):
+    """All columns of the catalog for a track, and its files."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str = Field(description="Id of its audio.")
+    path: str = Field(description="Its first file, seen from the catalog's folders.")
+    title: str | None
+    artist: str | None
+    album: str | None
+    year: int | None
+    genres: list[str] | None
+    seconds: float
+    tempo: float | None = Field(description="Beats per minute.")
+    sound_tags: dict[str, float] | None = Field(description="Probabilities of tags.")
+    files: list[str] = Field(description="All its files.", examples=[["01 Dawn.flac"]])
+
+
 @router.get(
-    "/v1/tracks", summary="Search for tracks", response_class=Response, responses={200: TRACKS}
+    "/v1/tracks",
+    summary="Search for tracks",
+    response_description="Tracks that were found.",
+    response_class=Response,
+    responses={200: {"model": TrackList}},
 )
 async def tracks(
     service: Here,
@@ -44,22 +80,19 @@ async def tracks(
         raise Refusal(422, "q and sounds are two ways to search: choose one")
     search = _by_sound if sounds.strip() else _by_text
     words = sounds if sounds.strip() else q
-    return Response(
-        await service.work(search, service, words, limit, offset, where),
-        media_type="application/json",
-    )
+    return as_json(await service.work(search, service, words, limit, offset, where))
 
 
 @router.get(
     "/v1/tracks/{id}",
     summary="All that is known of a track",
+    response_description="All columns of the catalog for this track, and its files.",
     response_class=Response,
-    responses={200: DETAILS},
+    responses={200: {"model": TrackDetails}},
 )
 async def track(service: Here, id: TrackPath) -> Response:
     """Tell a track's metadata, descriptors and what is heard in it."""
-    details = await service.work(_details, service, id)
-    return Response(json.dumps(details), media_type="application/json")
+    return as_json(await service.work(_details, service, id))
 
 
 def _details(service: Service, id: str) -> dict[str, Any]:
@@ -77,23 +110,30 @@ def _inside(path: str, roots: list[str]) -> str:
     return os.path.relpath(path, os.path.dirname(root))
 
 
-def _by_text(service: Service, q: str, limit: int, offset: int, where: str | None) -> bytes:
+def _by_text(
+    service: Service, q: str, limit: int, offset: int, where: str | None
+) -> dict[str, Any]:
     while True:
         snapshot = service.live.snapshot
         total, positions = service.explorer.search(q, limit, offset, where=where)
         if service.live.snapshot is snapshot:  # else the positions may be of the next one
-            return _listed(total, [snapshot.cards[position] for position in positions])
+            return {"total": total, "tracks": _cards(snapshot, positions)}
 
 
-def _by_sound(service: Service, q: str, limit: int, offset: int, where: str | None) -> bytes:
-    heard = service.explorer.find(q, offset + limit, where=where)
-    total = len(heard.snapshot) if where is None else int(heard.snapshot.filter(where).sum())
-    cards = [heard.snapshot.cards[position] for position in heard.positions[offset:]]
-    terms = [asdict(term) for term in heard.terms]
-    return _listed(total, cards, terms=terms, unused=heard.unused)
+def _by_sound(
+    service: Service, q: str, limit: int, offset: int, where: str | None
+) -> dict[str, Any]:
+    found = service.explorer.find(q, offset + limit, where=where)
+    snapshot = found.snapshot
+    total = len(snapshot) if where is None else int(snapshot.filter(where).sum())
+    return {
+        "total": total,
+        "tracks": _cards(snapshot, found.positions[offset:]),
+        "terms": fragment([asdict(term) for term in found.terms]),
+        "unused": fragment(found.unused),
+    }
 
 
-def _listed(total: int, cards: list[bytes], **more: Any) -> bytes:
-    """Put cards, which are JSON, into a JSON object."""
-    rest = "".join(f",{json.dumps(key)}:{json.dumps(value)}" for key, value in more.items())
-    return b'{"total":%d,"tracks":[%s]%s}' % (total, b",".join(cards), rest.encode())
+def _cards(snapshot: Snapshot, positions: Iterable[int]) -> list[orjson.Fragment]:
+    """Return tracks' cards, whose JSON is ready."""
+    return [orjson.Fragment(snapshot.cards[position]) for position in positions]

@@ -12,14 +12,14 @@ from starlette.responses import Response
 from musicu.errors import MusicuError
 from musicu.service.responses import as_json
 
-__all__ = ["VERSION", "Fault", "envelope"]
+__all__ = ["VERSION", "SubsonicError", "envelope"]
 
 VERSION = "1.16.1"  # of Subsonic's API, which OpenSubsonic continues
 _NAMESPACE = "http://subsonic.org/restapi"
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class Fault(MusicuError):
+class SubsonicError(MusicuError):
     """What an answer says instead of what was asked for.
 
     Parameters
@@ -37,7 +37,7 @@ class Fault(MusicuError):
 
 
 def envelope(
-    answer: Mapping[str, Any] | Fault, *, form: str, server: str, status: int = 200
+    answer: Mapping[str, Any] | SubsonicError, *, form: str, server: str, status: int = 200
 ) -> Response:
     """Wrap an answer as clients expect it.
 
@@ -53,13 +53,13 @@ def envelope(
         HTTP status; faults have 200, too.
     """
     told: dict[str, Any] = {
-        "status": "failed" if isinstance(answer, Fault) else "ok",
+        "status": "failed" if isinstance(answer, SubsonicError) else "ok",
         "version": VERSION,
         "type": "musicu",
         "serverVersion": server,
         "openSubsonic": True,
     }
-    if isinstance(answer, Fault):
+    if isinstance(answer, SubsonicError):
         told["error"] = {"code": answer.code, "message": str(answer)}
     else:
         told |= answer

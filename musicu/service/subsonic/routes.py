@@ -7,7 +7,6 @@ id of its audio.
 
 import hashlib
 import hmac
-import json
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +19,12 @@ from musicu.errors import CatalogError, MusicuError
 from musicu.search.query import Query
 from musicu.search.seeds import Seed
 from musicu.service.errors import Refusal
+from musicu.service.responses import parse_json
 from musicu.service.routes.media import audio
 from musicu.service.settings import VERSION
-from musicu.service.similar import Reply
+from musicu.service.similar import EncodedAnswer
 from musicu.service.state import Service, service_of
-from musicu.service.subsonic.responses import Fault, envelope
+from musicu.service.subsonic.responses import SubsonicError, envelope
 from musicu.service.subsonic.songs import read_songs
 
 __all__ = ["router"]
@@ -37,7 +37,7 @@ _FOLDER = {"id": 1, "name": "musicu"}  # the catalog as a whole
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _SubsonicRequest:
     """A request: the parameters of its address and of its form together."""
 
     service: Service
@@ -46,7 +46,7 @@ class _Asked:
     def text(self, name: str) -> str:
         """Return a parameter that must be there."""
         if name not in self.given:
-            raise Fault(10, f"the parameter {name!r} is missing")
+            raise SubsonicError(10, f"the parameter {name!r} is missing")
         return self.given[name]
 
     def number(self, name: str, default: int, most: int = _MOST) -> int:
@@ -54,7 +54,7 @@ class _Asked:
         try:
             value = int(self.given.get(name, default))
         except ValueError:
-            raise Fault(0, f"the parameter {name!r} is no whole number") from None
+            raise SubsonicError(0, f"the parameter {name!r} is no whole number") from None
         return min(max(value, 0), most)
 
     def id(self, name: str) -> str:
@@ -81,11 +81,11 @@ async def answer(
     endpoint = _ENDPOINTS.get(name.removesuffix(".view"))
     try:
         if endpoint is None:
-            fault = Fault(0, "there is no such endpoint here")
+            fault = SubsonicError(0, "there is no such endpoint here")
             return envelope(fault, form=form, server=VERSION, status=404)
         if endpoint is not _extensions:  # which anybody may ask for
             _check(given, service.settings.token)
-        found = await endpoint(_Asked(service, given))
+        found = await endpoint(_SubsonicRequest(service, given))
     except MusicuError as error:
         return envelope(_fault(error), form=form, server=VERSION)
     if isinstance(found, Response):
@@ -93,13 +93,13 @@ async def answer(
     return envelope(found, form=form, server=VERSION)
 
 
-def _fault(error: MusicuError) -> Fault:
-    if isinstance(error, Fault):
+def _fault(error: MusicuError) -> SubsonicError:
+    if isinstance(error, SubsonicError):
         return error
     missing = isinstance(error, CatalogError) or (
         isinstance(error, Refusal) and error.status in (404, 410)
     )
-    return Fault(70, "there is no such song") if missing else Fault(0, str(error))
+    return SubsonicError(70, "there is no such song") if missing else SubsonicError(0, str(error))
 
 
 def _check(given: Mapping[str, str], token: str | None) -> None:
@@ -109,21 +109,21 @@ def _check(given: Mapping[str, str], token: str | None) -> None:
     key, user = given.get("apiKey"), given.get("u")
     if key is not None:
         if user is not None:
-            raise Fault(43, "give an API key or a user, not both")
+            raise SubsonicError(43, "give an API key or a user, not both")
         if not _same(key, token):
-            raise Fault(44, "wrong API key")
+            raise SubsonicError(44, "wrong API key")
         return
     if user is None:
-        raise Fault(10, "log in with u, t and s, with u and p, or with apiKey")
+        raise SubsonicError(10, "log in with u, t and s, with u and p, or with apiKey")
     if "t" in given and "s" in given:
         proof = hashlib.md5((token + given["s"]).encode(), usedforsecurity=False).hexdigest()
         right = _same(given["t"].lower(), proof)
     elif "p" in given:
         right = _same(_password(given["p"]), token)
     else:
-        raise Fault(10, "log in with u, t and s, with u and p, or with apiKey")
+        raise SubsonicError(10, "log in with u, t and s, with u and p, or with apiKey")
     if not right:
-        raise Fault(40, "wrong user or password: the password is the service's token")
+        raise SubsonicError(40, "wrong user or password: the password is the service's token")
 
 
 def _password(given: str) -> str:
@@ -149,32 +149,32 @@ def _same(one: str, other: str) -> bool:
 # What can be asked for
 
 
-async def _ping(asked: _Asked) -> dict[str, Any]:
+async def _ping(asked: _SubsonicRequest) -> dict[str, Any]:
     return {}
 
 
-async def _license(asked: _Asked) -> dict[str, Any]:
+async def _license(asked: _SubsonicRequest) -> dict[str, Any]:
     return {"license": {"valid": True}}
 
 
-async def _extensions(asked: _Asked) -> dict[str, Any]:
+async def _extensions(asked: _SubsonicRequest) -> dict[str, Any]:
     return {"openSubsonicExtensions": [{"name": name, "versions": [1]} for name in _EXTENSIONS]}
 
 
-async def _token_info(asked: _Asked) -> dict[str, Any]:
+async def _token_info(asked: _SubsonicRequest) -> dict[str, Any]:
     return {"tokenInfo": {"username": "musicu"}}
 
 
-async def _folders(asked: _Asked) -> dict[str, Any]:
+async def _folders(asked: _SubsonicRequest) -> dict[str, Any]:
     return {"musicFolders": {"musicFolder": [_FOLDER]}}
 
 
-async def _song(asked: _Asked) -> dict[str, Any]:
+async def _song(asked: _SubsonicRequest) -> dict[str, Any]:
     (song,) = await asked.songs([asked.id("id")])
     return {"song": song}
 
 
-async def _random_songs(asked: _Asked) -> dict[str, Any]:
+async def _random_songs(asked: _SubsonicRequest) -> dict[str, Any]:
     conditions = []
     if genre := asked.given.get("genre"):
         conditions.append(f"has(genres, '{genre.replace(chr(39), 2 * chr(39))}')")
@@ -192,7 +192,7 @@ async def _random_songs(asked: _Asked) -> dict[str, Any]:
     return {"randomSongs": {"song": await asked.songs([snapshot.ids[at] for at in chosen])}}
 
 
-async def _search(asked: _Asked) -> dict[str, Any]:
+async def _search(asked: _SubsonicRequest) -> dict[str, Any]:
     text = asked.given.get("query", "").strip().strip('"')
     count, offset = asked.number("songCount", 20), asked.number("songOffset", 0, 1 << 31)
     ids = asked.service.live.snapshot.ids
@@ -205,15 +205,15 @@ async def _search(asked: _Asked) -> dict[str, Any]:
     return {"searchResult3": {"song": await asked.songs(found)}}
 
 
-async def _similar(asked: _Asked) -> dict[str, Any]:
+async def _similar(asked: _SubsonicRequest) -> dict[str, Any]:
     count, id = asked.number("count", 10), asked.id("id")
     if not count:
         return {"sonicMatch": []}
-    reply = await asked.service.answers.similar(Query(seeds=(Seed(id=id),), n=count))
+    reply = await asked.service.similar.search(Query(seeds=(Seed(id=id),), n=count))
     return await _matches(asked, reply)
 
 
-async def _path(asked: _Asked) -> dict[str, Any]:
+async def _path(asked: _SubsonicRequest) -> dict[str, Any]:
     start, end = asked.id("startSongId"), asked.id("endSongId")
     count = max(asked.number("count", 25, 100), 2)
     if start == end:
@@ -221,14 +221,14 @@ async def _path(asked: _Asked) -> dict[str, Any]:
         return {"sonicMatch": [{"entry": song, "similarity": 1.0}]}
     explorer = asked.service.explorer
     found = await asked.service.work(explorer.journey, Seed(id=start), Seed(id=end), count)
-    matches = await _matches(asked, Reply.of(found))
+    matches = await _matches(asked, EncodedAnswer.of(found))
     # Each is compared with the song before it; the first is what was asked for.
     matches["sonicMatch"][0]["similarity"] = 1.0
     return matches
 
 
-async def _matches(asked: _Asked, reply: Reply) -> dict[str, Any]:
-    found = json.loads(asked.service.tell(reply))["matches"]
+async def _matches(asked: _SubsonicRequest, reply: EncodedAnswer) -> dict[str, Any]:
+    found = parse_json(bytes(asked.service.respond(reply).body))["matches"]
     songs = await asked.songs(reply.ids)
     return {
         "sonicMatch": [
@@ -238,12 +238,12 @@ async def _matches(asked: _Asked, reply: Reply) -> dict[str, Any]:
     }
 
 
-async def _file(asked: _Asked) -> Response:
+async def _file(asked: _SubsonicRequest) -> Response:
     """Send the file as it is; nothing is transcoded."""
     return await audio(asked.service, asked.id("id"))
 
 
-_ENDPOINTS: dict[str, Callable[[_Asked], Awaitable[dict[str, Any] | Response]]] = {
+_ENDPOINTS: dict[str, Callable[[_SubsonicRequest], Awaitable[dict[str, Any] | Response]]] = {
     "ping": _ping,
     "getLicense": _license,
     "getOpenSubsonicExtensions": _extensions,

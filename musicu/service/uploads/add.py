@@ -25,21 +25,17 @@ from musicu.encoders.model import Model
 from musicu.paths import lies_under
 from musicu.service.errors import Busy, Refusal, failed_io
 
-__all__ = ["add_upload", "file_name"]
+__all__ = ["UploadAdder", "file_name"]
 
 # Most file systems take 255 bytes; the id, the suffix and a number have to fit, too.
 _LONGEST = 180
 _ID_DIGITS = 12
 # What at least one common file system, or a shell, takes for something else.
 _UNSAFE = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
-# One upload at a time decides whether its audio is known.
-_turn = threading.Lock()
 
 
-def add_upload(
-    catalog: Path, folder: Path, upload: str, answer: Mapping[str, Any], name: str | None
-) -> bool:
-    """Copy an analyzed upload into a folder and store it, unless its audio is known.
+class UploadAdder:
+    """Adds analyzed uploads to a catalog, one at a time. Thread-safe.
 
     Parameters
     ----------
@@ -47,43 +43,57 @@ def add_upload(
         The catalog.
     folder : Path
         Where uploaded tracks lie; becomes one of the catalog's folders.
-    upload : str
-        The file that was received.
-    answer : mapping
-        What :meth:`musicu.service.uploads.analysis.Desk.analyze` said of it, with descriptors.
-    name : str or None
-        What the client calls it.
-
-    Returns
-    -------
-    bool
-        Whether it was added; False if its audio was there already, and nothing was written.
-
-    Raises
-    ------
-    Busy
-        The catalog is being embedded with another model, or it or the folder cannot be written.
-    Refusal
-        507: their disk is full.
     """
-    try:
-        with _turn, Store(catalog, create=False) as store:
-            if store.read_only:
-                raise Busy("the catalog can only be read", 60)
-            if _is_known(store, answer["id"]):
-                return False
-            root = folder.resolve()
-            draft = _copy(upload, root)
-            try:
-                return _store(store, root, draft, answer, name)
-            finally:
-                draft.unlink(missing_ok=True)
-    except sqlite3.Error as error:
-        if "disk is full" in str(error):
-            raise Refusal(507, f"the catalog cannot be written ({error})") from None
-        raise Busy(f"the catalog cannot be written now ({error})", 10) from None
-    except OSError as error:
-        raise failed_io(error, "the folder for uploads cannot be written") from None
+
+    def __init__(self, catalog: Path, folder: Path) -> None:
+        self._catalog = catalog
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    def add(self, upload: str, answer: Mapping[str, Any], name: str | None) -> bool:
+        """Copy an upload into the folder and store it, unless its audio is known.
+
+        Parameters
+        ----------
+        upload : str
+            The file that was received.
+        answer : mapping
+            What :meth:`musicu.service.uploads.analysis.UploadAnalyzer.analyze` returned for it,
+            with descriptors.
+        name : str or None
+            What the client calls it.
+
+        Returns
+        -------
+        bool
+            Whether it was added; False if its audio was there already, and nothing was written.
+
+        Raises
+        ------
+        Busy
+            The catalog is being embedded with another model, or it or the folder cannot be
+            written.
+        Refusal
+            507: their disk is full.
+        """
+        try:
+            with self._lock, Store(self._catalog, create=False) as store:
+                if store.read_only:
+                    raise Busy("the catalog can only be read", 60)
+                if _is_known(store, answer["id"]):
+                    return False
+                root = self._folder.resolve()
+                draft = _copy(upload, root)
+                try:
+                    return _store(store, root, draft, answer, name)
+                finally:
+                    draft.unlink(missing_ok=True)
+        except sqlite3.Error as error:
+            if "disk is full" in str(error):
+                raise Refusal(507, f"the catalog cannot be written ({error})") from None
+            raise Busy(f"the catalog cannot be written now ({error})", 10) from None
+        except OSError as error:
+            raise failed_io(error, "the folder for uploads cannot be written") from None
 
 
 def file_name(answer: Mapping[str, Any], name: str | None, suffix: str) -> str:

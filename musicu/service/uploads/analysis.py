@@ -1,187 +1,31 @@
-"""Where audio is heard: a few warm workers, a short line before them, and an end to patience.
+"""Analysis of uploads by a few warm worker processes, in a bounded queue.
 
-Decoding what strangers send is the one thing here that takes long, so it is counted: so many at
-work, so many waiting, and whoever comes then is told when to come again. Nothing of it runs on the
-event loop, and nothing of it is decoded in this process.
+Nothing that strangers send is decoded in the service's own process.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 from musicu.encoders.model import Model
-from musicu.service.errors import Busy, Late
+from musicu.errors import MusicuError
+from musicu.service.queues import WorkQueue
 from musicu.service.settings import Settings
-from musicu.service.uploads.seat import Seat
-from musicu.workers.pool import WorkerSettings
+from musicu.workers.pool import Worker, WorkerSettings
 
-__all__ = ["Desk", "Line"]
-
-T = TypeVar("T")
+__all__ = ["UploadAnalyzer", "WorkerSlot"]
 
 # Bytes of data a worker may hold. It needs some 300 MB; compressed tags in an upload may unfold to
 # anything.
 _MEMORY = 1 << 30
-# Share of the newest duration in the running mean that Retry-After is told from.
-_NEWEST = 0.2
 
 
-class Line:
-    """Work done a few at a time, with a few waiting; what comes beyond that is refused.
-
-    A place is free again only when the work in it has really ended, also where nobody waits for it
-    any more. To be used from one event loop.
-
-    Parameters
-    ----------
-    what : str
-        What is done here, as a refusal names it: ``"decoding"``.
-    places : int >= 1
-        How much is done at once, each on a thread of its own.
-    limit : int >= 0
-        How much may wait.
-    deadline : float > 0
-        Seconds from coming to having an answer; what is prepared on the way does not count.
-
-    Attributes
-    ----------
-    depth : int
-        How much waits.
-    busy : int
-        How much is being done.
-    rejected : int
-        How much was refused so far.
-    """
-
-    def __init__(self, what: str, places: int, limit: int, deadline: float) -> None:
-        self.what = what
-        self.places = places
-        self.limit = limit
-        self.deadline = deadline
-        self.depth = 0
-        self.busy = 0
-        self.rejected = 0
-        self._mean = 1.0
-        self._closed = False
-        self._free: asyncio.LifoQueue[int] = asyncio.LifoQueue()
-        for place in reversed(range(places)):
-            self._free.put_nowait(place)
-        self._threads = ThreadPoolExecutor(places, thread_name_prefix=f"musicu-{what}")
-
-    @property
-    def retry_after(self) -> int:
-        """Seconds until there is probably room, at least 1."""
-        return min(60, max(1, math.ceil(self._mean * (self.depth + 1) / self.places)))
-
-    def check(self) -> None:
-        """Refuse what would have to be refused, before it costs anything.
-
-        Raises
-        ------
-        Busy
-            As many as may wait are waiting.
-        """
-        if self._closed or (self._free.empty() and self.depth >= self.limit):
-            self.rejected += 1
-            raise Busy(f"too many requests for {self.what} are waiting", self.retry_after)
-
-    async def run(
-        self,
-        work: Callable[[int], T],
-        *,
-        prepare: Callable[[int], None] | None = None,
-        give_up: Callable[[int], None] | None = None,
-        after: Callable[[int], None] | None = None,
-    ) -> T:
-        """Do some work on a thread, when its turn comes.
-
-        Parameters
-        ----------
-        work : callable
-            Called with the number of its place, in [0, places).
-        prepare : callable or None
-            Called with the place, on its thread, before the work. It has all the time it takes;
-            what it raises is raised.
-        give_up : callable or None
-            Called with the place, on the event loop, when the work is no longer wanted: the
-            deadline has passed, or the request was canceled. It should make the work end.
-        after : callable or None
-            Called with the place, on a thread, when there is an answer and before the place is
-            free.
-
-        Raises
-        ------
-        Busy
-            As many as may wait are waiting.
-        Late
-            There was no answer before the deadline; ``begun`` if the work had begun.
-        """
-        self.check()
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self.deadline
-        self.depth += 1
-        try:
-            async with asyncio.timeout_at(end):
-                place = await self._free.get()
-        except TimeoutError:
-            raise Late from None
-        finally:
-            self.depth -= 1
-        if self._closed:
-            self._free.put_nowait(place)  # for the next one who waits, to be told the same
-            raise Busy("the service is closing")
-        self.busy += 1
-        began = loop.time()
-        ready = asyncio.Event()
-
-        def handle() -> T:
-            try:
-                if prepare is not None:
-                    prepare(place)
-            finally:
-                loop.call_soon_threadsafe(ready.set)
-            return work(place)
-
-        task = loop.run_in_executor(self._threads, handle)
-
-        def leave(_: object) -> None:
-            self.busy -= 1
-            self._free.put_nowait(place)
-
-        def ended(done: asyncio.Future[T]) -> None:
-            self._mean += _NEWEST * (loop.time() - began - self._mean)
-            if not done.cancelled():
-                done.exception()  # nobody may be left to look at it
-            if after is None or self._closed:
-                leave(done)
-            else:
-                loop.run_in_executor(self._threads, after, place).add_done_callback(leave)
-
-        task.add_done_callback(ended)
-        patience = asyncio.timeout(None)
-        try:
-            await ready.wait()
-            async with patience:
-                patience.reschedule(end + loop.time() - began)
-                return await asyncio.shield(task)
-        except BaseException:
-            if not task.done() and give_up is not None:
-                give_up(place)
-            if patience.expired():
-                raise Late(begun=True) from None
-            raise
-
-    async def close(self) -> None:
-        """Take nothing more, wait for what is being done, and end the threads."""
-        self._closed = True
-        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
-
-
-class Desk:
+class UploadAnalyzer:
     """Warm workers that analyze uploads.
 
     Parameters
@@ -196,10 +40,10 @@ class Desk:
 
     Attributes
     ----------
-    line : Line
-        Who waits for the workers.
-    aside : Line
-        Who waits for other work on audio: portraits, passages.
+    queue : WorkQueue
+        Uploads that wait for the workers.
+    audio_queue : WorkQueue
+        Other work on audio: waveforms, passages.
     """
 
     def __init__(
@@ -208,8 +52,8 @@ class Desk:
         model_of: Callable[[], Model],
         command: list[str] | None = None,
     ) -> None:
-        self.line = Line("decoding", settings.workers, settings.queue, settings.deadline)
-        self.aside = Line("pictures and passages", 1, settings.queue, settings.deadline)
+        self.queue = WorkQueue("decoding", settings.workers, settings.queue, settings.deadline)
+        self.audio_queue = WorkQueue("pictures and passages", 1, settings.queue, settings.deadline)
         self.model_of = model_of
         limits = WorkerSettings(
             model=None,
@@ -218,46 +62,26 @@ class Desk:
             timeout=settings.decode_seconds,
             memory=_MEMORY,
         )
-        self._seats = [Seat(limits, model_of, command) for _ in range(settings.workers)]
+        self._slots = [WorkerSlot(limits, model_of, command) for _ in range(settings.workers)]
         self._warming: list[asyncio.Task[None]] = []
-
-    @property
-    def depth(self) -> int:
-        """How many uploads wait for a worker."""
-        return self.line.depth
-
-    @property
-    def limit(self) -> int:
-        """How many may wait."""
-        return self.line.limit
-
-    @property
-    def busy(self) -> int:
-        """How many workers are at work."""
-        return self.line.busy
-
-    @property
-    def rejected(self) -> int:
-        """How many uploads were refused because too many waited."""
-        return self.line.rejected
 
     async def start(self) -> None:
         """Begin to start the workers; who comes before they are ready waits for that first."""
         self._warming = [
             asyncio.create_task(
-                self.line.run(lambda _: None, prepare=lambda place: self._seats[place].warm())
+                self.queue.run(lambda _: None, prepare=lambda place: self._slots[place].warm())
             )
-            for _ in self._seats
+            for _ in self._slots
         ]
 
     async def close(self) -> None:
         """End the workers, also those at work, and the threads."""
-        for seat in self._seats:
-            seat.kill(for_good=True)
-        for line in (self.line, self.aside):
-            await line.close()
-        for seat in self._seats:
-            seat.close()
+        for slot in self._slots:
+            slot.kill(for_good=True)
+        for queue in (self.queue, self.audio_queue):
+            await queue.close()
+        for slot in self._slots:
+            slot.close()
         await asyncio.gather(*self._warming, return_exceptions=True)
 
     async def analyze(self, path: str, *, describe: bool = False) -> dict[str, Any]:
@@ -288,9 +112,92 @@ class Desk:
         """
         if self._warming:
             await asyncio.wait(self._warming)
-        return await self.line.run(
-            lambda place: self._seats[place].analyze(path, describe=describe),
-            prepare=lambda place: self._seats[place].prepare(),
-            give_up=lambda place: self._seats[place].kill(),
-            after=lambda place: self._seats[place].mend(),
+        return await self.queue.run(
+            lambda place: self._slots[place].analyze(path, describe=describe),
+            prepare=lambda place: self._slots[place].prepare(),
+            give_up=lambda place: self._slots[place].kill(),
+            after=lambda place: self._slots[place].mend(),
         )
+
+
+class WorkerSlot:
+    """A worker that is warm, replaced when it is lost or its model is out of date.
+
+    To be used by one thread at a time; ended from any.
+
+    Parameters
+    ----------
+    limits : WorkerSettings
+        What its workers are told, but for the model.
+    model_of : callable
+        Returns the model to embed with; asked before each file.
+    command : list of str or None
+        How to start a worker, for tests.
+    """
+
+    def __init__(
+        self, limits: WorkerSettings, model_of: Callable[[], Model], command: list[str] | None
+    ) -> None:
+        self._limits = limits
+        self._model_of = model_of
+        self._command = command
+        self._worker: Worker | None = None
+        self._model: Model | None = None
+        self._lost = False  # the worker was ended, and another one has to come
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def analyze(self, path: str, *, describe: bool) -> dict[str, Any]:
+        """Analyze a file; see :meth:`musicu.service.uploads.analysis.UploadAnalyzer.analyze`."""
+        worker, model = self._current_worker()
+        return {**worker.analyze(path, describe=describe), "model": model}
+
+    def prepare(self) -> None:
+        """Have a worker that is ready.
+
+        Raises
+        ------
+        MusicuError
+            It cannot start, or the service is closing.
+        """
+        worker, _ = self._current_worker()
+        worker.warm()
+
+    def warm(self) -> None:
+        """Have a worker that is ready; one that cannot start is the next request's to tell."""
+        with suppress(MusicuError):
+            self.prepare()
+
+    def mend(self) -> None:
+        """Replace a worker that was lost, before somebody waits for it."""
+        if self._worker is None or not self._worker.running:
+            self.warm()
+
+    def kill(self, *, for_good: bool = False) -> None:
+        """End the work in hand; the next request gets another worker, unless it is for good."""
+        with self._lock:
+            self._lost = True
+            self._closed |= for_good
+            if self._worker:
+                self._worker.kill()
+
+    def close(self) -> None:
+        """Clean up after the worker, when no thread is at work here any more."""
+        if self._worker:
+            self._worker.close()
+
+    def _current_worker(self) -> tuple[Worker, Model]:
+        """Return a worker of the model that is wanted now."""
+        model = self._model_of()
+        with self._lock:
+            old = self._worker
+            if old and not self._lost and self._model and self._model.sha256 == model.sha256:
+                return old, model
+            if self._closed:
+                raise MusicuError("the service is closing")
+            settings = replace(self._limits, model=str(model.folder))
+            self._worker = fresh = Worker(settings, self._command)
+            self._model, self._lost = model, False
+        if old:
+            old.close()
+        return fresh, model

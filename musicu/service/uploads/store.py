@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -14,11 +15,10 @@ from typing import Any, BinaryIO
 from starlette.requests import ClientDisconnect, Request
 
 from musicu.errors import AudioError
-from musicu.service.cache import Memo
 from musicu.service.errors import Busy, Refusal, failed_io
 from musicu.service.settings import Settings
 
-__all__ = ["Kept", "Shelf", "Upload"]
+__all__ = ["StoredUpload", "UploadStore", "Upload"]
 
 # What comes in is written in pieces of this size: few trips to a thread, little memory held.
 _PIECE = 1 << 20
@@ -29,7 +29,6 @@ _SLOWEST = 16 << 10
 _BYTES, _FILES, _SECONDS = 1 << 30, 32, 1800.0
 _SWEEP = 30.0
 _NO_ROOM = "the upload cannot be received now"
-_PORTRAITS, _PASSAGES = 256 << 20, 1 << 20
 
 
 @dataclass
@@ -52,7 +51,7 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredUpload:
     """An upload that is still here.
 
     Attributes
@@ -79,7 +78,7 @@ class Kept:
     until: float
 
 
-class Shelf:
+class UploadStore:
     """Receives uploads, and keeps the last ones under the ids of their audio.
 
     At most 1 GB is on its way in, and at most 1 GB in 32 files is kept, for half an hour.
@@ -99,19 +98,17 @@ class Shelf:
         How many uploads are on their way in.
     incoming : int
         Bytes of uploads that came in and are not kept, or not yet.
-    portraits, passages : Memo
-        Pictures of tracks, and where two of them match, by their ids.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.portraits = Memo(_PORTRAITS)
-        self.passages = Memo(_PASSAGES)
         self.folder = tempfile.mkdtemp(prefix="musicu-")
+        # Also at the end of a process that never started, or never closed, its service.
+        self._delete = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.receiving = 0
+        self.incoming = 0
         self._settings = settings
         self._most = settings.workers + settings.queue
-        self.incoming = 0
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[str, StoredUpload] = OrderedDict()
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -123,7 +120,7 @@ class Shelf:
         if self._sweeper:
             self._sweeper.cancel()
         self._kept.clear()
-        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        await asyncio.to_thread(self._delete)
 
     @asynccontextmanager
     async def receive(self, request: Request) -> AsyncIterator[Upload]:
@@ -173,7 +170,7 @@ class Shelf:
     def keep(self, upload: Upload, answer: dict[str, Any]) -> None:
         """Keep an upload for a while, under the id that its analysis found."""
         until = time.monotonic() + _SECONDS
-        kept = Kept(
+        kept = StoredUpload(
             answer["id"], upload.path, answer["codec"], answer["seconds"], upload.size, until
         )
         self.incoming -= upload.size
@@ -182,7 +179,7 @@ class Shelf:
         self._kept[kept.id] = kept
         self._tidy()
 
-    def find(self, id: str) -> Kept | None:
+    def find(self, id: str) -> StoredUpload | None:
         """Return the upload of this audio, if it is still here."""
         self._tidy()
         return self._kept.get(id)

@@ -1,6 +1,6 @@
 // What lies above the points: marks, names, and the tip at the track that is pointed at.
 
-import { artistOf, cardOf, known, nameOf, titleOf } from "./cards.js";
+import { artistOf, cardOf, known, nameOf, titleOf } from "./track-cache.js";
 import { $, el, later, narrow, say } from "./dom.js";
 import { showLabels } from "./labels.js";
 import { placeOf, project, scene, size, view } from "./scene.js";
@@ -101,4 +101,4 @@ export function pointAt(id, aloud = false) {
   if (scene.data) overlay();
 }
 
-export const initAbove = () => $("map-marks").append(landing, pulse, hint, reticle);
+export const initOverlay = () => $("map-marks").append(landing, pulse, hint, reticle);

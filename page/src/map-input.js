@@ -1,6 +1,6 @@
-// Hands on the map: pointer, keys and buttons.
+// What the map does with pointer, keys and buttons.
 
-import { pointAt, reticle } from "./above.js";
+import { pointAt, reticle } from "./map-overlay.js";
 import { $, calm, later } from "./dom.js";
 import { fit, panBy, reveal, zoomBy } from "./map.js";
 import { scene, unproject, view } from "./scene.js";
@@ -17,7 +17,7 @@ function under(event) {
   return at < 0 ? null : scene.data.ids[at];
 }
 
-export function initHands() {
+export function initMapInput() {
   const canvas = $("map-canvas");
   let down = null;
   canvas.addEventListener("pointermove", (event) => {

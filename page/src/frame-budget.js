@@ -8,7 +8,7 @@ const FEWEST = 4000;
 const REST = 18; // frames without a move
 
 /** Watches frames while the view moves; calls `onchange` when another number of points is due. */
-export class Pace {
+export class FrameBudget {
   constructor(onchange) {
     this.onchange = onchange;
     this.level = 0;
