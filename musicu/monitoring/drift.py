@@ -1,15 +1,15 @@
 """Whether the tracks that come in still sound like the catalog, and are encoded like it.
 
 The embeddings are compared in several ways and, as an encoder that hears music may well be deaf to
-levels and codecs, what was measured of the files besides. All these statistics are calibrated
-together: the same draws (:mod:`musicu.monitoring.permutations`) say what each is worth while
-nothing drifts, and what the largest of them all is worth (the max statistic of Westfall and Young,
-Resampling-Based Multiple Testing, 1993). So a batch is flagged by chance as rarely as was asked,
-however many signals there are.
+levels and codecs, what was measured of the files besides. P values come from random divisions of
+the tracks, whole artists staying together (:mod:`musicu.monitoring.permutations`), and are adjusted
+for the number of statistics (Westfall and Young, Resampling-Based Multiple Testing, 1993). So a
+batch is flagged by chance as rarely as was asked, however many signals there are.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from musicu.errors import ModelMismatchError, MusicuError
 from musicu.monitoring.permutations import permute_batches
-from musicu.monitoring.sampling import align_batch
+from musicu.monitoring.sampling import AlignedBatch, align_batch
 from musicu.monitoring.statistics import FEWEST, Statistic, batch_statistics
 from musicu.monitoring.tracks import Tracks
 
@@ -28,13 +28,13 @@ __all__ = ["DriftReport", "Signal", "check_batch", "judge", "too_few"]
 Array = NDArray[np.float32]
 Array64 = NDArray[np.float64]
 
-_DRAWS = 1000
+# Random divisions, times 1 / alpha: the smallest p value there can be is one in so many, times the
+# number of signals.
+_DRAWS = 20
+_LEAST_DRAWS, _AT_ONCE = 1000, 1000
+_LEAST_ALPHA = 1e-4
 _GROUPS = 5  # a batch of fewer artists tells of them, and not of what comes in
-# What is asked for is kept with a margin, as a catalog is itself one draw from what might come in:
-# all the batches of a year share how it happens to differ from the rest of the world's music.
-_MARGIN = 50.0
-_TAIL = 0.1  # of the draws' largest scores, to which an exponential is fitted
-_CEILING = 30.0  # scores beyond, minus the decimal logarithm of p, say nothing more
+_ROUNDING = 1e-6  # of the largest value: what differs by less is the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +50,8 @@ class Signal:
     threshold : float
         Above this it is drift.
     p : float in [0, 1]
-        At most so often is the largest of all the signals as unlikely as this one, while nothing
-        drifts. Drift is what is below ``alpha``.
+        At most so often is any of the signals as unlikely as this one while nothing drifts. Drift
+        is what is below ``alpha``.
     drifted : bool
         Whether it is.
     words : str
@@ -111,10 +111,11 @@ def check_batch(
         The catalog: see :meth:`Tracks.of_catalog`. 2,500 tracks drawn at random stand for more.
     batch : Tracks or np.ndarray [shape=(m, dim), float32]
         What came in. 200 tracks are enough to hear a shift, 20 are the least.
-    alpha : float in (0, 0.5]
-        At most so often an undisturbed batch may be flagged.
+    alpha : float in [0.0001, 0.5]
+        At most so often an undisturbed batch may be flagged. The smaller it is, the longer it
+        takes: 20 / alpha random divisions are made.
     seed : int
-        Of the draws; the same seed gives the same answer.
+        Of the divisions; the same seed gives the same answer.
 
     Returns
     -------
@@ -129,8 +130,8 @@ def check_batch(
         ``alpha`` is out of range.
     """
     reference, batch = _tracks(reference), _tracks(batch)
-    if not 0 < alpha <= 0.5:
-        raise MusicuError(f"alpha is a probability in (0, 0.5], not {alpha}")
+    if not _LEAST_ALPHA <= alpha <= 0.5:
+        raise MusicuError(f"alpha is a probability in [{_LEAST_ALPHA}, 0.5], not {alpha}")
     named = reference.model is not None and batch.model is not None
     if reference.vectors.shape[1] != batch.vectors.shape[1] or (
         named and reference.model != batch.model
@@ -142,132 +143,83 @@ def check_batch(
     if min(len(reference), len(batch)) < FEWEST:
         return too_few(len(batch), reference=len(reference))
     pair = align_batch(reference, batch, seed)
-    draws = permute_batches(pair.group, pair.inside, known=pair.known, draws=_DRAWS, seed=seed)
-    if draws.n < FEWEST or draws.rest[0].sum() < FEWEST or draws.groups < _GROUPS:
-        return too_few(draws.n, draws.groups, len(reference))
-    signals = judge(list(batch_statistics(pair.tracks, draws)), alpha)
+    n, rest = int(pair.inside.sum()), int((~pair.inside).sum())
+    groups = len(np.unique(pair.group[pair.inside]))
+    if min(n, rest) < FEWEST or groups < _GROUPS:
+        return too_few(n, groups, len(reference))
+    signals = judge(_measured(pair, alpha, seed), alpha)
     found = [signal for signal in signals if signal.drifted]
     words = "; ".join(f"{signal.name}: {signal.words}" for signal in found)
     return DriftReport(
         drifted=bool(found),
-        n=draws.n,
-        groups=draws.groups,
-        reference=int(draws.rest[0].sum()),
+        n=n,
+        groups=groups,
+        reference=rest,
         signals=signals,
         words=words or "as the catalog",
     )
 
 
+def _measured(pair: AlignedBatch, alpha: float, seed: int) -> list[Statistic]:
+    """Compare batch and reference, and random divisions of both, some of these at a time."""
+    blocks = math.ceil(max(_LEAST_DRAWS, _DRAWS / alpha) / _AT_ONCE)
+    found = []
+    for rng in np.random.default_rng(seed).spawn(blocks):
+        draws = permute_batches(pair.group, pair.inside, known=pair.known, draws=_AT_ONCE, seed=rng)
+        found.append(list(batch_statistics(pair.tracks, draws)))
+    return [
+        replace(same[0], values=np.concatenate([same[0].values, *(x.values[1:] for x in same[1:])]))
+        for same in zip(*found, strict=True)
+    ]
+
+
 def judge(measured: Sequence[Statistic], alpha: float) -> tuple[Signal, ...]:
-    """Tell which statistics are too large, so that any is with a probability of ``alpha``.
+    """Adjust the p values of several statistics for their number, and compare them with ``alpha``.
+
+    The p value of a statistic is the share of divisions in which it is as large as in the one in
+    question, which counts as one of them (Phipson and Smyth, 2010). It is adjusted by the minP
+    method of Westfall and Young (1993): the share of divisions in which any statistic has as small
+    a p value.
 
     Parameters
     ----------
     measured : sequence of Statistic
-        Statistics of one batch and of the same draws.
+        Statistics of one batch and of the same random divisions.
     alpha : float in (0, 0.5]
-        Probability that any signal of an undisturbed batch is called drift; kept with a margin.
+        Probability that any signal of an undisturbed batch is called drift.
 
     Returns
     -------
     tuple of Signal
-        The most unlikely first.
+        The smallest p first; of equal ones that which is the most standard deviations off.
     """
-    curves = [_Curve.of(one.values) for one in measured]
-    scores = np.array(
-        [curve.scores(one.values) for curve, one in zip(curves, measured, strict=True)]
-    )
-    # The largest scores of the draws, the second time around: now of all signals together.
-    tail = _Tail.of(scores[:, 1:].max(axis=0))
-    limit = tail.score(-np.log10(alpha / _MARGIN))
+    values = np.stack([one.values for one in measured])
+    as_large = np.stack([_count_as_large(row) for row in values])
+    total = values.shape[1]
+    least = np.sort(as_large.min(axis=0))
+    p = np.searchsorted(least, as_large[:, 0], "right") / total
+    # p < alpha just where as_large is below this.
+    limit = least[math.ceil(alpha * total) - 1]
+    thresholds = np.max(values, axis=1, where=as_large >= limit, initial=-np.inf)
+    spread = np.maximum(values.std(axis=1), np.finfo(np.float64).tiny)
+    off = (values[:, 0] - values.mean(axis=1)) / spread
     return tuple(
         Signal(
             name=measured[at].name,
-            statistic=float(measured[at].values[0]),
-            threshold=curves[at].value(limit),
-            p=min(1.0, _MARGIN * 10 ** -float(tail.rarity(scores[at, :1])[0])),
-            drifted=bool(scores[at, 0] > limit),
+            statistic=float(values[at, 0]),
+            threshold=float(thresholds[at]),
+            p=float(p[at]),
+            drifted=bool(as_large[at, 0] < limit),
             words=measured[at].words,
         )
-        for at in np.argsort(-scores[:, 0], kind="stable")
+        for at in np.lexsort((-off, as_large[:, 0]))
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Tail:
-    """How rare scores are: by counting, and by an exponential where few are left to count.
-
-    Minus the logarithm of a p value has an exponential tail, however roughly p is known.
-    """
-
-    drawn: Array64
-    edge: float
-    slope: float
-
-    @classmethod
-    def of(cls, drawn: Array64) -> _Tail:
-        drawn = np.sort(drawn)
-        edge = float(drawn[int((1 - _TAIL) * len(drawn))])
-        return cls(drawn, edge, max(float(drawn[drawn >= edge].mean()) - edge, 1e-3))
-
-    def rarity(self, scores: Array64) -> Array64:
-        """Minus the decimal logarithm of the share of draws with such a score, or a larger one."""
-        above = len(self.drawn) - np.searchsorted(self.drawn, scores, "left")
-        counted = -np.log10(np.maximum(above / len(self.drawn), _TAIL))
-        beyond = -np.log10(_TAIL) + np.maximum(scores - self.edge, 0) / self.slope / np.log(10)
-        rarity: Array64 = np.where(scores > self.edge, beyond, counted)
-        return rarity
-
-    def score(self, rarity: float) -> float:
-        """Return the score that is so rare: rarer than the edge."""
-        return float(self.edge + self.slope * np.log(10) * (rarity + np.log10(_TAIL)))
-
-
-@dataclass(frozen=True, eq=False)
-class _Curve:
-    """How rare values of a statistic are, among the draws and beyond them.
-
-    Quadratic forms of means are distributed nearly as gamma variates (Pearson's type III), and
-    what their first three moments get wrong, the tail sets right.
-    """
-
-    mean: float
-    spread: float
-    skew: float
-    tail: _Tail | None
-
-    @classmethod
-    def of(cls, values: Array64) -> _Curve:
-        drawn = values[1:]
-        mean, spread = float(drawn.mean()), float(drawn.std())
-        if spread <= 1e-9 * max(1e-3, abs(mean)):  # nothing was seen to vary
-            return cls(mean, 0.0, 0.0, None)
-        skew = max(float((((drawn - mean) / spread) ** 3).mean()), 1e-2)
-        plain = cls(mean, spread, skew, None)
-        return replace(plain, tail=_Tail.of(plain.rough(drawn)))
-
-    def rough(self, values: Array64) -> Array64:
-        """Minus the decimal logarithm of p by the moments alone."""
-        from scipy.stats import pearson3
-
-        p = pearson3.sf(values, self.skew, self.mean, self.spread)
-        rough: Array64 = -np.log10(np.maximum(p, 1e-300))
-        return rough
-
-    def scores(self, values: Array64) -> Array64:
-        """Minus the decimal logarithm of p."""
-        if self.tail is None:
-            return np.where(values > self.mean + 1e-6, _CEILING, 0.0)
-        return np.minimum(self.tail.rarity(self.rough(values)), _CEILING)
-
-    def value(self, score: float) -> float:
-        """Return the value of the statistic that has this score."""
-        from scipy.stats import pearson3
-
-        if self.tail is None:
-            return self.mean
-        rough = min(self.tail.score(score), 300.0)
-        return float(pearson3.isf(10**-rough, self.skew, self.mean, self.spread))
+def _count_as_large(values: Array64) -> NDArray[np.intp]:
+    """Count for each value how many are as large, or larger; rounding errors make no difference."""
+    slack = _ROUNDING * float(np.abs(values).max())
+    return len(values) - np.searchsorted(np.sort(values), values - slack, "left")
 
 
 def _tracks(given: Tracks | Array) -> Tracks:

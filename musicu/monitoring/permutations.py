@@ -29,22 +29,14 @@ class Permutations:
     ----------
     batch, rest : np.ndarray [shape=(1 + draws, n), float32]
         1 for the tracks on either side. A track may be on none.
-    groups : int
-        Groups that each batch holds.
     """
 
     batch: Array
     rest: Array
-    groups: int
-
-    @property
-    def n(self) -> int:
-        """Tracks of the batch that are compared."""
-        return int(self.batch[0].sum())
 
 
 def permute_batches(
-    group: Ints, inside: Bools, *, known: bool, draws: int, seed: int
+    group: Ints, inside: Bools, *, known: bool, draws: int, seed: int | np.random.Generator
 ) -> Permutations:
     """Draw batches of whole groups, shaped like a given one.
 
@@ -63,7 +55,7 @@ def permute_batches(
         the catalog.
     draws : int >= 1
         How many.
-    seed : int
+    seed : int or np.random.Generator
         Of the drawing.
 
     Returns
@@ -85,7 +77,7 @@ def permute_batches(
     taken = (place + start[:, group]) % sizes[group].astype(np.int32) < take[:, group]
     rest = ~taken if known else take[:, group] == 0
     taken[0], rest[0] = inside, ~inside
-    return Permutations(taken.astype(np.float32), rest.astype(np.float32), len(wanted))
+    return Permutations(taken.astype(np.float32), rest.astype(np.float32))
 
 
 def _fill(take: NDArray[np.int32], sizes: Ints, wanted: Ints, rng: np.random.Generator) -> None:
