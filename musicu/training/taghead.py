@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from musicu.evaluation.retrieval_metrics import artist_parts
 
-__all__ = ["TagFit", "fit_tags", "learn_tags", "out_of_fold", "said_from", "write_tags"]
+__all__ = ["TagFit", "Tags", "fit_tags", "learn_tags", "out_of_fold", "said_from", "write_tags"]
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
+# Entries of config.json, weights [n_tags, dim] and bias [n_tags] of a tag head.
+Tags = tuple[list[dict[str, Any]], Array, Array]
 
 _ITERATIONS = 100
 # Weights of the L2 penalty that are tried; the one with the best likelihood out of fold is taken.
@@ -133,7 +135,7 @@ def learn_tags(
     artist: NDArray[Any],
     *,
     seed: int = 0,
-) -> tuple[list[dict[str, Any]], Array, Array]:
+) -> Tags:
     """Learn the labels that can be heard.
 
     Parameters

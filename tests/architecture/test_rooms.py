@@ -45,7 +45,6 @@ LONGER = {
     "musicu.search.explorer": 362,
     "musicu.service.schemas": 376,
     "musicu.simulation.environment": 382,
-    "musicu.training.encoder": 461,
 }
 # Where an exception of any kind ends, and its reason is kept: a worker answers with it, a pool
 # hands it to the caller.
