@@ -195,7 +195,7 @@ def test_onnx_runtime_is_imported_in_one_place() -> None:
 def test_what_compiles_keeps_it_in_our_folder() -> None:
     for path in (*LIBRARY, *COMMANDS):
         if tops(path) & {"librosa", "numba", "umap"}:
-            assert "musicu.encoders.runtime.compile_at_home" in imports(path), path
+            assert "musicu.encoders.runtime.set_numba_cache" in imports(path), path
 
 
 def test_nothing_is_pickled() -> None:

@@ -36,10 +36,10 @@ from musicu.training import (  # noqa: E402
     data,
     distill,
     folding,
-    frontend,
     labels,
     losses,
     objectives,
+    torch_mel,
     train_encoder,
     views,
 )
@@ -99,7 +99,7 @@ def test_the_front_end_in_torch_hears_what_the_one_in_use_hears(preset: str) -> 
     front_end = LOG_MEL_PRESETS[preset]
     y = np.random.default_rng(0).standard_normal(3 * front_end.sr).astype(np.float32)
     ours = mel_spectrogram(y, front_end).T
-    module = frontend.TorchFrontEnd(front_end)
+    module = torch_mel.TorchMel(front_end)
     power = module.power(torch.from_numpy(y)[None])[0].numpy()
     assert power.shape == ours.shape
     np.testing.assert_allclose(power, ours, rtol=0, atol=MEL_TOLERANCE * ours.max())
@@ -111,7 +111,7 @@ def test_a_front_end_of_other_formulas_is_the_same_in_torch() -> None:
     front_end = LogMel(htk=True, norm=None, n_mels=40, fmin=50.0, power=1.0)
     y = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
     ours = mel_spectrogram(y, front_end).T
-    power = frontend.TorchFrontEnd(front_end).power(torch.from_numpy(y)[None])[0].numpy()
+    power = torch_mel.TorchMel(front_end).power(torch.from_numpy(y)[None])[0].numpy()
     np.testing.assert_allclose(power, ours, rtol=0, atol=MEL_TOLERANCE * ours.max())
 
 
