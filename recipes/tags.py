@@ -27,7 +27,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from musicu import Encoder, load
 from musicu.audio.mel import log_mel
 from musicu.evaluation.encoders.dataset import Collection, read_tables, select
-from musicu.training.taghead import fit_tags, said_from, write_tags
+from musicu.training.taghead import best_threshold, fit_tags, write_tags
 
 FEWEST = 25
 LEAST_AUC, LEAST_AGREEMENT = 0.75, 0.8
@@ -209,7 +209,7 @@ def judged(
     entry = {
         "name": name.lower() if kind == "mood" else name,
         "kind": kind,
-        "threshold": said_from(truth, heard),
+        "threshold": best_threshold(truth, heard),
         "auc": None if auc is None else round(float(auc), 3),
         "ap": None if ap is None else round(float(ap), 3),
         "positives": int(truth.sum()) if labelled else None,

@@ -9,10 +9,10 @@ from musicu.encoders.encoder import Encoder
 from musicu.encoders.model import Model
 from musicu.encoders.registry import (
     DEFAULT_MODEL,
-    check_name,
+    check_unique_name,
     find_model,
     list_models,
-    model_with,
+    model_by_hash,
     user_models,
 )
 from musicu.encoders.tagger import TagHead
@@ -81,7 +81,7 @@ def installed_model(store: Store, stored: StoredModel) -> Model:
     ModelError
         It is not installed.
     """
-    if model := model_with(stored.sha256):
+    if model := model_by_hash(stored.sha256):
         return model
     raise ModelError(
         f"{store.path}: embedded with {stored.name}, which is not installed: "
@@ -102,7 +102,7 @@ def model_to_embed(store: Store, name: PathLike | None) -> Model:
     if name is None and current is not None:
         return installed_model(store, current)
     model = find_model(name)
-    check_name(model, [*list_models(), *store.models()])
+    check_unique_name(model, [*list_models(), *store.models()])
     if store.find_model(model) is None:
         Encoder(model)  # proves, before anything is stored, that it gives vectors
     return model
@@ -111,7 +111,7 @@ def model_to_embed(store: Store, name: PathLike | None) -> Model:
 def model_to_tag(store: Store, name: PathLike | None = None) -> Model:
     """Choose the model asked for, else the catalog's own if it has a tag head, else the default."""
     current = store.current_model()
-    own = model_with(current.sha256) if name is None and current else None
+    own = model_by_hash(current.sha256) if name is None and current else None
     return own if own and own.tags else find_model(name)
 
 

@@ -13,7 +13,7 @@ from musicu.catalog.lookup import damaged_vector, find_track
 from musicu.catalog.model_choice import model_to_tag, tag_head
 from musicu.catalog.store import Store, StoredModel
 from musicu.catalog.tracks import read_vectors
-from musicu.encoders.registry import find_model, model_with
+from musicu.encoders.registry import find_model, model_by_hash
 from musicu.encoders.tagger import TagHead
 from musicu.errors import ModelError, ModelMismatchError
 from musicu.paths import absolute
@@ -126,7 +126,7 @@ def refresh_tags(store: Store, *, needed: bool) -> None:
     if current is None:
         return
     try:
-        model = model_with(current.sha256)
+        model = model_by_hash(current.sha256)
     except ModelError:
         if needed:
             raise

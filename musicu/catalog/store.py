@@ -35,7 +35,7 @@ from musicu.catalog.sqlite_connection import (
     opening_failure,
 )
 from musicu.encoders.model import Model
-from musicu.encoders.registry import check_name
+from musicu.encoders.registry import check_unique_name
 from musicu.errors import CatalogError, ModelError
 from musicu.paths import lies_under
 
@@ -192,7 +192,7 @@ class Store:
             Vectors of other weights are stored under its id and version.
         """
         with self.change():
-            check_name(model, self.models())
+            check_unique_name(model, self.models())
             self.db.execute(
                 "INSERT OR IGNORE INTO models (id, version, sha256, dim) VALUES (?, ?, ?, ?)",
                 (model.id, model.version, model.sha256, model.dim),

@@ -36,7 +36,7 @@ class FrontEndStream(Protocol):
 
 
 class FrontEnd(Protocol):
-    """Settings of a front end, and what it does."""
+    """Settings of a front end, and what it does: a frozen dataclass of plain values."""
 
     @property
     def sr(self) -> int:

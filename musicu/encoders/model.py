@@ -16,7 +16,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.audio.mel import LogMel
 from musicu.encoders.front_ends import FrontEnd, read_front_end
 from musicu.encoders.model_files import LARGEST, read_config, read_model_file, sha256_of
 from musicu.errors import ModelError
@@ -252,7 +251,7 @@ class Model:
             raise ModelError(
                 f"{self.folder}/config.json: dim must be >= 1 and layout 'time-mel' or 'mel-time'"
             )
-        if self.layout == "mel-time" and not isinstance(fe, LogMel):
+        if self.layout == "mel-time" and fe.noise().ndim != 3:  # it has no bands
             raise ModelError(
                 f"{self.folder}/config.json: layout 'mel-time' needs a log-mel front end"
             )

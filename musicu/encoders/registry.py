@@ -16,10 +16,10 @@ __all__ = [
     "DEFAULT_MODEL",
     "BrokenModel",
     "broken_models",
-    "check_name",
+    "check_unique_name",
     "find_model",
     "list_models",
-    "model_with",
+    "model_by_hash",
     "user_models",
 ]
 
@@ -76,7 +76,7 @@ def broken_models() -> list[BrokenModel]:
     return [model for model in _look_through() if isinstance(model, BrokenModel)]
 
 
-def model_with(sha256: str) -> Model | None:
+def model_by_hash(sha256: str) -> Model | None:
     """Return the model at hand whose weights have this hash, if there is one.
 
     Only folders that may be it are read whole: an installed model's config names its hash.
@@ -100,7 +100,7 @@ def model_with(sha256: str) -> Model | None:
     return None
 
 
-def check_name(model: _Named, others: Iterable[_Named]) -> None:
+def check_unique_name(model: _Named, others: Iterable[_Named]) -> None:
     """Make sure that no other weights go by a model's id and version.
 
     Raises
@@ -132,7 +132,7 @@ def _look_through() -> Iterator[Model | BrokenModel]:
     for folder in _folders():
         try:
             model = Model.load(folder)
-            check_name(model, sound)
+            check_unique_name(model, sound)
         except ModelError as error:
             yield BrokenModel(folder=folder, fault=error)
         else:

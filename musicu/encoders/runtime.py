@@ -9,14 +9,14 @@ from typing import Any
 
 from musicu.errors import ModelError
 
-__all__ = ["compile_at_home", "open_session"]
+__all__ = ["set_numba_cache", "open_session"]
 
 # ONNX Runtime reads it while it is imported. Without it, its official builds look up and report to
 # their maker, and keep a device id and a store of events in the user's cache.
 _OFF = "ORT_DISABLE_TELEMETRY"
 
 
-def compile_at_home() -> None:
+def set_numba_cache() -> None:
     """Have Numba, if it is not imported yet, keep what it compiles in musicu's cache folder.
 
     Elsewhere it would be among the installed packages, or in a folder of Numba's own. A user's

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from musicu.errors import MetadataError
 
-__all__ = ["Term", "Vocabulary", "Wish", "fold"]
+__all__ = ["Term", "Vocabulary", "TagQuery", "fold"]
 
 # A line is one meaning: all before ">" say the same; what follows is the nearest to it, and used
 # only where a model has none of the former.
@@ -141,7 +141,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Wish:
+class TagQuery:
     """A wish as a model understands it: its terms, and the words that no tag answers."""
 
     terms: tuple[Term, ...]
@@ -222,7 +222,7 @@ class Vocabulary:
             found = found or tier.get(_meaning(words))
         return tuple(self.names[i] for i in sorted(found or ()))
 
-    def parse(self, text: str) -> Wish:
+    def parse(self, text: str) -> TagQuery:
         """Understand a wish: the longest run of words that names a tag, then the next.
 
         "no", "not", "without" and the like turn around what follows, up to the next comma or
@@ -253,7 +253,7 @@ class Vocabulary:
             at += size
         if not terms:
             raise MetadataError(self._at_a_loss(text, unused))
-        return Wish(tuple(terms.values()), tuple(unused))
+        return TagQuery(tuple(terms.values()), tuple(unused))
 
     def _longest(self, words: Sequence[str]) -> tuple[int, tuple[str, ...]]:
         """Count the words that name tags, and find these; 1 and none if the first names none."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from musicu.catalog.store import Store, catalog_path
 from musicu.catalog.tracks import read_columns, read_files, read_values
-from musicu.encoders.registry import model_with
+from musicu.encoders.registry import model_by_hash
 from musicu.encoders.tagger import TagHead
 from musicu.errors import CatalogError, ModelError, MusicuError
 from musicu.search.explanations import shared_phrases
@@ -339,7 +339,7 @@ class Explorer:
         if sha256 != snapshot.model.sha256:
             sha256 = snapshot.model.sha256
             try:
-                own = model_with(sha256)
+                own = model_by_hash(sha256)
             except ModelError:  # what a broken model would hear is left out, as without it
                 own = None
             head = TagHead.load(own) if own is not None and own.tags else None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.catalog.nearest import Nearest
-from musicu.encoders.runtime import compile_at_home
+from musicu.encoders.runtime import set_numba_cache
 from musicu.errors import MissingExtraError
 from musicu.workers.background_job import Progress
 
@@ -193,7 +193,7 @@ def _umap(matrix: Array, seed: int, progress: Progress) -> Array:
         # It says that it comes without TensorFlow, and that such neighbors serve no new vectors.
         warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
         warnings.filterwarnings("ignore", r"precomputed_knn\[2\]", UserWarning)
-        compile_at_home()
+        set_numba_cache()
         try:
             import umap
         except ImportError:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from fastapi import Request, Response
 
 from musicu.encoders.model import Model
-from musicu.encoders.registry import model_with
+from musicu.encoders.registry import model_by_hash
 from musicu.errors import ModelError
 from musicu.monitoring.exposure import ExposureCounter
 from musicu.monitoring.upload_monitor import UploadMonitor
@@ -172,7 +172,7 @@ class Service:
         stored = self.live.snapshot.model
         if self._model is None or self._model.sha256 != stored.sha256:
             # To list them is to hash their weights: too long for each upload.
-            self._model = model_with(stored.sha256)
+            self._model = model_by_hash(stored.sha256)
         if self._model is None:
             raise ModelError(
                 f"the catalog's model {stored.name} is not installed: 'musicu models add FOLDER'"

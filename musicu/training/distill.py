@@ -17,9 +17,9 @@ from musicu.audio.mel import LogMel
 from musicu.errors import ModelError
 from musicu.training.augment import augment, mask
 from musicu.training.data import Material
-from musicu.training.frontend import compress
 from musicu.training.network import Student
 from musicu.training.objectives import Distillation, Objective
+from musicu.training.torch_mel import compress
 
 __all__ = ["Figures", "Recipe", "distil", "embed_windows", "load_checkpoint", "load_student"]
 

@@ -2,58 +2,33 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from musicu.arrays import unit_rows
 from musicu.audio.mel import LOG_MEL_PRESETS, LogMel
 from musicu.encoders.encoder import Encoder
 from musicu.encoders.model import Model
-from musicu.errors import ModelError
-from musicu.training.clips import (
-    Source,
-    find_clips,
-    hold_out_clips,
-    require_clips,
-)
-from musicu.training.curves import curves
-from musicu.training.data import Cache, Material
-from musicu.training.distill import (
-    Recipe,
-    distil,
-    load_checkpoint,
-    load_student,
-)
-from musicu.training.export import card, export
-from musicu.training.folding import (
-    clip_answers,
-    clip_vectors,
-    finish_student,
-    fit_labels,
-)
-from musicu.training.labels import label_clips, read_labels
+from musicu.training.clips import find_clips
+from musicu.training.distill import Recipe, distil, load_checkpoint, load_student
+from musicu.training.export import write_model
+from musicu.training.folding import clip_answers, clip_vectors, finish_student, fit_labels
+from musicu.training.network import Student
 from musicu.training.objectives import Distillation, Labelling, Objective
+from musicu.training.plan import Names, Plan, claim_folders
 from musicu.training.refine import Refinement
-from musicu.training.taghead import learn_tags, write_tags
-from musicu.training.teachers import Teacher
+from musicu.training.taghead import Tags, learn_tags
 from musicu.training.timbre import Cepstra
-from musicu.training.views import View, altered_views, clean_views, view_weights
+from musicu.training.training_set import TrainingSet, build_training_set
 
 __all__ = ["Progress", "Trained", "train_encoder"]
 
-Names = Sequence[str | os.PathLike[str]]
-
-_GATE_DB = 60.0
 _REFINEMENT = Refinement()
 
 
@@ -154,7 +129,7 @@ def train_encoder(
     teachers : sequence of path-like
         Models to learn from, see :class:`musicu.training.teachers.Teacher`.
     labels : sequence of path-like
-        Tables of labels, see :func:`musicu.training.clips.read_labels`.
+        Tables of labels, see :func:`musicu.training.labels.read_labels`.
     artist, single, multi : optional
         Their columns, as for :func:`musicu.evaluation.encoders.dataset.select`.
     work : path-like, optional
@@ -197,265 +172,143 @@ def train_encoder(
         The labels cannot be read, or fit no file.
     """
     tell = progress or (lambda _: None)
-    recipe = recipe or Recipe()
-    front_end = front_end or LOG_MEL_PRESETS["musicu"]
     out = Path(out)
     work = Path(work) if work is not None else out.with_name(out.name + ".work")
-    if not teachers and not labels:
-        raise ModelError("nothing to learn from: name a teacher, or labels, or both")
-    if not timbre >= 0:
-        raise ModelError("timbre: its share must be at least 0")
-    if recipe.patience and not isinstance(hold_out, str) and not hold_out:
-        raise ModelError("patience needs a held-out part: without one nothing can be seen to stall")
-    if not teachers or not labels:
-        refinement = None
-    if not teachers:
-        timbre = 0.0
-    sources = [Source.parse(text) for text in audio]
-    shares = [source.share for source in sources if source.share is not None]
-    if sum(shares) > 1 + 1e-9 or (len(shares) < len(sources) and sum(shares) > 1 - 1e-9):
-        raise ModelError(f"shares of audio add up to {sum(shares):g}: nothing is left for the rest")
-    shaping = _shaping(sources, targets)
-    asked = [Teacher(name) for name in teachers]
-    collections = read_labels(labels, artist=artist, single=single, multi=multi)
-    columns = dict.fromkeys(column for table in collections for column in table.multi)
-    if refinement and (away := [name for name in refinement.axes if name not in columns]):
-        there = ", ".join(columns) or "none"
-        raise ModelError(f"axes: no column of several labels {away[0]!r}; there are {there}")
-    start = _checkpoint(start_from)
+    plan = Plan.make(
+        audio,
+        teachers=teachers,
+        labels=labels,
+        artist=artist,
+        single=single,
+        multi=multi,
+        hold_out=hold_out,
+        recipe=recipe or Recipe(),
+        front_end=front_end or LOG_MEL_PRESETS["musicu"],
+        targets=targets,
+        start_from=start_from,
+        refinement=refinement,
+        timbre=timbre,
+    )
     work.mkdir(parents=True, exist_ok=True)
-    clips, skipped = find_clips(sources, work / "files.json")
-    rule = str(hold_out)
-    settings = {
-        **asdict(recipe),
-        "front_end": asdict(front_end),
-        "teachers": [(t.model.id, t.model.sha256, t.outputs) for t in asked],
-        "audio": [
-            (s.share, [c.identity for c in clips if c.source == i]) for i, s in enumerate(sources)
-        ],
-        "targets": np.flatnonzero(shaping).tolist(),
-        "labels": [_digest(Path(table)) for table in labels] + [artist, single, multi],
-        "refinement": asdict(refinement) if refinement else None,
-        "hold_out": _digest(Path(rule)) if Path(rule).is_file() else rule,
-        "start_from": _digest(start) if start else None,
-    }
-    fingerprint = _claim(work, out, json.loads(json.dumps(settings)))
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        cache = Cache(work / "cache", front_end, asked)
-        altered = len(clips) * recipe.views
-        unheard = _hear(cache, clean_views(clips), recipe.seed, jobs, tell, expected=altered)
-        skipped |= unheard
-        _write_reasons(work / "skipped.csv", skipped)
-        clips = [clip for clip in clips if str(clip.path) not in unheard]
-        require_clips(clips, skipped)
-        known = label_clips(clips, collections)
-        artists = known.artist.tolist() if labels else None
-        held = hold_out_clips(clips, artists, hold_out, seed=recipe.seed)
-        views = [
-            *clean_views(clips),
-            *altered_views(clips, held, recipe.views, mixed=bool(asked), seed=recipe.seed),
-        ]
-        _hear(cache, views, recipe.seed, jobs, tell)
-        of = np.array([view.clip for view in views])
-        source = np.array([clip.source for clip in clips])[of]
-        weight = view_weights(sources, source, held[of])
-        material = Material.gather(cache, views, held=held[of], weight=weight)
-        objective: Objective
-        if asked:
-            objective = Distillation(
-                material,
-                dim=recipe.dim,
-                whiten=recipe.whiten,
-                batch=recipe.batch,
-                weight=recipe.contrast,
-                temperature=recipe.temperature,
-                fit_views=shaping[source],
-                seed=recipe.seed,
-            )
-            if refinement is not None:
-                said = clip_answers(objective.wanted, material)
-                objective.refine(*fit_labels(said, known, held, how=refinement, seed=recipe.seed))
-        else:
-            objective = Labelling(
-                material, known, batch=recipe.batch, temperature=recipe.temperature
-            )
+    clips, skipped = find_clips(plan.sources, work / "files.json")
+    fingerprint = claim_folders(work, out, plan.settings(clips))
+    checkpoint = work / "checkpoint.pt"
+    with _threads(threads):
+        data = build_training_set(
+            plan,
+            clips,
+            skipped,
+            work,
+            jobs=jobs,
+            heard=lambda done, total: tell(Progress("hear", done, total)),
+        )
+        objective = _objective(plan, data)
         for figures in distil(
-            material, objective, recipe, front_end, work, fingerprint=fingerprint, start_from=start
+            data.material,
+            objective,
+            plan.recipe,
+            plan.front_end,
+            work,
+            fingerprint=fingerprint,
+            start_from=plan.start,
         ):
             tell(Progress("train", figures.step, figures.steps, figures.loss, figures.held_out))
-        student = load_student(work / "checkpoint.pt")
-        history = load_checkpoint(work / "checkpoint.pt")["history"].tolist()
-        value = max(row[2] for row in history) if held.any() else None
-        measured = {} if value is None else {objective.figure: value}
-        if refinement is not None or timbre:
-            measured |= finish_student(
-                student,
-                clip_vectors(student, material, front_end),
-                clip_vectors(Cepstra(front_end.n_mels), material, front_end) if timbre else None,
-                known,
-                held,
-                how=refinement,
-                share=timbre,
-                n_mels=front_end.n_mels,
-                seed=recipe.seed,
-            )
-        tags = None
-        if any(known.multi.values()):
-            exact = clip_vectors(student, material, front_end).astype(np.float64)
-            vectors = unit_rows(exact).astype(np.float32)
-            rows = np.flatnonzero(known.known & ~held)
-            tags = learn_tags(
-                vectors[rows], known.take(rows.tolist()).multi, known.artist[rows], seed=recipe.seed
-            )
-    finally:
-        torch.set_num_threads(before)
-
-    frames = np.array([len(mel) for mel in material.mel[: len(clips)]])
-    hours = frames * front_end.hop_length / front_end.sr / 3600
-    folder_of = source[: len(clips)]
-    config = {
-        "id": id or out.name,
-        "version": version,
-        "license": license,
-        "description": description or _described(asked, recipe),
-        "training_data": [
-            *(training_data or (f"{len(clips)} clips, {hours.sum():.1f} hours",)),
-            *(f"answers of {t.name} ({t.model.license})" for t in asked),
-        ],
-        "gate_db": _GATE_DB,
-        "figures": {f"held out, {name}": round(value, 4) for name, value in measured.items()},
-        "recipe": {
-            **asdict(recipe),
-            "teachers": [t.name for t in asked],
-            "labels": [os.fspath(table) for table in labels],
-            "hold_out": rule,
-            "held_out_clips": int(held.sum()),
-            "start_from": os.fspath(start_from) if start_from else None,
-            "refinement": asdict(refinement) if refinement else None,
-            "timbre": timbre,
-            "fingerprint": fingerprint,
+        history = load_checkpoint(checkpoint)["history"].tolist()
+        student = load_student(checkpoint)
+        figure = max(row[2] for row in history) if data.held.any() else None
+        measured = {} if figure is None else {objective.figure: figure}
+        measured |= _finish(student, plan, data)
+        tags = _tags(student, plan, data)
+    write_model(
+        out,
+        student,
+        plan,
+        data,
+        about={
+            "id": id or out.name,
+            "version": version,
+            "license": license,
+            "description": description,
+            "training_data": training_data,
         },
-    }
-    export(student, out, front_end, config)
-    if tags is not None and tags[0]:
-        write_tags(out, *tags)
-    text = card(
-        config,
-        audio=[
-            (str(s.folder), int((folder_of == i).sum()), float(hours[folder_of == i].sum()))
-            for i, s in enumerate(sources)
-        ],
-        teachers=[(t.name, t.model.license) for t in asked],
-        held_out=_said(measured, held, len(history)),
+        figures=measured,
+        tags=tags,
+        history=history,
+        figure=objective.figure,
+        fingerprint=fingerprint,
         command=command,
     )
-    (out / "README.md").write_text(text, encoding="utf-8")
-    drawn = curves(history, title=f"Training of {config['id']}", figure=objective.figure)
-    (out / "curves.svg").write_text(drawn, encoding="utf-8")
     model = Model.load(out)
     Encoder(model)
     return Trained(
         model=model,
         work=work,
         figures=measured,
-        clips=len(clips),
-        clips_held_out=int(held.sum()),
+        clips=len(data.clips),
+        clips_held_out=int(data.held.sum()),
         steps=int(history[-1][0]),
-        skipped=skipped,
+        skipped=data.skipped,
     )
 
 
-def _said(figures: dict[str, float], held: NDArray[np.bool_], evaluations: int) -> str:
-    if not figures:
-        return "Nothing was held out, so nothing was measured."
-    values = "; ".join(f"{name} {value:.3f}" for name, value in figures.items())
-    return (
-        f"On {held.sum()} of {len(held)} clips, held out of training: {values}. The weights are "
-        f"those that did best in {evaluations} evaluations on these clips."
-    )
-
-
-def _shaping(sources: Sequence[Source], targets: Names) -> NDArray[np.bool_]:
-    """Which sources shape the targets."""
-    folders = [os.path.abspath(source.folder) for source in sources]
-    wanted = [os.path.abspath(target) for target in targets]
-    if unknown := [target for target in wanted if target not in folders]:
-        raise ModelError(f"{', '.join(unknown)}: to shape the targets it must be among the audio")
-    return np.array([not wanted or folder in wanted for folder in folders])
-
-
-def _checkpoint(start_from: str | os.PathLike[str] | None) -> Path | None:
-    if start_from is None:
-        return None
-    file = Path(start_from)
-    file = file / "checkpoint.pt" if file.is_dir() else file
-    if not file.is_file():
-        raise ModelError(f"{start_from}: no checkpoint to start from")
-    load_checkpoint(file)
-    return file
-
-
-def _write_reasons(file: Path, skipped: dict[str, str]) -> None:
-    with open(file, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        csv.writer(stream).writerows([("path", "reason"), *skipped.items()])
-
-
-def _digest(file: Path) -> str:
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"{file}: {error.strerror or error}") from None
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
-def _claim(work: Path, out: Path, settings: dict[str, Any]) -> str:
-    """Refuse folders of something else; return the settings' fingerprint."""
-    fingerprint = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
-    note = work / "settings.json"
-    if (work / "checkpoint.pt").exists() and note.exists():
-        old = json.loads(note.read_text(encoding="utf-8"))
-        if old != settings:
-            other = [key for key in settings if old.get(key) != settings[key]]
-            raise ModelError(
-                f"{work}: holds a training of other settings ({', '.join(other)}): name another "
-                "folder, or delete its checkpoint.pt and keep what was heard"
-            )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        try:
-            config = json.loads((out / "config.json").read_text(encoding="utf-8"))
-            ours = config["recipe"]["fingerprint"] == fingerprint
-        except (OSError, ValueError, KeyError, TypeError):
-            ours = False
-        if not ours:
-            raise ModelError(f"{out}: exists and is not the model of this training: name another")
-    note.write_text(json.dumps(settings, indent=1), encoding="utf-8")
-    return fingerprint
-
-
-def _hear(
-    cache: Cache,
-    views: Sequence[View],
-    seed: int,
-    jobs: int,
-    tell: Callable[[Progress], None],
-    *,
-    expected: int = 0,
-) -> dict[str, str]:
-    """Fill the cache; return the reason for each file that cannot be used."""
-    failed = {}
-    for done, (view, reason) in enumerate(cache.fill(views, seed=seed, jobs=jobs), start=1):
-        if reason:
-            failed[str(view.path)] = reason
-        tell(Progress("hear", done, len(views) + expected))
-    return dict(sorted(failed.items()))
-
-
-def _described(teachers: Sequence[Teacher], recipe: Recipe) -> str:
-    origin = (
-        "distilled from " + " and ".join(t.model.id for t in teachers)
-        if teachers
-        else "trained from labels"
+def _objective(plan: Plan, data: TrainingSet) -> Objective:
+    """Choose what the student is trained for: the teachers' answers, or else the labels."""
+    recipe, material = plan.recipe, data.material
+    if not plan.teachers:
+        return Labelling(material, data.labels, batch=recipe.batch, temperature=recipe.temperature)
+    objective = Distillation(
+        material,
+        dim=recipe.dim,
+        whiten=recipe.whiten,
+        batch=recipe.batch,
+        weight=recipe.contrast,
+        temperature=recipe.temperature,
+        fit_views=plan.shaping[data.source],
+        seed=recipe.seed,
     )
-    return f"Small CNN {origin}; {recipe.dim} dimensions"
+    if plan.refinement is not None:
+        answers = clip_answers(objective.wanted, material)
+        objective.refine(
+            *fit_labels(answers, data.labels, data.held, how=plan.refinement, seed=recipe.seed)
+        )
+    return objective
+
+
+def _finish(student: Student, plan: Plan, data: TrainingSet) -> dict[str, float]:
+    """Fold labels and timbre into the student's last layer; return what that was good for."""
+    if plan.refinement is None and not plan.timbre:
+        return {}
+    front_end, material = plan.front_end, data.material
+    return finish_student(
+        student,
+        clip_vectors(student, material, front_end),
+        clip_vectors(Cepstra(front_end.n_mels), material, front_end) if plan.timbre else None,
+        data.labels,
+        data.held,
+        how=plan.refinement,
+        share=plan.timbre,
+        n_mels=front_end.n_mels,
+        seed=plan.recipe.seed,
+    )
+
+
+def _tags(student: Student, plan: Plan, data: TrainingSet) -> Tags | None:
+    """Fit a tag head to the columns of several labels; None if there are none."""
+    if not any(data.labels.multi.values()):
+        return None
+    exact = clip_vectors(student, data.material, plan.front_end).astype(np.float64)
+    vectors = unit_rows(exact).astype(np.float32)
+    rows = np.flatnonzero(data.labels.known & ~data.held)
+    known = data.labels.take(rows.tolist())
+    return learn_tags(vectors[rows], known.multi, known.artist, seed=plan.recipe.seed)

@@ -15,10 +15,20 @@ from numpy.typing import NDArray
 
 from musicu.evaluation.retrieval_metrics import artist_parts
 
-__all__ = ["TagFit", "fit_tags", "learn_tags", "out_of_fold", "said_from", "write_tags"]
+__all__ = [
+    "TagFit",
+    "Tags",
+    "best_threshold",
+    "fit_tags",
+    "learn_tags",
+    "out_of_fold",
+    "write_tags",
+]
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
+# Entries of config.json, weights [n_tags, dim] and bias [n_tags] of a tag head.
+Tags = tuple[list[dict[str, Any]], Array, Array]
 
 _ITERATIONS = 100
 # Weights of the L2 penalty that are tried; the one with the best likelihood out of fold is taken.
@@ -133,7 +143,7 @@ def learn_tags(
     artist: NDArray[Any],
     *,
     seed: int = 0,
-) -> tuple[list[dict[str, Any]], Array, Array]:
+) -> Tags:
     """Learn the labels that can be heard.
 
     Parameters
@@ -185,7 +195,7 @@ def learn_tags(
                 {
                     "name": name,
                     "kind": kind,
-                    "threshold": said_from(truth, heard),
+                    "threshold": best_threshold(truth, heard),
                     "auc": round(auc, 3),
                     "ap": round(float(average_precision_score(truth, heard)), 3),
                     "positives": int(truth.sum()),
@@ -194,7 +204,7 @@ def learn_tags(
     return tags, fit.weights[kept], fit.bias[kept]
 
 
-def said_from(truth: NDArray[np.bool_], heard: Floats) -> float:
+def best_threshold(truth: NDArray[np.bool_], heard: Floats) -> float:
     """Probability from which on saying the tag gives the best F1."""
     order = np.argsort(-heard, kind="stable")
     hits = np.cumsum(truth[order])

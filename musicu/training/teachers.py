@@ -110,12 +110,11 @@ class Teacher:
         middle = (starts + (student.window - 1) / 2) * student.hop_length / student.sr
         own = np.rint(middle * fe.sr / fe.hop_length - (fe.window - 1) / 2).astype(np.int64)
         own = np.clip(own, 0, max(0, len(frames) - fe.window))
-        at = (own[:, None] + np.arange(fe.window)) % len(frames)
-        batches = (at[i : i + _BATCH] for i in range(0, len(at), _BATCH))
-        parts = [
-            np.concatenate(self._network.run(fe.prepare(frames[b]), self.outputs), axis=1)
-            for b in batches
-        ]
+        parts = []
+        for i in range(0, len(own), _BATCH):
+            at = (own[i : i + _BATCH, None] + np.arange(fe.window)) % len(frames)
+            answers = self._network.run(fe.prepare(frames[at]), self.outputs)
+            parts.append(np.concatenate(answers, axis=1))
         return np.concatenate(parts)
 
     def _prove(self) -> tuple[int, ...]:

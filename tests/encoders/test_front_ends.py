@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 from conftest import RunCli
 from made_audio import sine, write
+from networks import mean_network, model_folder
+from numpy.typing import NDArray
 
-from musicu.audio.mel import LogMel
+from musicu.audio.mel import LOG_MEL_PRESETS, LogMel
 from musicu.encoders.encoder import Embedder, Encoder
 from musicu.encoders.front_ends import FRONT_ENDS, RawWaveform, read_front_end
 from musicu.encoders.install import install_model
@@ -21,6 +24,7 @@ from musicu.encoders.model import Model
 from musicu.encoders.windows import embed_file_windows, overlapping
 from musicu.errors import ModelError
 
+Array = NDArray[np.float32]
 SR, WINDOW, DIM, FRAME = 8000, 4000, 8, 80
 WAVEFORM = {"type": "waveform", "sr": SR, "window_seconds": 0.5, "hop_seconds": 0.5}
 
@@ -168,27 +172,111 @@ def test_log_mel_is_what_a_config_means_that_names_no_front_end() -> None:
     )
 
 
-def test_a_front_end_can_be_added_at_run_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@dataclass(frozen=True, kw_only=True)
+class Energies:
+    """A front end that musicu has not: energy of the samples and of their steps, a frame each."""
+
+    sr: int
+    hop_length: int
+    window: int
+    window_hop: int
+    power = 2.0
+    size = 1000
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> Energies:
+        return cls(**settings)
+
+    @property
+    def window_seconds(self) -> float:
+        return self.window * self.hop_length / self.sr
+
+    def overlapping(self) -> Energies:
+        return replace(self, window_hop=self.window // 2)
+
+    def stream(self) -> Energies.Stream:
+        return Energies.Stream(self.hop_length)
+
+    def prepare(self, windows: Array) -> Array:
+        return np.log(1e-6 + windows)
+
+    def levels(self, windows: Array) -> Array:
+        return windows[..., 0].mean(axis=1)
+
+    def noise(self) -> Array:
+        return np.random.default_rng(0).random((2, self.window, 2)).astype(np.float32)
+
+    class Stream:
+        def __init__(self, hop_length: int) -> None:
+            self.hop_length, self.rest = hop_length, np.empty(0, np.float32)
+
+        def push(self, y: Array) -> Array:
+            y = np.concatenate([self.rest, y])
+            frames = y[: len(y) // self.hop_length * self.hop_length].reshape(-1, self.hop_length)
+            self.rest = y[frames.size :]
+            steps = np.diff(frames, axis=1)
+            return np.stack([(frames**2).mean(axis=1), (steps**2).mean(axis=1)], axis=1)
+
+        def finish(self) -> Array:
+            return np.empty((0, 2), np.float32)
+
+
+@pytest.fixture
+def energies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a model folder of a front end that was added at run time, to one table."""
+    monkeypatch.setitem(FRONT_ENDS, "energies", Energies.from_dict)
+    settings = {"type": "energies", "sr": SR, "hop_length": 80, "window": 20, "window_hop": 20}
+    folder = model_folder(tmp_path, dim=2, front_end=settings, layout="mel-time", gate_db=60.0)
+    mean_network(folder / "encoder.onnx", shape=(2, 20), axes=(2,))
+    return folder
+
+
+def test_a_front_end_is_added_in_one_table(tmp_path: Path, energies: Path) -> None:
+    encoder = Encoder(install_model(energies))
+    assert encoder.model.to_dict()["window_seconds"] == 0.2
+    low, high = (sine(SR, 1.0, hz=hz)[0] for hz in (100, 1600))
+    y = np.concatenate([low, high])
+    vectors, times = encoder.embed_windows(y, SR)
+    assert np.diff(times) == pytest.approx(0.2)
+    assert vectors[0] @ vectors[4] > 0.999 > vectors[4] @ vectors[5]
+    embedder = Embedder(encoder)
+    for start in range(0, len(y), 777):
+        embedder.push(y[start : start + 777])
+    embedder.finish()
+    np.testing.assert_allclose(embedder.track(), encoder.embed(y, SR), atol=1e-6)
+    quiet = np.concatenate([low, 1e-5 * high])  # below the gate
+    np.testing.assert_allclose(encoder.embed(quiet, SR), encoder.embed(low, SR), atol=1e-6)
+    write(tmp_path / "a.wav", y[None], SR, "wav-float")
+    found = embed_file_windows(tmp_path / "a.wav", Encoder(overlapping(encoder.model)))
+    assert np.diff(found.times) == pytest.approx(0.1)
+
+
+@pytest.mark.train
+def test_teachers_of_any_front_end_answer_for_a_students_windows(
+    tmp_path: Path, energies: Path
 ) -> None:
-    class Halved(RawWaveform):
-        def prepare(self, windows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-            return np.float32(0.5) * windows
+    pytest.importorskip("torch", reason="needs musicu[train]")
+    pytest.importorskip("torchaudio", reason="needs musicu[train]")
+    from musicu.training.teachers import Teacher
 
-    def halved(settings: dict[str, Any]) -> RawWaveform:
-        return Halved(**vars(RawWaveform.from_dict(settings)))
-
-    monkeypatch.setitem(FRONT_ENDS, "halved", halved)
-    plain = waveform_folder(tmp_path / "plain")
-    other = waveform_folder(tmp_path / "m", front_end={**WAVEFORM, "type": "halved"})
-    y = sine(SR, 2.0, hz=300)[0]
-    raw = []
-    for folder in (plain, other):
-        embedder = Embedder(Encoder(Model.load(folder)))
-        embedder.push(y)
-        embedder.finish()
-        raw.append(embedder.windows)
-    np.testing.assert_allclose(raw[1], 0.5 * raw[0], rtol=1e-5)
+    student = LOG_MEL_PRESETS["musicu"]
+    starts = np.array([0, 94, 188])
+    y = np.concatenate([sine(SR, 3.0, hz=100)[0], sine(SR, 3.0, hz=1600)[0]])
+    keys = set()
+    for folder in (waveform_folder(tmp_path / "samples"), energies):
+        teacher = Teacher(folder)
+        answers = teacher.answer(y, SR, starts, student)
+        assert answers.shape == (3, *teacher.dims)
+        # Of each of the student's windows it hears as much as it is used to, from the middle.
+        for start, answer in zip(starts, answers, strict=True):
+            middle = (start + (student.window - 1) / 2) * student.hop_length / student.sr
+            half = teacher.model.front_end.window_seconds / 2
+            own = y[round((middle - half) * SR) : round((middle + half) * SR)]
+            np.testing.assert_allclose(
+                answer, teacher.answer(own, SR, starts[:1], student)[0], rtol=0.05
+            )
+        keys.add(teacher.key(student))
+    assert len(keys) == 2
 
 
 @pytest.mark.data

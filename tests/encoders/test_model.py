@@ -19,10 +19,10 @@ from musicu.encoders.model import Model
 from musicu.encoders.registry import (
     DEFAULT_MODEL,
     broken_models,
-    check_name,
+    check_unique_name,
     find_model,
     list_models,
-    model_with,
+    model_by_hash,
     user_models,
 )
 from musicu.errors import ModelError
@@ -313,8 +313,8 @@ def test_broken_folder_is_its_own_fault(
     os.mkfifo(models / "pipe" / "config.json")
     assert [model.id for model in list_models()] == shipped
     assert {broken.folder.name for broken in broken_models()} == {"deep", "empty", "huge", "pipe"}
-    assert model_with(sound.sha256) == sound
-    assert model_with("0" * 64) is None
+    assert model_by_hash(sound.sha256) == sound
+    assert model_by_hash("0" * 64) is None
     done = run_cli("models", "list", "--json")
     rows = json.loads(done.stdout)
     assert done.returncode == 0
@@ -327,7 +327,7 @@ def test_broken_model_that_is_needed_is_named(tmp_path: Path) -> None:
     with open(sound.weights, "ab") as file:
         file.write(b"\0")
     with pytest.raises(ModelError, match="mean: encoder.onnx is not the file config.json names"):
-        model_with(sound.sha256)
+        model_by_hash(sound.sha256)
 
 
 def test_model_is_looked_up_without_reading_the_others(
@@ -337,7 +337,7 @@ def test_model_is_looked_up_without_reading_the_others(
     read: list[str] = []
     load = Model.load
     monkeypatch.setattr(Model, "load", lambda folder: (read.append(folder.name), load(folder))[1])
-    assert model_with(sound.sha256) == sound
+    assert model_by_hash(sound.sha256) == sound
     assert read == ["mean"]
 
 
@@ -397,9 +397,9 @@ def test_id_and_version_never_name_two_weights(tmp_path: Path, run_cli: RunCli) 
     other = model_folder(tmp_path / "second")
     mean_network(other / "encoder.onnx", then=[("Mul", 2.0)])
     with pytest.raises(ModelError, match="mean@1: other weights go by this id and version"):
-        check_name(Model.load(other), [first])
-    check_name(first, [first])
-    check_name(Model.load(change(other, version="2")), [first])
+        check_unique_name(Model.load(other), [first])
+    check_unique_name(first, [first])
+    check_unique_name(Model.load(change(other, version="2")), [first])
     change(other, version="1")
     write(tmp_path / "song.wav", noise(16000, 2.0), 16000)
     done = run_cli("embed", tmp_path / "song.wav", "--model", other)

@@ -265,7 +265,7 @@ def test_as_a_library_musicu_is_as_quiet(home: Home) -> None:
 
 def test_numba_keeps_what_it_compiles_in_musicus_folder(home: Home) -> None:
     program = (
-        "from musicu.encoders.runtime import compile_at_home; compile_at_home(); "
+        "from musicu.encoders.runtime import set_numba_cache; set_numba_cache(); "
         "import numba; print(numba.config.CACHE_DIR)"
     )
     done = subprocess.run(

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge  # noqa: E402
 from musicu.arrays import unit_rows  # noqa: E402
 from musicu.evaluation.retrieval_metrics import average_precision, similarities  # noqa: E402
 from musicu.training.refine import Refinement, refine, stretch  # noqa: E402
-from musicu.training.taghead import fit_tags, learn_tags, said_from, write_tags  # noqa: E402
+from musicu.training.taghead import best_threshold, fit_tags, learn_tags, write_tags  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -153,8 +153,8 @@ def test_only_labels_that_can_be_heard_become_tags() -> None:
 
 def test_a_tag_is_said_where_that_is_right_most_often() -> None:
     heard = np.array([0.9, 0.8, 0.4, 0.3, 0.1])
-    assert said_from(np.array([True, True, False, False, False]), heard) == 0.8
-    assert said_from(np.array([True, True, True, False, False]), heard) == 0.4
+    assert best_threshold(np.array([True, True, False, False, False]), heard) == 0.8
+    assert best_threshold(np.array([True, True, True, False, False]), heard) == 0.4
 
 
 def test_a_head_is_read_back_as_it_was_written(tmp_path: Path) -> None:

@@ -4,15 +4,15 @@ from scipy.fft import dct
 
 torch = pytest.importorskip("torch", reason="needs the extra musicu[train]")
 
-from musicu import mel  # noqa: E402
 from musicu.arrays import unit_rows  # noqa: E402
+from musicu.audio.mel import LOG_MEL_PRESETS, log_mel  # noqa: E402
 from musicu.evaluation.retrieval_metrics import similarities  # noqa: E402
 from musicu.training.timbre import Cepstra, beside  # noqa: E402
 
 CEPSTRA = Cepstra(96)
 pytestmark = pytest.mark.train
 
-FRONT_END = mel.LOG_MEL_PRESETS["musicu"]
+FRONT_END = LOG_MEL_PRESETS["musicu"]
 N, DIM = 200, 8
 
 
@@ -39,7 +39,7 @@ def test_a_steady_sound_has_no_spread_and_gain_changes_nothing() -> None:
     tone = 0.1 * np.sin(2 * np.pi * 500 * np.arange(12 * sr) / sr).astype(np.float32)
     described = []
     for gain in (1.0, 0.1):
-        windows = mel.log_mel(np.float32(gain) * tone, FRONT_END)[0][1:-1]
+        windows = log_mel(np.float32(gain) * tone, FRONT_END)[0][1:-1]
         described.append(CEPSTRA(torch.from_numpy(windows))[0].numpy())
     assert np.abs(described[0][:24]).max() > 1
     assert np.abs(described[0][24:]).max() < 0.01

@@ -17,7 +17,14 @@ torch = pytest.importorskip("torch", reason="needs musicu[train]")
 pytest.importorskip("torchaudio", reason="needs musicu[train]")
 onnx = pytest.importorskip("onnx", reason="needs musicu[train]")
 
-from musicu import Encoder, MetadataError, Model, ModelError, MusicuError, mel  # noqa: E402
+from musicu import Encoder, MetadataError, Model, ModelError, MusicuError  # noqa: E402
+from musicu.audio.mel import (  # noqa: E402
+    LOG_MEL_PRESETS,
+    LogMel,
+    compress,
+    log_mel,
+    mel_spectrogram,
+)
 from musicu.audio.windower import Windower  # noqa: E402
 from musicu.training import (  # noqa: E402
     Progress,
@@ -29,10 +36,10 @@ from musicu.training import (  # noqa: E402
     data,
     distill,
     folding,
-    frontend,
     labels,
     losses,
     objectives,
+    torch_mel,
     train_encoder,
     views,
 )
@@ -87,24 +94,24 @@ def state_of(work: Path) -> dict[str, torch.Tensor]:
 # The front end and what is done to waveforms
 
 
-@pytest.mark.parametrize("preset", mel.LOG_MEL_PRESETS)
+@pytest.mark.parametrize("preset", LOG_MEL_PRESETS)
 def test_the_front_end_in_torch_hears_what_the_one_in_use_hears(preset: str) -> None:
-    front_end = mel.LOG_MEL_PRESETS[preset]
+    front_end = LOG_MEL_PRESETS[preset]
     y = np.random.default_rng(0).standard_normal(3 * front_end.sr).astype(np.float32)
-    ours = mel.mel_spectrogram(y, front_end).T
-    module = frontend.TorchFrontEnd(front_end)
+    ours = mel_spectrogram(y, front_end).T
+    module = torch_mel.TorchMel(front_end)
     power = module.power(torch.from_numpy(y)[None])[0].numpy()
     assert power.shape == ours.shape
     np.testing.assert_allclose(power, ours, rtol=0, atol=MEL_TOLERANCE * ours.max())
     frames = module(torch.from_numpy(y)[None])[0].numpy()
-    np.testing.assert_allclose(frames, mel.compress(ours, front_end), atol=COMPRESS_TOLERANCE)
+    np.testing.assert_allclose(frames, compress(ours, front_end), atol=COMPRESS_TOLERANCE)
 
 
 def test_a_front_end_of_other_formulas_is_the_same_in_torch() -> None:
-    front_end = mel.LogMel(htk=True, norm=None, n_mels=40, fmin=50.0, power=1.0)
+    front_end = LogMel(htk=True, norm=None, n_mels=40, fmin=50.0, power=1.0)
     y = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
-    ours = mel.mel_spectrogram(y, front_end).T
-    power = frontend.TorchFrontEnd(front_end).power(torch.from_numpy(y)[None])[0].numpy()
+    ours = mel_spectrogram(y, front_end).T
+    power = torch_mel.TorchMel(front_end).power(torch.from_numpy(y)[None])[0].numpy()
     np.testing.assert_allclose(power, ours, rtol=0, atol=MEL_TOLERANCE * ours.max())
 
 
@@ -168,7 +175,7 @@ def test_distortion_of_mel_power_is_drawn_from_its_seed() -> None:
 
 @given(frames=st.integers(1, 700), window=st.integers(1, 200), hop=st.integers(1, 250))
 def test_windows_start_where_they_do_in_use(frames: int, window: int, hop: int) -> None:
-    front_end = mel.LogMel(n_mels=4, window=window, window_hop=hop)
+    front_end = LogMel(n_mels=4, window=window, window_hop=hop)
     windower = Windower(front_end)
     power = np.zeros((frames, 4), dtype=np.float32)
     times = [time for time, _ in [*windower.push(power), *windower.finish()]]
@@ -182,9 +189,9 @@ def test_a_teacher_of_our_timing_answers_for_the_windows_an_encoder_is_fed(
 ) -> None:
     y = np.random.default_rng(0).standard_normal(int(16000 * seconds)).astype(np.float32)
     asked = Teacher(teacher)
-    windows, times = mel.log_mel(y, asked.model.front_end)
+    windows, times = log_mel(y, asked.model.front_end)
     starts = np.rint(times * 16000 / 256).astype(np.int64)
-    answers = asked.answer(y, 16000, starts, mel.LOG_MEL_PRESETS["musicu"])
+    answers = asked.answer(y, 16000, starts, LOG_MEL_PRESETS["musicu"])
     np.testing.assert_allclose(answers, windows.mean(axis=1), atol=COMPRESS_TOLERANCE)
 
 
@@ -193,7 +200,7 @@ def test_a_teacher_of_another_rate_and_window_hears_around_the_same_middle(
 ) -> None:
     settings = {"preset": "artist_siamese", "n_mels": 128, "window": 43}  # 1 s at 22.05 kHz
     asked = Teacher(make_teacher(tmp_path / "other", front_end=settings))
-    student = mel.LOG_MEL_PRESETS["musicu"]
+    student = LOG_MEL_PRESETS["musicu"]
     y = np.zeros(20 * 16000, dtype=np.float32)
     starts = np.arange(0, 1000, 62)
     middle = (starts + 93) * 256 / 16000
@@ -239,7 +246,7 @@ def test_another_teacher_does_not_ask_the_first_again(
     monkeypatch.setattr(Teacher, "answer", counted)
     first, second = Teacher(teacher), Teacher(f"{teacher}:max")
     three = views_of(folder, tmp_path / "memo.json")[:3]
-    front_end = mel.LOG_MEL_PRESETS["musicu"]
+    front_end = LOG_MEL_PRESETS["musicu"]
     alone = data.Cache(tmp_path, front_end, [first])
     assert [reason for _, reason in alone.fill(three)] == ["", "", ""]
     both = data.Cache(tmp_path, front_end, [first, second])
@@ -255,8 +262,8 @@ def test_an_altered_version_does_not_depend_on_who_listens(
     found, _ = clips.find_clips([clips.Source(folder)], tmp_path / "memo.json")
     view = views.View.altered(0, found[0], 1, found[9], seed=0)
     caches = [
-        data.Cache(tmp_path / "few", mel.LOG_MEL_PRESETS["musicu"], []),
-        data.Cache(tmp_path / "more", mel.LOG_MEL_PRESETS["musicu"], [Teacher(teacher)]),
+        data.Cache(tmp_path / "few", LOG_MEL_PRESETS["musicu"], []),
+        data.Cache(tmp_path / "more", LOG_MEL_PRESETS["musicu"], [Teacher(teacher)]),
     ]
     for cache in caches:
         assert [reason for _, reason in cache.fill([view])] == [""]
@@ -612,7 +619,7 @@ def test_labels_refine_what_teachers_taught(
         made = train(name, work, refinement, timbre)
         assert list(made.figures) == [COSINE, *(f"same-artist MAP, {n}" for n in spaces)]
         front_end = made.model.front_end
-        heard = torch.from_numpy(mel.log_mel(y, front_end)[0])
+        heard = torch.from_numpy(log_mel(y, front_end)[0])
         student = distill.load_student(tmp_path / work / "checkpoint.pt")
         with torch.no_grad():
             said = student(heard).mean(dim=0).numpy()
@@ -648,7 +655,7 @@ def test_a_strided_layer_says_the_same_in_training() -> None:
 def test_the_exported_graph_says_what_the_student_says(tmp_path: Path) -> None:
     torch.manual_seed(0)
     student = Student(8)
-    front_end = mel.LOG_MEL_PRESETS["musicu"]
+    front_end = LOG_MEL_PRESETS["musicu"]
     for _ in range(3):  # statistics of batch normalization other than those of a new layer
         student(torch.rand(4, front_end.window, front_end.n_mels))
     export(student, tmp_path / "m", front_end, {"id": "m"})
@@ -667,7 +674,7 @@ def test_clip_vectors_are_what_the_encoder_says_of_the_file(tmp_path: Path) -> N
     for number in range(20):
         y = np.random.default_rng(number).standard_normal(16000 * 3).astype(np.float32)
         soundfile.write(library / f"{number:02}.wav", 0.1 * y, 16000)
-    front_end = mel.LOG_MEL_PRESETS["musicu"]
+    front_end = LOG_MEL_PRESETS["musicu"]
     cache = data.Cache(tmp_path, front_end, [])
     clean = views_of(library, tmp_path / "memo.json")
     list(cache.fill(clean))

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.encoders.runtime import compile_at_home
+from musicu.encoders.runtime import set_numba_cache
 from musicu.errors import AudioError, MusicuError
 
 __all__ = ["BASELINES", "baseline_distance", "baseline_features", "baseline_vectors"]
@@ -55,7 +55,7 @@ def baseline_features(
         There is no such baseline, or ``bliss_audio`` is not installed.
     """
     if name == "mfcc":
-        compile_at_home()
+        set_numba_cache()
         import librosa
         import soxr
 

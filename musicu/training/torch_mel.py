@@ -8,10 +8,10 @@ from torchaudio.transforms import MelSpectrogram
 
 from musicu.audio.mel import LogMel
 
-__all__ = ["TorchFrontEnd", "compress"]
+__all__ = ["TorchMel", "compress"]
 
 
-class TorchFrontEnd(nn.Module):
+class TorchMel(nn.Module):
     """Turn waveforms into log-mel frames, as a module that moves to a device.
 
     Parameters
