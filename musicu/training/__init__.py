@@ -1,12 +1,12 @@
 """Training of encoders and of what is folded into them; needs the extra ``musicu[train]``."""
 
-from importlib.util import find_spec
-
 from musicu.errors import MissingExtraError
 
-for _package in ("torch", "torchaudio", "onnx"):
-    if find_spec(_package) is None:
-        raise MissingExtraError(_package, "train")
+for _module, _package in [
+    *((name, name) for name in ("torch", "torchaudio", "onnx")),
+    ("sklearn", "scikit-learn"),
+]:
+    MissingExtraError.check(_module, _package, "train")
 
 from musicu.training.distill import Recipe  # noqa: E402
 from musicu.training.encoder import Progress, Trained, train_encoder  # noqa: E402

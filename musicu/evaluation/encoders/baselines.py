@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.encoders.runtime import compile_at_home
-from musicu.errors import AudioError, MusicuError
+from musicu.errors import AudioError, MissingExtraError, MusicuError
 
 __all__ = ["BASELINES", "baseline_distance", "baseline_features", "baseline_vectors"]
 
@@ -51,10 +51,13 @@ def baseline_features(
     ------
     AudioError
         bliss cannot analyze the file.
+    MissingExtraError
+        ``mfcc`` without librosa.
     MusicuError
         There is no such baseline, or ``bliss_audio`` is not installed.
     """
     if name == "mfcc":
+        MissingExtraError.check("librosa", "librosa", "evaluate")
         compile_at_home()
         import librosa
         import soxr
