@@ -38,7 +38,6 @@ LONGER = {
     "musicu.catalog.catalog": 473,
     "musicu.catalog.repair": 377,
     "musicu.catalog.store": 379,
-    "musicu.cli.recommend": 352,
     "musicu.items.fusion": 403,
     "musicu.metadata.tables": 394,
     "musicu.metadata.tag_containers": 351,
