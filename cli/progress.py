@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 from musicu.catalog.analysis_run import Progress as Analysis
 from musicu.catalog.analysis_run import Summary
@@ -14,7 +15,7 @@ __all__ = ["progress_bar", "report", "task_bar"]
 
 
 @contextmanager
-def task_bar(*columns: str, quiet: bool, **fields: str) -> Iterator[Callable[..., None] | None]:
+def task_bar(*columns: str, quiet: bool, **fields: Any) -> Iterator[Callable[..., None] | None]:
     """Show a bar on stderr, if somebody is there to see it; else yield None.
 
     Parameters
@@ -24,7 +25,7 @@ def task_bar(*columns: str, quiet: bool, **fields: str) -> Iterator[Callable[...
         may hold ``{task.description}``, ``{task.fields[...]}``.
     quiet : bool
         Nobody wants to see it.
-    fields : str
+    fields
         What the texts show at first.
 
     Yields

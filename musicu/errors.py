@@ -96,19 +96,3 @@ class MissingExtraError(MusicuError):
         )
         self.package = package
         self.extra = extra
-
-    @classmethod
-    def check(cls, module: str, package: str, extra: str) -> None:
-        """Raise it if a module is not installed; nothing is imported.
-
-        Parameters
-        ----------
-        module : str
-            Name under which the package is imported.
-        package, extra : str
-            The package that brings it, and musicu's extra that brings the package.
-        """
-        from importlib.util import find_spec
-
-        if find_spec(module) is None:
-            raise cls(package, extra)

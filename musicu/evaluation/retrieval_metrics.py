@@ -269,8 +269,10 @@ def probe(vectors: ArrayLike, labels: Labels, parts: Labels) -> Floats:
     MissingExtraError
         scikit-learn is not installed.
     """
-    MissingExtraError.check("sklearn", "scikit-learn", "evaluate")
-    from sklearn.linear_model import LogisticRegression
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError:
+        raise MissingExtraError("scikit-learn", "evaluate") from None
 
     x = np.asarray(vectors, dtype=np.float64)
     result = np.full(len(x), np.nan)

@@ -1,12 +1,14 @@
 """Training of encoders and of what is folded into them; needs the extra ``musicu[train]``."""
 
+from importlib.util import find_spec
+
 from musicu.errors import MissingExtraError
 
-for _module, _package in [
-    *((name, name) for name in ("torch", "torchaudio", "onnx")),
-    ("sklearn", "scikit-learn"),
-]:
-    MissingExtraError.check(_module, _package, "train")
+_NEEDED = {"torch": "torch", "torchaudio": "torchaudio", "onnx": "onnx", "sklearn": "scikit-learn"}
+
+for _module, _package in _NEEDED.items():
+    if find_spec(_module) is None:
+        raise MissingExtraError(_package, "train")
 
 from musicu.training.distill import Recipe  # noqa: E402
 from musicu.training.encoder import Progress, Trained, train_encoder  # noqa: E402

@@ -57,9 +57,11 @@ def baseline_features(
         There is no such baseline, or ``bliss_audio`` is not installed.
     """
     if name == "mfcc":
-        MissingExtraError.check("librosa", "librosa", "evaluate")
         compile_at_home()
-        import librosa
+        try:
+            import librosa
+        except ImportError:
+            raise MissingExtraError("librosa", "evaluate") from None
         import soxr
 
         y = soxr.resample(y, sr, _MFCC_SR, quality="HQ")

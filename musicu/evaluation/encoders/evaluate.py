@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -196,8 +197,8 @@ def evaluate_encoder(
     if away := [label for label in against if label not in labels]:
         raise MusicuError(f"no system {away[0]!r}; there are {', '.join(labels)}")
     check_artists(collection)
-    if collection.single:  # before the long wait, not after it
-        MissingExtraError.check("sklearn", "scikit-learn", "evaluate")
+    if collection.single and find_spec("sklearn") is None:  # now, not after the long wait
+        raise MissingExtraError("scikit-learn", "evaluate")
     models = [system for system in systems if not system.baseline]
     folds = [] if collection.fold is None else np.unique(collection.fold).tolist()
     encoders = Encoders(systems, folds)
