@@ -42,7 +42,7 @@ test: .venv/dev
 	$(MAKE) --no-print-directory docs
 
 QUICK := $(patsubst %,tests/%.py,audio/test_decode encoders/test_encoder catalog/test_index \
-	catalog/test_catalog cli/test_cli service/test_service)
+	catalog/test_catalog cli/test_cli evaluation/test_retrieval_metrics service/test_service)
 LOWEST ?= python3.11
 NEWEST ?= python3.13
 test-versions:
@@ -56,7 +56,7 @@ test-versions:
 	$(VERSION) -m venv --clear .venv-$*
 	$(VERSION) .ci/lowest.py > .venv-$*/lowest.txt
 	.venv-$*/bin/pip install --quiet $(if $(filter lowest,$*),--constraint .venv-$*/lowest.txt) \
-	    --editable '.[parquet,serve]' hypothesis httpx mutagen onnx pytest
+	    --editable '.[evaluate,parquet,serve]' hypothesis httpx mutagen onnx pytest
 	$(call job,.venv-$*,.venv-$*/demo)
 	.venv-$*/bin/pytest -m 'not slow' -o filterwarnings=default -p no:cacheprovider $(QUICK)
 
@@ -128,5 +128,5 @@ clean:
 	touch $@
 
 .venv/dev: .venv/core pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[dev,parquet,serve,train]'
+	$(BIN)/pip install --quiet --editable '.[ab,dev,evaluate,parquet,serve,train]'
 	touch $@

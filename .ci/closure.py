@@ -184,7 +184,8 @@ What this means for those who hand musicu on inside a product:
   redistributes should build PyAV over an FFmpeg without them: `pip install --no-binary av av`,
   beside the headers of an LGPL build.
 - GCC's runtime libraries come with its runtime exception, and ask for nothing.
-- certifi, orjson and tqdm are MPL-2.0: changes to their own files are to be published, no more.
+- orjson (MPL-2.0, and Apache-2.0 or MIT) and tqdm (MPL-2.0 and MIT): changes to their own files are
+  to be published, nothing else.
 """
 
 

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-EXTRAS = ("parquet", "serve")
+EXTRAS = ("evaluate", "parquet", "serve")
 
 
 def lowest(pyproject: Path) -> Iterator[str]:

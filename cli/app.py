@@ -7,13 +7,17 @@ import typer
 
 from musicu.cli.options import (
     Catalog,
-    Csv,
-    Json,
-    Nl,
+    Format,
+    Jobs,
+    Model,
+    Number,
+    Playlist,
     Quiet,
-    Tsv,
-    chosen,
+    Timeout,
+    TrackTable,
+    Where,
     emit,
+    row_output,
     say,
 )
 
@@ -29,6 +33,7 @@ app = typer.Typer(
 
 def _register() -> None:
     from musicu.cli import (
+        audience,
         catalog,
         check,
         evaluate,
@@ -51,7 +56,7 @@ def _register() -> None:
     app.command()(journey.journey)
     app.command()(fit.fit)
     app.command()(recommend.recommend)
-    app.command()(recommend.audience)
+    app.command()(audience.audience)
     app.command()(release.release)
     app.command()(serve.serve)
     app.command()(monitor.monitor)
@@ -80,10 +85,8 @@ def root(
     """Embed folders of music, find similar tracks, recommend what is new."""
 
 
-Model = Annotated[str | None, typer.Option(help="A model's name or folder.", metavar="NAME")]
-
-
 @app.command()
+@row_output
 def embed(
     folders: Annotated[
         list[Path] | None,
@@ -91,29 +94,21 @@ def embed(
     ] = None,
     catalog: Catalog = None,
     model: Model = None,
-    jobs: Annotated[
-        int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; else all cores.")
-    ] = None,
+    jobs: Jobs = None,
     nice: Annotated[int, typer.Option(min=0, max=19, help="Leave the machine to others.")] = 0,
     describe: Annotated[bool, typer.Option("--describe", help="Compute descriptors too.")] = False,
-    metadata: Annotated[
-        Path | None,
-        typer.Option(help="Table that goes over the tags; joined by path or isrc.", metavar="FILE"),
-    ] = None,
+    metadata: TrackTable = None,
     force: Annotated[bool, typer.Option("--force", help="Analyze everything again.")] = False,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a file may take.")] = 300.0,
+    timeout: Timeout = 300.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a file failed.")] = False,
     quiet: Quiet = False,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Embed what is new or changed under folders of music."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.catalog.catalog import Catalog as Opened
     from musicu.cli.progress import progress_bar, report
     from musicu.errors import MusicuError
@@ -132,7 +127,7 @@ def embed(
             progress=advance,
         )
         notice = opened.notice
-    report(summary, form, quiet=quiet, dry_run=dry_run)
+    report(summary, output, quiet=quiet, dry_run=dry_run)
     if notice and not dry_run:
         say(notice, quiet=quiet)
     if summary.interrupted:
@@ -144,16 +139,14 @@ def embed(
 
 
 @app.command()
+@row_output
 def similar(
     query: Annotated[
         str, typer.Argument(help="A file nobody has heard, or a stored track's path or id.")
     ],
     catalog: Catalog = None,
-    n: Annotated[int, typer.Option("-n", min=0, help="How many tracks.")] = 20,
-    where: Annotated[
-        str | None,
-        typer.Option(help='Only tracks for which this holds: "year >= 1990".', metavar="SQL"),
-    ] = None,
+    n: Number = 20,
+    where: Where = None,
     exclude_same_artist: Annotated[
         bool, typer.Option("--exclude-same-artist", help="Leave out the query's artists.")
     ] = False,
@@ -161,19 +154,14 @@ def similar(
         bool, typer.Option("--exclude-same-album", help="Leave out the query's album.")
     ] = False,
     model: Model = None,
-    m3u8: Annotated[
-        Path | None, typer.Option("--m3u8", help="Write a playlist too.", metavar="FILE")
-    ] = None,
+    m3u8: Playlist = None,
     quiet: Quiet = False,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Show the tracks most similar to a file or to a stored track."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.catalog.catalog import Catalog as Opened
-    from musicu.cli.track_output import show
+    from musicu.cli.track_output import show_matches
 
     with Opened(catalog, create=False) as opened:
         matches = opened.similar(
@@ -185,19 +173,17 @@ def similar(
             model=model,
         )
         notice = opened.notice
-    show(matches, n, form, m3u8=m3u8, notice=notice, quiet=quiet)
+    show_matches(matches, n, output, m3u8=m3u8, notice=notice, quiet=quiet)
 
 
 @app.command()
+@row_output
 def features(
     files: Annotated[list[Path], typer.Argument(help="Audio files.")],
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Describe audio files: tempo, key, loudness, brightness and more."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.errors import AudioError
     from musicu.workers.pool import WorkerSettings, analyze_isolated
 
@@ -212,7 +198,7 @@ def features(
             rows.append({"path": str(file), **heard["descriptors"]})
     if rows:
         table = "tempo key loudness brightness onset_rate regularity path"
-        emit(rows, form, table=table.split())
+        emit(rows, output, table=table.split())
     if len(rows) < len(files):
         raise typer.Exit(1)
 

@@ -6,84 +6,65 @@ from typing import Annotated
 
 import typer
 
-from musicu.cli.options import (
-    Catalog,
-    Csv,
-    Format,
-    Json,
-    Nl,
-    Quiet,
-    Tsv,
-    chosen,
-    emit,
-    say,
-)
+from musicu.cli.options import Catalog, Format, Jobs, Quiet, Timeout, Where, emit, row_output, say
 
 app = typer.Typer(help="Look at what is stored, and after it.", no_args_is_help=True)
 
 
 @app.command()
+@row_output
 def info(
     catalog: Catalog = None,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Count what the catalog holds."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.catalog.catalog import Catalog as Opened
 
     with Opened(catalog, create=False) as opened:
         counts, notice = asdict(opened.info()), opened.notice
-    if form is Format.TABLE:
-        emit([{"what": k, "value": v} for k, v in counts.items()], form)
+    if output is Format.TABLE:
+        emit([{"what": k, "value": v} for k, v in counts.items()], output)
     else:
-        emit([counts], form)
+        emit([counts], output)
     if notice:
         say(notice)
 
 
 @app.command("list")
+@row_output
 def list_tracks(
     catalog: Catalog = None,
-    where: Annotated[
-        str | None, typer.Option(help="Only tracks for which this holds.", metavar="SQL")
-    ] = None,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    where: Where = None,
+    *,
+    output: Format,
 ) -> None:
     """List the tracks with their metadata and descriptors."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.catalog.catalog import Catalog as Opened
 
     with Opened(catalog, create=False) as opened:
-        emit(opened.tracks(where), form, table=["id", "artist", "title", "album", "path"])
+        emit(opened.tracks(where), output, table=["id", "artist", "title", "album", "path"])
 
 
 @app.command()
+@row_output
 def errors(
     catalog: Catalog = None,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """List the files that could not be used, or only in part, each with its reason."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.catalog.catalog import Catalog as Opened
 
     with Opened(catalog, create=False) as opened:
-        emit(map(asdict, opened.problems()), form, table=["kind", "reason", "path"])
+        emit(map(asdict, opened.problems()), output, table=["kind", "reason", "path"])
 
 
 @app.command()
 def retry(
     catalog: Catalog = None,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Workers.")] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a file may take.")] = 300.0,
+    jobs: Jobs = None,
+    timeout: Timeout = 300.0,
     quiet: Quiet = False,
 ) -> None:
     """Analyze again the files that failed."""
@@ -118,7 +99,7 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend what is damaged, and only that.")
     ] = False,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Workers.")] = None,
+    jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
     """Check all that is stored, and the matrix beside it; exit 1 if any is wrong."""

@@ -7,23 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from musicu.cli.options import (
-    Catalog,
-    Csv,
-    Format,
-    Json,
-    Nl,
-    Quiet,
-    Tsv,
-    chosen,
-    emit,
-    say,
-)
+from musicu.cli.options import Catalog, Format, Quiet, emit, row_output, say
 
 if TYPE_CHECKING:
     from musicu.items.item import Items
 
 
+@row_output
 def check(
     table: Annotated[
         Path | None,
@@ -57,13 +47,10 @@ def check(
         ),
     ] = None,
     quiet: Quiet = False,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Check data: duplicates, contradictions, spellings, gaps, leaks between train and test."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     if sum(source is not None for source in (table, catalog, musicbrainz, server)) > 1:
         raise typer.BadParameter("choose one: a table, --catalog, --musicbrainz or --server")
     if (server is None) != (user is None):
@@ -91,10 +78,10 @@ def check(
     else:
         items, parts = _from_catalog(catalog, split)
     report = inspect_items(items, split=parts)
-    if form is Format.TABLE:
-        emit(report.rows(), form, table=["severity", "kind", "items", "text", "examples"])
+    if output is Format.TABLE:
+        emit(report.rows(), output, table=["severity", "kind", "items", "text", "examples"])
     else:
-        emit(report.to_dict()["findings"], form)
+        emit(report.to_dict()["findings"], output)
     counts = Counter(finding.severity for finding in report.findings)
     found = ", ".join(f"{count:,} x {severity}" for severity, count in counts.items())
     say(f"{report.count:,} items: {found or 'nothing to complain about'}", quiet=quiet)

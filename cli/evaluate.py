@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from musicu.cli import evaluate_recommenders
-from musicu.cli.options import Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
+from musicu.cli.options import Format, Quiet, emit, row_output, say
 
 app = typer.Typer(help="How good encoders and recommendations are, measured.", no_args_is_help=True)
 app.command()(evaluate_recommenders.recommend)
@@ -28,6 +28,7 @@ def group() -> None:
 
 
 @app.command()
+@row_output
 def encoder(
     labels: Annotated[
         list[Path],
@@ -100,13 +101,10 @@ def encoder(
         Path | None, typer.Option(help="Write an SVG figure, too.", metavar="FILE")
     ] = None,
     quiet: Quiet = False,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Evaluate encoders: same artist, labels, hubs, intervals, comparisons."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.catalog.ingest_summary import Progress, Summary
     from musicu.cli.progress import progress_bar
     from musicu.encoders.registry import DEFAULT_MODEL
@@ -162,18 +160,18 @@ def encoder(
             draws=draws,
             progress=advance,
         )
-    if form in (Format.JSON, Format.NL):
-        emit([evaluation.to_dict()], form)
-    elif form is Format.TABLE:
+    if output in (Format.JSON, Format.NL):
+        emit([evaluation.to_dict()], output)
+    elif output is Format.TABLE:
         shown = "metric system value low high against difference verdict".split()
         if by is not None:
             shown.insert(1, "group")
-        emit([row for row in evaluation.rows() if row["fold"] is None], form, table=shown)
+        emit([row for row in evaluation.rows() if row["fold"] is None], output, table=shown)
         typer.echo()
-        emit(evaluation.summary(), form)
+        emit(evaluation.summary(), output)
         say("+ clearly better, - clearly worse than the one it is compared with", quiet=quiet)
     else:
-        emit(evaluation.rows(), form)
+        emit(evaluation.rows(), output)
     if figure is not None:
         from musicu.files import written_file
         from musicu.reports.encoder_figure import encoder_figure

@@ -4,23 +4,27 @@ import datetime
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from musicu.cli.inputs import (
+    DuplicateRows,
     Duplicates,
-    Repeats,
+    ItemColumns,
+    ItemTable,
+    ItemVectors,
+    Log,
     SaltFile,
     Unknown,
+    UnknownItems,
     matched_log,
     named_items,
 )
-from musicu.cli.options import Catalog, Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
+from musicu.cli.options import Catalog, Format, Quiet, emit, row_output, say
 
 if TYPE_CHECKING:
     from musicu.evaluation.recommenders.splits import Protocol
@@ -48,25 +52,13 @@ class Candidates(StrEnum):
     ALL = "all"
 
 
+@row_output
 def recommend(
-    log: Annotated[
-        Path,
-        typer.Argument(
-            help="Who listened to what: CSV, JSON lines, Parquet; columns user, item, weight, time."
-        ),
-    ],
+    log: Log,
     catalog: Catalog = None,
-    items: Annotated[
-        Path | None,
-        typer.Option(help="Items as CSV, JSON lines or Parquet, not a catalog.", metavar="FILE"),
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(help="What a column of --items holds: COLUMN=FIELD.", metavar="COLUMN=FIELD"),
-    ] = None,
-    audio: Annotated[
-        Path | None, typer.Option(help="Vectors of --items, as exported.", metavar="FILE")
-    ] = None,
+    items: ItemTable = None,
+    column: ItemColumns = None,
+    audio: ItemVectors = None,
     vectors: Annotated[
         list[str] | None,
         typer.Option(help="More vectors to compare with: mfcc=mfcc.npz.", metavar="NAME=FILE"),
@@ -92,26 +84,18 @@ def recommend(
     candidates: Annotated[
         Candidates, typer.Option(help="Rank the new items, or all that a listener does not know.")
     ] = Candidates.NEW,
-    unknown: Annotated[
-        Unknown,
-        typer.Option(
-            help="Items of the log that are unknown: fail, keep their listeners, or drop."
-        ),
-    ] = Unknown.ERROR,
-    duplicates: Repeats = Duplicates.ERROR,
+    unknown: UnknownItems = Unknown.ERROR,
+    duplicates: DuplicateRows = Duplicates.ERROR,
     salt_file: SaltFile = None,
     tune: Annotated[
         bool, typer.Option("--tune", help="Choose settings inside each training part.")
     ] = False,
     report: Report = None,
     quiet: Quiet = False,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Test how new items find their listeners, against baselines and without each part."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     if items is not None and catalog is not None:
         raise typer.BadParameter("choose one: --catalog or --items")
     if items is None and (column or audio or fold):
@@ -123,6 +107,7 @@ def recommend(
     if until is not None and (since is None or until <= since):
         raise typer.BadParameter("--until is a day after --since")
     spaces = list(_pairs(vectors, "--vectors", "NAME=FILE"))
+    from musicu.cli.progress import task_bar
     from musicu.evaluation.recommenders.evaluate import evaluate_recommend
     from musicu.items.vectors import join_vectors, read_vectors
     from musicu.reports.recommender_page import evaluation_page
@@ -134,7 +119,7 @@ def recommend(
     interactions = matched_log(
         log, names, salt_file=salt_file, duplicates=duplicates, unknown=unknown, quiet=quiet
     )
-    with _bar(quiet=quiet) as advance:
+    with task_bar("splits", "bar", "count", "left", quiet=quiet) as update:
         evaluation = evaluate_recommend(
             interactions,
             known,
@@ -143,17 +128,17 @@ def recommend(
             others={n: join_vectors(known, *read_vectors(f)).audio for n, f in spaces},
             candidates=candidates.value,
             tune=tune,
-            progress=advance,
+            progress=update and (lambda done, total: update(completed=done, total=total)),
         )
     if _simulated(log):
         evaluation = replace(evaluation, notes=(_MADE_UP, *evaluation.notes))
-    if form in (Format.JSON, Format.NL):
-        emit([evaluation.to_dict()], form)
-    elif form is Format.TABLE:
-        emit(evaluation.summary(), form)
+    if output in (Format.JSON, Format.NL):
+        emit([evaluation.to_dict()], output)
+    elif output is Format.TABLE:
+        emit(evaluation.summary(), output)
         say("+ clearly better, - clearly worse than musicu, tests corrected", quiet=quiet)
     else:
-        emit(evaluation.rows(), form)
+        emit(evaluation.rows(), output)
     say(
         f"{evaluation.asked:,} listeners, {evaluation.cold:,} new items, {evaluation.splits:,} "
         f"splits: {evaluation.protocol}",
@@ -164,6 +149,7 @@ def recommend(
     _write(report, lambda: evaluation_page(evaluation, _provenance()))
 
 
+@row_output
 def ab(
     log: Annotated[
         Path,
@@ -201,13 +187,10 @@ def ab(
     alpha: Annotated[float, typer.Option(help="Error rate, between 0 and 1.")] = 0.05,
     report: Report = None,
     quiet: Quiet = False,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Analyze the log of an A/B test; verdicts hold however often one looks."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     before = dict(_pairs(covariate, "--covariate", "METRIC=COLUMN"))
     shares = {}
     for name, text in _pairs(share, "--share", "VARIANT=SHARE"):
@@ -232,11 +215,11 @@ def ab(
         planned=planned,
         alpha=alpha,
     )
-    if form in (Format.JSON, Format.NL):
-        emit([found.to_dict()], form)
+    if output in (Format.JSON, Format.NL):
+        emit([found.to_dict()], output)
     else:
         shown = "variant metric control treatment effect low high p_holm anytime_p_holm verdict"
-        emit(found.rows(), form, table=shown.split())
+        emit(found.rows(), output, table=shown.split())
     for note in found.notes:
         say(note, quiet=quiet)
     _write(report, lambda: ab_page(found, _provenance()))
@@ -302,25 +285,3 @@ def _write(report: Path | None, page: Callable[[], str]) -> None:
 
     with written_file(report, encoding="utf-8") as file:
         file.write(page())
-
-
-@contextmanager
-def _bar(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Show a bar on stderr, if somebody is there to see it."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns: list[Any] = [TextColumn("splits"), BarColumn(), MofNCompleteColumn()]
-    bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
-    with bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

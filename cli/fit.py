@@ -7,10 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from musicu.cli.inputs import (
+    DuplicateRows,
     Duplicates,
-    Repeats,
+    ItemColumns,
+    ItemTable,
+    ItemVectors,
+    Log,
     SaltFile,
     Unknown,
+    UnknownItems,
     matched_log,
     named_items,
 )
@@ -18,32 +23,14 @@ from musicu.cli.options import Catalog, Quiet, say
 
 
 def fit(
-    log: Annotated[
-        Path,
-        typer.Argument(
-            help="Who listened to what: CSV, JSON lines, Parquet; columns user, item, weight, time."
-        ),
-    ],
+    log: Log,
     out: Annotated[Path, typer.Option(help="Folder for the recommender.", metavar="FOLDER")],
     catalog: Catalog = None,
-    items: Annotated[
-        Path | None,
-        typer.Option(help="Items as CSV, JSON lines or Parquet, not a catalog.", metavar="FILE"),
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(help="What a column of --items holds: COLUMN=FIELD.", metavar="COLUMN=FIELD"),
-    ] = None,
-    audio: Annotated[
-        Path | None, typer.Option(help="Vectors of --items, as exported.", metavar="FILE")
-    ] = None,
-    unknown: Annotated[
-        Unknown,
-        typer.Option(
-            help="Items of the log that are unknown: fail, keep their listeners, or drop."
-        ),
-    ] = Unknown.ERROR,
-    duplicates: Repeats = Duplicates.ERROR,
+    items: ItemTable = None,
+    column: ItemColumns = None,
+    audio: ItemVectors = None,
+    unknown: UnknownItems = Unknown.ERROR,
+    duplicates: DuplicateRows = Duplicates.ERROR,
     forget: Annotated[
         list[str] | None,
         typer.Option(

@@ -17,16 +17,21 @@ if TYPE_CHECKING:
     from musicu.recommend.item_ids import ItemResolver
 
 __all__ = [
-    "CatalogToo",
+    "RecommenderCatalog",
     "Duplicates",
-    "Repeats",
+    "ItemColumns",
+    "ItemTable",
+    "ItemVectors",
+    "Log",
+    "DuplicateRows",
     "SaltFile",
-    "Saved",
+    "RecommenderFolder",
     "Unknown",
+    "UnknownItems",
     "matched_log",
     "named_items",
     "salt",
-    "terms",
+    "top_contributions",
 ]
 
 
@@ -45,7 +50,7 @@ class Duplicates(StrEnum):
     SUM = "sum"
 
 
-CatalogToo = Annotated[
+RecommenderCatalog = Annotated[
     Path | None,
     typer.Option(
         "--catalog",
@@ -53,7 +58,24 @@ CatalogToo = Annotated[
         metavar="FILE",
     ),
 ]
-Repeats = Annotated[
+ItemTable = Annotated[
+    Path | None,
+    typer.Option(help="Items as CSV, JSON lines or Parquet, not a catalog.", metavar="FILE"),
+]
+ItemColumns = Annotated[
+    list[str] | None,
+    typer.Option(help="What a column of --items holds: COLUMN=FIELD.", metavar="COLUMN=FIELD"),
+]
+ItemVectors = Annotated[
+    Path | None, typer.Option(help="Vectors of --items, as exported.", metavar="FILE")
+]
+Log = Annotated[
+    Path,
+    typer.Argument(
+        help="Who listened to what: CSV, JSON lines, Parquet; columns user, item, weight, time."
+    ),
+]
+DuplicateRows = Annotated[
     Duplicates,
     typer.Option("--duplicates", help="Rows of one user, item and time: fail, or add them up."),
 ]
@@ -64,9 +86,13 @@ SaltFile = Annotated[
         metavar="FILE",
     ),
 ]
-Saved = Annotated[
+RecommenderFolder = Annotated[
     Path,
     typer.Option("--recommender", help="The folder that 'musicu fit' made.", metavar="FOLDER"),
+]
+UnknownItems = Annotated[
+    Unknown,
+    typer.Option(help="Items of the log that are unknown: fail, keep their listeners, or drop."),
 ]
 
 
@@ -150,7 +176,7 @@ def matched_log(
     return matched
 
 
-def terms(contributions: Mapping[str, float], n: int) -> str:
+def top_contributions(contributions: Mapping[str, float], n: int) -> str:
     """Return what adds most to a score, in one line; the level is the same for all."""
     telling = [term for term in contributions.items() if term[0] != "level"]
     strongest = sorted(telling, key=lambda term: -term[1])[:n]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from musicu.cli.options import Csv, Format, Json, Nl, Tsv, chosen, emit, say
+from musicu.cli.options import Format, emit, row_output, say
 
 app = typer.Typer(help="The encoders at hand.", no_args_is_help=True)
 
@@ -17,9 +17,9 @@ _AFTER = re.compile(r".*(confuse|fail|limit).*", re.IGNORECASE)
 
 
 @app.command("list")
-def list_models(json: Json = False, nl: Nl = False, csv: Csv = False, tsv: Tsv = False) -> None:
+@row_output
+def list_models(*, output: Format) -> None:
     """List the models that can be used by name."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.encoders.registry import broken_models
     from musicu.encoders.registry import list_models as installed
 
@@ -28,25 +28,23 @@ def list_models(json: Json = False, nl: Nl = False, csv: Csv = False, tsv: Tsv =
         told = {"folder": str(broken.folder), "fault": str(broken.fault)}
         rows.append(dict.fromkeys(rows[0]) | {"id": broken.folder.name} | told)
     columns = ["id", "version", "dim", "megabytes", "license", "description"]
-    emit(rows, form, table=[*columns, *(["fault"] if rows[-1]["fault"] else [])])
+    emit(rows, output, table=[*columns, *(["fault"] if rows[-1]["fault"] else [])])
 
 
 @app.command()
+@row_output
 def info(
     name: Annotated[str, typer.Argument(help="A model's name or folder.")],
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Show what a model is for, what it was made from, how good it is and where it fails."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.encoders.registry import find_model
 
     model = find_model(name)
     entry = model.to_dict()
-    if form is not Format.TABLE:
-        emit([{**entry, "card": model.card}], form)
+    if output is not Format.TABLE:
+        emit([{**entry, "card": model.card}], output)
         return
     del entry["tags"], entry["figures"]
     kinds = Counter(tag.kind for tag in model.tags)
@@ -62,10 +60,10 @@ def info(
         for what, values in entry.items()
         for value in (values if what == "training_data" else [values])
     ]
-    emit(rows, form)
+    emit(rows, output)
     if model.figures:
         typer.echo()
-        emit(_figures(model.figures), form)
+        emit(_figures(model.figures), output)
     for title, text in titled:
         if _AFTER.fullmatch(title):
             typer.echo(f"\n{title}: {text.strip()}")

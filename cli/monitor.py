@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from musicu.cli.options import Catalog, Csv, Format, Json, Nl, Tsv, chosen, emit, say
+from musicu.cli.options import Catalog, Format, emit, emit_object, row_output, say
 
 __all__ = ["monitor"]
 
 
+@row_output
 def monitor(
     url: Annotated[
         str, typer.Argument(help="Address of a running service.", metavar="URL")
@@ -36,17 +37,14 @@ def monitor(
         str | None,
         typer.Option(envvar="MUSICU_TOKEN", help="The service's token.", show_envvar=True),
     ] = None,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Show how a service does: speed, queues, failures, drift of its uploads, coverage, hubs."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     if batch is None:
         if catalog is not None:
             raise typer.BadParameter("--catalog goes with --batch; a service knows its own")
-        _show(_ask(url, token), form)
+        _show(_ask(url, token), output)
         return
     from musicu.catalog.store import catalog_path
     from musicu.monitoring.drift import check_batch
@@ -55,7 +53,7 @@ def monitor(
     report = check_batch(
         Tracks.of_catalog(catalog_path(catalog)), Tracks.of_catalog(batch), alpha=alpha
     )
-    _show({"drift": report.to_dict()}, form)
+    _show({"drift": report.to_dict()}, output)
 
 
 def _ask(url: str, token: str | None) -> dict[str, Any]:
@@ -94,8 +92,7 @@ def _ask(url: str, token: str | None) -> dict[str, Any]:
 
 def _show(told: dict[str, Any], form: Format) -> None:
     if form is Format.JSON:  # one report is one object
-        json_module.dump(told, sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        emit_object(told)
     elif form is Format.NL:
         emit([told], form)
     elif form is not Format.TABLE:

@@ -1,17 +1,35 @@
 """Options that several commands share, and the forms of output."""
 
 import csv as csv_module
+import functools
+import inspect
 import json as json_module
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-__all__ = ["Catalog", "Csv", "Format", "Json", "Nl", "Quiet", "Tsv", "chosen", "emit", "say"]
+__all__ = [
+    "Catalog",
+    "Format",
+    "Jobs",
+    "MaxPerArtist",
+    "Model",
+    "Number",
+    "Playlist",
+    "Quiet",
+    "Timeout",
+    "TrackTable",
+    "Where",
+    "emit",
+    "emit_object",
+    "row_output",
+    "say",
+]
 
 # Also bytes that are not UTF-8, as Python holds them.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -24,10 +42,26 @@ Catalog = Annotated[
         metavar="FILE",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Write one JSON array.")]
-Nl = Annotated[bool, typer.Option("--nl", help="Write one JSON object a line.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Write comma-separated values.")]
-Tsv = Annotated[bool, typer.Option("--tsv", help="Write tab-separated values.")]
+Jobs = Annotated[
+    int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; else all cores.")
+]
+MaxPerArtist = Annotated[
+    int | None, typer.Option(min=1, help="At most so many of an artist.", metavar="N")
+]
+Model = Annotated[str | None, typer.Option(help="A model's name or folder.", metavar="NAME")]
+Number = Annotated[int, typer.Option("-n", min=0, help="How many tracks.")]
+Playlist = Annotated[
+    Path | None, typer.Option("--m3u8", help="Write a playlist too.", metavar="FILE")
+]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a file may take.")]
+TrackTable = Annotated[
+    Path | None,
+    typer.Option(help="Table that goes over the tags; joined by path or isrc.", metavar="FILE"),
+]
+Where = Annotated[
+    str | None,
+    typer.Option(help='Only tracks for which this holds: "year >= 1990".', metavar="SQL"),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")]
 
 
@@ -41,13 +75,42 @@ class Format(Enum):
     TSV = "tsv"
 
 
-def chosen(*, json: bool, nl: bool, csv: bool, tsv: bool) -> Format:
-    """Return the one format that was asked for; two are a usage error."""
-    flags = {Format.JSON: json, Format.NL: nl, Format.CSV: csv, Format.TSV: tsv}
-    wanted = [form for form, given in flags.items() if given]
-    if len(wanted) > 1:
-        raise typer.BadParameter("choose one of --json, --nl, --csv and --tsv")
-    return wanted[0] if wanted else Format.TABLE
+_ROW_OPTIONS = {
+    Format.JSON: "Write one JSON array.",
+    Format.NL: "Write one JSON object a line.",
+    Format.CSV: "Write comma-separated values.",
+    Format.TSV: "Write tab-separated values.",
+}
+
+
+def row_output(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command --json, --nl, --csv and --tsv, and pass it their choice as ``output``.
+
+    Two of them are a usage error. The command has a parameter ``output`` of type :class:`Format`.
+    """
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        wanted = [form for form in _ROW_OPTIONS if given.pop(form.value)]
+        if len(wanted) > 1:
+            raise typer.BadParameter("choose one of --json, --nl, --csv and --tsv")
+        command(**given, output=wanted[0] if wanted else Format.TABLE)
+
+    signature = inspect.signature(command)
+    kept = [one for name, one in signature.parameters.items() if name != "output"]
+    added = [
+        inspect.Parameter(
+            form.value,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False,
+            annotation=Annotated[bool, typer.Option(f"--{form.value}", help=text)],
+        )
+        for form, text in _ROW_OPTIONS.items()
+    ]
+    # Typer reads both.
+    run.__signature__ = signature.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in [*kept, *added]}
+    return run
 
 
 def say(text: str, *, quiet: bool = False) -> None:
@@ -61,8 +124,7 @@ def emit(
 ) -> None:
     """Write rows to stdout; a table for people shows only some columns."""
     if form is Format.JSON:
-        json_module.dump([*map(dict, rows)], sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        emit_object([*map(dict, rows)])
     elif form is Format.NL:
         for row in rows:
             sys.stdout.write(json_module.dumps(dict(row)) + "\n")
@@ -78,6 +140,12 @@ def emit(
                 json_module.dumps(v) if isinstance(v, list | dict | tuple) else v
                 for v in row.values()
             )
+
+
+def emit_object(value: Any) -> None:
+    """Write one JSON value to stdout."""
+    json_module.dump(value, sys.stdout, indent=2)
+    sys.stdout.write("\n")
 
 
 def _table(rows: list[Mapping[str, Any]], columns: list[str]) -> None:

@@ -1,43 +1,66 @@
-"""The bar while a folder is embedded, and the lines after it."""
+"""Bars while something takes long, and the lines after an analysis of files."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
+from typing import Any
 
-from musicu.catalog.ingest_summary import Progress, Summary
+from musicu.catalog.ingest_summary import Progress as Analysis
+from musicu.catalog.ingest_summary import Summary
 from musicu.cli.options import Format, emit, say
 
-__all__ = ["progress_bar", "report"]
+__all__ = ["progress_bar", "report", "task_bar"]
 
 
 @contextmanager
-def progress_bar(*, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """Show a bar with the time left on stderr, if somebody is there to see it."""
+def task_bar(*columns: str, quiet: bool, **fields: Any) -> Iterator[Callable[..., None] | None]:
+    """Show a bar on stderr, if somebody is there to see it; else yield None.
+
+    Parameters
+    ----------
+    columns : str
+        From left to right: "bar", "count" (so many of so many), "left" (time left), or a text that
+        may hold ``{task.description}``, ``{task.fields[...]}``.
+    quiet : bool
+        Nobody wants to see it.
+    fields
+        What the texts show at first.
+
+    Yields
+    ------
+    callable or None
+        Takes ``completed`` and ``total``, and the fields anew.
+    """
     if quiet or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
 
-    bar = Bar(
-        TextColumn("{task.fields[files]}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[failed]}"),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("", total=None, files="looking for changes", failed="")
+    kinds = {"bar": BarColumn, "count": MofNCompleteColumn, "left": TimeLeft}
+    shown = [kinds[one]() if one in kinds else TextColumn(one) for one in columns]
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
+        yield partial(bar.update, bar.add_task("", total=None, **fields))
 
-        def advance(progress: Progress) -> None:
+
+@contextmanager
+def progress_bar(*, quiet: bool) -> Iterator[Callable[[Analysis], None] | None]:
+    """Show how far the analysis of files is, with the time left."""
+    columns = ["{task.fields[files]}", "bar", "{task.percentage:>3.0f} %", "left"]
+    with task_bar(
+        *columns, "{task.fields[failed]}", quiet=quiet, files="looking for changes", failed=""
+    ) as update:
+        if update is None:
+            yield None
+            return
+
+        def advance(progress: Analysis) -> None:
             failed = progress.summary.failed
             # By bytes: a two-hour mix counts for more than a jingle, and the time left is right.
-            bar.update(
-                task,
+            update(
                 total=progress.total_bytes,
                 completed=progress.bytes,
                 files=f"{progress.files:,} of {progress.total_files:,} files",

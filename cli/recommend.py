@@ -1,34 +1,34 @@
-"""``musicu recommend`` and ``musicu audience``: music for listeners, and listeners for music."""
+"""``musicu recommend``: music for a listener."""
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from musicu.cli.inputs import (
-    CatalogToo,
+    DuplicateRows,
     Duplicates,
-    Repeats,
+    RecommenderCatalog,
+    RecommenderFolder,
     SaltFile,
-    Saved,
     Unknown,
     matched_log,
     salt,
-    terms,
+    top_contributions,
 )
-from musicu.cli.options import Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
+from musicu.cli.options import Format, MaxPerArtist, Playlist, Quiet, Where, emit, row_output, say
 
 if TYPE_CHECKING:
-    from musicu.items.item import Items
+    from musicu.cli.track_output import PlaylistEntry
     from musicu.recommend.loading import CatalogRecommender
     from musicu.recommend.recommender import History
-    from musicu.recommend.results import AudienceMatch, Recommendation
+    from musicu.recommend.results import Recommendation
 
 
+@row_output
 def recommend(
-    recommender: Saved,
+    recommender: RecommenderFolder,
     items: Annotated[
         list[str] | None,
         typer.Argument(
@@ -43,18 +43,13 @@ def recommend(
     history: Annotated[
         Path | None, typer.Option(help="A playlist of what was played.", metavar="M3U8")
     ] = None,
-    catalog: CatalogToo = None,
+    catalog: RecommenderCatalog = None,
     n: Annotated[int, typer.Option("-n", min=0, help="How many.")] = 20,
-    where: Annotated[
-        str | None,
-        typer.Option(help='Only tracks for which this holds: "year >= 1990".', metavar="SQL"),
-    ] = None,
+    where: Where = None,
     diversity: Annotated[
         float, typer.Option(min=0, max=1, help="0 takes the best, 1 the most different.")
     ] = 0.0,
-    max_per_artist: Annotated[
-        int | None, typer.Option(min=1, help="At most so many of an artist.", metavar="N")
-    ] = None,
+    max_per_artist: MaxPerArtist = None,
     max_per_album: Annotated[
         int | None, typer.Option(min=1, help="At most so many of an album.", metavar="N")
     ] = None,
@@ -70,11 +65,9 @@ def recommend(
         typer.Option(min=0, max=24, help="Hour of the day (UTC) it is for; needs times."),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="What was played may come again.")] = False,
-    duplicates: Repeats = Duplicates.ERROR,
+    duplicates: DuplicateRows = Duplicates.ERROR,
     salt_file: SaltFile = None,
-    m3u8: Annotated[
-        Path | None, typer.Option("--m3u8", help="Write a playlist too.", metavar="FILE")
-    ] = None,
+    m3u8: Playlist = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show all that adds up to each score.")
     ] = False,
@@ -85,16 +78,13 @@ def recommend(
         ),
     ] = False,
     quiet: Quiet = False,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Recommend music to a user of a log, to a playlist's owner, or from a few items.
 
     Scores are in standard deviations of the listener's own, and comparable in one list only.
     """
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     if (log is None) != (user is None):
         raise typer.BadParameter("--log and --user belong together")
     if (log is not None) + (history is not None) + bool(items) != 1:
@@ -103,8 +93,9 @@ def recommend(
         raise typer.BadParameter("--where and --m3u8 need --catalog")
     if passages and catalog is None:
         raise typer.BadParameter("--passages needs --catalog: it hears the files")
-    if explain and form is not Format.TABLE:
+    if explain and output is not Format.TABLE:
         raise typer.BadParameter("--explain is for the table: the other forms always tell all")
+    from musicu.cli.track_output import write_playlist
     from musicu.recommend.loading import load_catalog_recommender
     from musicu.recommend.recommender import History
 
@@ -127,77 +118,20 @@ def recommend(
         popularity_weight=popularity_weight,
         min_new=min_new,
     )
-    if m3u8 is not None:
-        _write_playlist(m3u8, loaded, found)
+    write_playlist(m3u8, _playlist(loaded, found))
     matched = _passages(found, loaded, catalog) if passages else {}
-    if form is Format.TABLE:
-        emit([_row(one, loaded) | _when(matched.get(one.id)) for one in found], form)
+    if output is Format.TABLE:
+        emit([_row(one, loaded) | _when(matched.get(one.id)) for one in found], output)
         if explain:
             typer.echo()
-            emit(_explanation(found, loaded), form)
+            emit(_explanation(found, loaded), output)
     else:
         rows = [{**one.to_dict(), "path": loaded.names.path(one.id)} for one in found]
         if passages:
             rows = [row | {"passage": matched.get(row["id"])} for row in rows]
-        emit(rows, form)
+        emit(rows, output)
     for note in found.notes:
         say(note, quiet=quiet)
-
-
-def audience(
-    item: Annotated[
-        str, typer.Argument(help="An id, its first 6 or more characters, an ISRC, or a file.")
-    ],
-    recommender: Saved,
-    log: Annotated[
-        Path | None,
-        typer.Option(
-            help="Whose listening to look at: a recommender knows no users.", metavar="FILE"
-        ),
-    ] = None,
-    catalog: CatalogToo = None,
-    n: Annotated[int, typer.Option("-n", min=0, help="How many of each.")] = 20,
-    duplicates: Repeats = Duplicates.ERROR,
-    salt_file: SaltFile = None,
-    quiet: Quiet = False,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
-) -> None:
-    """Show whom a track fits: listeners of a log, and artists whose listeners to address.
-
-    The track may be a file that nobody has heard yet: it is heard as the catalog's tracks were.
-    """
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
-    if catalog is None and os.path.isfile(item):
-        from musicu.catalog.store import catalog_path
-
-        catalog = catalog_path()
-    from musicu.recommend.loading import load_catalog_recommender
-
-    loaded = load_catalog_recommender(recommender, catalog)
-    new = catalog is not None and os.path.isfile(item) and not loaded.names.find(item, folder=".")
-    asked = _hear(catalog, item) if new else loaded.names.one(item, folder=".")
-    knowing = loaded.recommender
-    if log is not None:
-        knowing = knowing.with_log(
-            matched_log(
-                log,
-                loaded.names,
-                salt_file=salt_file,
-                duplicates=duplicates,
-                unknown=Unknown.DROP,
-                quiet=quiet,
-            )
-        )
-    found = knowing.audience(asked, n)
-    rows = [*_fans("listener", found.listeners), *_fans("artist", found.artists)]
-    if form is Format.TABLE:
-        rows = [{**row, "why": terms(row["contributions"], 3)} for row in rows]
-    emit(rows, form, table=["kind", "rank", "score", "name", "why"])
-    if log is None:
-        say("listeners: name a --log; a recommender's files hold no users", quiet=quiet)
 
 
 def _of_user(
@@ -249,16 +183,6 @@ def _of_playlist(loaded: "CatalogRecommender", playlist: Path, *, quiet: bool) -
     return History(found)
 
 
-def _hear(catalog: Path | None, path: str) -> "Items":
-    from musicu.catalog.lookup import analyze_query
-    from musicu.catalog.store import Store, catalog_path
-    from musicu.items.item import Items
-
-    with Store(catalog_path(catalog), create=False) as store:
-        item, vector = analyze_query(store, path)
-    return Items([item], vector[None])
-
-
 def _passages(
     found: "Sequence[Recommendation]", loaded: "CatalogRecommender", catalog: Path | None
 ) -> dict[str, dict[str, Any]]:
@@ -288,25 +212,21 @@ def _when(passage: Mapping[str, Any] | None) -> dict[str, str]:
     return {"seconds": f"{here}-{here + long} like {there}-{there + long}"}
 
 
-def _write_playlist(
-    target: Path, loaded: "CatalogRecommender", found: "Sequence[Recommendation]"
-) -> None:
-    from musicu.metadata.playlist import PlaylistEntry, write_m3u8
+def _playlist(
+    loaded: "CatalogRecommender", found: "Sequence[Recommendation]"
+) -> "Iterator[PlaylistEntry]":
+    from musicu.cli.track_output import PlaylistEntry
 
-    entries = []
+    items = loaded.recommender.items
     for one in found:
-        item = loaded.recommender.items[loaded.recommender.items.position(one.id)]
         if path := loaded.names.path(one.id):
-            entries.append(
-                PlaylistEntry(path, one.title, one.artist, item.descriptors.get("duration"))
-            )
-    for entry in write_m3u8(target, entries):
-        say(f"not in {target}: {entry.path!r}, a name that a playlist cannot hold")
+            seconds = items[items.position(one.id)].descriptors.get("duration")
+            yield PlaylistEntry(path, one.title, one.artist, seconds)
 
 
 def _row(one: "Recommendation", loaded: "CatalogRecommender") -> dict[str, Any]:
     """Show a recommendation in one line."""
-    reasons = [terms(one.contributions, 2)]
+    reasons = [top_contributions(one.contributions, 2)]
     if one.words:
         reasons.append(", ".join(one.words[:2]))
     if one.because:
@@ -337,16 +257,3 @@ def _explanation(
         rows += [{"rank": one.rank, "adds": value, "what": what} for what, value in adds]
         rows.append({"rank": one.rank, "adds": None, "what": f"found by: {', '.join(one.sources)}"})
     return rows
-
-
-def _fans(kind: str, fans: "Sequence[AudienceMatch]") -> list[dict[str, Any]]:
-    return [
-        {
-            "kind": kind,
-            "rank": rank,
-            "name": fan.name,
-            "score": fan.score,
-            "contributions": dict(fan.contributions),
-        }
-        for rank, fan in enumerate(fans, start=1)
-    ]

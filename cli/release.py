@@ -1,15 +1,11 @@
 """``musicu release``: what new tracks are like in a catalog, as a folder to hand on."""
 
-import json as json_module
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from musicu.cli.options import Catalog, Quiet, say
+from musicu.cli.options import Catalog, Jobs, Quiet, Timeout, TrackTable, emit_object, say
 
 
 def release(
@@ -18,10 +14,7 @@ def release(
         "report"
     ),
     catalog: Catalog = None,
-    metadata: Annotated[
-        Path | None,
-        typer.Option(help="Table that goes over the tags; joined by path or isrc.", metavar="FILE"),
-    ] = None,
+    metadata: TrackTable = None,
     n: Annotated[int, typer.Option("-n", min=0, help="Nearest tracks for each.")] = 10,
     playlists: Annotated[
         list[Path] | None,
@@ -34,10 +27,8 @@ def release(
     players: Annotated[
         bool, typer.Option("--players/--no-players", help="Play the audio from the page.")
     ] = True,
-    jobs: Annotated[
-        int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; else all cores.")
-    ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a file may take.")] = 300.0,
+    jobs: Jobs = None,
+    timeout: Timeout = 300.0,
     quiet: Quiet = False,
     json: Annotated[
         bool, typer.Option("--json", help="Write the report to stdout too, as JSON.")
@@ -45,11 +36,17 @@ def release(
 ) -> None:
     """Report on new releases: what they are like, why, and what to mend before they go out."""
     from musicu.catalog.catalog import Catalog as Opened
+    from musicu.cli.progress import task_bar
     from musicu.release.report import release_report
     from musicu.reports.write import check_folder, write_report
 
     check_folder(out)
-    with Opened(catalog, create=False) as opened, _progress(quiet=quiet) as advance:
+    with (
+        Opened(catalog, create=False) as opened,
+        task_bar(
+            "{task.fields[what]}", "bar", "count", quiet=quiet, what="reading the catalog"
+        ) as update,
+    ):
         report = release_report(
             opened,
             paths,
@@ -59,12 +56,12 @@ def release(
             recommender=None if recommender is None else _load(recommender, opened.aliases()),
             jobs=jobs,
             timeout=timeout,
-            progress=advance,
+            progress=update
+            and (lambda what, done, total: update(what=what, completed=done, total=total)),
         )
     page, *_ = write_report(report, out, players=players)
     if json:
-        json_module.dump(report.to_dict(), sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        emit_object(report.to_dict())
     for skipped in report.skipped:
         say(f"not used: {skipped.path}: {skipped.reason}", quiet=quiet)
     releases = f"{len(report.releases):,} release" + ("s" if len(report.releases) != 1 else "")
@@ -75,28 +72,3 @@ def _load(path: Path, aliases: dict[str, str]) -> Any:
     from musicu.recommend.recommender import Recommender
 
     return Recommender.load(path, aliases=aliases)
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show a bar on stderr, if somebody is there to see it."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("reading the catalog", total=None)
-
-        def advance(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
-
-        yield advance

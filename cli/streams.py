@@ -43,7 +43,7 @@ def open_streams() -> None:
             continue
         raw = _Named(number, "w", closefd=False)
         fresh = io.TextIOWrapper(
-            io.BufferedWriter(raw),
+            io.BufferedWriter(raw),  # type: ignore[type-var]
             encoding="utf-8",
             errors=_ESCAPED,
             line_buffering=number == 2 or raw.isatty(),

@@ -1,17 +1,28 @@
 """``musicu tags`` and ``musicu find``: music in words."""
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicu.cli.options import Catalog, Csv, Format, Json, Nl, Quiet, Tsv, chosen, emit, say
+from musicu.cli.options import (
+    Catalog,
+    Format,
+    Model,
+    Number,
+    Playlist,
+    Quiet,
+    Where,
+    emit,
+    row_output,
+    say,
+)
 
 if TYPE_CHECKING:
     from musicu.encoders.model import Tag
 
 
+@row_output
 def tags(
     files: Annotated[
         list[str], typer.Argument(help="Files, or stored tracks' paths or ids.", metavar="FILE...")
@@ -24,20 +35,15 @@ def tags(
     everything: Annotated[
         bool, typer.Option("--all", help="Also the tags below their thresholds.")
     ] = False,
-    model: Annotated[
-        str | None, typer.Option(help="A model's name or folder.", metavar="NAME")
-    ] = None,
+    model: Model = None,
     quiet: Quiet = False,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Say in words what is heard: genre, mood, instruments, voice, era.
 
     The most probable tag comes first, and is shown even where it is below its threshold.
     """
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.catalog.catalog import Catalog as Opened
     from musicu.catalog.sound_tags import tag_file
     from musicu.catalog.store import catalog_path
@@ -73,11 +79,11 @@ def tags(
         columns.append("said")
     if len(files) > 1:
         columns.append("path")
-    if form is Format.TABLE:
+    if output is Format.TABLE:
         for row in rows:
             row["said"] = "" if row["said"] else "below its threshold"
     if rows:
-        emit(rows, form, table=columns)
+        emit(rows, output, table=columns)
     if failed:
         raise typer.Exit(1)
 
@@ -93,29 +99,22 @@ def _row(path: str, tag: "Tag", probability: float) -> dict[str, Any]:
     }
 
 
+@row_output
 def find(
     text: Annotated[
         str, typer.Argument(help='What you want: "calm female vocals, piano, no drums".')
     ],
     catalog: Catalog = None,
-    n: Annotated[int, typer.Option("-n", min=0, help="How many tracks.")] = 20,
-    where: Annotated[
-        str | None,
-        typer.Option(help='Only tracks for which this holds: "year >= 1990".', metavar="SQL"),
-    ] = None,
-    m3u8: Annotated[
-        Path | None, typer.Option("--m3u8", help="Write a playlist too.", metavar="FILE")
-    ] = None,
+    n: Number = 20,
+    where: Where = None,
+    m3u8: Playlist = None,
     quiet: Quiet = False,
-    json: Json = False,
-    nl: Nl = False,
-    csv: Csv = False,
-    tsv: Tsv = False,
+    *,
+    output: Format,
 ) -> None:
     """Find tracks by words: genres, moods, instruments, voices, decades."""
-    form = chosen(json=json, nl=nl, csv=csv, tsv=tsv)
     from musicu.catalog.catalog import Catalog as Opened
-    from musicu.cli.track_output import show
+    from musicu.cli.track_output import show_matches
 
     with Opened(catalog, create=False) as opened:
         found = opened.find(text, n, where=where)
@@ -124,4 +123,4 @@ def find(
     say(f"looked for: {'; '.join(terms)}", quiet=quiet)
     if found.unused:
         say(f"not used: {', '.join(found.unused)}", quiet=quiet)
-    show(found.matches, n, form, m3u8=m3u8, notice=notice, quiet=quiet)
+    show_matches(found.matches, n, output, m3u8=m3u8, notice=notice, quiet=quiet)

@@ -165,7 +165,7 @@ def _telling(*, quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     watched = sys.stderr.isatty()
@@ -180,7 +180,7 @@ def _telling(*, quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
     )
     names = {"hear": "hearing", "train": "training"}
     begun: dict[str, tuple[float, int]] = {}
-    tasks = {}
+    tasks: dict[str, TaskID] = {}
 
     def tell(progress: "Progress") -> None:
         stage, done, total = progress.stage, progress.done, progress.total

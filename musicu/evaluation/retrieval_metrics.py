@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from musicu.arrays import top_k, unit_rows
+from musicu.errors import MissingExtraError
 
 __all__ = [
     "artist_parts",
@@ -262,8 +263,16 @@ def probe(vectors: ArrayLike, labels: Labels, parts: Labels) -> Floats:
     -------
     np.ndarray [shape=(n,), float64]
         0 or 1; NaN for clips that take no part or have no other part to be learned from.
+
+    Raises
+    ------
+    MissingExtraError
+        scikit-learn is not installed.
     """
-    from sklearn.linear_model import LogisticRegression
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError:
+        raise MissingExtraError("scikit-learn", "evaluate") from None
 
     x = np.asarray(vectors, dtype=np.float64)
     result = np.full(len(x), np.nan)

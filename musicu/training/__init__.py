@@ -4,8 +4,10 @@ from importlib.util import find_spec
 
 from musicu.errors import MissingExtraError
 
-for _package in ("torch", "torchaudio", "onnx"):
-    if find_spec(_package) is None:
+_NEEDED = {"torch": "torch", "torchaudio": "torchaudio", "onnx": "onnx", "sklearn": "scikit-learn"}
+
+for _module, _package in _NEEDED.items():
+    if find_spec(_module) is None:
         raise MissingExtraError(_package, "train")
 
 from musicu.training.distill import Recipe  # noqa: E402

@@ -6,23 +6,22 @@ import csv
 import hashlib
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from cli_calls import call_cli, one_line
 from conftest import RunCli, Shelf, add_track, unit
 from made_audio import notes, write
 from typer.testing import CliRunner
@@ -30,7 +29,6 @@ from typer.testing import CliRunner
 from musicu.catalog.catalog import Catalog
 from musicu.catalog.items import catalog_items
 from musicu.catalog.store import Store
-from musicu.cli import main
 from musicu.cli.app import app
 from musicu.encoders.registry import find_model
 from musicu.errors import RecommenderError
@@ -107,36 +105,15 @@ def world(tmp_path_factory: pytest.TempPathFactory, run_cli: RunCli) -> World:
     return made
 
 
-def call(
-    *words: str | os.PathLike[str], env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the program's main function as a process would; imports are done only once."""
-    out, err = io.StringIO(), io.StringIO()
-    arguments = ["musicu", *map(str, words)]
-    with patch.dict(os.environ, env or {}), patch.object(sys, "argv", arguments):
-        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-            main()
-    return subprocess.CompletedProcess(
-        arguments, int(ended.value.code or 0), out.getvalue(), err.getvalue()
-    )
-
-
 def ask(*words: Any, env: Mapping[str, str] | None = None) -> Any:
     """Run a command that must go well; return its rows."""
-    done = call(*words, "--json", env=env)
+    done = call_cli(*words, "--json", env=env)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 def track(number: int) -> str:
     return f"{number:032x}"
-
-
-def one_line(done: subprocess.CompletedProcess[str]) -> str:
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: ") and done.stderr.endswith("\n")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
 
 
 # Usage
@@ -227,16 +204,16 @@ def test_simulated_listening_replaces_nothing_unasked(world: World, tmp_path: Pa
     precious = tmp_path / "log.csv"
     precious.write_text("user,item\nreal,listening\n")
     words = ("simulate", precious, "--catalog", world.catalog, "--users", "2", "--days", "2")
-    assert "--force replaces it" in one_line(call(*words))
+    assert "--force replaces it" in one_line(call_cli(*words))
     assert precious.read_text() == "user,item\nreal,listening\n"
-    assert call(*words, "--force").returncode == 0
+    assert call_cli(*words, "--force").returncode == 0
     assert precious.read_text().startswith("user,item,weight,time,simulated\n")
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
 
 
 def test_a_catalog_too_small_to_simulate_is_told(original: Shelf) -> None:
     log = original.folder.with_name("none.csv")
-    one_line(call("simulate", log, "--catalog", original.db))
+    one_line(call_cli("simulate", log, "--catalog", original.db))
     assert not log.exists()
 
 
@@ -264,16 +241,15 @@ BAD_LOGS = {
 
 @pytest.mark.parametrize(("text", "says"), BAD_LOGS.values(), ids=BAD_LOGS)
 def test_a_bad_log_is_told_in_one_line_and_nothing_is_written(
-    text: str | None, says: str, world: World, run_cli: RunCli, tmp_path: Path
+    text: str | None, says: str, world: World, tmp_path: Path
 ) -> None:
     log = tmp_path / "bad.csv"
     if text is not None:
         text = text.replace("T1", track(1)).replace("T2", track(2))
         log.write_bytes(text.encode("latin-1"))
     before = sorted(tmp_path.iterdir())
-    done = run_cli("fit", log, "--out", tmp_path / "fitted", "--catalog", world.catalog)
-    line = one_line(done)
-    assert says in line and str(log) in line
+    done = call_cli("fit", log, "--out", tmp_path / "fitted", "--catalog", world.catalog)
+    one_line(done, says, str(log))
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -282,10 +258,10 @@ def test_what_is_unknown_or_double_can_be_taken(world: World, tmp_path: Path) ->
     log.write_text(f"user,item\nu,{track(1)}\nu,{track(1)}\nv,{track(2)}\nv,what\n")
     words = ("fit", log, "--catalog", world.catalog, "--duplicates", "sum")
     dropped, kept = tmp_path / "dropped", tmp_path / "kept"
-    done = call(*words, "--out", dropped, "--unknown", "drop")
+    done = call_cli(*words, "--out", dropped, "--unknown", "drop")
     assert done.returncode == 0
     assert "left out: 1 of 3 interactions" in done.stderr
-    assert call(*words, "--out", kept, "--unknown", "keep").returncode == 0
+    assert call_cli(*words, "--out", kept, "--unknown", "keep").returncode == 0
     assert len(Recommender.load(dropped).items) == TRACKS
     assert set(Recommender.load(kept).items.ids) - set(Recommender.load(dropped).items.ids) == {
         "what"
@@ -316,13 +292,13 @@ def test_only_a_recommender_is_replaced_and_only_if_told(world: World, tmp_path:
     (mine / "diary.txt").write_text("dear diary")
     words = ("fit", world.log, "--catalog", world.catalog, "-q", "--out")
     for more in ((), ("--force",)):
-        assert "other things than a recommender" in one_line(call(*words, mine, *more))
+        assert "other things than a recommender" in one_line(call_cli(*words, mine, *more))
     assert [path.name for path in mine.iterdir()] == ["diary.txt"]
     copy = tmp_path / "fitted"
     shutil.copytree(world.fitted, copy)
-    assert "--force replaces it" in one_line(call(*words, copy, "--dim", "3"))
+    assert "--force replaces it" in one_line(call_cli(*words, copy, "--dim", "3"))
     assert Recommender.load(copy).settings.dim != 3
-    assert call(*words, copy, "--dim", "3", "--force").stderr == ""
+    assert call_cli(*words, copy, "--dim", "3", "--force").stderr == ""
     assert Recommender.load(copy).settings.dim == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fitted", "mine"]
 
@@ -341,7 +317,7 @@ def test_forgetting_a_user_is_fitting_without(world: World, tmp_path: Path) -> N
         "salted": (world.log, "--forget", USER, "--salt-file", tmp_path / "salt"),
     }
     for name, (log, *more) in fits.items():
-        done = call("fit", log, *words, tmp_path / name, *more)
+        done = call_cli("fit", log, *words, tmp_path / name, *more)
         assert (done.returncode, done.stderr) == (0, "")
     never = np.load(tmp_path / "never" / "arrays.npz")
     forgotten = np.load(tmp_path / "forgotten" / "arrays.npz")
@@ -356,11 +332,13 @@ def test_forgetting_a_user_is_fitting_without(world: World, tmp_path: Path) -> N
 
 def test_who_is_to_be_forgotten_must_be_there(world: World, tmp_path: Path) -> None:
     words = ("fit", world.log, "--catalog", world.catalog, "--out", tmp_path / "x")
-    line = one_line(call(*words, "--forget", "nobody at all"))
+    line = one_line(call_cli(*words, "--forget", "nobody at all"))
     assert "no such user" in line and "nobody at all" not in line
     log = tmp_path / "log.csv"
     log.write_text(f"user,item\nu,{track(1)}\n")
-    done = call("fit", log, "--catalog", world.catalog, "--out", tmp_path / "x", "--forget", "u")
+    done = call_cli(
+        "fit", log, "--catalog", world.catalog, "--out", tmp_path / "x", "--forget", "u"
+    )
     assert "nobody is left" in one_line(done)
     assert not (tmp_path / "x").exists()
 
@@ -379,8 +357,8 @@ def test_no_user_is_in_a_recommenders_files(world: World) -> None:
 
 def test_an_empty_salt_is_refused(world: World, tmp_path: Path) -> None:
     words = ("fit", world.log, "--catalog", world.catalog, "--out", tmp_path / "x")
-    assert "an empty salt hides nobody" in one_line(call(*words, env={"MUSICU_SALT": ""}))
-    one_line(call(*words, "--salt-file", tmp_path / "nowhere"))
+    assert "an empty salt hides nobody" in one_line(call_cli(*words, env={"MUSICU_SALT": ""}))
+    one_line(call_cli(*words, "--salt-file", tmp_path / "nowhere"))
 
 
 def test_items_of_a_table_can_be_fitted_with_vectors(world: World, tmp_path: Path) -> None:
@@ -392,7 +370,7 @@ def test_items_of_a_table_can_be_fitted_with_vectors(world: World, tmp_path: Pat
     vectors = tmp_path / "vectors.npz"
     np.savez(vectors, ids=np.array(tracks.ids), vectors=tracks.audio)
     declared = ("--column", "uid=id", "--column", "by=artist", "--column", "kind=genres")
-    done = call(
+    done = call_cli(
         *("fit", world.log, "--items", table, *declared),
         *("--audio", vectors, "--out", tmp_path / "fitted"),
     )
@@ -402,7 +380,7 @@ def test_items_of_a_table_can_be_fitted_with_vectors(world: World, tmp_path: Pat
     fitted = Recommender.load(tmp_path / "fitted")
     assert fitted.items[0].metadata.artist == "Artist 0"
     assert fitted.items[0].metadata.genres == ("pop",)
-    done = call("fit", world.log, "--items", table, "--out", tmp_path / "x")
+    done = call_cli("fit", world.log, "--items", table, "--out", tmp_path / "x")
     assert "no column is an id" in one_line(done)
 
 
@@ -443,7 +421,7 @@ def test_ids_beginnings_codes_paths_and_playlists_ask_the_same(
     assert answers[1] == answers[2] == answers[3] == answers[0]
     assert answers[4] == [{**row, "path": None} for row in answers[0]]
     # All ids begin with zeros: the beginning that is too short is told.
-    done = call(*words, "000000")
+    done = call_cli(*words, "000000")
     assert f"{TRACKS} items go by this name" in one_line(done)
 
 
@@ -455,7 +433,7 @@ def test_all_forms_say_the_same(world: World) -> None:
     for words in commands.values():
         out = {}
         for form in FORMATS:
-            done = call(*words, "--recommender", world.fitted, form, "-q")
+            done = call_cli(*words, "--recommender", world.fitted, form, "-q")
             assert (done.returncode, done.stderr) == (0, "")
             out[form] = done.stdout
         rows = json.loads(out["--json"])
@@ -470,12 +448,12 @@ def test_all_forms_say_the_same(world: World) -> None:
 
 def test_the_table_says_why(world: World) -> None:
     words = ("recommend", "--recommender", world.fitted, track(5), "-n", "3")
-    header, *lines = call(*words).stdout.splitlines()
+    header, *lines = call_cli(*words).stdout.splitlines()
     assert header.split() == ["rank", "score", "artist", "title", "why"]
     assert len(lines) == 3
     assert all("because you played Song 5 by Artist 0" in line for line in lines)
     rows = ask(*words)
-    explained = call(*words, "--explain").stdout.splitlines()
+    explained = call_cli(*words, "--explain").stdout.splitlines()
     start = explained.index("") + 1
     assert explained[start].split() == ["rank", "adds", "what"]
     adds: Counter[int] = Counter()
@@ -495,7 +473,7 @@ def test_rules_hold_and_what_they_cost_is_told(world: World) -> None:
     assert max(Counter(row["album"] for row in rows).values()) == 1
     rows = ask(*words, "-n", "9", "--where", "year >= 1994")
     assert len(rows) == 9 and {row["artist"] for row in rows} == {"Artist 4", "Artist 5"}
-    done = call(*words, "-n", "20", "--where", "year = 1994", "--max-per-artist", "2")
+    done = call_cli(*words, "-n", "20", "--where", "year = 1994", "--max-per-artist", "2")
     assert len(done.stdout.splitlines()) == 1 + 2
     assert done.stderr != ""
     again = ask(*words, "-n", str(TRACKS))
@@ -527,7 +505,7 @@ def test_tracks_that_came_later_take_part_and_those_that_went_do_not(
     lines = [f"{r['user']},{r['item']},{r['time']}" for r in world.rows()]
     log.write_text("\n".join(["user,item,time", *lines]))
     fitted = tmp_path / "fitted"
-    done = call(
+    done = call_cli(
         *("fit", log, "--out", fitted, "--catalog", tmp_path / "early.db"),
         *("--unknown", "drop", "-q"),
     )
@@ -596,7 +574,7 @@ def test_a_data_error_is_1_and_one_line(
     if "OTHER" in words:
         fill(tmp_path / "other.db", range(TRACKS), seed=1)
         places["OTHER"] = tmp_path / "other.db"
-    line = one_line(call(*(places.get(word, word) for word in words)))
+    line = one_line(call_cli(*(places.get(word, word) for word in words)))
     assert says in line
     assert "me myself" not in line
 
@@ -606,7 +584,7 @@ def test_a_data_error_is_1_and_one_line(
 
 def test_an_audience_is_listeners_of_a_log_and_artists(world: World) -> None:
     words = ("audience", track(20), "--recommender", world.fitted, "-n", "5")
-    done = call(*words)
+    done = call_cli(*words)
     assert "name a --log" in done.stderr
     assert done.stdout.splitlines()[0].split() == ["kind", "rank", "score", "name", "why"]
     artists = ask(*words)
@@ -652,7 +630,7 @@ def test_a_new_file_is_heard_to_say_whom_it_fits(original: Shelf, tmp_path: Path
         lines += [f"{fan},{name}" for fan in (tags["artist"] or "nobody", "everyone")]
     log.write_text("\n".join(lines))
     fitted = tmp_path / "fitted"
-    done = call("fit", log, "--out", fitted, "--catalog", original.db, "-q")
+    done = call_cli("fit", log, "--out", fitted, "--catalog", original.db, "-q")
     assert (done.returncode, done.stderr) == (0, "")
     new = tmp_path / "new.wav"
     write(new, notes(16000, 4.0, seed=77), 16000, "wav")
@@ -666,7 +644,7 @@ def test_a_new_file_is_heard_to_say_whom_it_fits(original: Shelf, tmp_path: Path
     assert ask("audience", copy, *words[2:]) == stored
     assert "Carla" not in {row["name"] for row in stored if row["kind"] == "artist"}
     (tmp_path / "broken.mp3").write_bytes(b"<html>")
-    assert "broken.mp3" in one_line(call("audience", tmp_path / "broken.mp3", *words[2:]))
+    assert "broken.mp3" in one_line(call_cli("audience", tmp_path / "broken.mp3", *words[2:]))
 
 
 def test_the_seconds_that_match_are_heard(original: Shelf, tmp_path: Path) -> None:
@@ -676,7 +654,7 @@ def test_the_seconds_that_match_are_heard(original: Shelf, tmp_path: Path) -> No
     log.write_text("\n".join(["user,item", *(f"everyone,{track['id']}" for track in tracks)]))
     fitted = tmp_path / "fitted"
     stock = ("--catalog", original.db)
-    assert call("fit", log, "--out", fitted, *stock, "-q").returncode == 0
+    assert call_cli("fit", log, "--out", fitted, *stock, "-q").returncode == 0
     asked = original / "Carla/Tide/02 Flow.flac"
     rows = ask("recommend", "--recommender", fitted, *stock, asked, "--passages", "-n", "2")
     seconds = {track["path"]: track["seconds"] for track in tracks}
@@ -686,15 +664,15 @@ def test_the_seconds_that_match_are_heard(original: Shelf, tmp_path: Path) -> No
         assert found["with"] == str(asked)
         assert 0 <= found["start"] < found["start"] + found["seconds"] <= seconds[row["path"]] + 1
         assert -1 <= found["similarity"] <= 1
-    table = call("recommend", "--recommender", fitted, *stock, asked, "--passages", "-n", "2")
+    table = call_cli("recommend", "--recommender", fitted, *stock, asked, "--passages", "-n", "2")
     assert "seconds" in table.stdout.splitlines()[0] and " like " in table.stdout
-    done = call("recommend", "--recommender", fitted, asked, "--passages")
+    done = call_cli("recommend", "--recommender", fitted, asked, "--passages")
     assert done.returncode == 2
 
 
 def test_what_to_rank_by_can_be_learned(world: World, tmp_path: Path) -> None:
     words = ("--catalog", world.catalog, "--learn-ranking", "-q")
-    done = call("fit", world.log, "--out", tmp_path / "learned", *words)
+    done = call_cli("fit", world.log, "--out", tmp_path / "learned", *words)
     assert (done.returncode, done.stderr) == (0, "")
     assert Recommender.load(world.fitted).ranker is None
     assert Recommender.load(tmp_path / "learned").ranker is not None
@@ -714,7 +692,7 @@ def test_a_tables_data_is_checked(tmp_path: Path) -> None:
         "b,Dawn,Alba,1991,GBAYE0601498,test,2\n"
         "c,Noon,Bruno,2091,,train,3\n"
     )
-    done = call("check", table, "--split", "part")
+    done = call_cli("check", table, "--split", "part")
     assert done.returncode == 0
     assert done.stdout.splitlines()[0].split() == [
         *("severity", "kind", "items", "text", "examples")
@@ -736,7 +714,7 @@ def test_a_catalog_is_checked_with_a_column_as_split(world: World) -> None:
     assert "leak" not in {row["kind"] for row in rows}  # an artist's songs are all of one year
     rows = ask("check", "--catalog", world.catalog, "--split", "album")
     assert "leak" in {row["kind"] for row in rows}
-    line = one_line(call("check", "--catalog", world.catalog, "--split", "fold"))
+    line = one_line(call_cli("check", "--catalog", world.catalog, "--split", "fold"))
     assert "no column 'fold'; there are" in line
 
 
@@ -750,7 +728,7 @@ def test_a_dump_of_musicbrainz_is_checked(tmp_path: Path) -> None:
     rows = ask("check", "--musicbrainz", dump)
     assert any(len(row["ids"]) == 2 for row in rows)
     dump.write_text("no dump\n")
-    assert "line 1" in one_line(call("check", "--musicbrainz", dump))
+    assert "line 1" in one_line(call_cli("check", "--musicbrainz", dump))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typer.testing import CliRunner
 
 from musicu.cli.app import app
 from musicu.encoders.registry import DEFAULT_MODEL, find_model
-from musicu.errors import MetadataError, ModelError, MusicuError
+from musicu.errors import MetadataError, MissingExtraError, ModelError, MusicuError
 from musicu.evaluation.encoders.baselines import baseline_features, baseline_vectors
 from musicu.evaluation.encoders.dataset import Collection, read_tables, select
 from musicu.evaluation.encoders.evaluate import SCHEMA, evaluate_encoder
@@ -404,6 +405,29 @@ def test_mfcc_is_librosas_and_standardized(tmp_path: Path) -> None:
     x = baseline_vectors("mfcc", np.array(rows))
     np.testing.assert_allclose(x.mean(axis=0), 0, atol=TOLERANCE)
     np.testing.assert_allclose(x.std(axis=0), 1, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "baseline"),
+    [("librosa", "librosa", "mfcc"), ("sklearn", "scikit-learn", "random")],
+)
+def test_without_a_package_of_the_evaluation_its_extra_is_named(
+    module: str,
+    package: str,
+    baseline: str,
+    labels: Path,
+    shelf: Shelf,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before anything is decoded, too, where a package is for the end of the work."""
+    monkeypatch.setitem(sys.modules, module, None)
+    collection = select(read_tables([labels]), audio=shelf.folder)
+    progress: list[int] = []
+    with pytest.raises(MissingExtraError, match=rf"`{package}` is required .*\.\[evaluate\]"):
+        evaluate_encoder(
+            collection, [baseline_system(baseline)], progress=lambda done, _: progress.append(done)
+        )
+    assert progress in ([], [0])
 
 
 def test_bliss_is_the_packages_own(tmp_path: Path) -> None:

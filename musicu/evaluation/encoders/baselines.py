@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.encoders.runtime import set_numba_cache
-from musicu.errors import AudioError, MusicuError
+from musicu.errors import AudioError, MissingExtraError, MusicuError
 
 __all__ = ["BASELINES", "baseline_distance", "baseline_features", "baseline_vectors"]
 
@@ -51,12 +51,17 @@ def baseline_features(
     ------
     AudioError
         bliss cannot analyze the file.
+    MissingExtraError
+        ``mfcc`` without librosa.
     MusicuError
         There is no such baseline, or ``bliss_audio`` is not installed.
     """
     if name == "mfcc":
         set_numba_cache()
-        import librosa
+        try:
+            import librosa
+        except ImportError:
+            raise MissingExtraError("librosa", "evaluate") from None
         import soxr
 
         y = soxr.resample(y, sr, _MFCC_SR, quality="HQ")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from musicu.errors import MusicuError
+from musicu.errors import MissingExtraError, MusicuError
 from musicu.evaluation.bootstrap import DRAWS
 from musicu.evaluation.encoders.cost import Cost, measure_cost
 from musicu.evaluation.encoders.dataset import Collection
@@ -181,6 +182,8 @@ def evaluate_encoder(
 
     Raises
     ------
+    MissingExtraError
+        There are columns of one label a clip, and scikit-learn is not installed.
     MusicuError
         Files are missing, systems share a label or are not there, there is no column ``by``, or
         fewer than two artists have two clips. Also what
@@ -194,6 +197,8 @@ def evaluate_encoder(
     if away := [label for label in against if label not in labels]:
         raise MusicuError(f"no system {away[0]!r}; there are {', '.join(labels)}")
     check_artists(collection)
+    if collection.single and find_spec("sklearn") is None:  # now, not after the long wait
+        raise MissingExtraError("scikit-learn", "evaluate")
     models = [system for system in systems if not system.baseline]
     folds = [] if collection.fold is None else np.unique(collection.fold).tolist()
     encoders = Encoders(systems, folds)
