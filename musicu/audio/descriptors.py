@@ -25,7 +25,7 @@ from musicu.audio.mel_filters import mel_filters
 from musicu.audio.tempo import find_pulse
 from musicu.errors import AudioError
 
-__all__ = ["Describer", "Descriptors", "describe"]
+__all__ = ["Describer", "Descriptors", "describe", "pick_onsets"]
 
 Array = NDArray[np.float32]
 Array64 = NDArray[np.float64]
@@ -236,7 +236,7 @@ class Describer:
             loudness_range=loudness.range_lu if loudness else None,
             peak=loudness.peak_dbfs if loudness else None,
             brightness=float(centroids[heard].mean(dtype=np.float64)) if heard.any() else None,
-            onset_rate=len(_onsets(onsets)) / max(seconds, 1 / self.sr),
+            onset_rate=len(pick_onsets(onsets)) / max(seconds, 1 / self.sr),
             dynamic_complexity=None if silent else _dynamic_complexity(levels),
             regularity=regularity,
         )
@@ -311,11 +311,21 @@ def _frame_weights(sr: int, n_fft: int) -> tuple[Array, int]:
     return np.column_stack([np.ones_like(hz), hz, level, mel]).astype(np.float32), low
 
 
-def _onsets(strength: Array) -> NDArray[np.intp]:
-    """Frames that hold an onset, picked as ``librosa.util.peak_pick`` does.
+def pick_onsets(strength: Array) -> NDArray[np.intp]:
+    """Return the frames that hold an onset, picked as ``librosa.util.peak_pick`` does.
 
     A peak is the maximum of 7 frames (112 ms), exceeds the mean of 13 by ``_ONSET_DB`` and comes
     more than 2 frames after the one before.
+
+    Parameters
+    ----------
+    strength : np.ndarray [shape=(frames,), float32]
+        Onset strength (dB).
+
+    Returns
+    -------
+    np.ndarray [shape=(onsets,), intp]
+        Frames, ascending.
     """
     n = len(strength)
     if not n:

@@ -14,7 +14,7 @@ from typing import Any
 
 from musicu.errors import MetadataError
 from musicu.items.item import Item, Items
-from musicu.metadata.tables import open_unpacked
+from musicu.metadata.table_formats import open_unpacked
 from musicu.metadata.values import metadata_that_fits
 
 __all__ = ["iter_musicbrainz", "musicbrainz_items", "read_musicbrainz"]

@@ -6,33 +6,31 @@ rules. Errors name a row, and no cell of it: logs say who somebody is.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from musicu.errors import MetadataError, MissingExtraError
-from musicu.files import open_file
+import numpy as np
 
-__all__ = ["Table", "open_unpacked"]
+from musicu.errors import MetadataError
+from musicu.metadata.table_formats import (
+    Chunk,
+    Chunks,
+    as_text,
+    is_text,
+    open_csv,
+    open_lines,
+    open_parquet,
+    open_unpacked,
+)
 
-_DELIMITERS = ",;\t"
+__all__ = ["Table"]
+
 _LINES = {".jsonl", ".ndjson", ".json"}
 _PARQUET = {".parquet", ".pq"}
 _PACKED = {".gz", ".bz2", ".xz"}
-# Rows at a time: with more, the garbage collector walks over all that is alive.
-_CHUNK = 1 << 9
 _LONGEST = 1 << 22  # characters of a header; a file without any line break is no table
-
-# Numbers of rows, and the cells of each column.
-Chunk = tuple[Sequence[int], list[Sequence[Any]]]
 
 
 class Table:
@@ -50,7 +48,7 @@ class Table:
         self,
         path: str,
         columns: Sequence[str],
-        chunks: Callable[[Sequence[int]], Iterator[Chunk]],
+        chunks: Chunks,
     ) -> None:
         self.path = path
         self.columns = tuple(columns)
@@ -86,18 +84,18 @@ class Table:
         suffix = suffixes[-1] if suffixes else ""
         with open_unpacked(name) as file:
             if file.peek(4)[:4] == b"PAR1" or suffix in _PARQUET:
-                return cls(name, *_open_parquet(name))
-            with _as_text(file) as text:
+                return cls(name, *open_parquet(name))
+            with as_text(file) as text:
                 while (first := text.readline(_LONGEST)).isspace():
                     pass
         if not first:
             raise MetadataError(f"{name}: the file is empty: write a header and rows")
         lines = suffix in _LINES or first.lstrip().startswith("{")
-        if not _is_text(first) and ("\0" in first or not lines):
+        if not is_text(first) and ("\0" in first or not lines):
             raise MetadataError(
                 f"{name}: not UTF-8 text, and not Parquet: save it as 'CSV UTF-8' or Parquet"
             )
-        return cls(name, *(_open_lines(name) if lines else _open_csv(name, first, known)))
+        return cls(name, *(open_lines(name) if lines else open_csv(name, first, known)))
 
     def position(self, column: str) -> int:
         """Return where in `columns` a column is.
@@ -115,7 +113,11 @@ class Table:
         return self.columns.index(column)
 
     def chunks(
-        self, columns: Sequence[int | str] | None = None, *, may_be_empty: bool = False
+        self,
+        columns: Sequence[int | str] | None = None,
+        *,
+        may_be_empty: bool = False,
+        arrays: bool = False,
     ) -> Iterator[Chunk]:
         """Yield the numbers of some hundred rows at a time, and the cells of each column.
 
@@ -126,6 +128,9 @@ class Table:
             hold what they like.
         may_be_empty : bool
             Whether the table may have no rows.
+        arrays : bool
+            Whether columns of Parquet that are numbers or moments (UTC), and have no empty cells,
+            are NumPy arrays (integers, floats, ``datetime64[us]``): much quicker than lists.
 
         Raises
         ------
@@ -136,7 +141,7 @@ class Table:
         chosen = range(len(self.columns)) if columns is None else columns
         at = [c if isinstance(c, int) else self.position(c) for c in chosen]
         enough = may_be_empty
-        for numbers, cells in self._chunks(at):
+        for numbers, cells in self._chunks(at, arrays):
             enough = True
             yield (
                 numbers,
@@ -163,6 +168,8 @@ class Table:
 
     def _clean(self, position: int, numbers: Sequence[int], cells: Sequence[Any]) -> Sequence[Any]:
         """Return cells with their text stripped; look whether it is text."""
+        if isinstance(cells, np.ndarray):
+            return cells
         kinds = set(map(type, cells))
         if str not in kinds:
             return cells
@@ -172,223 +179,15 @@ class Table:
         else:
             cells = [cell.strip() if isinstance(cell, str) else cell for cell in cells]
             joined = "".join(cell for cell in cells if isinstance(cell, str))
-        if _is_text(joined):
+        if is_text(joined):
             return cells
         number, text = next(
             (number, cell)
             for number, cell in zip(numbers, cells, strict=True)
-            if isinstance(cell, str) and not _is_text(cell)
+            if isinstance(cell, str) and not is_text(cell)
         )
         fault = "holds a null character" if "\0" in text else "is not UTF-8"
         raise MetadataError(
             f"{self.path}: row {number}, column {self.columns[position]!r} {fault}: save it as "
             "'CSV UTF-8'"
         )
-
-
-@contextmanager
-def open_unpacked(path: str) -> Iterator[io.BufferedReader]:
-    """Open a file whose first bytes tell whether it is packed: gzip, bzip2, xz, or not at all.
-
-    Raises
-    ------
-    MetadataError
-        It cannot be read or unpacked.
-    """
-    import bz2
-    import gzip
-    import lzma
-
-    try:
-        with open_file(path) as file:
-            head = file.peek(6)
-            packed: Any = None
-            if head.startswith(b"\x1f\x8b"):
-                packed = gzip.GzipFile(fileobj=file)
-            elif head.startswith(b"BZh"):
-                packed = bz2.BZ2File(file)
-            elif head.startswith(b"\xfd7zXZ\0"):
-                packed = lzma.LZMAFile(file)
-            yield file if packed is None else io.BufferedReader(packed)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        reason = getattr(error, "strerror", None)
-        if reason is None:
-            reason = f"cannot be unpacked ({error}): fetch it again"
-        raise MetadataError(f"{path}: {reason}") from error
-
-
-def _as_text(file: IO[bytes]) -> io.TextIOWrapper:
-    # What is not UTF-8 is kept as surrogates: it matters only in the columns that are read.
-    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
-def _is_text(text: str) -> bool:
-    """Whether a text has no null character, and no byte that ``surrogateescape`` had to keep."""
-    try:
-        return "\0" not in text and (text.isascii() or bool(text.encode()))
-    except UnicodeEncodeError:
-        return False
-
-
-_Opened = tuple[Sequence[str], Callable[[Sequence[int]], Iterator[Chunk]]]
-
-
-def _open_csv(path: str, first: str, known: Callable[[str], bool]) -> _Opened:
-    # Only the header knows the delimiter for sure: values hold commas, semicolons and tabs.
-    def fitness(delimiter: str) -> tuple[int, int]:
-        titles = next(csv.reader([first], delimiter=delimiter), [])
-        return sum(known(title.strip()) for title in titles), len(titles)
-
-    delimiter = max(_DELIMITERS, key=fitness)
-
-    def records() -> Iterator[tuple[int, list[list[str]]]]:
-        """Yield the number of a row, and the cells of it and some that follow, blank ones too."""
-        start = 1
-        with open_unpacked(path) as file, _as_text(file) as text:
-            # strict: else a quote left open swallows the rest of the table silently.
-            reader = csv.reader(text, delimiter=delimiter, strict=True)
-            while True:
-                chunk: list[list[str]] = []
-                try:
-                    chunk.extend(islice(reader, _CHUNK))
-                except csv.Error as error:
-                    raise MetadataError(
-                        f"{path}: row {start + len(chunk)}: {error}: put quotes around the value, "
-                        "and double those inside it"
-                    ) from None
-                if not chunk:
-                    return
-                yield start, chunk
-                start += len(chunk)
-
-    header: list[str] = []
-    header_number = 0
-    for start, chunk in records():
-        for number, cells in enumerate(chunk, start):
-            if any(map(str.strip, cells)):
-                header, header_number = [title.strip() for title in cells], number
-                break
-        if header:
-            break
-    width, named = len(header), [at for at, title in enumerate(header) if title]
-
-    def chunks(positions: Sequence[int]) -> Iterator[Chunk]:
-        for start, chunk in records():
-            numbers: Sequence[int] = range(start, start + len(chunk))
-            if start <= header_number or not _is_full(chunk, width):
-                numbers = [
-                    number
-                    for number, cells in zip(numbers, chunk, strict=True)
-                    if number > header_number and any(map(str.strip, cells))
-                ]
-                chunk = [_fitted(path, number, chunk[number - start], width) for number in numbers]
-            if chunk:
-                columns = list(zip(*chunk, strict=True))
-                yield numbers, [columns[named[at]] for at in positions]
-
-    return [header[at] for at in named], chunks
-
-
-def _is_full(chunk: Sequence[Sequence[str]], width: int) -> bool:
-    """Whether no row is blank, and each has as many cells as the header."""
-    return set(map(len, chunk)) == {width} and all(cells[0].strip() for cells in chunk)
-
-
-def _fitted(path: str, number: int, cells: list[str], width: int) -> list[str]:
-    """Return a row's cells, as many as the header has; ones that are missing are empty."""
-    if any(map(str.strip, cells[width:])):
-        raise MetadataError(
-            f"{path}: row {number} has {len(cells)} cells, the header has {width}: put quotes "
-            "around values that hold the delimiter"
-        )
-    return [*cells[:width], *[""] * (width - len(cells))]
-
-
-def _open_lines(path: str) -> _Opened:
-    records: list[tuple[int, dict[str, Any]]] = []
-    columns: dict[str, None] = {}
-    with open_unpacked(path) as file, _as_text(file) as text:
-        for number, line in enumerate(text, start=1):
-            if line.isspace():
-                continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise MetadataError(
-                    f"{path}: line {number} is not JSON ({error}): write one {{...}} a line"
-                ) from None
-            if not isinstance(record, dict):
-                raise MetadataError(f"{path}: line {number} is no JSON object: one {{...}} a line")
-            columns.update(dict.fromkeys(record))
-            if record:
-                records.append((number, record))
-    names = list(columns)
-
-    def chunks(positions: Sequence[int]) -> Iterator[Chunk]:
-        for start in range(0, len(records), _CHUNK):
-            chunk = records[start : start + _CHUNK]
-            yield (
-                [number for number, _ in chunk],
-                [[record.get(names[at]) for _, record in chunk] for at in positions],
-            )
-
-    return names, chunks
-
-
-def _open_parquet(path: str) -> _Opened:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise MissingExtraError("pyarrow", "parquet") from None
-
-    @contextmanager
-    def faults() -> Iterator[None]:
-        try:
-            yield
-        except (OSError, OverflowError, ValueError, pyarrow.ArrowException) as error:
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise MetadataError(f"{path}: no sound Parquet ({reason}): write it again") from None
-
-    with faults(), pyarrow.parquet.ParquetFile(path) as file:
-        names = file.schema_arrow.names
-
-    def chunks(positions: Sequence[int]) -> Iterator[Chunk]:
-        chosen = [names[at] for at in positions]
-        number = 1
-        with faults(), pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(columns=chosen):
-                if batch.num_rows:
-                    numbers = list(range(number, number + batch.num_rows))
-                    number += batch.num_rows
-                    yield numbers, [_plain(batch.column(name)) for name in chosen]
-
-    return names, chunks
-
-
-def _plain(column: Any) -> list[Any]:
-    """Return the cells of a column of Parquet.
-
-    Decimals become floats, and moments are rounded to microseconds, as Python has them.
-    """
-    from pyarrow import float64, int64, timestamp, types
-
-    if types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if types.is_decimal(column.type):
-        column = column.cast(float64(), safe=False)
-    kind = column.type
-    if types.is_timestamp(kind):
-        column = column.cast(timestamp("us", kind.tz), safe=False)
-    # What is most of a log is read several times faster than by to_pylist().
-    if types.is_string(kind) or types.is_large_string(kind):
-        cells: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
-        return cells
-    if not column.null_count and (types.is_integer(kind) or types.is_floating(kind)):
-        cells = column.to_numpy().tolist()
-        return cells
-    if not column.null_count and types.is_timestamp(kind) and kind.tz in (None, "UTC"):
-        epoch = datetime(1970, 1, 1, tzinfo=UTC if kind.tz else None)
-        since = column.cast(int64()).to_numpy().tolist()
-        return [epoch + timedelta(microseconds=number) for number in since]
-    return list(column.to_pylist())

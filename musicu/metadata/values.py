@@ -165,13 +165,23 @@ class NumberColumn:
         self._rows: list[Sequence[int]] = []
 
     def add(self, cells: Sequence[Any], rows: Sequence[int]) -> None:
-        """Read some more cells.
+        """Read some more cells: a list, or an array of numbers or of ``datetime64[us]`` (UTC).
 
         Raises
         ------
         MetadataError
             A cell is empty, or not what the first cell is; the text has its number from `rows`.
         """
+        if isinstance(cells, np.ndarray):
+            moments = cells.dtype.kind == "M"
+            if len(cells) and moments <= self._times:
+                if self._first is None:
+                    self._first, self.dates = (cells[0].item(), rows[0]), moments
+                exact = cells.view(np.int64) / 1e6 if moments else cells.astype(np.float64)
+                self._values.append(exact)
+                self._rows.append(rows)
+                return
+            cells = cells.tolist()
         if self._first is None and cells:
             self._first = cells[0], rows[0]
             self.dates = self._kind(cells[0]) == "dates"

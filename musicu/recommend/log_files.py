@@ -113,7 +113,7 @@ def read_log(path: str) -> Log:
         if field in at
     }
     numbers: list[NDArray[np.int64]] = []
-    for rows, columns in table.chunks(list(at.values())):
+    for rows, columns in table.chunks(list(at.values()), arrays=True):
         cells = dict(zip(at, columns, strict=True))
         for field, known in ids.items():
             named = _identifiers(path, field, cells[field], rows)
@@ -143,6 +143,8 @@ class _Codes(dict[str, int]):
 
 
 def _identifiers(path: str, field: str, cells: Sequence[Any], rows: Sequence[int]) -> Sequence[str]:
+    if isinstance(cells, np.ndarray):
+        cells = cells.tolist()
     if set(map(type, cells)) == {str}:
         return cells
     for number, cell in zip(rows, cells, strict=True):

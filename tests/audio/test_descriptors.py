@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from musicu.audio.descriptors import Describer, Descriptors, _onsets, describe
+from musicu.audio.descriptors import Describer, Descriptors, describe, pick_onsets
 from musicu.errors import AudioError
 
 Array = NDArray[np.float32]
@@ -309,4 +309,4 @@ def test_onsets_are_picked_as_librosa_picks_them() -> None:
             strength, pre_max=3, post_max=4, pre_avg=6, post_avg=7, delta=2.0, wait=2
         )
         assert len(expected) > 10
-        np.testing.assert_array_equal(_onsets(strength), expected)
+        np.testing.assert_array_equal(pick_onsets(strength), expected)

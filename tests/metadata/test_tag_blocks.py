@@ -102,6 +102,19 @@ def test_id3v2_behind_the_audio_is_read(mp3: Path) -> None:
     assert (read_tags(mp3).title, read_tags(mp3).artist) == ("Behind", "Alpha")
 
 
+@pytest.mark.parametrize("before", [bytes(700), b"TAG" + bytes(125)], ids=["zeros", "ID3v1"])
+def test_tags_begin_where_the_audio_does_behind_what_is_left_over(
+    tmp_path: Path, before: bytes
+) -> None:
+    path = tmp_path / "a.flac"
+    write_audio(path)
+    tag_names(path)
+    known = read_tags(path)
+    assert known.title
+    path.write_bytes(id3v2(id3.TLAN(3, ["deu"])) + before + path.read_bytes())
+    assert read_tags(path) == known
+
+
 def test_apev2_is_found_in_front_of_lyrics_and_id3v1(mp3: Path) -> None:
     with_ape(mp3, Title="Song")
     lyrics = b"LYRICSBEGININD00002000"
