@@ -88,7 +88,7 @@ def old(place: Path) -> dict[str, Any]:
         "verify": verify,
         "same file": hashlib.sha256(path.read_bytes()).digest() == before,
         "recommended": [[hit.id, hit.score] for hit in hits],
-        "fields": list(recommender.vectors.fields),
+        "fields": list(recommender.model.vectors.fields),
     }
 
 

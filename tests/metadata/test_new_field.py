@@ -146,7 +146,7 @@ def test_what_was_stored_before_goes_on(found: Any, place: Path) -> None:
     recommender = Recommender.load(place / "recommender")
     now = recommender.recommend(History(USERS))
     assert old["recommended"] == [[hit.id, hit.score] for hit in now]
-    assert old["fields"] == list(recommender.vectors.fields)
+    assert old["fields"] == list(recommender.model.vectors.fields)
 
 
 # The table
