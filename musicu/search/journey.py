@@ -41,7 +41,7 @@ from musicu.search.seeds import FoundSeeds
 from musicu.search.snapshot import Snapshot
 from musicu.search.spaces import as_scores
 
-__all__ = ["Caps", "route", "find_path", "waypoints"]
+__all__ = ["Caps", "find_path", "route", "waypoints"]
 
 Array = NDArray[np.float32]
 Bools = NDArray[np.bool_]

@@ -26,7 +26,7 @@ from musicu.catalog.store import Store, StoredModel
 from musicu.search.name_codes import NameCodes
 from musicu.search.text_search import fold_text
 
-__all__ = ["MEASURES", "Page", "parse_page", "read_added", "read_all"]
+__all__ = ["MEASURES", "CatalogPages", "Page", "parse_page", "read_added", "read_all"]
 
 Array = NDArray[np.float32]
 
