@@ -1,6 +1,5 @@
 """``musicu evaluate``: how good encoders and recommendations are, measured."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,12 +13,14 @@ app.command()(evaluate_recommenders.recommend)
 app.command()(evaluate_recommenders.ab)
 
 
-class Baseline(StrEnum):
-    """What to beat."""
+def _baselines(names: list[str] | None) -> list[str]:
+    from musicu.evaluation.encoders.baselines import BASELINES
 
-    MFCC = "mfcc"
-    BLISS = "bliss"
-    RANDOM = "random"
+    for name in names or ():
+        if name not in BASELINES:
+            known = ", ".join(map(repr, BASELINES))
+            raise typer.BadParameter(f"{name!r} is not one of {known}.")
+    return names or []
 
 
 @app.callback()
@@ -45,7 +46,14 @@ def encoder(
             metavar="NAME",
         ),
     ] = None,
-    baseline: Annotated[list[Baseline] | None, typer.Option(help="What to compare with.")] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to compare with: mfcc, bliss or random.",
+            metavar="NAME",
+            callback=_baselines,
+        ),
+    ] = None,
     artist: Annotated[
         str | None,
         typer.Option(help="Column of artists; else artist_group or artist.", metavar="COLUMN"),
@@ -115,7 +123,7 @@ def encoder(
 
     if bare := [text for text in only or () if "=" not in text]:
         raise typer.BadParameter(f"{bare[0]!r} is not COLUMN=VALUE", param_hint="--only")
-    baselines = [baseline_system(name.value) for name in baseline or ()]
+    baselines = [baseline_system(name) for name in baseline or ()]
     names = model or ([] if baselines else [DEFAULT_MODEL])
     systems = [*map(model_system, names), *baselines]
     there = [system.label for system in systems]

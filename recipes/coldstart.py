@@ -37,7 +37,7 @@ from pathlib import Path
 import numpy as np
 
 from musicu import Encoder, describe, load
-from musicu.evaluation.encoders.baselines import baseline_features, baseline_vectors
+from musicu.evaluation.encoders.baselines import BASELINES
 
 MEASURED = (
     *("tempo", "loudness", "loudness_range", "brightness", "onset_rate"),
@@ -141,11 +141,11 @@ def write_artists(
         path = taffc / row["file"]
         y, sr = load(path)
         embedded.append(encoder.embed(y, sr))
-        mfcc.append(baseline_features("mfcc", path, y, sr))
+        mfcc.append(BASELINES["mfcc"].features(path, y, sr))
         found = describe(y, sr).to_dict()
         measured.append([np.nan if found[name] is None else found[name] for name in MEASURED])
     owner = np.repeat(np.arange(len(clips)), [len(rows) for rows in clips.values()])
-    vectors = {"audio": np.array(embedded), "mfcc": baseline_vectors("mfcc", np.array(mfcc))}
+    vectors = {"audio": np.array(embedded), "mfcc": BASELINES["mfcc"].vectors(np.array(mfcc), 0)}
     for name, of_clips in vectors.items():
         mean = np.stack([of_clips[owner == i].mean(axis=0) for i in range(len(clips))])
         np.savez(out / f"{name}.npz", ids=np.array(list(clips)), vectors=mean.astype(np.float32))

@@ -53,20 +53,23 @@ def exposure(ranked: Positions, candidates: Bools) -> NDArray[np.intp]:
     return shown[candidates]
 
 
-def coverage(exposures: NDArray[Any]) -> float:
+def coverage(exposures: NDArray[Any], candidates: int | None = None) -> float:
     """Share of the candidates that anybody is recommended (Ge et al., RecSys 2010).
 
     Parameters
     ----------
-    exposures : np.ndarray [shape=(candidates,)]
-        Of :func:`exposure`.
+    exposures : np.ndarray [shape=(n,)]
+        How often each was recommended, as :func:`exposure` counts.
+    candidates : int >= n, optional
+        How many there are, if not only these; the others were never recommended.
 
     Returns
     -------
     float
         0 to 1; NaN without candidates.
     """
-    return float((exposures > 0).mean()) if len(exposures) else float("nan")
+    total = len(exposures) if candidates is None else candidates
+    return int((exposures > 0).sum()) / total if total else float("nan")
 
 
 def lorenz(exposures: NDArray[Any], *, points: int = 101) -> tuple[Floats, Floats]:

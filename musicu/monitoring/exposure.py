@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.arrays import gini
+from musicu.evaluation.list_metrics import coverage
 
 __all__ = ["ExposureCounter"]
 
@@ -68,9 +69,8 @@ class ExposureCounter:
 
     def coverage(self, total: int) -> float | None:
         """Tell which share of a catalog of ``total`` tracks was served; None if nothing was."""
-        with self._lock:
-            found = len(self._counts)
-        return min(1.0, found / total) if found and total > 0 else None
+        counts = self._sorted()
+        return coverage(counts, max(total, len(counts))) if len(counts) and total > 0 else None
 
     def hub_share(self, total: int, top: float = 0.01) -> float | None:
         """Tell which share of the results fell on the tracks served most.

@@ -19,7 +19,7 @@ _ACCURACY = (
     *(("listeners", "mrr@10", "MRR@10"), ("listeners", "map@20", "MAP@20")),
     ("items", "ndcg@20", "NDCG@20 of items"),
 )
-_BEYOND: tuple[tuple[str, str, str | None], ...] = (
+_LIST_METRICS: tuple[tuple[str, str, str | None], ...] = (
     ("coverage@10", "coverage", "higher"),
     ("gini@10", "Gini", "lower"),
     ("popularity lift@10", "popularity lift", None),
@@ -50,7 +50,7 @@ def evaluation_page(result: RecommendEvaluation, provenance: Mapping[str, str]) 
         Section("Against baselines", list(_against(result))),
         Section("What the parts are worth", list(_parts(result))),
         Section("When something is missing", list(_missing(result))),
-        Section("What the lists are like", list(_beyond(result))),
+        Section("What the lists are like", list(_lists(result))),
         Section("Every measure", list(_everything(result))),
         Section("Every comparison", list(_comparisons(result))),
         Section("How it was tested", list(_protocol(result))),
@@ -211,10 +211,10 @@ def _missing(result: RecommendEvaluation) -> Iterator[str | Table]:
     )
 
 
-def _beyond(result: RecommendEvaluation) -> Iterator[str | Table | Figure]:
+def _lists(result: RecommendEvaluation) -> Iterator[str | Table | Figure]:
     systems = _systems(result, "full", "baseline", "control")
     told = {score.metric for score in result.scores if score.group == "lists" and score.value}
-    shown = [c for c in _BEYOND if c[0] in told]
+    shown = [c for c in _LIST_METRICS if c[0] in told]
     rows = [[s, *(_cell(result, s, "lists", metric) for metric, *_ in shown)] for s in systems]
     yield Table(
         title="Lists of ten",

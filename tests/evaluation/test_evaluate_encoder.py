@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from musicu.cli.app import app
 from musicu.encoders.registry import DEFAULT_MODEL, find_model
 from musicu.errors import MetadataError, MissingExtraError, ModelError, MusicuError
-from musicu.evaluation.encoders.baselines import baseline_features, baseline_vectors
+from musicu.evaluation.encoders.baselines import BASELINES, Baseline
 from musicu.evaluation.encoders.dataset import Collection, read_tables, select
 from musicu.evaluation.encoders.evaluate import SCHEMA, evaluate_encoder
 from musicu.evaluation.encoders.scoring import score_systems
@@ -397,12 +397,12 @@ def test_mfcc_is_librosas_and_standardized(tmp_path: Path) -> None:
     rows = []
     for seed in range(4):
         y = notes(16000, 2.0, seed=seed)[0]
-        got = baseline_features("mfcc", "unused", y, 16000)
+        got = BASELINES["mfcc"].features("unused", y, 16000)
         wanted = librosa.feature.mfcc(y=y, sr=16000, n_mfcc=20)
         np.testing.assert_allclose(got[:20], wanted.mean(axis=1), rtol=1e-5)
         np.testing.assert_allclose(got[20:], wanted.std(axis=1), rtol=1e-5)
         rows.append(got)
-    x = baseline_vectors("mfcc", np.array(rows))
+    x = BASELINES["mfcc"].vectors(np.array(rows), 0)
     np.testing.assert_allclose(x.mean(axis=0), 0, atol=TOLERANCE)
     np.testing.assert_allclose(x.std(axis=0), 1, atol=TOLERANCE)
 
@@ -433,8 +433,26 @@ def test_without_a_package_of_the_evaluation_its_extra_is_named(
 def test_bliss_is_the_packages_own(tmp_path: Path) -> None:
     bliss = pytest.importorskip("bliss_audio")
     write(tmp_path / "x.wav", notes(22050, 12.0), 22050, "wav")
-    got = baseline_features("bliss", tmp_path / "x.wav", np.zeros(1, dtype=np.float32), 22050)
+    silence = np.zeros(1, dtype=np.float32)
+    got = BASELINES["bliss"].features(tmp_path / "x.wav", silence, 22050)
     assert got.tolist() == bliss.Song(str(tmp_path / "x.wav")).analysis
+
+
+def test_a_baseline_is_added_in_one_place(
+    labels: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    level = Baseline(
+        features=lambda path, y, sr: np.array([np.abs(y).mean(), y.std()], dtype=np.float64),
+        vectors=lambda features, seed: features + seed,
+        distance="euclidean",
+    )
+    monkeypatch.setitem(BASELINES, "level", level)
+    collection = select(read_tables([labels]), audio=shelf.folder)
+    system = baseline_system("level")
+    assert system.distance == "euclidean"
+    result = evaluate_encoder(collection, [system, baseline_system("random")], draws=10)
+    assert {score.system for score in result.scores} == {"level", "random"}
+    assert "level" in result.summary()[0]
 
 
 # The command

@@ -214,6 +214,9 @@ def test_a_baseline_is_added_in_one_place(split: Split, monkeypatch: pytest.Monk
     assert 0 < value(result, "newest") < value(result, FULL)
     assert "newest" in {row["system"] for row in result.summary()}
     assert "newest" in evaluation_page(result, {})
+    same = {"newest": np.ones((len(items), 2))}
+    with pytest.raises(MusicuError, match="cannot be called 'newest': a baseline is"):
+        evaluate_recommend(log, items, others=same)
 
 
 # What is measured
@@ -232,6 +235,18 @@ def test_equal_scores_are_ordered_by_chance_and_not_by_the_table(split: Split) -
     scores = np.tile(np.arange(shape[1], dtype=np.float32), (shape[0], 1))
     collector.add(SystemScores(name="rising", kind="baseline", uses=(), scores=scores))
     assert (collector.records["rising"].exposure[0] > 0).sum() == 10
+
+
+def test_systems_of_one_name_are_refused(split: Split) -> None:
+    log, items = world()
+    collector = MetricCollector(log, items)
+    scores = np.ones((len(split.users), len(split.cold)), np.float32)
+    flat = SystemScores(name="flat", kind="baseline", uses=(), scores=scores)
+    for seed in range(2):  # once in every split
+        collector.start_split(split, split.cold, seed=seed)
+        collector.add(flat)
+    with pytest.raises(MusicuError, match="two systems are called 'flat'"):
+        collector.add(flat)
 
 
 def test_the_answer_itself_would_get_everything(split: Split) -> None:
@@ -381,5 +396,7 @@ def test_vectors_that_do_not_fit_are_refused_in_one_line() -> None:
         evaluate_recommend(log, items, others={"mfcc": np.zeros((3, 2))})
     with pytest.raises(MusicuError, match="cannot be called 'audio'"):
         evaluate_recommend(log, items, others={"audio": np.zeros((len(items), 2))})
+    with pytest.raises(MusicuError, match=r"cannot be called 'genre \+ year'"):
+        evaluate_recommend(log, items, others={"genre + year": np.zeros((len(items), 2))})
     with pytest.raises(MusicuError, match="0 seeds"):
         evaluate_recommend(log, items, seeds=0)

@@ -15,12 +15,7 @@ from musicu.arrays import unit_rows
 from musicu.audio.decode import load
 from musicu.encoders.encoder import Encoder
 from musicu.errors import AudioError, MusicuError
-from musicu.evaluation.encoders.baselines import (
-    BASELINES,
-    baseline_distance,
-    baseline_features,
-    baseline_vectors,
-)
+from musicu.evaluation.encoders.baselines import BASELINES
 from musicu.evaluation.encoders.dataset import Collection
 
 __all__ = ["Embedded", "Encoders", "System", "baseline_system", "embed_collection", "model_system"]
@@ -57,7 +52,7 @@ class System:
     @property
     def distance(self) -> Literal["cosine", "euclidean"]:
         """How its vectors are compared."""
-        return baseline_distance(self.parts[0]) if self.baseline else "cosine"
+        return BASELINES[self.parts[0]].distance if self.baseline else "cosine"
 
 
 def model_system(text: str) -> System:
@@ -219,7 +214,7 @@ def embed_collection(
             y, sr = load(file)
             rows = encoders.embed(y, sr, "" if collection.fold is None else collection.fold[i])
             for system in baselines:
-                rows[system.label] = baseline_features(system.parts[0], file, y, sr)
+                rows[system.label] = BASELINES[system.parts[0]].features(file, y, sr)
         except AudioError as error:
             skipped.append((str(file), error.reason))
             continue
@@ -233,5 +228,5 @@ def embed_collection(
     vectors = {label: np.array(rows) for label, rows in found.items()}
     for system in baselines if kept else ():
         label = system.label
-        vectors[label] = baseline_vectors(system.parts[0], vectors[label], seed=seed)
+        vectors[label] = BASELINES[system.parts[0]].vectors(vectors[label], seed)
     return Embedded(collection.take(kept), vectors, tuple(skipped))

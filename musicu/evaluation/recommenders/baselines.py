@@ -29,6 +29,7 @@ __all__ = [
     "Kind",
     "Scored",
     "SystemScores",
+    "field_neighborhoods",
     "field_neighbors",
     "popularity",
     "random_order",
@@ -143,7 +144,7 @@ class Baselines:
         kept : sequence of str
             The fields they have.
         """
-        for name, of in self.neighborhoods():
+        for name, of in field_neighborhoods(self.fields):
             left = tuple(field for field in of if field in kept)
             if left and len(left) < len(of):
                 yield SystemScores(
@@ -153,17 +154,6 @@ class Baselines:
                     lacks=lacks,
                     scores=self.knn(of, left),
                 )
-
-    def neighborhoods(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield what items are compared by: a name, and fields."""
-        classic = tuple(field for field in ("genres", "year") if field in self.fields)
-        metadata = tuple(field for field in self.fields if field != "audio")
-        if classic:
-            yield " + ".join("genre" if f == "genres" else f for f in classic), classic
-        if metadata and metadata != classic:
-            yield "metadata", metadata
-        if metadata and "audio" in self.fields:
-            yield "all fields", tuple(self.fields)
 
     def knn(self, of: Sequence[str], of_new: Sequence[str]) -> Floats:
         """Return likeness [users, candidates] by some fields, of new items by some of them."""
@@ -195,9 +185,21 @@ def same_artist(split: Baselines) -> Iterator[Scored]:
     yield "same artist", ("artists",), np.asarray(scores)
 
 
+def field_neighborhoods(fields: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield what items are compared by: a name, and some of the fields that any item has."""
+    classic = tuple(field for field in ("genres", "year") if field in fields)
+    metadata = tuple(field for field in fields if field != "audio")
+    if classic:
+        yield " + ".join("genre" if f == "genres" else f for f in classic), classic
+    if metadata and metadata != classic:
+        yield "metadata", metadata
+    if metadata and "audio" in fields:
+        yield "all fields", tuple(fields)
+
+
 def field_neighbors(split: Baselines) -> Iterator[Scored]:
     """Yield likeness by genre and year, by all metadata, and by all fields."""
-    for name, of in split.neighborhoods():
+    for name, of in field_neighborhoods(split.fields):
         yield f"{name} kNN", of, split.knn(of, of)
 
 

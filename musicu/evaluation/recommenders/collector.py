@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.arrays import gini
-from musicu.evaluation import list_metrics as beyond
+from musicu.errors import MusicuError
+from musicu.evaluation import list_metrics
 from musicu.evaluation.ranking_metrics import KS, measure, measure_audience, top_n
 from musicu.evaluation.recommenders.baselines import SystemScores
 from musicu.evaluation.recommenders.splits import Split
@@ -113,6 +114,7 @@ class MetricCollector:
         seed : int
             Of the order of what has equal scores.
         """
+        self._added: set[str] = set()
         self._candidates = candidates
         self._history = split.train.of_items(self._ids).matrix()[split.users]
         self._column = np.searchsorted(candidates, split.cold)
@@ -136,7 +138,16 @@ class MetricCollector:
         return measure(ranked, self._relevant, ks=(TOP,)).means()[f"ndcg@{TOP}"]
 
     def add(self, system: SystemScores) -> None:
-        """Measure a system in this split."""
+        """Measure a system in this split.
+
+        Raises
+        ------
+        MusicuError
+            Another system of this split has its name.
+        """
+        if system.name in self._added:
+            raise MusicuError(f"two systems are called {system.name!r}: rename one of them")
+        self._added.add(system.name)
         about = system.kind, system.uses, system.lacks
         record = self.records.setdefault(system.name, SystemMetrics(*about))
         scores = self._standardized(system.scores)
@@ -163,10 +174,10 @@ class MetricCollector:
 
     def _describe(self, record: SystemMetrics, ranked: Positions) -> None:
         inside = np.ones(len(self._candidates), dtype=np.bool_)
-        exposure = beyond.exposure(ranked, inside)
+        exposure = list_metrics.exposure(ranked, inside)
         lists = np.where(ranked >= 0, self._candidates[ranked], -1)
-        lift = beyond.popularity_lift(lists, self._history, self._listeners)
-        figures = {"coverage": beyond.coverage(exposure), "gini": gini(exposure)}
+        lift = list_metrics.popularity_lift(lists, self._history, self._listeners)
+        figures = {"coverage": list_metrics.coverage(exposure), "gini": gini(exposure)}
         for name, value in {**figures, "popularity lift": lift}.items():
             record.figures.setdefault(f"{name}@{TOP}", []).append(value)
         for name, values in self._lists(lists):
@@ -174,10 +185,10 @@ class MetricCollector:
         record.exposure.append(exposure)
 
     def _lists(self, lists: Positions) -> Iterator[tuple[str, Floats]]:
-        yield "novelty", beyond.novelty(lists, self._listeners, self._total)
+        yield "novelty", list_metrics.novelty(lists, self._listeners, self._total)
         if self._artists.any():
-            yield "repeated artists", beyond.repetition(lists, self._artists)
+            yield "repeated artists", list_metrics.repetition(lists, self._artists)
         if self._genres.nnz:
             history = self._history[:, : len(self._items)]
-            yield "diversity", beyond.diversity(lists, self._genres)
-            yield "miscalibration", beyond.miscalibration(lists, history, self._genres)
+            yield "diversity", list_metrics.diversity(lists, self._genres)
+            yield "miscalibration", list_metrics.miscalibration(lists, history, self._genres)

@@ -8,7 +8,7 @@ all comparisons at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from musicu.errors import MusicuError
 from musicu.evaluation.ranking_metrics import KS
+from musicu.evaluation.recommenders.baselines import BASELINES, field_neighborhoods
 from musicu.evaluation.recommenders.collector import TOP, MetricCollector
 from musicu.evaluation.recommenders.results import RecommendEvaluation
 from musicu.evaluation.recommenders.splits import FoldProtocol, Protocol, Split
@@ -86,11 +87,11 @@ def evaluate_recommend(
         have the name of a baseline; or fewer than two listeners can be asked.
     """
     protocol = protocol or FoldProtocol()
-    extra = _checked(others or {}, len(items))
     if seeds < 1:
         raise MusicuError(f"{seeds} seeds: at least one is needed")
     given = Fusion().fit(items).transform(items)
     fields = [f for f, some in zip(given.fields, given.present.T, strict=True) if some.any()]
+    extra = _checked(others or {}, len(items), fields)
     collector = MetricCollector(log, items)
     chosen: list[dict[str, Any]] = []
     about: dict[str, Any] = {"fields": fields, "settings": dict(settings or {}), "others": extra}
@@ -134,16 +135,16 @@ def evaluate_recommend(
 
 
 def _checked(
-    others: Mapping[str, NDArray[np.floating]], count: int
+    others: Mapping[str, NDArray[np.floating]], count: int, fields: Sequence[str]
 ) -> dict[str, NDArray[np.floating]]:
-    taken = {"random", "popularity", "audio", "metadata", "all fields", "genre", "year"}
+    taken = {*BASELINES, "audio", *dict(field_neighborhoods(fields))}
     for name, vectors in others.items():
         if vectors.ndim != 2 or len(vectors) != count:
             raise MusicuError(
                 f"vectors {name!r} of shape {vectors.shape} do not fit {count:,} items: one row "
                 "an item"
             )
-        if name in taken or name == "genre + year":
+        if name in taken:
             raise MusicuError(f"vectors cannot be called {name!r}: a baseline is; rename them")
     return dict(others)
 
