@@ -9,7 +9,7 @@ from typing import Any
 
 from musicu.errors import ModelError
 
-__all__ = ["set_numba_cache", "open_session"]
+__all__ = ["open_session", "set_numba_cache"]
 
 # ONNX Runtime reads it while it is imported. Without it, its official builds look up and report to
 # their maker, and keep a device id and a store of events in the user's cache.
