@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from musicu.errors import MetadataError
 
-__all__ = ["Term", "Vocabulary", "TagQuery", "fold"]
+__all__ = ["TagQuery", "Term", "Vocabulary", "fold"]
 
 # A line is one meaning: all before ">" say the same; what follows is the nearest to it, and used
 # only where a model has none of the former.
