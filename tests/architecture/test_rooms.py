@@ -134,6 +134,19 @@ def test_no_private_name_crosses_modules() -> None:
     assert crossed == PRIVATE
 
 
+def test_scripts_import_what_there_is() -> None:
+    missing = {
+        f"{path.relative_to(ROOT)}: {node.module}.{alias.name}"
+        for folder in ("bench", "recipes", "fixtures")
+        for path in (ROOT / folder).glob("*.py")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "musicu"
+        for alias in node.names
+        if not hasattr(importlib.import_module(str(node.module)), alias.name)
+    }
+    assert missing == set()
+
+
 def test_errors_import_nothing() -> None:
     assert imports(ROOT / "musicu" / "errors.py") == frozenset()
 
