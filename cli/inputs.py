@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from musicu.recommend.item_ids import ItemResolver
 
 __all__ = [
-    "RecommenderCatalog",
+    "DuplicateRows",
     "Duplicates",
     "ItemColumns",
     "ItemTable",
     "ItemVectors",
     "Log",
-    "DuplicateRows",
-    "SaltFile",
+    "RecommenderCatalog",
     "RecommenderFolder",
+    "SaltFile",
     "Unknown",
     "UnknownItems",
     "matched_log",
