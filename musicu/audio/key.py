@@ -45,7 +45,10 @@ def pitch_histogram(power: Array, sr: int) -> Array64:
     t, k = np.nonzero((here > left) & (here >= right) & (here > floor))
     # A parabola through three points in dB locates the peak between the bins.
     a, b, c = (np.log(np.maximum(power[t, k + i], 1e-30)).astype(np.float64) for i in range(3))
-    hz = (low + 1 + k + 0.5 * (a - c) / (a - 2 * b + c)) * bin_hz
+    # Three powers that differ in their last digit only may have one logarithm: no curvature.
+    curvature = a - 2 * b + c
+    offset = np.divide(0.5 * (a - c), curvature, out=np.zeros_like(b), where=curvature != 0)
+    hz = (low + 1 + k + offset) * bin_hz
     tenths = np.floor(OCTAVE * np.log2(hz / 440.0) + 0.75 * OCTAVE).astype(int) % OCTAVE
     return np.bincount(tenths, np.sqrt(here[t, k]), OCTAVE).astype(np.float64)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from musicu.audio.descriptors import Describer, Descriptors, describe, pick_onsets
+from musicu.audio.key import pitch_histogram
 from musicu.errors import AudioError
 
 Array = NDArray[np.float32]
@@ -300,6 +301,14 @@ def test_onset_strength_and_centroid_are_librosas() -> None:
     expected = librosa.feature.spectral_centroid(S=power, sr=SR, n_fft=1024)[0]
     heard = power.sum(axis=0) > 1e-6 * power.sum(axis=0).max()
     np.testing.assert_allclose(centroid[heard], expected[heard], rtol=LIBROSA)
+
+
+def test_a_peak_without_curvature_is_at_its_bin() -> None:
+    power = np.full((1, 1025), 1e-6, dtype=np.float32)
+    power[0, 60:62] = 1000.0
+    power[0, 59] = np.nextafter(np.float32(1000.0), np.float32(0.0))
+    (tenth,) = np.flatnonzero(pitch_histogram(power, 16000))
+    assert tenth == int(np.floor(120 * np.log2(60 * 16000 / 2048 / 440) + 90)) % 120
 
 
 def test_onsets_are_picked_as_librosa_picks_them() -> None:
