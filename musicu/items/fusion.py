@@ -50,8 +50,11 @@ class Fusion:
 
     Examples
     --------
+    >>> about = [Metadata(genres=("jazz",), year=1960), Metadata(genres=("jazz",), year=1961)]
+    >>> items = Items(Item(f"t{i}", metadata) for i, metadata in enumerate(about))
     >>> vectors = Fusion().fit(items).transform(items)
-    >>> vectors.scores(vectors.take([0]).toarray()[0])
+    >>> vectors.scores(vectors.take([0]).toarray()[0]).round(1).tolist()
+    [1.0, 1.0]
     """
 
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:

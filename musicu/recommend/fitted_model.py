@@ -65,8 +65,12 @@ class FittedModel:
 
     Examples
     --------
-    >>> model = FittedModel.fit(interactions, items, Hyperparameters(dim=32))  # doctest: +SKIP
-    >>> model.with_items(new_items).with_settings(taste=0.5)  # doctest: +SKIP
+    >>> items = Items(Item(f"t{i}", Metadata(genres=("jazz",))) for i in range(4))
+    >>> log = Interactions(["ann"], items.ids, [0, 0], [0, 1])
+    >>> model = FittedModel.fit(log, items, Hyperparameters(dim=2))
+    >>> new = Items([Item("new", Metadata(genres=("jazz",)))])
+    >>> model.with_items(new).with_settings(taste=0.5).items.ids
+    ('t0', 't1', 't2', 't3', 'new')
     """
 
     settings: Hyperparameters

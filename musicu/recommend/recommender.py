@@ -46,10 +46,16 @@ class Recommender:
 
     Examples
     --------
-    >>> recommender = Recommender().fit(interactions, items)  # doctest: +SKIP
-    >>> recommender.recommend("somebody", n=10, max_per_artist=2)  # doctest: +SKIP
-    >>> recommender.recommend(History(["a", "b"]), n=10)  # doctest: +SKIP
-    >>> recommender.audience("a new track")  # doctest: +SKIP
+    >>> genres = ["jazz"] * 5 + ["rock"] * 5
+    >>> items = Items(Item(f"t{i}", Metadata(genres=(name,))) for i, name in enumerate(genres))
+    >>> log = Interactions(["ann", "ben", "cid"], items.ids, [0, 0, 1, 1, 2, 2], [0, 1, 1, 2, 6, 7])
+    >>> recommender = Recommender(dim=2).fit(log, items)
+    >>> [found.id for found in recommender.recommend("ann", n=3)]
+    ['t2', 't3', 't4']
+    >>> [found.id for found in recommender.recommend(History(["t0"]), n=2)]
+    ['t1', 't2']
+    >>> [listener.name for listener in recommender.audience("t9", n=1).listeners]
+    ['cid']
     """
 
     def __init__(self, **settings: Any) -> None:

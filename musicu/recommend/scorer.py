@@ -108,8 +108,11 @@ class Scorer:
 
     Examples
     --------
-    >>> scorer = Scorer(FittedModel.fit(interactions, items))  # doctest: +SKIP
-    >>> scorer.scores(scorer.listener("somebody"))  # doctest: +SKIP
+    >>> items = Items(Item(f"t{i}", Metadata(genres=("jazz",))) for i in range(4))
+    >>> log = Interactions(["ann"], items.ids, [0, 0], [0, 1])
+    >>> scorer = Scorer(Recommender(dim=2).fit(log, items).model)
+    >>> scorer.scores(scorer.listener("ann")).shape
+    (4,)
     """
 
     model: FittedModel

@@ -50,8 +50,10 @@ class Explorer:
     Examples
     --------
     >>> explorer = Explorer.open("music.db")
-    >>> answer = explorer.similar(Query(seeds=(Seed(id="0f343b0931126a20"),), n=5))
-    >>> [(hit.rank, hit.id, hit.score) for hit in answer.hits]
+    >>> seed = explorer.seed("new.wav")  # or musicu.Seed(id=...) of a stored track
+    >>> [hit.rank for hit in explorer.similar(Query(seeds=(seed,), n=5)).hits]
+    [1]
+    >>> explorer.close()
     """
 
     def __init__(self, live: CatalogWatcher) -> None:

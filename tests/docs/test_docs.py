@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_audio import notes, write
 
 import musicu
 from musicu.errors import MissingExtraError
@@ -88,17 +89,21 @@ def test_every_file_that_the_documents_name_exists() -> None:
             assert (document.parent / link).exists(), f"{document} links to {link}"
 
 
-@pytest.mark.parametrize("module", ["arrays", "decode", "encoder", "catalog"])
-def test_examples_in_docstrings_run(
-    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_examples_in_docstrings_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the fixtures, a file that nobody has heard, and a catalog; with all public names."""
     shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures")
     monkeypatch.chdir(tmp_path)
-    loaded = importlib.import_module(f"musicu.{module}")
-    names = {"musicu": importlib.import_module("musicu")}
-    result = doctest.testmod(loaded, extraglobs=names)
-    assert result.attempted
-    assert not result.failed
+    write(tmp_path / "new.wav", notes(seed=5, seconds=4.0, sr=16000), 16000)
+    with musicu.Catalog("music.db") as catalog:
+        catalog.add_folder("fixtures")
+    public = {name: getattr(musicu, name) for name in musicu.__all__} | {"musicu": musicu}
+    tried = {}
+    for path in sorted((ROOT / "musicu").rglob("*.py")):
+        if ">>> " in path.read_text(encoding="utf-8"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            tried[name] = doctest.testmod(importlib.import_module(name), extraglobs=public)
+    assert len(tried) > 10
+    assert {name: result for name, result in tried.items() if result.failed} == {}
 
 
 def test_an_extra_is_installed_from_the_checkout() -> None:
