@@ -61,6 +61,23 @@ def test_the_commands_of_the_readme_are_the_tutorials() -> None:
     assert {line.partition("#")[0].strip() for line in commands(README)} <= tried
 
 
+def test_the_modules_that_the_architecture_names_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = {path.name for path in (ROOT / "musicu").iterdir() if (path / "__init__.py").exists()}
+    # `room.module`, `room.module.name` or `room/module.py`
+    named = [
+        name.removesuffix(".py").replace(".", "/") for name in re.findall(r"`([\w./]+)`", text)
+    ]
+    inside = {name for name in named if "/" in name and name.partition("/")[0] in rooms}
+    assert len(inside) > 30
+    missing = set()
+    for name in inside:
+        path = ROOT / "musicu" / name
+        if not (path.is_dir() or any(p.with_suffix(".py").exists() for p in (path, *path.parents))):
+            missing.add(name)
+    assert missing == set()
+
+
 def test_the_api_reference_has_all_that_is_public() -> None:
     listed = re.findall(r"^::: musicu\.(\w+)$", (ROOT / "docs/api.md").read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(set(musicu.__all__) - {"__version__"})

@@ -11,13 +11,13 @@ import httpx
 import numpy as np
 import pytest
 from conftest import MakeStore, Shelf, add_track, unit
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from prometheus_client.parser import text_string_to_metric_families
 from served import Served, serving, until
 
 from musicu.catalog.store import Store, StoredModel
 from musicu.errors import AudioError, CatalogError, MusicuError
-from musicu.service.app import create_app
+from musicu.service.app import ROUTERS, create_app
 from musicu.service.errors import Busy, Late
 from musicu.service.metrics import Metrics
 from musicu.service.settings import Settings
@@ -607,3 +607,14 @@ def test_its_examples_of_questions_are_understood(client: httpx.Client) -> None:
 def test_no_page_of_it_loads_anything_from_elsewhere(client: httpx.Client) -> None:
     for path in ("/docs", "/redoc"):
         assert client.get(path).status_code == 404
+
+
+def test_a_route_is_added_in_one_place(
+    made: tuple[Store, StoredModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = APIRouter()
+    router.add_api_route("/v1/hello", lambda: {"hello": "world"})
+    monkeypatch.setattr("musicu.service.app.ROUTERS", (*ROUTERS, router))
+    with serving(made[0].path) as one:
+        assert one.http.get("/v1/hello").json() == {"hello": "world"}
+        assert "/v1/hello" in one.http.get("/openapi.json").json()["paths"]
