@@ -15,7 +15,7 @@ from musicu.search.watcher import Live
 from musicu.service.errors import Refusal
 from musicu.service.jobs import Jobs, JobStatus
 
-__all__ = ["ServedMap", "MapPayload"]
+__all__ = ["MapPayload", "ServedMap"]
 
 Vector = NDArray[np.float32]
 

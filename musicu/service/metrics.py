@@ -12,7 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Cache", "MetricsMiddleware", "Metrics", "Queue"]
+__all__ = ["Cache", "Metrics", "MetricsMiddleware", "Queue"]
 
 # Seconds; a tenth of a second is long for a neighbor query, thirty are the usual deadline.
 _BUCKETS = (

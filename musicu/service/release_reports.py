@@ -17,7 +17,7 @@ from musicu.service.release_worker import MENDABLE, NO_AUDIO
 from musicu.service.settings import Settings
 from musicu.workers.job import Canceled, JobError, Overdue, run_job
 
-__all__ = ["RenderedReport", "ReleaseReporter"]
+__all__ = ["ReleaseReporter", "RenderedReport"]
 
 _log = logging.getLogger(__name__)
 

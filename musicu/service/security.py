@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from musicu.service.errors import problem
 from musicu.service.settings import Settings
 
-__all__ = ["COOKIE", "HEADERS", "JSON_BYTES", "TokenAuth", "SecurityMiddleware"]
+__all__ = ["COOKIE", "HEADERS", "JSON_BYTES", "SecurityMiddleware", "TokenAuth"]
 
 COOKIE: Final = "musicu"
 JSON_BYTES: Final = 2 << 20

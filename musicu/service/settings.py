@@ -10,7 +10,7 @@ from typing import Final
 
 from musicu.errors import CatalogError, MusicuError
 
-__all__ = ["VERSION", "Settings"]
+__all__ = ["Settings", "VERSION"]
 
 VERSION: Final = version("musicu")
 

@@ -24,7 +24,7 @@ from musicu.service.errors import Busy, Late
 from musicu.service.queues import WorkQueue
 from musicu.service.responses import encode_json, fragment, parse_json
 
-__all__ = ["SimilarSearch", "Batcher", "EncodedAnswer"]
+__all__ = ["Batcher", "EncodedAnswer", "SimilarSearch"]
 
 Q = TypeVar("Q")
 A = TypeVar("A")

@@ -18,7 +18,7 @@ from musicu.errors import AudioError
 from musicu.service.errors import Busy, Refusal, failed_io
 from musicu.service.settings import Settings
 
-__all__ = ["StoredUpload", "UploadStore", "Upload"]
+__all__ = ["StoredUpload", "Upload", "UploadStore"]
 
 # What comes in is written in pieces of this size: few trips to a thread, little memory held.
 _PIECE = 1 << 20
