@@ -16,11 +16,11 @@ from musicu.service.errors import Refusal
 
 __all__ = [
     "AUDIO_BODY",
-    "Credentials",
     "PROBLEM",
+    "SIMILAR_EXAMPLES",
+    "Credentials",
     "PathBody",
     "ProblemBody",
-    "SIMILAR_EXAMPLES",
     "SeedBody",
     "SimilarAnswer",
     "SimilarBody",

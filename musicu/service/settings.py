@@ -10,7 +10,7 @@ from typing import Final
 
 from musicu.errors import CatalogError, MusicuError
 
-__all__ = ["Settings", "VERSION"]
+__all__ = ["VERSION", "Settings"]
 
 VERSION: Final = version("musicu")
 

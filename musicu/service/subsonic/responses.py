@@ -12,7 +12,7 @@ from starlette.responses import Response
 from musicu.errors import MusicuError
 from musicu.service.responses import as_json
 
-__all__ = ["SubsonicError", "VERSION", "envelope"]
+__all__ = ["VERSION", "SubsonicError", "envelope"]
 
 VERSION = "1.16.1"  # of Subsonic's API, which OpenSubsonic continues
 _NAMESPACE = "http://subsonic.org/restapi"
