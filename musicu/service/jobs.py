@@ -22,7 +22,7 @@ from musicu.errors import MusicuError
 from musicu.service.errors import Refusal
 from musicu.workers.background_job import Canceled, run_job
 
-__all__ = ["JobProgress", "JobStatus", "Jobs", "catalog_work"]
+__all__ = ["JobFunction", "JobProgress", "JobStatus", "Jobs", "catalog_work"]
 
 _KEPT = 50
 _CLOSING = 5.0  # seconds that a closing service waits for its jobs

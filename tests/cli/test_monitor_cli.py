@@ -174,8 +174,8 @@ def test_the_route_tells_what_the_service_counts(make_store: MakeStore) -> None:
     served.add(["a", "a", "a", "b"])
     service = SimpleNamespace(
         metrics=Metrics(),
-        watch=UploadMonitor(store.path),
-        served=served,
+        upload_monitor=UploadMonitor(store.path),
+        exposure=served,
         live=SimpleNamespace(snapshot=range(40)),
     )
     service.metrics.failed("silence: nothing to embed")
