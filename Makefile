@@ -42,7 +42,7 @@ test: .venv/dev
 	$(MAKE) --no-print-directory docs
 
 QUICK := $(patsubst %,tests/%.py,audio/test_decode encoders/test_encoder catalog/test_index \
-	catalog/test_catalog cli/test_cli evaluation/test_retrieval_metrics service/test_service)
+	catalog/test_catalog cli/test_cli service/test_service)
 LOWEST ?= python3.11
 NEWEST ?= python3.13
 test-versions:
