@@ -472,7 +472,7 @@ def test_vectors_of_a_model_that_is_no_longer_current_are_read(make_store: MakeS
     store.use_model(replace(find_model(), id="next", sha256="b" * 64))
     assert Tracks.of_catalog(store.path, model=old.name).model == old.name
     assert len(Tracks.of_catalog(store.path)) == 0
-    with pytest.raises(CatalogError, match="by other@1: 'musicu embed' does"):
+    with pytest.raises(CatalogError, match="by other@1 yet; 'musicu embed FOLDER'"):
         Tracks.of_catalog(store.path, model="other@1")
 
 

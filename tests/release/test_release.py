@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import RunCli, Shelf, retag, unit
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from made_audio import notes, write
 
@@ -469,14 +469,15 @@ def _similarity(points: list[float]) -> np.ndarray:
 @settings(max_examples=60, deadline=None)
 def test_a_track_is_placed_between_its_neighbors(n: int, place: float) -> None:
     place = min(place, n - 0.5)
+    assume(abs(place - round(place)) > 1e-6)  # at a track, both sides of it are as good
     line = [float(i) for i in range(n)]
     near = 1 - np.abs(np.array(line) - place) / 10
     found = fit_playlist(_similarity(line), near)
     assert found is not None
     inside = place < n - 1
-    if inside and place != int(place):
+    if inside:
         assert found.position == int(place) + 2
-    elif not inside:
+    else:
         assert found.position == n + 1
 
 
