@@ -55,7 +55,12 @@ export function showLabels(names, project, [width, height], ceiling) {
     const area = kind === "genre" || kind === "faint";
     const w = widthOf(short, area ? "600 13px system-ui" : "500 12px system-ui") + 12;
     const [x, y] = project(at);
-    const [left, top] = [x - w / 2, area ? y - 10 - lift : y + lift];
+    let [left, top] = [x - w / 2, area ? y - 10 - lift : y + lift];
+    // The chosen track is named at the map's edge, too.
+    if (kind === "chosen" && x >= 0 && x <= width && y >= 0 && y <= height) {
+      left = Math.min(Math.max(left, 4), width - 4 - w);
+      top = Math.min(Math.max(top, ceiling), height - 24);
+    }
     if (left < 4 || left + w > width - 4 || top < ceiling || top + 20 > height - 4) continue;
     const free = taken.every(
       ([l, t, r]) => left > r || left + w < l || top > t + 19 || top + 19 < t,
