@@ -87,6 +87,10 @@ def encoder(
     no_refine: Annotated[
         bool, typer.Option("--no-refine", help="Let labels not move a distilled space.")
     ] = False,
+    fast_teachers: Annotated[
+        bool,
+        typer.Option("--fast-teachers", help="Run teachers in OpenVINO, if it is installed."),
+    ] = False,
     patience: Annotated[
         int, typer.Option(min=0, help="Stop after so many evaluations without gain; 0: never.")
     ] = 0,
@@ -135,6 +139,7 @@ def encoder(
                 start_from=start_from,
                 refinement=None if no_refine else Refinement(axes=tuple(axes or ())),
                 timbre=timbre,
+                fast_teachers=fast_teachers,
                 jobs=jobs,
                 threads=threads,
                 id=id,

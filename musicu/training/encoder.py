@@ -100,6 +100,7 @@ def train_encoder(
     start_from: str | os.PathLike[str] | None = None,
     refinement: Refinement | None = _REFINEMENT,
     timbre: float = 0.0,
+    fast_teachers: bool = False,
     jobs: int = 2,
     threads: int = 1,
     id: str | None = None,
@@ -150,6 +151,8 @@ def train_encoder(
     timbre : float >= 0
         Share of plain timbre that is put beside a distilled space at the end: what same-artist
         search gains most from, and not what the teachers said. 0: none.
+    fast_teachers : bool
+        Run teachers of log-mel windows in OpenVINO, see :class:`musicu.training.teachers.Teacher`.
     jobs : int
         Files to hear at a time.
     threads : int
@@ -188,6 +191,7 @@ def train_encoder(
         start_from=start_from,
         refinement=refinement,
         timbre=timbre,
+        fast_teachers=fast_teachers,
     )
     work.mkdir(parents=True, exist_ok=True)
     clips, skipped = find_clips(plan.sources, work / "files.json")

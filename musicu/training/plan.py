@@ -90,6 +90,7 @@ class Plan:
         start_from: str | os.PathLike[str] | None,
         refinement: Refinement | None,
         timbre: float,
+        fast_teachers: bool,
     ) -> Plan:
         """Check the parameters of :func:`musicu.training.encoder.train_encoder`.
 
@@ -111,7 +112,7 @@ class Plan:
             )
         sources = _sources(audio)
         shaping = _shaping(sources, targets)
-        asked = [Teacher(name) for name in teachers]
+        asked = [Teacher(name, fast=fast_teachers) for name in teachers]
         collections = read_labels(labels, artist=artist, single=single, multi=multi)
         refinement = refinement if teachers and labels else None
         columns = dict.fromkeys(column for table in collections for column in table.multi)
@@ -142,7 +143,7 @@ class Plan:
         settings = {
             **asdict(self.recipe),
             "front_end": asdict(self.front_end),
-            "teachers": [(t.model.id, t.model.sha256, t.outputs) for t in self.teachers],
+            "teachers": [(t.model.id, t.model.sha256, t.outputs, t.fast) for t in self.teachers],
             "audio": [
                 (s.share, [c.identity for c in clips if c.source == i])
                 for i, s in enumerate(self.sources)

@@ -82,11 +82,37 @@ def altered_views(
     free = np.flatnonzero(~held)
     views = []
     for number in range(1, count + 1):
-        order = np.random.default_rng((seed, number)).permutation(free)
-        for this, other in zip(order, np.roll(order, -1), strict=True):
-            partner = clips[other] if mixed and number % 2 else None
-            views.append(View.altered(int(this), clips[this], number, partner, seed=seed))
-    return sorted(views, key=lambda view: (view.number, view.clip))
+        partners = _partners(clips, free, number, seed=seed) if mixed and number % 2 else {}
+        for this in free.tolist():
+            partner = partners.get(this)
+            views.append(View.altered(this, clips[this], number, partner, seed=seed))
+    return views
+
+
+def _partners(
+    clips: Sequence[Clip], free: NDArray[np.int64], number: int, *, seed: int
+) -> dict[int, Clip]:
+    """Choose for each clip the other one whose hash together with its own is the highest.
+
+    A clip that is added or taken away changes few of the pairs (rendezvous hashing, Thaler and
+    Ravishankar 1998): the others' versions need not be heard again.
+    """
+
+    def hashed(text: str) -> int:
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+    own = np.array([hashed(f"{seed} {number} {clips[i].identity}") for i in free], dtype=np.uint64)
+    other = np.array([hashed(clips[i].identity) for i in free], dtype=np.uint64)
+    chosen = {}
+    for at, this in enumerate(free.tolist()):
+        mixed = own[at] ^ other
+        # The finalizer of SplitMix64 (Steele et al. 2014): every bit depends on every other.
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+        mixed[at] = 0
+        chosen[this] = clips[free[int(mixed.argmax())]]
+    return chosen
 
 
 def view_weights(

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from toys import CLIPS, PER_ARTIST, make_clips, make_teacher
 
 torch = pytest.importorskip("torch", reason="needs musicu[train]")
@@ -26,6 +27,7 @@ from musicu.audio.mel import (  # noqa: E402
     mel_spectrogram,
 )
 from musicu.audio.windower import Windower  # noqa: E402
+from musicu.encoders.encoder import Network  # noqa: E402
 from musicu.training import (  # noqa: E402
     Progress,
     Recipe,
@@ -211,6 +213,30 @@ def test_a_teacher_of_another_rate_and_window_hears_around_the_same_middle(
     assert np.flatnonzero(level > level.min() + 1e-3).tolist() == [5]
 
 
+def test_a_teacher_of_long_windows_hears_fewer_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"preset": "musicnn", "window": 600}  # 9.6 s
+    asked = Teacher(make_teacher(tmp_path / "long", front_end=settings))
+    y = np.random.default_rng(0).standard_normal(30 * 16000).astype(np.float32)
+    starts = np.arange(0, 1600, 93)
+    heard: list[int] = []
+    run = Network.run
+
+    def counted(self: Network, windows: NDArray[np.float32], outputs: list[str]) -> object:
+        heard.append(len(windows))
+        return run(self, windows, outputs)
+
+    monkeypatch.setattr(Network, "run", counted)
+    answers = asked.answer(y, 16000, starts, LOG_MEL_PRESETS["musicu"])
+    frames = compress(mel_spectrogram(y, asked.model.front_end).T, asked.model.front_end)
+    last = len(frames) - 600
+    at = np.clip((starts + 93 - 300 + 75) // 150 * 150, 0, last)  # steps of a quarter
+    wanted = np.stack([frames[i : i + 600].mean(axis=0) for i in at])
+    np.testing.assert_allclose(answers, wanted, atol=COMPRESS_TOLERANCE)
+    assert sum(heard) == len(set(at)) < len(starts) - 5
+
+
 def test_outputs_are_named_behind_a_colon_or_in_the_config(teacher: Path, tmp_path: Path) -> None:
     assert Teacher(teacher).dims == (96,)
     both = Teacher(f"{teacher}:mean+max")
@@ -390,6 +416,21 @@ def test_no_held_out_clip_is_mixed_into_another(folder: Path, tmp_path: Path) ->
     assert all(view.path != view.partner for view in made)
     assert len({view.key for view in made}) == len(made)
     assert {view.number for view in made if view.partner is None} == {2}
+
+
+def test_one_clip_more_leaves_most_pairs_as_they_were() -> None:
+    found = [clips.Clip(Path(f"/m/{n}.wav"), 0, f"id{n}") for n in range(200)]
+
+    def pairs(some: list[clips.Clip]) -> dict[Path, Path | None]:
+        none = np.zeros(len(some), dtype=np.bool_)
+        made = views.altered_views(some, none, 1, mixed=True, seed=0)
+        return {view.path: view.partner for view in made}
+
+    fewer, all_ = pairs(found[:-1]), pairs(found)
+    changed = [path for path in fewer if fewer[path] != all_[path]]
+    assert all(all_[path] == found[-1].path for path in changed)
+    assert len(changed) < 10  # one is expected
+    assert len(set(all_.values())) > 100  # and not everybody is paired with the same few
 
 
 def test_shares_are_the_chances_of_their_folders() -> None:
