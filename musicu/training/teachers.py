@@ -87,9 +87,8 @@ class Teacher:
         heard = dict(vars(self.model.front_end))
         del heard["window_hop"]
         timing = front_end.sr, front_end.hop_length, front_end.window
-        about = self.model.sha256, self.outputs, self.model.layout, heard, timing, _LONG
-        if self.fast:
-            about = (*about, "bfloat16")
+        how = [heard, timing, _LONG, *(["bfloat16"] if self.fast else [])]
+        about = [self.model.sha256, self.outputs, self.model.layout, *how]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 
     def answer(self, y: Array, sr: int, starts: NDArray[np.int64], student: LogMel) -> Array:
