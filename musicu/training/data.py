@@ -120,6 +120,8 @@ class Cache:
         ]
         if not asked and (self._mel / name).exists():
             return
+        # A setting of the thread: quiet music has numbers so small that processors are slow at them.
+        torch.set_flush_denormal(True)
         y, sr = _samples(view.path)
         if view.number:
             y, sr = self._altered(view, y, sr, seed)
