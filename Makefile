@@ -81,8 +81,8 @@ TAFFC = --labels $(MUSICU_DATA)/taffc/manifest.csv --labels $(MUSICU_DATA)/taffc
 MODELS ?= musicu-2 musicu-2-free musicu-1
 # Models of one fold each are for the first table only.
 SHIPPED = $(foreach m,$(MODELS),$(if $(findstring {fold},$m),,$m))
-PENULTIMATE = $(TEACHERS)/musicnn-penultimate
-POOLED = $(TEACHERS)/musicnn-pooled
+PENULTIMATE = $(TEACHERS)/msd-penultimate
+POOLED = $(TEACHERS)/msd-pooled
 SIAMESE = $(TEACHERS)/artist-siamese
 OTHERS = $(if $(TEACHERS),--model penultimate=$(PENULTIMATE) --model pooled=$(POOLED) \
 	--model siamese=$(SIAMESE) --model together=$(PENULTIMATE)+$(POOLED)+$(SIAMESE) \

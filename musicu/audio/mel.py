@@ -186,6 +186,11 @@ LOG_MEL_PRESETS = {
     # Pons & Serra, "musicnn: Pre-trained convolutional neural networks for music audio
     # tagging", ISMIR late-breaking demo 2019.
     "musicnn": LogMel(),
+    # Won et al., "Evaluation of CNN-based Automatic Music Tagging Models", SMC 2020: decibels,
+    # 10 log10(mel). The floor of -100 dB is added where torchaudio takes the larger of both.
+    "jamendo_musicnn": LogMel(
+        htk=True, norm=None, gain=1.0, offset=1e-10, std=0.1, window=188, window_hop=188
+    ),
     # Park et al., "Representation Learning of Music Using Artist Labels", ISMIR 2018.
     "artist_siamese": LogMel(
         sr=22050,
