@@ -2,8 +2,9 @@
 
     python recipes/teachers.py FOLDER OUT
 
-FOLDER holds the networks' ONNX files, named as in NETWORKS. OUT gets one folder a teacher output, as
-``--model`` and ``--teacher`` take them. They are for research and are not part of musicu. Needs `onnx`.
+FOLDER holds the networks' ONNX files, named as in NETWORKS. OUT gets one folder a teacher output,
+as ``--model`` and ``--teacher`` take them. They are for research and are not part of musicu. Needs
+the package ``onnx``.
 """
 
 import json
