@@ -169,7 +169,9 @@ def test_models_are_read_as_they_are_written(tmp_path: Path) -> None:
     assert model_system("x=runs/{fold}/m").by_fold and not model_system("m").by_fold
     (odd := tmp_path / "a=b+c").mkdir()
     assert model_system(str(odd)).parts == (str(odd),)
-    for text in ("a+", "x="):
+    assert model_system("a+") == System(label="a+", parts=("a",), standardized=True)
+    assert model_system("a+b").standardized and not model_system("a").standardized
+    for text in ("a+b+", "+", "x="):
         with pytest.raises(MusicuError, match="a name is missing"):
             model_system(text)
     with pytest.raises(MusicuError, match="no baseline 'best'; there are mfcc, bliss, random"):
