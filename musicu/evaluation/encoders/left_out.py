@@ -9,24 +9,21 @@ collection by name (``{collection}``) whose config does not say otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Collection as Many
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
-from musicu.audio.decode import identify
-from musicu.encoders.heard import short_identity
-from musicu.encoders.registry import find_model
-from musicu.errors import AudioError, MusicuError
+from musicu.errors import MusicuError
 from musicu.evaluation.bootstrap import DRAWS
 from musicu.evaluation.encoders.dataset import Collection
 from musicu.evaluation.encoders.embedding import check_files
 from musicu.evaluation.encoders.evaluate import Evaluation, evaluate_encoder
+from musicu.evaluation.encoders.hearing import Hearing, heard_identities, hearing_of
 from musicu.evaluation.encoders.systems import System
 from musicu.evaluation.encoders.vector_cache import VectorCache
 from musicu.evaluation.scores import MARKS, Score, find_score
 
-__all__ = ["SCHEMA", "Hearing", "LeftOut", "Standing", "evaluate_left_out"]
+__all__ = ["SCHEMA", "LeftOut", "Standing", "evaluate_left_out"]
 
 SCHEMA = "musicu.evaluate.left-out/1"
 
@@ -35,25 +32,6 @@ Progress = Callable[[int, int], None]
 # A ratio to a figure next to 0 says nothing.
 _LEAST = 0.05
 _STATES = {"unseen": "", "heard": "heard", "unknown": "not known"}
-
-
-@dataclass(frozen=True)
-class Hearing:
-    """Whether a system was trained on a collection.
-
-    Attributes
-    ----------
-    state : {"unseen", "heard", "unknown"}
-        Unknown where a model's config does not say what it heard.
-    clips : int
-        How many of the clips it heard, of those its config names.
-    by_name : bool
-        Whether it counts as unseen for no better reason than its folder's name.
-    """
-
-    state: Literal["unseen", "heard", "unknown"]
-    clips: int = 0
-    by_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -320,9 +298,9 @@ def evaluate_left_out(
         check_files(collection)
     hearing: dict[str, dict[str, Hearing]] = {label: {} for label in labels}
     for name, collection in collections.items():
-        clips = set(_identities(collection))
+        clips = set(heard_identities(collection))
         for system in systems:
-            hearing[system.label][name] = found = _hearing(system, name, clips)
+            hearing[system.label][name] = found = hearing_of(system, name, clips)
             if system.by_collection and found.state == "heard":
                 raise MusicuError(
                     f"{system.label}: the model of {name!r} was trained on {found.clips} of its "
@@ -351,34 +329,6 @@ def evaluate_left_out(
     return LeftOut(
         evaluations=evaluations, hearing=hearing, against=tuple(against), ensemble=ensemble
     )
-
-
-def _identities(collection: Collection) -> Iterator[str]:
-    for file in collection.files:
-        try:
-            yield short_identity(identify(file))
-        except AudioError:  # the evaluation says so
-            continue
-
-
-def _hearing(system: System, collection: str, clips: Many[str]) -> Hearing:
-    """Tell from its models' configs whether a system heard some clips."""
-    if system.baseline:
-        return Hearing("unseen")
-    by_name = False
-    unknown = False
-    heard: set[str] = set()
-    for part, asked in zip(system.within(collection).parts, system.parts, strict=True):
-        folders = find_model(part).heard
-        if folders is None and part == asked:
-            unknown = True
-        elif folders is None:
-            by_name = True
-        else:
-            heard.update(*(folder.identities for folder in folders))
-    if overlap := len(heard.intersection(clips)):
-        return Hearing("heard", overlap)
-    return Hearing("unknown") if unknown else Hearing("unseen", by_name=by_name)
 
 
 def _over(score: Score | None, base: float) -> float | None:
