@@ -7,8 +7,10 @@
 # make privacy   what commands, library and service ask of the system: no network, no file elsewhere
 # make licenses  writes docs/licenses.md anew; make sbom  writes sbom.json (CycloneDX): all that is
 #             installed with musicu, and under which licence
-# make evaluate MUSICU_DATA=... TEACHERS=... MODELS='work/fold{fold} musicu-2 musicu-2-free musicu-1'
-#             how good encoders are, see recipes/README.md
+# make evaluate MUSICU_DATA=... TEACHERS=... DEBIAN=... MODELS='work/without-{collection} musicu-2'
+#             how good encoders are on collections they never heard, see recipes/README.md
+# make evaluate-folds MUSICU_DATA=... TEACHERS=... MODELS='work/fold{fold} musicu-2-free musicu-1'
+#             the same on folds of one collection
 # make coldstart MUSICU_DATA=...
 #             how well new artists find their listeners, see docs/recommend.md
 # make torture SEED=1 MINUTES=30
@@ -19,7 +21,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test test-versions docs privacy licenses sbom bench evaluate coldstart torture page clean
+.PHONY: demo test test-versions docs privacy licenses sbom bench evaluate evaluate-folds \
+	coldstart torture page clean
 
 # $(call job,VENV,FOLDER): what musicu is for, from the first file to a report.
 define job
@@ -77,24 +80,36 @@ bench: .venv/dev
 	$(BIN)/python bench/describe.py
 
 TAFFC = --labels $(MUSICU_DATA)/taffc/manifest.csv --labels $(MUSICU_DATA)/taffc/source_info.csv
-# musicu-2 has heard this music; the models of its folds, which had not, are made by the recipe.
+LEFT_OUT = --collection taffc=$(MUSICU_DATA)/taffc/manifest.csv+$(MUSICU_DATA)/taffc/source_info.csv \
+	--collection games=$(MUSICU_DATA)/game_music/manifest.csv$(if $(DEBIAN),+$(DEBIAN)/manifest.csv) \
+	--collection free=$(MUSICU_DATA)/free_music/manifest.csv \
+	$(if $(DEBIAN),--only kind=music --only duplicate_of=)
 MODELS ?= musicu-2 musicu-2-free musicu-1
-# Models of one fold each are for the first table only.
-SHIPPED = $(foreach m,$(MODELS),$(if $(findstring {fold},$m),,$m))
-PENULTIMATE = $(TEACHERS)/musicnn-penultimate
-POOLED = $(TEACHERS)/musicnn-pooled
+VECTORS ?= build/vectors.db
+# Models of one fold or one collection each are for one table each.
+SHIPPED = $(foreach m,$(MODELS),$(if $(findstring {,$m),,$m))
+SINGLE = msd-penultimate msd-pooled jamendo-penultimate mtt-penultimate mn04
+# As they are, and standardized (+): the best of both is what has to be reached.
+YARDSTICKS = $(if $(TEACHERS),$(foreach t,$(SINGLE),--model $t=$(TEACHERS)/$t --model $t+=$(TEACHERS)/$t+ \
+	--against $t --against $t+) --ensemble ensemble \
+	--model ensemble=$(TEACHERS)/msd-penultimate+$(TEACHERS)/jamendo-penultimate+$(TEACHERS)/mn04)
+evaluate: .venv/dev
+	mkdir -p build
+	$(BIN)/musicu evaluate encoder $(LEFT_OUT) \
+	    $(foreach m,$(MODELS),$(if $(findstring {fold},$m),,--model '$m')) $(YARDSTICKS) \
+	    --baseline mfcc --baseline random --cache $(VECTORS) --figure left-out.svg
+	$(BIN)/musicu evaluate encoder $(TAFFC) $(foreach m,$(SHIPPED),--model '$m') --robustness --cost
+
+PENULTIMATE = $(TEACHERS)/msd-penultimate
+POOLED = $(TEACHERS)/msd-pooled
 SIAMESE = $(TEACHERS)/artist-siamese
 OTHERS = $(if $(TEACHERS),--model penultimate=$(PENULTIMATE) --model pooled=$(POOLED) \
 	--model siamese=$(SIAMESE) --model together=$(PENULTIMATE)+$(POOLED)+$(SIAMESE) \
 	$(foreach one,penultimate pooled siamese together,--against $(one)))
-evaluate: .venv/dev
+evaluate-folds: .venv/dev
 	$(BIN)/pip install --quiet bliss-audio
 	$(BIN)/musicu evaluate encoder $(TAFFC) $(foreach m,$(MODELS),--model '$m') $(OTHERS) \
 	    --baseline mfcc --baseline bliss --baseline random --by genres --figure evaluate.svg
-	$(BIN)/musicu evaluate encoder $(TAFFC) $(foreach m,$(SHIPPED),--model '$m') --robustness --cost
-	for folder in game_music free_music; do $(BIN)/musicu evaluate encoder \
-	    --labels $(MUSICU_DATA)/$$folder/manifest.csv $(foreach m,$(SHIPPED),--model '$m') \
-	    --baseline mfcc; done
 
 WORK ?= work/coldstart
 coldstart: .venv/dev

@@ -1,6 +1,6 @@
 """Fit the tag head of a shipped model from the labels of `taffc` and a teacher's tags.
 
-    python recipes/tags.py MODEL DATA --teacher TEACHERS/musicnn-tags --names msd_musicnn.json \
+    python recipes/tags.py MODEL DATA --teacher TEACHERS/msd-tags --names msd_musicnn.json \
         --cv work/fold{fold} --report tags.md
 
 DATA holds the folders `taffc`, `game_music` and `free_music`. Labels come from `taffc`: genres, and

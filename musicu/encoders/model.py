@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.encoders.front_ends import FrontEnd, read_front_end
+from musicu.encoders.heard import HeardFolder
 from musicu.encoders.model_files import LARGEST, read_config, read_model_file, sha256_of
 from musicu.errors import ModelError
 from musicu.files import open_file
@@ -112,6 +113,8 @@ class Model:
         Hash of ``tags.npz``; empty without one.
     figures : dict
         Key figures of its quality, by name.
+    heard : tuple of HeardFolder or None
+        The audio it was trained on; None if its config does not say.
     """
 
     id: str
@@ -130,6 +133,7 @@ class Model:
     tags: tuple[Tag, ...] = ()
     tags_sha256: str = ""
     figures: dict[str, Any] = field(default_factory=dict, hash=False)
+    heard: tuple[HeardFolder, ...] | None = field(default=None, hash=False)
 
     @property
     def weights(self) -> Path:
@@ -232,6 +236,11 @@ class Model:
                     else ""
                 ),
                 figures=dict(config.get("figures", {})),
+                heard=(
+                    None
+                    if config.get("heard") is None
+                    else tuple(map(HeardFolder.from_dict, config["heard"]))
+                ),
             )
         except KeyError as error:
             raise ModelError(f"{folder}/config.json: the entry {error} is missing") from None

@@ -30,6 +30,7 @@ __all__ = [
     "only_labels",
     "precision_at_1",
     "probe",
+    "ridge_probe",
     "same_track_first",
     "similarities",
 ]
@@ -288,6 +289,56 @@ def probe(vectors: ArrayLike, labels: Labels, parts: Labels) -> Floats:
         std[std == 0] = 1.0
         model = LogisticRegression(max_iter=5000).fit((x[train] - mean) / std, labels[train])
         result[test] = model.predict((x[test] - mean) / std) == labels[test]
+    return result
+
+
+def ridge_probe(vectors: ArrayLike, values: Floats, parts: Labels) -> Floats:
+    """How near a linear probe trained on the other parts comes to each clip's number.
+
+    Ridge regression (scikit-learn), inputs standardized on the clips it is trained on, penalty
+    chosen among these by leave-one-out.
+
+    Parameters
+    ----------
+    vectors : array-like [shape=(n, dim)]
+        One row a clip.
+    values : np.ndarray [shape=(n,), float64]
+        The number to tell; clips with NaN take no part.
+    parts : np.ndarray [shape=(n,)]
+        As for :func:`probe`.
+
+    Returns
+    -------
+    np.ndarray [shape=(n,), float64]
+        ``1 - error**2 / variance``, whose mean is the coefficient of determination R2: at most 1;
+        NaN for clips that take no part, and for all if the numbers are one.
+
+    Raises
+    ------
+    MissingExtraError
+        scikit-learn is not installed.
+    """
+    try:
+        from sklearn.linear_model import RidgeCV
+    except ImportError:
+        raise MissingExtraError("scikit-learn", "evaluate") from None
+
+    x = np.asarray(vectors, dtype=np.float64)
+    guess = np.full(len(x), np.nan)
+    known = ~np.isnan(values)
+    for part in np.unique(parts):
+        test, train = (parts == part) & known, (parts != part) & known
+        if not test.any() or train.sum() < 2:
+            continue
+        mean, std = x[train].mean(axis=0), x[train].std(axis=0)
+        std[std == 0] = 1.0
+        model = RidgeCV(np.logspace(0, 5, 11)).fit((x[train] - mean) / std, values[train])
+        guess[test] = model.predict((x[test] - mean) / std)
+    told = ~np.isnan(guess)
+    variance = float(values[told].var()) if told.any() else 0.0
+    if variance == 0:
+        return np.full(len(x), np.nan)
+    result: Floats = 1 - (guess - values) ** 2 / variance
     return result
 
 

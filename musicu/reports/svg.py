@@ -1,4 +1,4 @@
-"""Dots with intervals, and lines, as SVG for light and for dark ground; no plotting library."""
+"""Dots with intervals, lines, and grids, as SVG for light and dark ground; no plotting library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from musicu.reports.theme import fixed_colors
 
-__all__ = ["Dot", "Line", "Panel", "dot_plot", "line_plot", "ticks"]
+__all__ = ["Cell", "Dot", "Line", "Panel", "dot_plot", "grid_plot", "line_plot", "ticks"]
 
 _COLUMNS = 3
 _WIDTH = 190  # of a panel's axis
@@ -27,6 +27,9 @@ _CHARACTER = 7.4  # width of one at 12 px, generously
 _LEFT, _UP, _WIDE, _TALL, _KEY = 46, 46, 280, 200, 18
 _COLORS = 5
 
+# Of a grid's cells, and the slant of its columns' names.
+_CELL, _SLANT = 58, 35
+
 # Lines differ in color and in their dashes.
 _STYLE = fixed_colors("""
 .plot { font: 12px system-ui, "DejaVu Sans", sans-serif; }
@@ -40,6 +43,7 @@ _STYLE = fixed_colors("""
 .lines .c1 path { stroke: var(--orange); stroke-dasharray: 8 3; }
 .lines .c2 path { stroke: var(--good); stroke-dasharray: 2 3; }
 .lines .c3 path { stroke: var(--purple); stroke-dasharray: 8 3 2 3; }
+.grid-cells .up { fill: var(--good); } .grid-cells .down { fill: var(--bad); }
 .lines .c4 path { stroke: var(--soft); stroke-dasharray: 14 4; }
 """)
 
@@ -77,6 +81,27 @@ class Line:
     name: str
     x: ArrayLike
     y: ArrayLike
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a grid.
+
+    Attributes
+    ----------
+    text, told : str
+        In it, and what is told of it where a pointer rests.
+    tint : float in [-1, 1]
+        How red or how green it is.
+    bold, quiet : bool
+        How the text is written.
+    """
+
+    text: str
+    told: str = ""
+    tint: float = 0.0
+    bold: bool = False
+    quiet: bool = False
 
 
 def dot_plot(panels: Sequence[Panel], rows: Sequence[str], *, title: str = "") -> str:
@@ -146,6 +171,75 @@ def _panel(panel: Panel, rows: Sequence[str], left: float, top: float) -> list[s
             f'<circle class="{first}dot" cx="{x(dot.value):.1f}" cy="{y:.1f}" r="4.5"/></g>'
         )
     return out
+
+
+def grid_plot(
+    groups: Sequence[tuple[str, Sequence[tuple[str, Sequence[Cell]]]]],
+    columns: Sequence[str],
+    *,
+    title: str,
+    note: str = "",
+) -> str:
+    """Draw a grid of numbers whose cells are green or red.
+
+    Parameters
+    ----------
+    groups : sequence of (heading, rows)
+        A row is a name and as many cells as there are columns.
+    columns : sequence of str
+        Names of the columns, written aslant.
+    title, note : str
+        Above all, in bold and in gray.
+
+    Returns
+    -------
+    str
+        An SVG document.
+    """
+    names = [name for _, rows in groups for name, _ in rows] + [heading for heading, _ in groups]
+    left = 24 + _CHARACTER * max(map(len, names))
+    longest = _CHARACTER * max(map(len, columns))
+    tall, wide = (longest * f(math.radians(_SLANT)) for f in (math.sin, math.cos))
+    top = 52 + tall
+    width = max(left + _CELL * len(columns) + wide, _CHARACTER * max(len(title), len(note)) + 32)
+    height = top + _ROW * (len(names) + 0.5 * len(groups)) + 20
+    out = [
+        *_head("grid-cells", title, width, height),
+        _text(16, 22, title, weight="bold"),
+        _text(16, 39, note, quiet=True),
+    ]
+    for i, column in enumerate(columns):
+        x, y = left + _CELL * (i + 0.5), top + 4
+        out.append(
+            f'<g transform="translate({x:.1f} {y:.1f}) rotate(-{_SLANT})">'
+            f"{_text(0, 0, column, weight='bold' if i == 0 else '')}</g>"
+        )
+    y = top + 8.0
+    for heading, rows in groups:
+        y += 0.5 * _ROW
+        out.append(_text(16, y + 15, heading, weight="bold"))
+        out.append(f'<path class="grid" d="M16 {y + _ROW:.1f}H{left + _CELL * len(columns):.1f}"/>')
+        for name, cells in rows:
+            y += _ROW
+            out.append(_text(left - 10, y + 15, name, anchor="end"))
+            for i, cell in enumerate(cells):
+                out.append(_cell(cell, left + _CELL * i, y))
+        y += _ROW
+    return "\n".join([*out, "</svg>", ""])
+
+
+def _cell(cell: Cell, x: float, y: float) -> str:
+    tint = ""
+    if cell.tint:
+        kind, strength = "up" if cell.tint > 0 else "down", 0.6 * min(abs(cell.tint), 1.0)
+        tint = (
+            f'<rect class="{kind}" fill-opacity="{strength:.2f}" x="{x + 1:.1f}" y="{y + 1:.1f}" '
+            f'width="{_CELL - 2}" height="{_ROW - 2}" rx="3"/>'
+        )
+    weight = "bold" if cell.bold else ""
+    text = _text(x + _CELL / 2, y + 15, cell.text, anchor="middle", weight=weight, quiet=cell.quiet)
+    told = f"<title>{escape(cell.told)}</title>" if cell.told else ""
+    return f"<g>{told}{tint}{text}</g>"
 
 
 def line_plot(lines: Sequence[Line], *, title: str, x: str, y: str, diagonal: bool = False) -> str:

@@ -25,7 +25,7 @@ from musicu.training.plan import Names, Plan, claim_folders
 from musicu.training.refine import Refinement
 from musicu.training.taghead import Tags, learn_tags
 from musicu.training.timbre import Cepstra
-from musicu.training.training_set import TrainingSet, build_training_set
+from musicu.training.training_set import TrainingSet, build_training_set, note_heard
 
 __all__ = ["Progress", "Trained", "train_encoder"]
 
@@ -206,6 +206,7 @@ def train_encoder(
             jobs=jobs,
             heard=lambda done, total: tell(Progress("hear", done, total)),
         )
+        heard = note_heard(plan, data, work)
         objective = _objective(plan, data)
         for figures in distil(
             data.material,
@@ -235,6 +236,7 @@ def train_encoder(
             "description": description,
             "training_data": training_data,
         },
+        heard=heard,
         figures=measured,
         tags=tags,
         history=history,

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from musicu.audio.mel import LogMel
+from musicu.encoders.heard import HeardFolder
 from musicu.training.curves import curves
 from musicu.training.network import Student
 from musicu.training.plan import Plan
@@ -35,6 +36,7 @@ def write_model(
     data: TrainingSet,
     *,
     about: Mapping[str, Any],
+    heard: Sequence[HeardFolder] | None,
     figures: Mapping[str, float],
     tags: Tags | None,
     history: Sequence[Sequence[float]],
@@ -55,6 +57,8 @@ def write_model(
     about : mapping
         ``id``, ``version``, ``license``, ``description`` and ``training_data`` of ``config.json``;
         an empty one of the last two is filled in.
+    heard : sequence of HeardFolder or None
+        From :func:`musicu.training.training_set.note_heard`.
     figures : mapping of str to float
         What was measured on the held-out clips.
     tags : Tags or None
@@ -78,6 +82,7 @@ def write_model(
             *(about["training_data"] or (f"{clips} clips, {hours.sum():.1f} hours",)),
             *(f"answers of {t.name} ({t.model.license})" for t in teachers),
         ],
+        "heard": None if heard is None else [one.to_dict() for one in heard],
         "gate_db": _GATE_DB,
         "figures": {f"held out, {name}": round(value, 4) for name, value in figures.items()},
         "recipe": {

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.errors import MetadataError
-from musicu.evaluation.encoders.dataset import Collection, read_tables, select
+from musicu.evaluation.encoders.dataset import Collection, read_table_groups, select
 from musicu.training.clips import Clip
 
 __all__ = ["Labels", "label_clips", "read_labels"]
@@ -74,13 +74,7 @@ def read_labels(
     MetadataError
         A table cannot be read or joined, or a column that was named is in none.
     """
-    groups: list[list[str | os.PathLike[str]]] = []
-    for path in tables:
-        if not groups or {"file", "path"} & set(read_tables([path]).columns):
-            groups.append([path])
-        else:
-            groups[-1].append(path)
-    joined = [read_tables(group) for group in groups]
+    joined = read_table_groups(tables)
     have = [column for table in joined for column in table.columns]
     named = [artist] if artist else []
     for column in [*named, *(single or ()), *(multi or ())]:

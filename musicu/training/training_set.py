@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.encoders.heard import HeardFolder, heard_folder
 from musicu.training.clips import Clip, hold_out_clips, require_clips
 from musicu.training.data import Cache, Material
 from musicu.training.labels import Labels, label_clips
 from musicu.training.plan import Plan
 from musicu.training.views import View, altered_views, clean_views, view_weights
 
-__all__ = ["TrainingSet", "build_training_set"]
+__all__ = ["TrainingSet", "build_training_set", "note_heard"]
+
+_HEARD = "heard.json"
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,39 @@ def build_training_set(
     weight = view_weights(plan.sources, source, held[of])
     material = Material.gather(cache, views, held=held[of], weight=weight)
     return TrainingSet(clips, skipped, labels, held, material, source)
+
+
+def note_heard(plan: Plan, data: TrainingSet, work: Path) -> list[HeardFolder] | None:
+    """Note in the work folder which clips the weights learn from, those of a start included.
+
+    Parameters
+    ----------
+    plan, data
+        What is trained, and on what; clips that are held out count as not heard.
+    work : Path
+        The work folder; runs that start from it read the note.
+
+    Returns
+    -------
+    list of HeardFolder or None
+        Folder by folder, first those of the run it starts from; None if that one has no note.
+    """
+    heard: list[HeardFolder] = []
+    if plan.start is not None:
+        before = plan.start.parent / _HEARD
+        if not before.is_file():
+            (work / _HEARD).unlink(missing_ok=True)
+            return None
+        heard = [HeardFolder.from_dict(entry) for entry in json.loads(before.read_text("utf-8"))]
+    for number, source in enumerate(plan.sources):
+        pairs = zip(data.clips, data.held.tolist(), strict=True)
+        learned = [c.identity for c, held in pairs if c.source == number and not held]
+        now = heard_folder(source.folder, learned)
+        if now.identities and now.sha256 not in {one.sha256 for one in heard}:
+            heard.append(now)
+    text = json.dumps([one.to_dict() for one in heard])
+    (work / _HEARD).write_text(text, encoding="utf-8")
+    return heard
 
 
 def _write_skipped(file: Path, skipped: dict[str, str]) -> None:

@@ -32,6 +32,8 @@ TORCHAUDIO = 2e-5
 FILTERS = 1e-6
 # The teachers' log-mels are float32 numbers up to 5.
 TEACHERS = 2e-6
+# Decibels, of which float32 power at -50 dB leaves a ten-thousandth.
+DECIBELS = 1e-3
 # A gain of a power of two is exact; any other rounds samples, and the log magnifies little values.
 GAIN = 1e-4
 # One matrix product over fewer or more rows may add in another order; relative to the largest.
@@ -41,6 +43,7 @@ SETTINGS = {
     "musicu": LOG_MEL_PRESETS["musicu"],
     "musicnn": LOG_MEL_PRESETS["musicnn"],
     "artist_siamese": LOG_MEL_PRESETS["artist_siamese"],
+    "jamendo_musicnn": LOG_MEL_PRESETS["jamendo_musicnn"],
     "htk": LogMel(htk=True, norm=None, fmin=50.0, fmax=7600.0),
     "htk-magnitude": LogMel(htk=True, power=1.0, n_mels=40, hop_length=160, n_fft=400),
     "slaney-48k": LogMel(sr=48000, n_fft=2048, hop_length=1000, n_mels=64, fmax=20000.0),
@@ -118,11 +121,11 @@ def test_spectrogram_is_torchaudios(name: str) -> None:
     np.testing.assert_allclose(mel_spectrogram(y, fe), reference, atol=TORCHAUDIO * reference.max())
 
 
-def teachers() -> Any:
+def teachers(name: str = "check.npz") -> Any:
     folder = os.environ.get("MUSICU_DATA")
     if not folder:
         pytest.skip("MUSICU_DATA is not set")
-    file = Path(folder).parent / "teachers" / "check.npz"
+    file = Path(folder).parent / "teachers" / name
     if not file.exists():
         pytest.skip(f"no {file}")
     return np.load(file, allow_pickle=False)
@@ -140,6 +143,16 @@ def test_presets_hear_what_their_networks_were_trained_on(
     fe = LOG_MEL_PRESETS[preset]
     heard = compress(mel_spectrogram(check[signal], fe).T, fe)
     np.testing.assert_allclose(heard, check[frames], atol=TEACHERS)
+
+
+@pytest.mark.data
+def test_jamendo_preset_hears_what_its_network_was_trained_on() -> None:
+    check = teachers("check2.npz")
+    fe = LOG_MEL_PRESETS["jamendo_musicnn"]
+    # Its windows are reflected at their ends, one by one; in a stream only the outer frames differ.
+    y = np.pad(check["y16"][: (fe.window - 1) * fe.hop_length + 128], fe.n_fft // 2, mode="reflect")
+    heard = compress(mel_spectrogram(y, fe).T, fe)[1:-1]
+    np.testing.assert_allclose(heard, check["jamendo_logmel"][0], atol=DECIBELS)
 
 
 @settings(max_examples=50, deadline=None)

@@ -169,7 +169,9 @@ def test_models_are_read_as_they_are_written(tmp_path: Path) -> None:
     assert model_system("x=runs/{fold}/m").by_fold and not model_system("m").by_fold
     (odd := tmp_path / "a=b+c").mkdir()
     assert model_system(str(odd)).parts == (str(odd),)
-    for text in ("a+", "x="):
+    assert model_system("a+") == System(label="a+", parts=("a",), standardized=True)
+    assert model_system("a+b").standardized and not model_system("a").standardized
+    for text in ("a+b+", "+", "x="):
         with pytest.raises(MusicuError, match="a name is missing"):
             model_system(text)
     with pytest.raises(MusicuError, match="no baseline 'best'; there are mfcc, bliss, random"):
@@ -328,20 +330,22 @@ def test_few_artists_are_no_sample() -> None:
 
 
 def test_vectors_are_the_encoders_own(labels: Path, shelf: Shelf, tmp_path: Path) -> None:
-    """One model, one a fold that is the same, and twice the same side by side: equal rankings."""
+    """One a fold that is the same as one: equal rankings; twice side by side, as once so."""
     for fold in ("one", "two"):
         shutil.copytree(find_model().folder, tmp_path / "runs" / fold)
     collection = select(read_tables([labels]), audio=shelf.folder)
     twice = f"twice={DEFAULT_MODEL}+{DEFAULT_MODEL}"
-    texts = [DEFAULT_MODEL, f"cv={tmp_path}/runs/{{fold}}", twice]
+    texts = [DEFAULT_MODEL, f"cv={tmp_path}/runs/{{fold}}", twice, f"{DEFAULT_MODEL}+"]
     done: list[tuple[int, int]] = []
     result = evaluate_encoder(
         collection, [model_system(t) for t in texts], draws=50, progress=lambda *d: done.append(d)
     )
     assert done[0] == (0, 8) and done[-1] == (8, 8)
-    first, *others = (by_metric(result.scores, s["label"]) for s in result.systems)
-    for other in others:
-        assert {m: s.value for m, s in other.items()} == {m: s.value for m, s in first.items()}
+    first, by_fold, both, once = (
+        {m: s.value for m, s in by_metric(result.scores, s["label"]).items()}
+        for s in result.systems
+    )
+    assert by_fold == first and both == once
     (one,), cv = result.systems[0]["models"], result.systems[1]["models"]
     assert one["sha256"] == find_model().sha256 and one["fold"] is None
     assert [model["fold"] for model in cv] == ["one", "two"]

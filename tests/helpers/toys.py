@@ -16,10 +16,10 @@ CLIPS = 24
 PER_ARTIST = 3
 
 
-def make_clips(folder: Path) -> Path:
+def make_clips(folder: Path, *, seed: int = 0) -> Path:
     """Write 24 clips of 5 s and their labels: each artist has a chord and three clips."""
     folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     t = np.arange(SECONDS * 16000) / 16000
     rows = []
     for number in range(CLIPS):

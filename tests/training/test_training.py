@@ -19,6 +19,7 @@ pytest.importorskip("torchaudio", reason="needs musicu[train]")
 onnx = pytest.importorskip("onnx", reason="needs musicu[train]")
 
 from musicu import Encoder, MetadataError, Model, ModelError, MusicuError  # noqa: E402
+from musicu.audio.decode import identify  # noqa: E402
 from musicu.audio.mel import (  # noqa: E402
     LOG_MEL_PRESETS,
     LogMel,
@@ -28,6 +29,7 @@ from musicu.audio.mel import (  # noqa: E402
 )
 from musicu.audio.windower import Windower  # noqa: E402
 from musicu.encoders.encoder import Network  # noqa: E402
+from musicu.encoders.heard import short_identity  # noqa: E402
 from musicu.training import (  # noqa: E402
     Progress,
     Recipe,
@@ -579,8 +581,28 @@ def test_a_student_that_starts_from_another_begins_where_that_one_was(
         start_from=trained[0].work,
     )
     assert started.figures[COSINE] > fresh.figures[COSINE] + 0.3
+    assert started.model.heard == trained[0].model.heard
     with pytest.raises(ModelError, match="no checkpoint to start from"):
         train_encoder([folder], tmp_path / "x", teachers=[teacher], start_from=tmp_path / "nowhere")
+
+
+def test_what_a_start_heard_is_heard_by_what_starts_from_it(
+    trained: tuple[Trained, list[Progress]], teacher: Path, tmp_path: Path
+) -> None:
+    still = Recipe(dim=16, windows=16, batch=8, every=1, views=0)
+    other = make_clips(tmp_path / "other", seed=1)
+
+    def started(name: str, start: Path) -> Trained:
+        out = tmp_path / name
+        return train_encoder([other], out, teachers=[teacher], recipe=still, start_from=start)
+
+    assert trained[0].model.heard is not None
+    both = started("both", trained[0].work).model.heard
+    assert both is not None and len(both) == 2 and both[0] == trained[0].model.heard[0]
+    assert not both[0].identities & both[1].identities
+    bare = tmp_path / "old.pt"
+    bare.write_bytes((trained[0].work / "checkpoint.pt").read_bytes())
+    assert started("unknown", bare).model.heard is None
 
 
 def test_a_run_without_gain_stops_when_patience_ends(
@@ -606,6 +628,7 @@ def test_a_flat_rate_stays_and_a_cosine_goes_to_zero() -> None:
 
 
 def test_the_model_folder_says_where_it_comes_from_and_embeds(
+    folder: Path,
     trained: tuple[Trained, list[Progress]],
 ) -> None:
     done, told = trained
@@ -613,6 +636,11 @@ def test_the_model_folder_says_where_it_comes_from_and_embeds(
     assert (model.id, model.dim, model.gate_db) == ("model", 16, 60.0)
     assert (done.clips, done.clips_held_out, done.steps) == (CLIPS, 2, 10)
     assert model.figures[f"held out, {COSINE}"] == pytest.approx(done.figures[COSINE], abs=1e-4)
+    assert model.heard is not None
+    (heard_of,) = model.heard
+    assert heard_of.clips == len(heard_of.identities) == CLIPS - 2
+    there = {short_identity(identify(clip)) for clip in folder.glob("*.wav")}
+    assert heard_of.identities < there and heard_of.folder.endswith(folder.name)
     heard = [t for t in told if t.stage == "hear"]
     assert (heard[-1].done, heard[-1].total) == (CLIPS + 22, CLIPS + 22)
     card = model.card

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,16 @@ from musicu.metadata.artists import is_various
 from musicu.metadata.tables import Table
 from musicu.metadata.values import texts
 
-__all__ = ["Collection", "LabelTable", "read_tables", "select"]
+__all__ = ["Collection", "LabelTable", "read_table_groups", "read_tables", "select"]
 
 Labels = NDArray[Any]
 
 _FILE = ("file", "path")
 _ARTIST = ("artist_group", "artist")
 _FOLD, _TRACK = ("fold",), ("source_track",)
-_SINGLE, _MULTI = ("quadrant",), ("genres", "moods")
-_USUAL = {*_FILE, *_ARTIST, *_FOLD, *_TRACK, *_SINGLE, *_MULTI}
+_SINGLE, _MULTI = ("quadrant", "genre", "style", "vocals", "project"), ("genres", "moods")
+_NUMERIC = ("valence", "arousal")
+_USUAL = {*_FILE, *_ARTIST, *_FOLD, *_TRACK, *_SINGLE, *_MULTI, *_NUMERIC}
 _SHOWN = 3
 
 
@@ -75,6 +76,8 @@ class Collection:
         Which column had which role, and which rows were chosen.
     notes : tuple of str
         What a reader of the results should know.
+    numeric : dict of np.ndarray [shape=(n,), float64]
+        One number a clip, by column; NaN is unknown.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Collection:
     multi: dict[str, tuple[frozenset[str], ...]]
     columns: dict[str, Any]
     notes: tuple[str, ...] = ()
+    numeric: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def take(self, kept: Sequence[int]) -> Collection:
         """Return the collection of some of the clips, by number."""
@@ -98,7 +102,27 @@ class Collection:
             track=None if self.track is None else self.track[at],
             single={name: labels[at] for name, labels in self.single.items()},
             multi={name: tuple(sets[i] for i in at) for name, sets in self.multi.items()},
+            numeric={name: values[at] for name, values in self.numeric.items()},
         )
+
+
+def read_table_groups(paths: Sequence[str | os.PathLike[str]]) -> list[LabelTable]:
+    """Read tables of several sets of files.
+
+    A table with a column ``file`` or ``path`` begins a set; one without is joined to those before.
+
+    Raises
+    ------
+    MetadataError
+        As for :func:`read_tables`.
+    """
+    groups: list[list[str | os.PathLike[str]]] = []
+    for path in paths:
+        if not groups or not set(_FILE).isdisjoint(read_tables([path]).columns):
+            groups.append([path])
+        else:
+            groups[-1].append(path)
+    return [read_tables(group) for group in groups]
 
 
 def read_tables(paths: Sequence[str | os.PathLike[str]]) -> LabelTable:
@@ -168,6 +192,7 @@ def select(
     fold: str | None = None,
     single: Sequence[str] | None = None,
     multi: Sequence[str] | None = None,
+    numeric: Sequence[str] | None = None,
     track: str | None = None,
     only: Iterable[tuple[str, str]] = (),
 ) -> Collection:
@@ -183,8 +208,10 @@ def select(
         Columns. None: ``artist_group`` or else ``artist``, ``fold``, ``source_track`` if the table
         has them. "": none; then each clip is an artist of its own.
     single, multi : sequence of str, optional
-        Columns of one label, and of labels joined by ``|``. None: ``quadrant``; ``genres`` and
-        ``moods``, if the table has them.
+        Columns of one label, and of labels joined by ``|``. None: ``quadrant``, ``genre``,
+        ``style``, ``vocals`` and ``project``; ``genres`` and ``moods``; those the table has.
+    numeric : sequence of str, optional
+        Columns of one number. None: ``valence`` and ``arousal``, if the table has them.
     only : iterable of (str, str)
         Columns and values: rows with another value are left out.
 
@@ -210,7 +237,8 @@ def select(
     artist = role(artist, *_ARTIST)
     fold, track = role(fold, *_FOLD), role(track, *_TRACK)
     single, multi = roles(single, *_SINGLE), roles(multi, *_MULTI)
-    wanted = [artist, fold, track, *single, *multi, *(column for column, _ in chosen)]
+    numbers = roles(numeric, *_NUMERIC)
+    wanted = [artist, fold, track, *single, *multi, *numbers, *(column for column, _ in chosen)]
     if missing := [column for column in wanted if column and column not in have]:
         raise MetadataError(
             f"{table.name}: no column {', '.join(map(repr, missing))}; there are {', '.join(have)}"
@@ -249,10 +277,19 @@ def select(
             "track": track or None,
             "single": single,
             "multi": multi,
+            "numeric": numbers,
             "only": dict(chosen),
         },
         notes=table.notes,
+        numeric={column: _numbers(table.name, column, cells(column)) for column in numbers},
     )
+
+
+def _numbers(name: str, column: str, cells: Labels) -> NDArray[np.float64]:
+    try:
+        return np.array([float(cell) if cell else np.nan for cell in cells], dtype=np.float64)
+    except ValueError as error:
+        raise MetadataError(f"{name}: column {column!r} of numbers: {error}") from None
 
 
 def _labels(cell: str) -> frozenset[str]:

@@ -14,9 +14,11 @@ from musicu.errors import MissingExtraError, MusicuError
 from musicu.evaluation.bootstrap import DRAWS
 from musicu.evaluation.encoders.cost import Cost, measure_cost
 from musicu.evaluation.encoders.dataset import Collection
+from musicu.evaluation.encoders.embedding import embed_collection
 from musicu.evaluation.encoders.robustness import Robustness, measure_robustness
 from musicu.evaluation.encoders.scoring import check_artists, score_systems
-from musicu.evaluation.encoders.systems import Encoders, System, embed_collection
+from musicu.evaluation.encoders.systems import Encoders, System
+from musicu.evaluation.encoders.vector_cache import VectorCache
 from musicu.evaluation.scores import MARKS, Score, apart, find_score
 
 __all__ = ["SCHEMA", "Evaluation", "evaluate_encoder"]
@@ -147,6 +149,7 @@ def evaluate_encoder(
     robustness: bool = False,
     clips: int = 200,
     cost: bool = False,
+    cache: VectorCache | None = None,
     seed: int = 0,
     draws: int = DRAWS,
     progress: Progress | None = None,
@@ -171,6 +174,8 @@ def evaluate_encoder(
         How many clips for that.
     cost : bool
         Also measure what the models cost; of a model a fold the first.
+    cache : VectorCache, optional
+        Vectors of earlier evaluations; new ones are added.
     seed, draws : int
         Of all that is drawn; how often the bootstrap draws.
     progress : callable, optional
@@ -183,7 +188,7 @@ def evaluate_encoder(
     Raises
     ------
     MissingExtraError
-        There are columns of one label a clip, and scikit-learn is not installed.
+        There are columns to probe, and scikit-learn is not installed.
     MusicuError
         Files are missing, systems share a label or are not there, there is no column ``by``, or
         fewer than two artists have two clips. Also what
@@ -197,7 +202,9 @@ def evaluate_encoder(
     if away := [label for label in against if label not in labels]:
         raise MusicuError(f"no system {away[0]!r}; there are {', '.join(labels)}")
     check_artists(collection)
-    if collection.single and find_spec("sklearn") is None:  # now, not after the long wait
+    if (collection.multi or collection.numeric) and find_spec(
+        "sklearn"
+    ) is None:  # now, not after the long wait
         raise MissingExtraError("scikit-learn", "evaluate")
     models = [system for system in systems if not system.baseline]
     folds = [] if collection.fold is None else np.unique(collection.fold).tolist()
@@ -208,7 +215,9 @@ def evaluate_encoder(
     def advance(before: int) -> Progress:
         return lambda done, _: progress(before + done, whole) if progress else None
 
-    found = embed_collection(collection, systems, encoders, seed=seed, progress=advance(0))
+    found = embed_collection(
+        collection, systems, encoders, seed=seed, cache=cache, progress=advance(0)
+    )
     used = found.collection
     scores, notes = score_systems(
         used, systems, found.vectors, against=against, by=by, seed=seed, draws=draws

@@ -6,7 +6,9 @@ of a cross-validation have one space a fold. The queries of all folds are put to
 ``artist P@1``, ``artist MAP``
     Other clips by the artist are to be found. Pieces of the query's own track, where tracks are
     known, are no candidates.
-``COLUMN P@1``
+``same recording P@1``, ``same recording MAP``
+    Other pieces of the query's own track are to be found, among all clips.
+``COLUMN P@1``, ``COLUMN MAP``
     For a column of single labels; the own artist's clips are no candidates, nor are clips without
     a label.
 ``COLUMN Jaccard@10``
@@ -20,6 +22,9 @@ of a cross-validation have one space a fold. The queries of all folds are put to
     or over five parts with whole artists in each where there are no folds. If one of the systems
     has a model a fold, all are probed over five such parts inside each fold, so that all of them
     learn from the same clips.
+``COLUMN R2``
+    For a column of numbers: how much of it a ridge regression tells
+    (:func:`musicu.evaluation.retrieval_metrics.ridge_probe`), over the same parts as the probe.
 ``same track``
     See :func:`musicu.evaluation.retrieval_metrics.same_track_first`.
 ``hub skew``
@@ -49,6 +54,7 @@ from musicu.evaluation.retrieval_metrics import (
     only_labels,
     precision_at_1,
     probe,
+    ridge_probe,
     same_track_first,
     similarities,
 )
@@ -216,14 +222,18 @@ def _clip_values(
         others = ~np.eye(len(at), dtype=np.bool_)
         if collection.track is not None:
             track = collection.track[at]
-            others &= track[:, None] != track
+            sisters, everyone = track[:, None] == track, others.copy()
+            others &= ~sisters
             put("same track", at, same_track_first(near, track, artist))
+            put("same recording P@1", at, precision_at_1(near, sisters, everyone))
+            put("same recording MAP", at, average_precision(near, sisters, everyone))
         put("artist P@1", at, precision_at_1(near, own, others))
         put("artist MAP", at, average_precision(near, own, others))
         for column, labels in collection.single.items():
             named = labels[at]
             same, candidates = _alike(named), ~own & (named != "")
             put(f"{column} P@1", at, precision_at_1(near, same, candidates))
+            put(f"{column} MAP", at, average_precision(near, same, candidates))
         for column, sets in collection.multi.items():
             here = [sets[i] for i in at]
             candidates = ~own & np.array([bool(labels) for labels in here])
@@ -233,14 +243,15 @@ def _clip_values(
             put(f"lone {column} P@1", at, precision_at_1(near, same, candidates))
             put(f"lone {column} MAP", at, average_precision(near, same, candidates))
         put(_SKEW, at, k_occurrence(near))
-    learned = areas if inside else [everything]
-    for column, labels in lone.items():
-        for at in learned:
-            if collection.fold is None or inside:
-                parts = artist_parts(collection.artist[at], seed=seed)
-            else:
-                parts = collection.fold
+    for at in areas if inside else [everything]:
+        if collection.fold is None or inside:
+            parts = artist_parts(collection.artist[at], seed=seed)
+        else:
+            parts = collection.fold
+        for column, labels in lone.items():
             put(f"lone {column} probe", at, probe(vectors[at], labels[at], parts))
+        for column, numbers in collection.numeric.items():
+            put(f"{column} R2", at, ridge_probe(vectors[at], numbers[at], parts))
     return values
 
 

@@ -1,10 +1,10 @@
-"""What is evaluated: models, one model a fold, several models side by side, baselines."""
+"""What is evaluated: models, one a fold or a collection, several side by side, baselines."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,18 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.arrays import unit_rows
-from musicu.audio.decode import load
 from musicu.encoders.encoder import Encoder
-from musicu.errors import AudioError, MusicuError
+from musicu.errors import MusicuError
 from musicu.evaluation.encoders.baselines import BASELINES
-from musicu.evaluation.encoders.dataset import Collection
 
-__all__ = ["Embedded", "Encoders", "System", "baseline_system", "embed_collection", "model_system"]
+__all__ = ["Encoders", "System", "baseline_system", "model_system"]
 
 Floats = NDArray[np.float64]
 
-_FOLD = "{fold}"
-_SHOWN = 3
+_FOLD, _COLLECTION = "{fold}", "{collection}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +32,27 @@ class System:
     label : str
         Its name in the results.
     parts : tuple of str
-        Models by name or folder, whose unit vectors are put end to end; or one baseline.
+        Models by name or folder; or one baseline.
     baseline : bool
         Which of the two.
+    standardized : bool
+        Whether each number of a model's vector is standardized over the collection. Always so of
+        several models, whose unit vectors are then put end to end.
     """
 
     label: str
     parts: tuple[str, ...]
     baseline: bool = False
+    standardized: bool = False
+
+    def within(self, collection: str) -> System:
+        """Return the system whose models are those for a collection (``{collection}``)."""
+        return replace(self, parts=tuple(p.replace(_COLLECTION, collection) for p in self.parts))
+
+    @property
+    def by_collection(self) -> bool:
+        """Whether each collection has a model of its own."""
+        return any(_COLLECTION in part for part in self.parts)
 
     @property
     def by_fold(self) -> bool:
@@ -61,16 +71,22 @@ def model_system(text: str) -> System:
     Parameters
     ----------
     text : str
-        In a folder's path ``{fold}`` stands for the fold of the clip. Whatever is a folder is
-        taken as it is, "+" and "=" in its name included.
+        ``A+B`` are several models side by side, each number standardized over the collection and
+        each model's vector of length 1; ``A+`` is one model, standardized likewise. In a folder's
+        path ``{fold}`` stands for the fold of the clip, ``{collection}`` for the name of the
+        collection. Whatever is a folder is taken as it is, "+" and "=" in its name included.
     """
     label, equals, spec = text.partition("=")
     if not equals or Path(text).is_dir():
         label, spec = "", text
     parts = (spec,) if Path(spec).is_dir() else tuple(part.strip() for part in spec.split("+"))
+    names = [Path(part).name or part for part in parts]
+    if len(parts) == 2 and parts[0] and not parts[1]:
+        return System(label=label.strip() or f"{names[0]}+", parts=parts[:1], standardized=True)
     if not all(parts):
         raise MusicuError(f"model {text!r}: a name is missing")
-    return System(label=label or " + ".join(Path(p).name or p for p in parts), parts=parts)
+    several = len(parts) > 1
+    return System(label=label.strip() or " + ".join(names), parts=parts, standardized=several)
 
 
 def baseline_system(name: str) -> System:
@@ -133,6 +149,9 @@ class Encoders:
     def embed(self, y: NDArray[np.float32], sr: int, fold: str = "") -> dict[str, Floats]:
         """Embed a clip with every system, by label; each model runs once.
 
+        Several models' unit vectors are put end to end as they are: of one clip there is nothing
+        to standardize over.
+
         Raises
         ------
         AudioError
@@ -147,86 +166,3 @@ class Encoders:
             system.label: np.concatenate([done[id(e)] for e in self.of(system, fold)])
             for system in self._systems
         }
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """Vectors of a collection.
-
-    Attributes
-    ----------
-    collection : Collection
-        The clips that could be used.
-    vectors : dict of np.ndarray [shape=(n, dim), float64]
-        By the systems' labels.
-    skipped : tuple of (str, str)
-        Files that could not be used, with reasons.
-    """
-
-    collection: Collection
-    vectors: dict[str, Floats]
-    skipped: tuple[tuple[str, str], ...]
-
-
-def embed_collection(
-    collection: Collection,
-    systems: Sequence[System],
-    encoders: Encoders,
-    *,
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> Embedded:
-    """Decode every clip once and embed it with all systems.
-
-    Parameters
-    ----------
-    collection : Collection
-        The clips.
-    systems : sequence of System
-        Models and baselines.
-    encoders : Encoders
-        Made for these systems.
-    seed : int
-        Of the baseline ``random``.
-    progress : callable, optional
-        Called with the clips done and the clips in all.
-
-    Raises
-    ------
-    MusicuError
-        Files are missing.
-    """
-    files = collection.files
-    if missing := [str(file) for file in files if not file.is_file()]:
-        shown = ", ".join(missing[:_SHOWN]) + (" ..." if len(missing) > _SHOWN else "")
-        raise MusicuError(
-            f"{len(missing)} of {len(files)} files of {collection.name} are missing: {shown}; "
-            "--audio names the folder they are in"
-        )
-    baselines = [system for system in systems if system.baseline]
-    kept: list[int] = []
-    found: dict[str, list[Floats]] = {system.label: [] for system in systems}
-    skipped = []
-    for i, file in enumerate(files):
-        if progress:
-            progress(i, len(files))
-        try:
-            y, sr = load(file)
-            rows = encoders.embed(y, sr, "" if collection.fold is None else collection.fold[i])
-            for system in baselines:
-                rows[system.label] = BASELINES[system.parts[0]].features(file, y, sr)
-        except AudioError as error:
-            skipped.append((str(file), error.reason))
-            continue
-        kept.append(i)
-        for label, row in rows.items():
-            if found[label] and len(found[label][0]) != len(row):
-                raise MusicuError(f"{label}: the folds' models have different dimensions")
-            found[label].append(row)
-    if progress:
-        progress(len(files), len(files))
-    vectors = {label: np.array(rows) for label, rows in found.items()}
-    for system in baselines if kept else ():
-        label = system.label
-        vectors[label] = BASELINES[system.parts[0]].vectors(vectors[label], seed)
-    return Embedded(collection.take(kept), vectors, tuple(skipped))
