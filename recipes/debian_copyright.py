@@ -3,9 +3,10 @@
 The machine-readable format (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/)
 names files by their place in the *source*, where the last matching stanza counts. An installed file
 lies elsewhere (``music/a.ogg`` became ``usr/share/games/x/music/a.ogg``), so a pattern is tried
-against every tail of the installed path, and then without its own leading folders as long as it
-still names a folder or a file literally. Since that may fit by chance (``hedgewars/*``), the paragraph
-that names most of the path counts, and the last of those that name as much.
+against every tail of the installed path, and then without its own leading folder (all of them, if
+it names a file literally) as long as it still names something. Since that may fit by chance
+(``hedgewars/*``), the paragraph that names most of the path counts, and the last of those that name
+as much.
 """
 
 from __future__ import annotations
@@ -73,11 +74,11 @@ def paragraphs(text: str) -> list[dict[str, str]]:
 
 
 def read_copyright(text: str) -> list[Stanza]:
-    """Return the ``Files`` paragraphs in order, none if the file is not machine-readable.
+    r"""Return the ``Files`` paragraphs in order, none if the file is not machine-readable.
 
     Examples
     --------
-    >>> read_copyright("Files: music/*\\nCopyright: 2009 Ann Onym <a@b.c>\\nLicense: CC-BY-3.0\\n")
+    >>> read_copyright("Files: music/*\nCopyright: 2009 Ann Onym <a@b.c>\nLicense: CC-BY-3.0\n")
     [Stanza(patterns=('music/*',), licence='CC-BY-3.0', holders=('Ann Onym',))]
     >>> read_copyright("This game is free.")
     []
@@ -94,11 +95,12 @@ def read_copyright(text: str) -> list[Stanza]:
 
 
 def stanza_for(stanzas: list[Stanza], path: str) -> Stanza | None:
-    """Return the paragraph that names most of an installed path, the general one if none other does.
+    r"""Return the paragraph that names most of an installed path, or the general one.
 
     Examples
     --------
-    >>> stanzas = read_copyright("Files: *\\nLicense: GPL-2\\n\\nFiles: data/music/*\\nLicense: CC0\\n")
+    >>> text = "Files: *\nLicense: GPL-2\n\nFiles: data/music/*\nLicense: CC0\n"
+    >>> stanzas = read_copyright(text)
     >>> stanza_for(stanzas, "usr/share/games/x/music/a.ogg").licence
     'CC0'
     >>> stanza_for(stanzas, "usr/share/games/x/sounds/a.ogg").licence
@@ -149,14 +151,16 @@ def _tails(path: str) -> list[str]:
 
 
 def _fit(pattern: str, path: str) -> int:
-    """Return how many folders and files of a path a pattern names literally, -1 if not that path."""
+    """Return how much of a path a pattern names literally, -1 if it is not that path's."""
     pattern = pattern.removeprefix("./")
     if pattern == "*":
         return 0
-    tails = _tails(path)
-    for shorter in _tails(pattern):
-        literal = [part for part in shorter.split("/") if not re.search(r"[*?]", part)]
-        said = re.sub(r"\.\w+$", "", re.sub(r"[*?/]", "", shorter))
-        if (said or shorter == pattern) and any(_expression(shorter).fullmatch(t) for t in tails):
-            return 1 + len(literal)
+    for number, shorter in enumerate(_tails(pattern)):
+        *folders, name = shorter.split("/")
+        said = re.sub(r"[*?]", "", re.sub(r"\.\w+$", "", shorter)).strip("/")
+        wild = re.search(r"[*?]", name)
+        if number and (not said or (wild and number > 1)):
+            break
+        if any(_expression(shorter).fullmatch(tail) for tail in _tails(path)):
+            return 1 + sum(not re.search(r"[*?]", part) for part in (*folders, name))
     return -1

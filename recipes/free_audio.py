@@ -11,7 +11,7 @@ OUT gets
 
 - ``audio/``, ``speech/``, ``ambience/``, ``effects/``: the pieces;
 - ``manifest.csv``: one row a piece;
-- ``free_audio.csv``: one row a track: package, version, path, title, artist, licence, kind, seconds;
+- ``free_audio.csv``: one row a track, as it stands in the package;
 - ``left_out.csv``: what was not taken, and why;
 - ``STATUS.txt``: one line a package;
 - ``state/``: what each package gave: delete a package's file there to take it again.
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import fcntl
 import fnmatch
 import hashlib
 import json
@@ -36,21 +37,27 @@ import time
 import tomllib
 import zipfile
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from debian_copyright import Stanza, is_free, read_copyright, stanza_for
+from qt_resources import resource_files
 
 RATE = 32000  # Hz
 PIECE, MOST_PIECES, LEAST_MUSIC = 30.0, 8, 15.0  # s, per track, s
 SHORT_PIECE, GAP, LEAST_SOUND = 10.0, 0.2, 0.3  # s: pieces of what is no music
+SOUND, LEAST_JOINED = 2.0, 2.0  # s: a sound's usual length, and the shortest piece of joined ones
+MUSIC_HEARD, SOUND_HEARD = 0.6, 0.1  # the part of a piece, of a sound, that must be no silence
 SILENCE = 1e-3  # root mean square of 0.1 s under which nothing is heard: -60 dBFS
 CAPS = {"speech": 240.0, "ambience": 120.0, "effects": 60.0}  # s of a package, of what is no music
 FOLDERS = {"music": "audio", "speech": "speech", "ambience": "ambience", "effects": "effects"}
 TRACKERS = {".mod", ".xm", ".s3m", ".it", ".umx", ".mtm", ".stm", ".669", ".mo3"}
 RECORDED = {".ogg", ".oga", ".opus", ".mp3", ".flac", ".wav", ".aif", ".aiff", ".au", ".m4a", ".wv"}
+UNCOMPRESSED = {".wav", ".aif", ".aiff", ".au", ".flac"}
 AUDIO = TRACKERS | RECORDED
 ARCHIVES = {".pk3", ".pk4", ".zip", ".hwp", ".love", ".jar", ".egg", ".ocg", ".pyxel", ".kar"}
 WORDS = {  # of one folder's or file's name, the first decides
@@ -93,8 +100,6 @@ class Track:
     artist: str = ""
     licence: str = ""
     seconds: float = 0.0
-    duplicate_of: str = ""
-    tags: dict[str, str] = field(default_factory=dict)
 
 
 def run(*command: str, cwd: Path | None = None) -> bytes:
@@ -226,19 +231,31 @@ def unpack(package: str, folder: Path, debs: Path | None = None) -> str:
 def audio_files(tree: Path) -> dict[str, Path]:
     """Return the audio files of an unpacked package by path, those in archives unpacked too."""
     found = {}
-    for file in sorted(tree.rglob("*")):
-        if file.is_symlink() or not file.is_file():
-            continue
+    files = [f for f in sorted(tree.rglob("*")) if f.is_file() and not f.is_symlink()]
+    for file in files:
         path = file.relative_to(tree).as_posix()
         if file.suffix.lower() in AUDIO:
             found[path] = file
-        elif file.suffix.lower() in ARCHIVES and zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                for member in sorted(archive.namelist()):
-                    if Path(member).suffix.lower() in AUDIO:
-                        inside = tree / ".members" / hashlib.sha1(path.encode()).hexdigest()[:8]
-                        found[f"{path}!{member}"] = Path(archive.extract(member, inside))
-    return {path: file for path, file in found.items() if not path.startswith(".members")}
+            continue
+        inside = tree / ".members" / hashlib.sha1(path.encode()).hexdigest()[:8]
+        for member, unpacked in members(file, inside):
+            found[f"{path}!{member}"] = unpacked
+    return found
+
+
+def members(file: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Unpack the audio files of an archive into a folder, none of a file that is no archive."""
+    if file.suffix.lower() in ARCHIVES and zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            for member in sorted(archive.namelist()):
+                if Path(member).suffix.lower() in AUDIO:
+                    yield member, Path(archive.extract(member, folder))
+    elif file.suffix.lower() == ".rcc":
+        for member, content in resource_files(file.read_bytes()):
+            if Path(member).suffix.lower() in AUDIO:
+                (folder / member).parent.mkdir(parents=True, exist_ok=True)
+                (folder / member).write_bytes(content)
+                yield member, folder / member
 
 
 def copyright_of(tree: Path, package: str) -> str:
@@ -281,40 +298,36 @@ def rule_for(rules: list[dict[str, str]], path: str) -> dict[str, str]:
 
 
 def describe(
-    track: Track, about: dict[str, object], stanzas: list[Stanza], text: str, known: dict[str, str]
+    track: Track, about: dict[str, Any], stanzas: list[Stanza], known: dict[str, str]
 ) -> str:
-    """Fill in a track's length, kind, credits and licence; return why it is left out, or nothing."""
-    rule = rule_for(about.get("rules", []), track.path)  # type: ignore[arg-type]
+    """Fill in a track's length, kind, credits and licence; say why it is left out, or nothing."""
+    rule = rule_for(about.get("rules", []), track.path)
     if "skip" in rule:
         return rule["skip"]
-    track.seconds, track.tags = probe(track.files[0])
+    track.seconds, tags = probe(track.files[0])
     if track.seconds <= 0:
         return "cannot be decoded"
     stanza = stanza_for(stanzas, track.path.replace("!", "/"))
-    track.licence = rule.get("licence") or (stanza.licence if stanza else "")
-    track.licence = track.licence or str(about.get("licence", ""))
+    track.licence = (
+        rule.get("licence") or about.get("licence") or (stanza.licence if stanza else "")
+    )
     if not track.licence:
         return "licence not stated in machine-readable form and not looked up"
-    stated = rule.get("free") or about.get("free")
-    if not stated and not is_free(track.licence):
+    if not about.get("free") and not is_free(track.licence):
         return f"licence not known to be free: {track.licence}"
     track.kind = rule.get("kind") or track.kind or guess_kind(track.path, track.seconds)
-    holders = [] if stanza is None or stanza.is_general else list(stanza.holders)
-    named = ", ".join(holders[:3])
+    if track.kind == "music" and track.seconds < LEAST_MUSIC:
+        return f"music shorter than {LEAST_MUSIC:.0f} s"
     stem = re.sub(r"[_\s]+", " ", Path(track.path).stem).strip()
-    track.title = rule.get("title") or track.title or track.tags.get("title") or stem
-    track.artist = (
-        rule.get("artist") or track.artist or track.tags.get("artist") or named
-        or str(about.get("artist", ""))
-    )  # fmt: skip
-    track.duplicate_of = rule.get("duplicate_of", "")
+    track.title = rule.get("title") or track.title or tags.get("title") or stem
+    holders = [] if stanza is None or stanza.is_general else list(stanza.holders[:3])
+    artists = (rule.get("artist"), track.artist, tags.get("artist"), ", ".join(holders))
+    track.artist = next((name for name in artists if name), about.get("artist", ""))
     for name in (bare(Path(track.path).stem), bare(track.title)):
         work = known.get(name, "")
         same_project = work.endswith(f"/{about.get('pack_project', about.get('project'))}")
         if work and (same_project or (len(name) >= 10 and not GENERIC.fullmatch(name))):
-            track.duplicate_of = track.duplicate_of or work
-    if track.kind == "music" and track.seconds < LEAST_MUSIC:
-        return f"music shorter than {LEAST_MUSIC:.0f} s"
+            return f"same work as in {work}"
     return ""
 
 
@@ -330,6 +343,143 @@ def spread(items: list[Track], count: int) -> list[Track]:
     return [items[i * len(items) // count] for i in range(count)]
 
 
+class Package:
+    """Cuts what is free of one unpacked package.
+
+    Parameters
+    ----------
+    name, version
+        Of the package.
+    about
+        What ``free_audio.toml`` says of it.
+    out
+        The folder with the folders of the pieces.
+    same_project
+        The project of ``game_music`` or ``free_music`` that other works of this package are in.
+    """
+
+    def __init__(
+        self, name: str, version: str, about: dict[str, Any], out: Path, same_project: str
+    ) -> None:
+        self.name, self.version, self.about, self.out = name, version, about, out
+        self.same_project = same_project
+        self.pieces: list[dict[str, Any]] = []
+        self.tracks: list[dict[str, Any]] = []
+        self.left: list[dict[str, str]] = []
+        self.hashes: dict[str, str] = {}
+
+    def cut(self, tree: Path, known: dict[str, str], seen: dict[str, str]) -> None:
+        """Cut all: ``known`` are the works of the pack, ``seen`` the files of other packages."""
+        stanzas = read_copyright(copyright_of(tree, self.name))
+        sounds: dict[str, list[Track]] = {kind: [] for kind in CAPS}
+        for track in few_of_each_folder(group_songs(audio_files(tree))):
+            code = hashlib.sha1(b"".join(f.read_bytes() for f in track.files)).hexdigest()
+            if other := seen.get(code) or self.hashes.get(code):
+                self.leave(track, f"same file as {other}")
+            elif reason := describe(track, self.about, stanzas, known):
+                self.leave(track, reason)
+            else:
+                self.hashes[code] = f"{self.name}/{track.path}"
+                if track.kind == "music":
+                    self.cut_music(track)
+                else:
+                    sounds[track.kind].append(track)
+        caps = CAPS | self.about.get("caps", {})
+        for kind, group in sounds.items():
+            by_licence: dict[str, list[Track]] = {}
+            for track in group:
+                by_licence.setdefault(track.licence, []).append(track)
+            for tracks in by_licence.values():
+                self.join_sounds(tracks, caps[kind] * len(tracks) / len(group))
+
+    def cut_music(self, track: Track) -> None:
+        """Cut a track of music into its pieces; silent ones are dropped."""
+        number = 0
+        for start, seconds in piece_starts(track.seconds):
+            try:
+                samples = decode(track.files, start, seconds)
+            except RecipeError as error:
+                self.leave(track, f"cannot be decoded: {error}")
+                break
+            if len(samples) >= LEAST_MUSIC * RATE and heard(samples) >= MUSIC_HEARD:
+                number += 1
+                self.keep([track], samples, number)
+        if number:
+            self.note(track)
+        elif not self.left or self.left[-1]["path"] != track.path:
+            self.leave(track, "silent, or ends early")
+
+    def join_sounds(self, tracks: list[Track], most: float) -> None:
+        """Join short sounds of one kind and licence to pieces of up to 10 s, ``most`` s in all."""
+        gap = np.zeros(round(GAP * RATE), np.float32)
+        piece: list[np.ndarray] = []
+        joined: list[Track] = []
+        number, left = 0, round(most * RATE)
+        for track in spread(tracks, max(1, round(most / SOUND))):
+            try:
+                samples = decode(track.files, 0.0, min(track.seconds + 1, SHORT_PIECE))
+            except RecipeError as error:
+                self.leave(track, f"cannot be decoded: {error}")
+                continue
+            if len(samples) < LEAST_SOUND * RATE or heard(samples) < SOUND_HEARD:
+                self.leave(track, "silent, or shorter than 0.3 s")
+                continue
+            if piece and sum(map(len, piece)) + len(samples) > SHORT_PIECE * RATE:
+                number += 1
+                self.keep(joined, np.concatenate(piece[:-1]), number)
+                piece, joined = [], []
+            self.note(track)
+            piece += [samples, gap]
+            joined.append(track)
+            left -= len(samples)
+            if left <= 0:
+                break
+        if sum(map(len, piece)) >= LEAST_JOINED * RATE:
+            self.keep(joined, np.concatenate(piece[:-1]), number + 1)
+
+    def keep(self, tracks: list[Track], samples: np.ndarray, piece: int) -> None:
+        """Write one piece, of one track or of several joined, and its row."""
+        track = tracks[0]
+        path = "|".join(t.path for t in tracks)
+        stem = re.sub(r"[^A-Za-z0-9]+", "_", Path(track.path).stem).strip("_")[:40]
+        code = hashlib.sha1(f"{self.name}/{track.path}".encode()).hexdigest()[:6]
+        track_id = f"{self.name}_{stem}_{code}_{piece}"
+        file = f"{FOLDERS[track.kind]}/{track_id}.flac"
+        partial = self.out / "piece.partial"
+        soundfile.write(partial, samples, RATE, format="FLAC", subtype="PCM_16")
+        partial.replace(self.out / file)
+        artists = list(dict.fromkeys(t.artist for t in tracks if t.artist))
+        row = {
+            "track_id": track_id,
+            "file": file,
+            "source_track": f"{self.name}/{path}",
+            "piece": piece,
+            "title": track.title if len(tracks) == 1 else f"{len(tracks)} sounds",
+            "artist": ", ".join(artists[:3]),
+            "project": self.about.get("project", self.name),
+            "package": self.name,
+            "version": self.version,
+            "path": path,
+            "licence": track.licence,
+            "kind": track.kind,
+            "duration_s": round(len(samples) / RATE, 3),
+            "duplicate_of": "",
+            "same_project": self.same_project,
+        }
+        self.pieces.append(row)
+
+    def note(self, track: Track) -> None:
+        """Write down a track that was taken."""
+        row = asdict(track) | {"package": self.name, "version": self.version}
+        row["seconds"] = round(track.seconds, 2)
+        self.tracks.append({key: row[key] for key in TRACK_FIELDS})
+
+    def leave(self, track: Track, reason: str) -> None:
+        """Write down a track that was not taken, and why."""
+        row = {"package": self.name, "version": self.version, "path": track.path, "reason": reason}
+        self.left.append(row)
+
+
 class Collector:
     """Cuts packages into one folder, and keeps its tables.
 
@@ -340,218 +490,102 @@ class Collector:
     packages
         What ``free_audio.toml`` says of each package.
     pack
-        Folder with ``game_music`` and ``free_music``, whose works are marked; may be None.
+        Folder with ``game_music`` and ``free_music``, whose works are not taken; may be None.
+    debs
+        Folder with packages downloaded before; may be None.
     """
 
     def __init__(
         self,
         out: Path,
-        packages: dict[str, dict[str, object]],
-        pack: Path | None,
+        packages: dict[str, dict[str, Any]],
+        pack: Path | None = None,
         debs: Path | None = None,
-    ):
+    ) -> None:
         self.out, self.packages, self.debs = out, packages, debs
-        self.state = out / "state"
         self.known = known_works(pack) if pack else {}
         self.seen: dict[str, str] = {}
         for folder in ("state", *FOLDERS.values()):
             (out / folder).mkdir(parents=True, exist_ok=True)
-        for file in sorted(self.state.glob("*.json")):
+        for file in sorted((out / "state").glob("*.json")):
             self.seen |= json.loads(file.read_text())["hashes"]
 
-    def collect(self, package: str) -> dict[str, object]:
+    def collect(self, name: str) -> dict[str, Any]:
         """Download and cut one package; return what it gave, kept in ``state``."""
-        kept = self.state / f"{package}.json"
+        kept = self.out / "state" / f"{name}.json"
         if kept.is_file():
-            return json.loads(kept.read_text())
+            return json.loads(kept.read_text())  # type: ignore[no-any-return]
+        about = self.packages.get(name, {})
         folder = self.out / "unpacked"
-        version = unpack(package, folder, self.debs)
-        about = self.packages.get(package, {})
-        text = copyright_of(folder / "tree", package)
-        given = self.cut_package(package, version, about, text, folder / "tree")
+        version = unpack(name, folder, self.debs)
+        project = about.get("pack_project", about.get("project"))
+        same_project = about.get("same_project", self.known.get(f"project:{project}", ""))
+        package = Package(name, version, about, self.out, same_project)
+        package.cut(folder / "tree", self.known, self.seen)
         shutil.rmtree(folder)
+        self.seen |= package.hashes
+        given = {"package": name, "version": version, "pieces": package.pieces}
+        given |= {"tracks": package.tracks, "left": package.left, "hashes": package.hashes}
         partial = kept.with_suffix(".partial")
         partial.write_text(json.dumps(given))
         partial.replace(kept)
         return given
 
-    def cut_package(
-        self, package: str, version: str, about: dict[str, object], text: str, tree: Path
-    ) -> dict[str, object]:
-        """Cut what is free of an unpacked package."""
-        pieces: list[dict[str, object]] = []
-        tracks: list[dict[str, object]] = []
-        left: list[dict[str, str]] = []
-        hashes: dict[str, str] = {}
-        same = next(
-            (v for k, v in self.known.items() if k == f"project:{about.get('project')}"), ""
-        )
-        same = str(about.get("same_project", same))
-        stanzas = (
-            []
-            if about.get("licence") and not about.get("machine_readable")
-            else (read_copyright(text))
-        )
-        sounds: dict[str, list[Track]] = {"speech": [], "ambience": [], "effects": []}
-
-        def leave(path: str, reason: str) -> None:
-            left.append({"package": package, "version": version, "path": path, "reason": reason})
-
-        def keep(track: Track, samples: np.ndarray, piece: int) -> None:
-            name = re.sub(r"[^A-Za-z0-9]+", "_", Path(track.path).stem).strip("_")[:40]
-            code = hashlib.sha1(f"{package}/{track.path}".encode()).hexdigest()[:6]
-            track_id = f"{package}_{name}_{code}_{piece}"
-            file = f"{FOLDERS[track.kind]}/{track_id}.flac"
-            partial = self.out / "state" / "piece.partial"
-            soundfile.write(partial, samples, RATE, format="FLAC", subtype="PCM_16")
-            partial.replace(self.out / file)
-            row = asdict(track) | {
-                "track_id": track_id, "file": file, "source_track": f"{package}/{track.path}",
-                "piece": piece, "project": about.get("project", package), "package": package,
-                "version": version, "duration_s": round(len(samples) / RATE, 3),
-                "same_project": same,
-            }  # fmt: skip
-            pieces.append({key: row[key] for key in PIECE_FIELDS})
-
-        def note(track: Track) -> None:
-            row = asdict(track) | {"package": package, "version": version}
-            tracks.append(
-                {key: row[key] for key in TRACK_FIELDS} | {"seconds": round(track.seconds, 2)}
-            )
-
-        candidates = self.few_of_each_folder(group_songs(audio_files(tree)), about)
-        for track in candidates:
-            code = hashlib.sha1(b"".join(f.read_bytes() for f in track.files)).hexdigest()
-            if code in self.seen or code in hashes:
-                leave(track.path, f"same file as {self.seen.get(code) or hashes[code]}")
-                continue
-            if reason := describe(track, about, stanzas, text, self.known):
-                leave(track.path, reason)
-                continue
-            hashes[code] = f"{package}/{track.path}"
-            if track.duplicate_of and not about.get("keep_duplicates"):
-                leave(track.path, f"same work as in {track.duplicate_of}")
-            elif track.kind == "music":
-                self.cut_music(track, keep, note, leave)
-            else:
-                sounds[track.kind].append(track)
-        caps = CAPS | {k: float(v) for k, v in about.get("caps", {}).items()}  # type: ignore[attr-defined]
-        for kind, group in sounds.items():
-            self.join_sounds(group, caps[kind], keep, note, leave)
-        self.seen |= hashes
-        return {
-            "package": package, "version": version, "pieces": pieces, "tracks": tracks,
-            "left": left, "hashes": hashes,
-        }  # fmt: skip
-
-    @staticmethod
-    def few_of_each_folder(tracks: list[Track], about: dict[str, object]) -> list[Track]:
-        """Return all that may be music, and at most 60 short files of each folder."""
-        folders: dict[str, list[Track]] = {}
-        chosen = []
-        for track in tracks:
-            size = sum(file.stat().st_size for file in track.files)
-            suffix = Path(track.path).suffix.lower()
-            small = 2_000_000 if suffix in {".wav", ".aif", ".aiff", ".au", ".flac"} else 120_000
-            if size > small or suffix in TRACKERS:
-                chosen.append(track)
-            else:
-                folders.setdefault(str(Path(track.path).parent), []).append(track)
-        for group in folders.values():
-            chosen += spread(group, 60)
-        return sorted(chosen, key=lambda track: track.path)
-
-    @staticmethod
-    def cut_music(track: Track, keep, note, leave) -> None:  # type: ignore[no-untyped-def]
-        """Cut a track of music into its pieces; silent ones are dropped."""
-        whole, silent = 0, 0
-        for start, seconds in piece_starts(track.seconds):
-            try:
-                samples = decode(track.files, start, seconds)
-            except RecipeError as error:
-                leave(track.path, f"cannot be decoded: {error}")
-                return
-            if len(samples) < LEAST_MUSIC * RATE or heard(samples) < 0.6:
-                silent += 1
-                continue
-            whole += 1
-            keep(track, samples, whole)
-        if whole:
-            note(track)
-        else:
-            leave(track.path, "silent, or ends early")
-
-    @staticmethod
-    def join_sounds(group: list[Track], cap: float, keep, note, leave) -> None:  # type: ignore[no-untyped-def]
-        """Join short sounds of one kind and licence to pieces of up to 10 s, ``cap`` s in all."""
-        total = 0.0
-        by_licence: dict[str, list[Track]] = {}
-        for track in spread(group, 200):
-            by_licence.setdefault(track.licence, []).append(track)
-        for licence, tracks in by_licence.items():
-            share = cap * len(tracks) / max(1, len(spread(group, 200)))
-            taken, piece, joined = 0.0, [], []  # type: ignore[var-annotated]
-            order = spread(tracks, max(1, round(share / 2)))  # some 2 s of each
-            number = 0
-            for i, track in enumerate(order):
-                try:
-                    samples = decode(track.files, 0.0, min(track.seconds + 1, SHORT_PIECE))
-                except RecipeError as error:
-                    leave(track.path, f"cannot be decoded: {error}")
-                    continue
-                if len(samples) < LEAST_SOUND * RATE or heard(samples) < 0.1:
-                    leave(track.path, "silent or shorter than 0.3 s")
-                    continue
-                note(track)
-                length = sum(map(len, piece)) + len(samples)
-                if piece and length > SHORT_PIECE * RATE:
-                    number += 1
-                    keep(_joined(joined), np.concatenate(piece[:-1]), number)
-                    piece, joined = [], []
-                piece += [samples, np.zeros(round(GAP * RATE), np.float32)]
-                joined.append(track)
-                taken += len(samples) / RATE
-                if taken >= share:
-                    break
-            if piece and sum(map(len, piece)) >= 2 * RATE:
-                keep(
-                    _joined(joined),
-                    np.concatenate(piece[:-1])[: round(SHORT_PIECE * RATE)],
-                    number + 1,
-                )
-            total += taken
-
-    def write_tables(self, order: list[str]) -> Counter[str]:
+    def write_tables(self) -> Counter[str]:
         """Write the three tables of all packages in ``state``; return hours by kind."""
-        pieces, tracks, left = [], [], []
-        hours: Counter[str] = Counter()
-        for file in sorted(self.state.glob("*.json")):
-            given = json.loads(file.read_text())
-            pieces += given["pieces"]
-            tracks += given["tracks"]
-            left += given["left"]
-        for row in pieces:
-            hours[row["kind"]] += row["duration_s"] / 3600
-        left += [
+        states = [
+            json.loads(file.read_text()) for file in sorted((self.out / "state").glob("*.json"))
+        ]
+        left = [
             {"package": name, "version": "", "path": "", "reason": about["skip"]}
             for name, about in self.packages.items()
             if "skip" in about
         ]
+        pieces = [row for state in states for row in state["pieces"]]
         write_csv(self.out / "manifest.csv", PIECE_FIELDS, pieces)
+        tracks = [row for state in states for row in state["tracks"]]
         write_csv(self.out / "free_audio.csv", TRACK_FIELDS, tracks)
+        left += [row for state in states for row in state["left"]]
         write_csv(self.out / "left_out.csv", LEFT_FIELDS, left)
-        return hours
+        return hours_by_kind(pieces)
+
+    def remove_strays(self) -> int:
+        """Delete pieces that no table names, left by a run that was stopped; return how many."""
+        with (self.out / "manifest.csv").open(newline="", encoding="utf-8") as rows:
+            named = {row["file"] for row in csv.DictReader(rows)}
+        strays = [
+            file
+            for folder in FOLDERS.values()
+            for file in (self.out / folder).glob("*.flac")
+            if f"{folder}/{file.name}" not in named
+        ]
+        for file in strays:
+            file.unlink()
+        return len(strays)
 
 
-def _joined(tracks: list[Track]) -> Track:
-    if len(tracks) == 1:
-        return tracks[0]
-    first = tracks[0]
-    artists = list(dict.fromkeys(t.artist for t in tracks if t.artist))
-    return Track(
-        path="|".join(t.path for t in tracks), files=[], kind=first.kind,
-        title=f"{len(tracks)} sounds", artist=", ".join(artists[:3]), licence=first.licence,
-    )  # fmt: skip
+def few_of_each_folder(tracks: list[Track]) -> list[Track]:
+    """Return all that may be music by size, and at most 60 short files of each folder."""
+    folders: dict[str, list[Track]] = {}
+    chosen = []
+    for track in tracks:
+        size = sum(file.stat().st_size for file in track.files)
+        suffix = Path(track.path).suffix.lower()
+        if suffix in TRACKERS or size > (2_000_000 if suffix in UNCOMPRESSED else 120_000):
+            chosen.append(track)
+        else:
+            folders.setdefault(str(Path(track.path).parent), []).append(track)
+    for group in folders.values():
+        chosen += spread(group, 60)
+    return sorted(chosen, key=lambda track: track.path)
+
+
+def hours_by_kind(pieces: list[dict[str, Any]]) -> Counter[str]:
+    """Return the hours of each kind."""
+    hours: Counter[str] = Counter()
+    for row in pieces:
+        hours[row["kind"]] += row["duration_s"] / 3600  # type: ignore[assignment]
+    return hours
 
 
 def write_csv(file: Path, fields: list[str], rows: list[dict[str, object]]) -> None:
@@ -565,7 +599,7 @@ def write_csv(file: Path, fields: list[str], rows: list[dict[str, object]]) -> N
 
 
 def known_works(pack: Path) -> dict[str, str]:
-    """Return the file names of the works in ``game_music`` and ``free_music``, with their projects."""
+    """Return the names of the works in ``game_music`` and ``free_music``, with their projects."""
     known = {}
     for folder in ("game_music", "free_music"):
         table = pack / folder / "manifest.csv"
@@ -580,59 +614,67 @@ def known_works(pack: Path) -> dict[str, str]:
     return known
 
 
+def status_line(given: dict[str, Any]) -> str:
+    """Say in one line what a package gave."""
+    hours = hours_by_kind(given["pieces"])
+    kinds = ", ".join(f"{kind} {hours[kind]:.2f} h" for kind in FOLDERS if hours[kind]) or "nothing"
+    licences = Counter(row["licence"] for row in given["pieces"]).most_common(4)
+    named = ", ".join(f"{name} {count}" for name, count in licences)
+    left = Counter(row["reason"].split(":")[0] for row in given["left"]).most_common(3)
+    why = "; left out " + ", ".join(f"{count} ({reason})" for reason, count in left) if left else ""
+    count = len(given["pieces"])
+    return f"{given['package']} {given['version']}: {kinds}, {count} pieces; {named}{why}"
+
+
+def collect_all(collector: Collector, names: list[str]) -> list[str]:
+    """Cut the packages one after another, saying what each gave; return those that failed."""
+    failed = []
+    for number, name in enumerate(names, 1):
+        started, new = time.monotonic(), not (collector.out / "state" / f"{name}.json").is_file()
+        try:
+            line = status_line(collector.collect(name))
+        except RecipeError as error:
+            failed.append(name)
+            print(f"[{number}/{len(names)}] {name}: {error}", flush=True)
+            continue
+        hours = collector.write_tables()
+        if new:
+            with (collector.out / "STATUS.txt").open("a", encoding="utf-8") as status:
+                status.write(line + "\n")
+        total = ", ".join(f"{kind} {hours[kind]:.2f} h" for kind in FOLDERS if hours[kind])
+        took = time.monotonic() - started
+        print(f"[{number}/{len(names)}] {line} ({took:.0f} s; in all {total})", flush=True)
+    return failed
+
+
 def main() -> None:
     """Parse the command line and collect."""
     parser = argparse.ArgumentParser(description="Collect free audio from Debian's packages.")
     parser.add_argument("out", type=Path, help="folder for the pieces and tables")
     parser.add_argument("packages", nargs="*", help="packages (default: all of free_audio.toml)")
     parser.add_argument(
-        "--pack",
-        type=Path,
-        help="folder with game_music and free_music, whose works are not taken twice",
+        "--pack", type=Path, help="folder with game_music and free_music: no work is taken twice"
     )
     parser.add_argument("--debs", type=Path, help="folder with packages downloaded before")
     options = parser.parse_intermixed_args()
-    file = Path(__file__).with_suffix(".toml")
-    packages = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    packages = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     names = options.packages or [name for name, about in packages.items() if "skip" not in about]
-    failed = []
     try:
         collector = Collector(options.out, packages, options.pack, options.debs)
-        for number, name in enumerate(names, 1):
-            started = time.monotonic()
-            try:
-                given = collector.collect(name)
-            except RecipeError as error:
-                failed.append(f"{name}: {error}")
-                print(f"[{number}/{len(names)}] {name}: {error}", flush=True)
-                continue
-            hours = collector.write_tables(names)
-            line = status_line(given)
-            with (options.out / "STATUS.txt").open("a", encoding="utf-8") as status:
-                status.write(line + "\n")
-            total = ", ".join(f"{kind} {hours[kind]:.2f} h" for kind in FOLDERS if hours[kind])
-            took = time.monotonic() - started
-            print(f"[{number}/{len(names)}] {line} ({took:.0f} s; in all {total})", flush=True)
+        lock = (options.out / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RecipeError(f"another run fills {options.out}: wait for it or stop it") from None
+        failed = collect_all(collector, names)
+        if not options.packages:
+            collector.remove_strays()
     except RecipeError as error:
         sys.exit(f"free_audio.py: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on")
     if failed:
         sys.exit(f"{len(failed)} packages failed; the same command tries them again")
-
-
-def status_line(given: dict[str, object]) -> str:
-    """Say in one line what a package gave."""
-    pieces: list[dict[str, object]] = given["pieces"]  # type: ignore[assignment]
-    hours: Counter[str] = Counter()
-    for row in pieces:
-        hours[str(row["kind"])] += float(str(row["duration_s"])) / 3600
-    kinds = ", ".join(f"{kind} {hours[kind]:.2f} h" for kind in FOLDERS if hours[kind]) or "nothing"
-    licences = Counter(str(row["licence"]) for row in pieces).most_common(4)
-    named = ", ".join(f"{name} {count}" for name, count in licences)
-    left = Counter(str(row["reason"]).split(":")[0] for row in given["left"])  # type: ignore[attr-defined]
-    why = "; left out " + ", ".join(f"{n} ({r})" for r, n in left.most_common(3)) if left else ""
-    return f"{given['package']} {given['version']}: {kinds}, {len(pieces)} pieces; {named}{why}"
 
 
 if __name__ == "__main__":

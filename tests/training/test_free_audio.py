@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from free_audio import (
     piece_starts,
     rule_for,
 )
+from qt_resources import resource_files
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "free_audio.py"
 COPYRIGHT = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
@@ -37,7 +39,7 @@ Files: data/music/closed.flac
 Copyright: 2011 Bob
 License: CC-BY-NC-3.0
 
-Files: src/* debian/*
+Files: src/* debian/* src/tangram/resource/*
 Copyright: 2012 Carl
 License: MIT
 
@@ -59,6 +61,7 @@ needs_programs = pytest.mark.skipif(
         ("usr/share/games/x/music/closed.flac", "CC-BY-NC-3.0"),  # the later paragraph
         ("usr/share/games/x/sounds/a.ogg", "GPL-2+"),
         ("usr/share/games/x/debian.ogg", "GPL-2+"),  # a pattern's bare "*" names nothing
+        ("usr/share/games/x/resource/a.ogg", "GPL-2+"),  # nor does one that lost two folders
     ],
 )
 def test_a_file_has_the_licence_of_the_paragraph_that_names_it(path: str, licence: str) -> None:
@@ -140,6 +143,23 @@ def test_parts_of_a_song_are_one_track(tmp_path: Path) -> None:
     assert set(tracks) == {"s/song.ogg", "s/click.ogg"}
     song = tracks["s/song.ogg"]
     assert (song.title, song.artist, len(song.files)) == ("Loud", "Ann", 2)
+
+
+def test_resource_files() -> None:
+    """A tree of one folder with two files, one of them compressed."""
+    names, label = b"", {}
+    for name in ("music", "a.ogg", "b.wav"):
+        label[name] = len(names)
+        names += struct.pack(">HI", len(name), 0) + name.encode("utf-16-be")
+    sound = b"OggS and so on"
+    payload = struct.pack(">I", len(sound)) + sound + struct.pack(">I", 1) + b"x"
+    tree = struct.pack(">IHIIQ", 0, 2, 1, 1, 0) + struct.pack(">IHIIQ", label["music"], 2, 2, 2, 0)
+    tree += struct.pack(">IHHHIQ", label["a.ogg"], 0, 0, 0, 0, 0)
+    tree += struct.pack(">IHHHIQ", label["b.wav"], 1, 0, 0, 4 + len(sound), 0)
+    head = struct.pack(">4I", 2, 20, 20 + len(tree), 20 + len(tree) + len(payload))
+    assert list(resource_files(b"qres" + head + tree + payload + names)) == [("music/a.ogg", sound)]
+    with pytest.raises(ValueError, match="no Qt resource"):
+        list(resource_files(b"RIFF"))
 
 
 def test_known_works(tmp_path: Path) -> None:
