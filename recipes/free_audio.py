@@ -33,6 +33,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 import zipfile
@@ -212,8 +213,7 @@ def heard(samples: np.ndarray) -> float:
 
 def unpack(package: str, folder: Path, debs: Path | None = None) -> str:
     """Unpack a package below ``folder``, downloaded if ``debs`` has it not; return its version."""
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "tree").mkdir(parents=True)
+    (folder / "tree").mkdir()
     deb = next(iter(sorted(debs.glob(f"{package}_*.deb"))), None) if debs else None
     if deb is None:
         try:
@@ -516,7 +516,9 @@ class Collector:
         if kept.is_file():
             return json.loads(kept.read_text())  # type: ignore[no-any-return]
         about = self.packages.get(name, {})
-        folder = self.out / "unpacked"
+        for old in self.out.glob("unpacked-*"):  # of a run that was killed
+            shutil.rmtree(old, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix="unpacked-", dir=self.out))
         version = unpack(name, folder, self.debs)
         project = about.get("pack_project", about.get("project"))
         same_project = about.get("same_project", self.known.get(f"project:{project}", ""))

@@ -237,7 +237,7 @@ def test_a_package_is_cut(debs: Path, tmp_path: Path) -> None:
     tracks = {Path(row["path"]).name: row for row in table(out / "free_audio.csv")}
     assert {"long.flac", "again.flac"} <= set(tracks)
     assert float(tracks["long.flac"]["seconds"]) == 65
-    assert not (out / "unpacked").exists()
+    assert list(out.glob("unpacked*")) == []
 
     before = {file: file.stat().st_mtime_ns for file in (out / "audio").iterdir()}
     subprocess.run(command, capture_output=True, check=True)  # done already
