@@ -134,7 +134,7 @@ def _holders(text: str) -> list[str]:
         line = re.sub(r"<[^>]*>|\([cC]\)|©|[Cc]opyright:?", " ", line)
         line = re.sub(r"\b(19|20)\d\d\b(\s*[-–,]\s*(\d{2,4}|present)\b)*,?", " ", line)
         line = re.sub(r"\s+", " ", line).strip(" ,;:-")
-        if line and line not in found:
+        if line.lower() not in ("", "no", "none", "unknown", "n/a", *map(str.lower, found)):
             found.append(line)
     return found
 

@@ -53,6 +53,7 @@ PIECE, MOST_PIECES, LEAST_MUSIC = 30.0, 8, 15.0  # s, per track, s
 SHORT_PIECE, GAP, LEAST_SOUND = 10.0, 0.2, 0.3  # s: pieces of what is no music
 SOUND, LEAST_JOINED = 2.0, 2.0  # s: a sound's usual length, and the shortest piece of joined ones
 MUSIC_HEARD, SOUND_HEARD = 0.6, 0.1  # the part of a piece, of a sound, that must be no silence
+LONGEST_TITLE = 80  # letters: what is longer is a list of levels, or a text
 SILENCE = 1e-3  # root mean square of 0.1 s under which nothing is heard: -60 dBFS
 CAPS = {"speech": 240.0, "ambience": 120.0, "effects": 60.0}  # s of a package, of what is no music
 FOLDERS = {"music": "audio", "speech": "speech", "ambience": "ambience", "effects": "effects"}
@@ -67,7 +68,17 @@ WORDS = {  # of one folder's or file's name, the first decides
     "music": r"musics?|songs?|moh|bgm|soundtracks?|tunes?|tracks|modules|mods?",
     "effects": r"sounds?|sfx|fx|effects?|samples?|audio|snd|noises?",
 }
-GENERIC = re.compile(r"(in?game|menu|main|intro|title|battle|boss|game|theme|music|track|loop|\d)+")
+MUSICAL = re.compile(  # names of short sounds that are often played: they would teach wrong
+    r"music|song|tune|melod|theme|jingle|fanfare|victory|defeat|game ?over|level ?up|power ?up|"
+    r"complete|success|bonus|trumpet|guitar|piano|flute|fiddle|violin|valkyr|xylo|startup|"
+    r"\b(intro|outro|won|win|lose|lost|note|horn|bugle|bell|bells|chime|gong|drum|drums|organ|harp)\b"
+)
+#: Reasons in the committed table of a judgement that a network or an ear made, to be made again.
+JUDGED = ("sounds like music", "hardly speech", "hardly music", "same recording as ")
+GENERIC = re.compile(  # names that many works have
+    r"(in?game|menu|main|intro|title|battle|boss|theme|music|track|loop|end|credits|the|of|final|"
+    r"forest|cave|castle|dungeon|town|city|desert|ice|snow|night|victory|defeat|over|level|\d)+"
+)
 PIECE_FIELDS = [
     "track_id", "file", "source_track", "piece", "title", "artist", "project", "package", "version",
     "path", "licence", "kind", "duration_s", "duplicate_of", "same_project",
@@ -316,10 +327,14 @@ def describe(
     if not about.get("free") and not is_free(track.licence):
         return f"licence not known to be free: {track.licence}"
     track.kind = rule.get("kind") or track.kind or guess_kind(track.path, track.seconds)
+    plain = re.sub(r"[^a-z]+", " ", Path(track.path).stem.lower())
+    if track.kind in ("ambience", "effects") and MUSICAL.search(plain):
+        return "not music by its folder, but perhaps by its name"
     if track.kind == "music" and track.seconds < LEAST_MUSIC:
         return f"music shorter than {LEAST_MUSIC:.0f} s"
     stem = re.sub(r"[_\s]+", " ", Path(track.path).stem).strip()
-    track.title = rule.get("title") or track.title or tags.get("title") or stem
+    said = tags.get("title", "") if len(tags.get("title", "")) <= LONGEST_TITLE else ""
+    track.title = rule.get("title") or track.title or said or stem
     holders = [] if stanza is None or stanza.is_general else list(stanza.holders[:3])
     artists = (rule.get("artist"), track.artist, tags.get("artist"), ", ".join(holders))
     track.artist = next((name for name in artists if name), about.get("artist", ""))
@@ -368,14 +383,18 @@ class Package:
         self.left: list[dict[str, str]] = []
         self.hashes: dict[str, str] = {}
 
-    def cut(self, tree: Path, known: dict[str, str], seen: dict[str, str]) -> None:
-        """Cut all: ``known`` are the works of the pack, ``seen`` the files of other packages."""
+    def cut(
+        self, tree: Path, known: dict[str, str], seen: dict[str, str], judged: dict[str, str]
+    ) -> None:
+        """Cut all but known works of the pack, files of other packages and what was judged."""
         stanzas = read_copyright(copyright_of(tree, self.name))
         sounds: dict[str, list[Track]] = {kind: [] for kind in CAPS}
         for track in few_of_each_folder(group_songs(audio_files(tree))):
             code = hashlib.sha1(b"".join(f.read_bytes() for f in track.files)).hexdigest()
             if other := seen.get(code) or self.hashes.get(code):
                 self.leave(track, f"same file as {other}")
+            elif reason := judged.get(f"{self.name}/{track.path}"):
+                self.leave(track, reason)
             elif reason := describe(track, self.about, stanzas, known):
                 self.leave(track, reason)
             else:
@@ -504,6 +523,7 @@ class Collector:
     ) -> None:
         self.out, self.packages, self.debs = out, packages, debs
         self.known = known_works(pack) if pack else {}
+        self.judged = judgements(Path(__file__).with_name("free_audio_left_out.csv"))
         self.seen: dict[str, str] = {}
         for folder in ("state", *FOLDERS.values()):
             (out / folder).mkdir(parents=True, exist_ok=True)
@@ -523,7 +543,7 @@ class Collector:
         project = about.get("pack_project", about.get("project"))
         same_project = about.get("same_project", self.known.get(f"project:{project}", ""))
         package = Package(name, version, about, self.out, same_project)
-        package.cut(folder / "tree", self.known, self.seen)
+        package.cut(folder / "tree", self.known, self.seen, self.judged)
         shutil.rmtree(folder)
         self.seen |= package.hashes
         given = {"package": name, "version": version, "pieces": package.pieces}
@@ -567,7 +587,7 @@ class Collector:
 
 
 def few_of_each_folder(tracks: list[Track]) -> list[Track]:
-    """Return all that may be music by size, and at most 60 short files of each folder."""
+    """Return all that may be music by size, and of the short files 60 a folder and 400 in all."""
     folders: dict[str, list[Track]] = {}
     chosen = []
     for track in tracks:
@@ -577,8 +597,7 @@ def few_of_each_folder(tracks: list[Track]) -> list[Track]:
             chosen.append(track)
         else:
             folders.setdefault(str(Path(track.path).parent), []).append(track)
-    for group in folders.values():
-        chosen += spread(group, 60)
+    chosen += spread([t for group in folders.values() for t in spread(group, 60)], 400)
     return sorted(chosen, key=lambda track: track.path)
 
 
@@ -598,6 +617,18 @@ def write_csv(file: Path, fields: list[str], rows: list[dict[str, object]]) -> N
         writer.writeheader()
         writer.writerows(rows)
     partial.replace(file)
+
+
+def judgements(table: Path) -> dict[str, str]:
+    """Return the reasons that a judgement gave, by package and path; none if there is no table."""
+    if not table.is_file():
+        return {}
+    with table.open(newline="", encoding="utf-8") as rows:
+        return {
+            f"{row['package']}/{row['path']}": row["reason"]
+            for row in csv.DictReader(rows)
+            if row["reason"].startswith(JUDGED)
+        }
 
 
 def known_works(pack: Path) -> dict[str, str]:

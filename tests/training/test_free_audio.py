@@ -17,6 +17,7 @@ from free_audio import (
     group_songs,
     guess_kind,
     heard,
+    judgements,
     known_works,
     piece_starts,
     rule_for,
@@ -160,6 +161,15 @@ def test_resource_files() -> None:
     assert list(resource_files(b"qres" + head + tree + payload + names)) == [("music/a.ogg", sound)]
     with pytest.raises(ValueError, match="no Qt resource"):
         list(resource_files(b"RIFF"))
+
+
+def test_only_judgements_are_made_again(tmp_path: Path) -> None:
+    table = tmp_path / "left_out.csv"
+    table.write_text(
+        "package,version,path,reason\np,1,a.ogg,sounds like music\np,1,b.ogg,cannot be decoded\n"
+    )
+    assert judgements(table) == {"p/a.ogg": "sounds like music"}
+    assert judgements(tmp_path / "none.csv") == {}
 
 
 def test_known_works(tmp_path: Path) -> None:
