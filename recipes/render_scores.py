@@ -153,8 +153,8 @@ def render(job: Job, settings: Settings) -> dict[str, str]:
     name = choose_template(settings.templates, job.row["collection"], rng)
     made = make(job, settings, name, rng)
     soundfont = str(rng.choice(list(settings.soundfonts)))
-    samples = synthesize(made.midi, soundfont, settings.sample_rate, rng)
-    samples = samples[: round(settings.seconds * settings.sample_rate)].astype(np.float64)
+    size = round(settings.seconds * settings.sample_rate)
+    samples = synthesize(made.midi, soundfont, size, settings.sample_rate, rng)
     peak = float(np.max(np.abs(samples), initial=0.0))
     if peak < 1e-3 or np.sqrt(np.mean(samples**2)) < 1e-4:
         raise RenderError("silent")

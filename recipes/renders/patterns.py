@@ -11,6 +11,7 @@ from renders.score import Meter, Note
 
 KICK, RIM, SNARE, CLAP, CLOSED = 36, 37, 38, 39, 42
 OPEN, CRASH, RIDE, TAMBOURINE, SHAKER, CLAVE = 46, 49, 51, 54, 70, 75
+PEDAL, MUTED, CONGA = 44, 62, 63
 #: Drum patterns: swing (0 to 1), then one string of sixteenths per drum; "X" is an accent.
 PATTERNS: dict[str, tuple[float, dict[int, str]]] = {
     "rock": (
@@ -57,6 +58,50 @@ PATTERNS: dict[str, tuple[float, dict[int, str]]] = {
     "son": (
         0.0,
         {CLAVE: "X..X..X...X.X...", KICK: "...x..X....x..X.", TAMBOURINE: "x.x.x.x.x.x.x.x."},
+    ),
+    "four on the floor": (
+        0.0,
+        {KICK: "X...X...X...X...", CLAP: "....X.......X...", OPEN: "..X...X...X...X."},
+    ),
+    "trap": (
+        0.0,
+        {KICK: "X......x..X.....", CLAP: "........X.......", CLOSED: "x.x.xxx.x.x.xxxx"},
+    ),
+    "boom bap": (
+        0.5,
+        {KICK: "X.x.......Xx....", SNARE: "....X.......X...", CLOSED: "x.x.x.x.x.x.x.x."},
+    ),
+    "one drop": (
+        0.3,
+        {KICK: "........X.......", RIM: "........X.......", CLOSED: "x.X.x.X.x.X.x.X."},
+    ),
+    "steppers": (
+        0.2,
+        {KICK: "X...X...X...X...", RIM: "........X.......", CLOSED: "..X...X...X...X."},
+    ),
+    "swing": (
+        1.0,
+        {RIDE: "X...X.x.X...X.x.", PEDAL: "....x.......x...", KICK: "x...x...x...x..."},
+    ),
+    "funk": (
+        0.0,
+        {KICK: "X.x...x...x..x..", SNARE: "....X..x.x..X..x", CLOSED: "x.x.x.x.x.x.x.x."},
+    ),
+    "congas": (
+        0.0,
+        {CONGA: "..x...xx..x...xx", MUTED: "....X.......X...", CLAVE: "X..X..X...X.X..."},
+    ),
+    "train": (
+        0.0,
+        {KICK: "X...X...X...X...", SNARE: "x.Xxx.Xxx.Xxx.Xx"},
+    ),
+    "double kick": (
+        0.0,
+        {KICK: "XxxxXxxxXxxxXxxx", SNARE: "....X.......X...", CRASH: "X.......X......."},
+    ),
+    "break": (
+        0.0,
+        {KICK: "X.x.......xx....", SNARE: "....X..x.x..X..x", RIDE: "x.x.x.x.x.x.x.x."},
     ),
 }
 #: Patterns of twelve sixteenths for bars of three quarters.
@@ -135,7 +180,11 @@ def add_drums(
 
 
 def add_bass(
-    notes: list[Note], bars: list[tuple[float, float]], part: int, rng: np.random.Generator
+    notes: list[Note],
+    bars: list[tuple[float, float]],
+    part: int,
+    rng: np.random.Generator,
+    style: str | None = None,
 ) -> Iterator[Note]:
     """Yield a bass line on the lowest note of each bar.
 
@@ -149,13 +198,16 @@ def add_bass(
         The part that plays the line.
     rng : numpy.random.Generator
         Source of the line's rhythm and velocity.
+    style : str, optional
+        ``long``, ``quarters``, ``octaves``, ``fifths``, ``eighths`` or ``off-beat``; drawn
+        otherwise.
 
     Yields
     ------
     Note
         A bass note, times in quarter notes.
     """
-    style = str(rng.choice(["long", "quarters", "octaves", "fifths", "eighths"]))
+    style = style or str(rng.choice(["long", "quarters", "octaves", "fifths", "eighths"]))
     velocity = int(rng.integers(75, 115))
     starts = [note.start for note in notes]
     for start, length in bars:
@@ -166,12 +218,14 @@ def add_bass(
             continue
         root = 28 + (min(note.pitch for note in inside) - 28) % 12
         step = {"long": length, "quarters": 1.0, "fifths": 1.0}.get(style, 0.5)
+        late = 0.5 if style == "off-beat" else 0.0
+        step = 1.0 if late else step
         for index in range(max(1, round(length / step))):
             pitch = root
             if style == "octaves" and index % 2:
                 pitch += 12
             elif style == "fifths" and index % 2:
                 pitch += 7
-            at = start + index * step
+            at = start + late + index * step
             accent = 8 if index == 0 else int(rng.integers(-6, 4))
-            yield Note(at, at + step * 0.9, pitch, min(127, velocity + accent), part)
+            yield Note(at, at + (step - late) * 0.9, pitch, min(127, velocity + accent), part)

@@ -17,7 +17,7 @@ RENDER_RATE = 32000  # at or above the output's rate, so that images can be filt
 
 
 def synthesize(
-    midi: mido.MidiFile, soundfont: str, sample_rate: int, rng: np.random.Generator
+    midi: mido.MidiFile, soundfont: str, size: int, sample_rate: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Play a MIDI file with fluidsynth, under a random amount of reverb and chorus.
 
@@ -27,6 +27,8 @@ def synthesize(
         What to play.
     soundfont : str
         Path of the soundfont.
+    size : int
+        Number of samples of the result.
     sample_rate : int
         Sample rate of the result.
     rng : numpy.random.Generator
@@ -35,7 +37,7 @@ def synthesize(
     Returns
     -------
     numpy.ndarray
-        Mono samples.
+        Mono samples, float64.
     """
     reverb, chorus = rng.random() < 0.8, rng.random() < 0.5
     options = {
@@ -60,7 +62,10 @@ def synthesize(
             samples, rate = soundfile.read(target, dtype="float32", always_2d=True)
         except (subprocess.SubprocessError, soundfile.SoundFileError) as error:
             raise RenderError("synthesis failed") from error
-    mono = soxr.resample(samples.mean(axis=1), rate, sample_rate)
+    mono = samples.mean(axis=1, dtype=np.float64)
+    if rate != sample_rate:
+        mono = soxr.resample(mono, rate, sample_rate)
+    mono = np.pad(mono[:size], (0, max(0, size - len(mono))))
     # Some presets have an offset or rumble that would take up the headroom.
     spectrum = np.fft.rfft(mono)
     spectrum *= np.clip(np.fft.rfftfreq(len(mono), 1.0 / sample_rate) / 15.0 - 1.0, 0.0, 1.0)
