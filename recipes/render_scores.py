@@ -24,23 +24,18 @@ Needs the ``fluidsynth`` program, General MIDI soundfonts, and ``mido``; MusicXM
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import multiprocessing
 import os
 import time
-import zipfile
 import zlib
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from renders.arrange import Arrangement, arrange
+from renders.jobs import COLUMNS, Job, Settings, list_jobs, make
 from renders.manifest import Manifest
-from renders.midi import read_midi
-from renders.musicxml import read_musicxml, window_musicxml
 from renders.score import RenderError
 from renders.sound import add_effects, synthesize
 from renders.templates import TEMPLATES, choose_template
@@ -58,74 +53,6 @@ COLLECTIONS = [
     "openscore_quartets:0:2",
     "openscore_lieder:250:1",
 ]
-COLUMNS = [
-    *("file", "score_id", "collection", "composer_or_artist", "template", "pattern", "seconds"),
-    *("tempo_bpm", "tempo_middle", "tempo_min", "tempo_max", "tempo_constant", "beat_quarters"),
-    *("meter", "meter_constant", "swing", "key", "tonic", "mode", "key_basis", "key_from_notes"),
-    *("drums", "instruments", "programs", "soundfont", "effects"),
-]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One render to make."""
-
-    row: dict[str, str]
-    archive: Path
-    variant: int
-    variants: int
-    target: Path
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is the same for all renders of a run."""
-
-    seed: int
-    seconds: float
-    sample_rate: int
-    soundfonts: tuple[str, ...]
-    templates: tuple[str, ...]
-    timeout: float
-
-
-def make(job: Job, settings: Settings, name: str, rng: np.random.Generator) -> Arrangement:
-    """Read a job's score and arrange an excerpt of it.
-
-    Parameters
-    ----------
-    job : Job
-        What to render.
-    settings : Settings
-        The run's settings.
-    name : str
-        The template's name.
-    rng : numpy.random.Generator
-        Source of all choices.
-
-    Returns
-    -------
-    Arrangement
-        What to play, and its truth.
-    """
-    member = job.row["member"]
-    with zipfile.ZipFile(job.archive) as archive:
-        data = archive.read(member)
-    share = (job.variant / job.variants, (job.variant + 1) / job.variants)
-    template = TEMPLATES[name]
-    rest = (template.sounds, template.tempos, template.free, rng)
-    if member.endswith((".mid", ".midi")):
-        return arrange(read_midi(data), settings.seconds, share, *rest)
-    for attempt in range(3):
-        window, final = window_musicxml(data, settings.seconds * 1.5, share, rng)
-        score = read_musicxml(window, settings.timeout)
-        score.final = final
-        try:
-            return arrange(score, settings.seconds, (0.0, 1.0), *rest)
-        except RenderError:
-            if attempt == 2:
-                raise
-    raise AssertionError("not reached")
 
 
 def render(job: Job, settings: Settings) -> dict[str, str]:
@@ -151,7 +78,7 @@ def render(job: Job, settings: Settings) -> dict[str, str]:
     key = [settings.seed, zlib.crc32(job.row["score_id"].encode()), job.variant]
     rng = np.random.default_rng(key)
     name = choose_template(settings.templates, job.row["collection"], rng)
-    made = make(job, settings, name, rng)
+    made = make(job, settings, TEMPLATES[name], rng)
     soundfont = str(rng.choice(list(settings.soundfonts)))
     size = round(settings.seconds * settings.sample_rate)
     samples = synthesize(made.midi, soundfont, size, settings.sample_rate, rng)
@@ -200,47 +127,6 @@ def try_render(task: tuple[Job, Settings, float]) -> tuple[Job, dict[str, str] |
         return job, str(error)
     except Exception as error:  # whatever a parser makes of an odd score
         return job, f"{type(error).__name__}: {str(error)[:80]}"
-
-
-def list_jobs(scores: Path, out: Path, collections: list[str], seed: int) -> list[Job]:
-    """List the renders to make.
-
-    Parameters
-    ----------
-    scores : pathlib.Path
-        The folder with ``manifest.csv`` and the zips.
-    out : pathlib.Path
-        The folder of the audio.
-    collections : list of str
-        ``name:count:variants`` each; a count of 0 takes all scores. ``name:count:first-last``
-        makes the variants with these numbers only, as ``lieder:300:1-2``.
-    seed : int
-        Seed of the choice of scores.
-
-    Returns
-    -------
-    list of Job
-        The jobs, the collections taking turns.
-    """
-    with (scores / "manifest.csv").open(newline="", encoding="utf-8") as stream:
-        rows = sorted(csv.DictReader(stream), key=lambda row: row["score_id"])
-    jobs: list[tuple[float, Job]] = []
-    for entry in collections:
-        name, count, span = entry.split(":")
-        first, _, last = span.rpartition("-")
-        numbers = range(int(first), int(last) + 1) if first else range(int(last))
-        members = [row for row in rows if row["collection"] == name]
-        order = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(len(members))
-        mine = [
-            (variant, members[index])
-            for variant in numbers
-            for index in order[: int(count) or None]
-        ]
-        for place, (variant, row) in enumerate(mine):
-            target = out / f"{name}_{row['score_id']}_{variant}.flac"
-            job = Job(row, scores / row["file"], variant, numbers[-1] + 1, target)
-            jobs.append((place / len(mine), job))
-    return [job for _, job in sorted(jobs, key=lambda job: job[0])]
 
 
 def parse() -> argparse.Namespace:

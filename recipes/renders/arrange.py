@@ -53,12 +53,12 @@ Template = Callable[[Excerpt, list[Note], np.random.Generator], Sounds]
 
 @dataclass(frozen=True)
 class Arrangement:
-    """A MIDI file and what is true of it (columns of the manifest)."""
+    """A MIDI file, what is true of it (columns of the manifest), and the notes it is made from."""
 
     midi: mido.MidiFile
     truth: dict[str, str]
     excerpt: Excerpt
-    sounds: Sounds
+    pitched: list[Note]
 
 
 def random_sounds(excerpt: Excerpt, pitched: list[Note], rng: np.random.Generator) -> Sounds:
@@ -294,7 +294,8 @@ def arrange(
     excerpt = cut_excerpt(score, seconds, factor, share, rng)
     if rng.random() < free:
         excerpt = replace(excerpt, bend=draw_bend(rng))
-    sounds = template(excerpt, pitched_notes(excerpt, shift), rng)
+    pitched = pitched_notes(excerpt, shift)
+    sounds = template(excerpt, pitched, rng)
     midi = to_midi(excerpt, sounds)
     truth = {
         **tempo_truth(excerpt),
@@ -303,4 +304,4 @@ def arrange(
         **instrument_truth(sounding_programs(midi, seconds)),
         "pattern": sounds.pattern,
     }
-    return Arrangement(midi, truth, excerpt, sounds)
+    return Arrangement(midi, truth, excerpt, pitched)
