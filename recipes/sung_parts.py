@@ -182,7 +182,7 @@ def piece(
     singer = str(rng.choice(list(SINGERS), p=list(SINGERS.values())))
     sung, sources = sing_part(kind, singer, made, speech, rng)
     rate, size = settings.sample_rate, round(settings.seconds * settings.sample_rate)
-    samples = _leveled(soxr.resample(sung, RATE, rate)[:size])
+    samples = _leveled(present(soxr.resample(sung, RATE, rate)[:size], rate, rng))
     samples = np.pad(samples, (0, size - len(samples)))
     if rng.random() < 0.85:
         choral = kind.endswith("choir")
@@ -192,13 +192,21 @@ def piece(
     if any(message.type == "note_on" for message in made.midi.tracks[0]):
         soundfont = str(rng.choice(list(settings.soundfonts)))
         played = _leveled(synthesize(made.midi, soundfont, size, rate, rng))
-        samples = samples + played * 10.0 ** (-rng.uniform(-1.0, 6.0) / 20.0)
+        samples = samples + played * 10.0 ** (-rng.uniform(4.0, 12.0) / 20.0)
     samples = peak_one(samples) * rng.uniform(0.5, 0.95)
     names = ("score_id", "collection", "composer_or_artist")
     row = {name: job.row[name] for name in names} | made.truth
     row |= {"template": template, "seconds": f"{settings.seconds:.3f}"}
     row |= {"kind": kind, "voice": "choir" if kind.endswith("choir") else singer}
     return samples, row | {"sources": sources, "soundfont": Path(soundfont).name, "effects": ""}
+
+
+def present(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+    """Raise the band around 3 kHz, where singers are heard over instruments, by 2 to 9 dB."""
+    frequencies = np.clip(np.fft.rfftfreq(len(samples), 1.0 / rate), 1.0, None)
+    bump = np.exp(-((np.log2(frequencies / rng.uniform(2500.0, 3500.0)) / 0.6) ** 2))
+    gains = 10.0 ** (rng.uniform(2.0, 9.0) * bump / 20.0)
+    return np.fft.irfft(np.fft.rfft(samples) * gains, len(samples))
 
 
 def _leveled(samples: np.ndarray) -> np.ndarray:

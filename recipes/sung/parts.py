@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from renders.arrange import Arrangement, bars_of, swung
@@ -55,7 +56,7 @@ def solo(made: Arrangement, kind: str, bank: Bank, rng: np.random.Generator) -> 
     Returns
     -------
     numpy.ndarray
-        Samples at `renders.singing.RATE`.
+        Samples at `sung.syllables.RATE`.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def choir(made: Arrangement, banks: list[Bank], rng: np.random.Generator) -> np.
     Returns
     -------
     numpy.ndarray
-        Samples at `renders.singing.RATE`.
+        Samples at `sung.syllables.RATE`.
 
     Raises
     ------
@@ -132,11 +133,12 @@ def rap(made: Arrangement, kind: str, bank: Bank, rng: np.random.Generator) -> n
     Returns
     -------
     numpy.ndarray
-        Samples at `renders.singing.RATE`.
+        Samples at `sung.syllables.RATE`.
     """
     excerpt, times = made.excerpt, made.excerpt.times()
     swing = float(made.truth["swing"])
-    base = 69.0 + 12.0 * np.log2(RANGES[kind][2] * rng.uniform(0.9, 1.25) / 440.0)
+    spoken = np.sqrt(RANGES[kind][2] * bank[1]) * rng.uniform(0.9, 1.2)
+    base = 69.0 + 12.0 * np.log2(spoken / 440.0)
     line: list[Sung] = []
     flow = str(rng.choice(FLOWS))
     for number, (start, length) in enumerate(bars_of(excerpt)):
@@ -156,7 +158,7 @@ def rap(made: Arrangement, kind: str, bank: Bank, rng: np.random.Generator) -> n
             if stop < excerpt.seconds and begin + late > 0.0:
                 loud = 95 if mark == "X" else 78
                 line.append(Sung(begin + late, stop + late, float(pitch), loud))
-    manner = draw_manner(kind, bank[1], rng)
+    manner = replace(draw_manner(kind, bank[1], rng), vibrato=(5.0, 0.0, 1.0), glide=0.03)
     samples = sing(line, bank[0], manner, excerpt.seconds, rng)
     if rng.random() < 0.3:
         samples = samples + 0.5 * crowd(samples, 2, rng)
