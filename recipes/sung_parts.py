@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import math
 import time
 import zlib
 from collections.abc import Callable
@@ -227,6 +228,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30.0, help="length (default: 30)")
     parser.add_argument("--sample-rate", type=int, default=32000, help="default: 32000")
     parser.add_argument("--seed", type=int, default=0, help="seed of all choices (default: 0)")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="start no piece after this many minutes"
+    )
     return parser.parse_args()
 
 
@@ -251,6 +255,8 @@ def main() -> None:
         target = job.target.with_stem("sung_" + job.target.stem)
         if manifest.has(target):
             continue
+        if time.time() - began > 60.0 * arguments.minutes:
+            break
         key = [settings.seed, zlib.crc32(job.row["score_id"].encode()), job.variant, 1]
         rng = np.random.default_rng(key)
         kind = str(rng.choice(list(SHARES), p=list(SHARES.values())))
