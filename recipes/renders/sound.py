@@ -58,7 +58,7 @@ def synthesize(
             command += ["-o", f"{name}={value}"]
         command += ["-F", str(target), soundfont, str(source)]
         try:
-            subprocess.run(command, check=True, capture_output=True, timeout=90)
+            subprocess.run(command, check=True, capture_output=True, timeout=300)
             samples, rate = soundfile.read(target, dtype="float32", always_2d=True)
         except (subprocess.SubprocessError, soundfile.SoundFileError) as error:
             raise RenderError("synthesis failed") from error
