@@ -247,7 +247,7 @@ def main() -> None:
         sample_rate=arguments.sample_rate,
         soundfonts=tuple(arguments.soundfont),
         templates=(),
-        timeout=20.0,
+        timeout=60.0,
     )
     jobs = list_jobs(arguments.scores, audio, COLLECTIONS, settings.seed)[: arguments.count]
     began, made, failed = time.time(), 0, 0
