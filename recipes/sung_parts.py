@@ -36,7 +36,7 @@ from renders.score import RenderError
 from renders.sound import synthesize
 from renders.templates import TEMPLATES
 from sounds.noises import peak_one
-from sounds.speech import echo, voices
+from sounds.speech import Voice, echo, voices
 from sung.parts import Bank, choir, rap, solo
 from sung.syllables import RATE, cut_syllables, spoken_syllables
 
@@ -87,6 +87,17 @@ def recorded(path: Path) -> Bank | None:
         return None
 
 
+@functools.lru_cache(maxsize=64)
+def spoken(voice: Voice, take: int) -> Bank | None:
+    """Return the syllables of a synthesizer's voice; None where it has too few."""
+    try:
+        return spoken_syllables(
+            voice, np.random.default_rng([zlib.crc32(str(voice).encode()), take])
+        )
+    except ValueError:
+        return None
+
+
 def draw_bank(speech: list[Path], rng: np.random.Generator) -> tuple[Bank, str]:
     """Draw a voice.
 
@@ -111,13 +122,13 @@ def draw_bank(speech: list[Path], rng: np.random.Generator) -> tuple[Bank, str]:
         pool = voices(test=False)
         if rng.random() < 0.55:
             pool = [voice for voice in pool if voice.program != "espeak-ng"]
+        else:
+            pool = pool[::7]  # few enough to be kept once cut
         voice = pool[int(rng.integers(len(pool)))]
         if "whisper" in voice.name:
             continue
-        try:
-            return spoken_syllables(voice, rng), str(voice)
-        except ValueError:
-            continue
+        if (bank := spoken(voice, int(rng.integers(2)))) is not None:
+            return bank, str(voice)
     raise RenderError("no voice")
 
 
