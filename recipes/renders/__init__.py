@@ -1,0 +1,1 @@
+"""Scores read, arranged and played, with the exact truth of what sounds."""

@@ -1,0 +1,1 @@
+"""Sounds that are no music: speech, noise, near silence, tones and effects, made from nothing."""

@@ -1,0 +1,1 @@
+"""Singing and rapping made from speech with the WORLD vocoder."""
