@@ -23,9 +23,9 @@ from scipy.special import expit
 from typer.testing import CliRunner
 
 import musicu
+from musicu.catalog.by_tags import rank_by_tags
 from musicu.catalog.catalog import Catalog
 from musicu.catalog.index import Index
-from musicu.catalog.similar import rank_by_tags
 from musicu.catalog.sound_tags import store_tags, tag_file
 from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
