@@ -83,13 +83,13 @@ def tags(
         elif not one.familiar:
             say(f"{file}: unlike all that the model has learned from", quiet=quiet)
     columns = ["tag", "kind", "probability"]
-    if not all(row["said"] for row in rows):
+    if everything:
         columns.append("said")
     if len(files or []) > 1:
         columns.append("path")
     if output is Format.TABLE:
         for row in rows:
-            row["said"] = "" if row["said"] or row["tag"] == "unsure" else "not sure enough"
+            row["said"] = "" if row["said"] else "not sure enough"
     if rows:
         emit(rows, output, table=columns)
     if len(heard) < len(set(files or [])):
@@ -135,7 +135,7 @@ def _rows(
     rows: list[dict[str, Any]] = [
         {"path": path, "tag": "unsure", "kind": kind, "probability": None, "auc": None}
         | {"said": False}
-        for kind in heard.unsure
+        for kind in (() if everything else heard.unsure)
     ]
     for name, p in heard.probabilities.items():
         if everything or name in heard.said:

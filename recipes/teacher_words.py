@@ -50,8 +50,6 @@ class Teacher:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
-        card = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        self.words: list[str] = card["tags"]
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         # The dB-mels of noise fill the network with denormals, at many times the cost.
@@ -60,6 +58,12 @@ class Teacher:
         self.sr = 32_000 if name.startswith("mn04") else 16_000
         self._output = "probabilities" if name.startswith("mn04") else "taggram"
         self._mel = JAMENDO if name.startswith("jamendo") else LOG_MEL_PRESETS["musicnn"]
+
+    @staticmethod
+    def words_of(folder: Path, name: str) -> list[str]:
+        """Return a teacher's words, in the order of its answers."""
+        words: list[str] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["tags"]
+        return words
 
     def hear(self, y: np.ndarray) -> np.ndarray:
         """Return probabilities [n_words] for samples at :attr:`sr`, peak at full scale at most."""

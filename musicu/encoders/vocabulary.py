@@ -207,9 +207,10 @@ class Vocabulary:
                 key = _meaning(word for word in fold(part) if word not in _STOPS)
                 named.setdefault(key, set()).add(i)
         called: dict[str, set[int]] = {}
-        for i, name in enumerate(names):
-            for phrase in (name, *(synonyms or {}).get(name, ())):
-                called.setdefault(_meaning(fold(phrase)), set()).add(i)
+        for name, phrases in (synonyms or {}).items():
+            # A tag that says what else it is called is meant by its plural, too, and it alone.
+            for phrase in (name, *phrases) if phrases else ():
+                called.setdefault(_meaning(fold(phrase)), set()).add(self.names.index(name))
         for key, tags in called.items():
             named.setdefault(key, tags)
         meanings = [
