@@ -106,7 +106,9 @@ def read_words(path: Path) -> list[Word]:
     ]
 
 
-def read_pool(folders: Sequence[Path], model: Path, teachers: Path, cache: Path, most: int) -> Pool:
+def read_pool(
+    folders: Sequence[Path], model: Path, teachers: Path, cache: Path, most: int, *, free: bool
+) -> Pool:
     """Read folders and embed their clips; what cannot be heard is left out.
 
     Parameters
@@ -121,6 +123,8 @@ def read_pool(folders: Sequence[Path], model: Path, teachers: Path, cache: Path,
         With the teachers' answers; vectors are kept there, too.
     most : int
         Clips of a folder.
+    free : bool
+        Leave out what is not for commercial use: rows with "yes" in the column `nc`.
     """
     encoder = Encoder.from_pretrained(model)
     place = cache / f"vectors-{encoder.model.sha256[:16]}"
@@ -129,6 +133,8 @@ def read_pool(folders: Sequence[Path], model: Path, teachers: Path, cache: Path,
     clips, vectors, answers = [], [], {name: [] for name in TEACHERS}
     for folder in folders:
         for clip in read_clips(folder, most):
+            if free and clip.row.get("nc") == "yes":
+                continue
             name = f"{digest(clip.file)}.npy"
             if not (place / name).exists():
                 try:

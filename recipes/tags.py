@@ -1,14 +1,13 @@
 """Fit the tag head of a model from the words of published taggers and from labels; measure it.
 
     python recipes/tags.py MODEL --teachers TEACHERS --cache CACHE --report words.csv \
-        --data DATA/game_music FREE DEBIAN RENDERS SUNG NONMUSIC \
+        --data DATA/game_music DATA/free_music DEBIAN RENDERS SUNG NONMUSIC \
         --measure DATA/taffc DATA/free_music
 
 `words.csv`, beside this file, says which words of which teacher vote for each of ours, and which
 labels are true of it. TEACHERS holds the teachers (see `teacher_words.py`, which asks them), CACHE
 what they said. Folders of `--data` are learned from; of `--measure` the labels only tell how good
-the words are. The licences of both are in their READMEs: a head that everybody may use learns from
-none that is not free.
+the words are. Rows that are not for commercial use (`nc`) are never learned from.
 
 1. *Votes.* Each teacher's log-odds are brought to one scale by a slope and an offset, fitted on the
    words of which the renders and the sounds know the truth. A word's vote is the mean over its
@@ -91,14 +90,14 @@ def main() -> None:
     if not arguments.offline:
         ask(arguments)
     own = arguments.model, arguments.teachers, arguments.cache, arguments.most
-    pool = read_pool(arguments.data, *own)
+    pool = read_pool(arguments.data, *own, free=True)
     learned = learn(words, pool, arguments.teachers)
     tags, kept, rows = judge(words, pool, learned)
     known = familiar(pool)
     if not arguments.dry_run:
         weights, bias = learned.fit.weights[kept], learned.fit.bias[kept]
         write_tags(arguments.model, tags, weights, bias, known=known)
-    other = read_pool(arguments.measure, *own) if arguments.measure else None
+    other = read_pool(arguments.measure, *own, free=False) if arguments.measure else None
     report(words, pool, learned, tags, kept, known, other, arguments.teachers)
     with open(arguments.report, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())

@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,15 @@ class Heard:
     unsure: tuple[str, ...] = ()
     non_music: bool = False
     familiar: bool = True
+
+    def verdict(self) -> dict[str, Any]:
+        """Return all but the probabilities as JSON types."""
+        return {
+            "said": list(self.said),
+            "unsure": list(self.unsure),
+            "non_music": self.non_music,
+            "familiar": self.familiar,
+        }
 
 
 # Kinds of which every music has a tag.

@@ -304,7 +304,7 @@ class Explorer:
         -------
         dict
             The columns of ``library``; ``files``, a list of paths; and if the model hears tags,
-            ``sound_tags`` as it does now, ``non_music`` and ``unsure`` of :class:`musicu.Heard`.
+            ``sound_tags`` as it does now, and the verdict of :class:`musicu.Heard`.
 
         Raises
         ------
@@ -324,7 +324,7 @@ class Explorer:
             heard = head.hear(snapshot.vector(position))
             probable = heard.probabilities.items()
             details["sound_tags"] = {tag: p for tag, p in probable if p >= _LEAST_SAID}
-            details |= {"non_music": heard.non_music, "unsure": list(heard.unsure)}
+            details |= heard.verdict()
         return details
 
     def paths(self, answer: Answer) -> list[str]:

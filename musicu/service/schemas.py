@@ -254,8 +254,10 @@ class UploadDescription(BaseModel):
     retried: str = optional("Why it was analyzed a second time: what the first ran out of.")
     descriptors: dict[str, Any] = optional("Tempo, key, loudness and so on.")
     tags: dict[str, float] = optional("What it sounds like: probabilities of tags.")
-    non_music: bool = optional("Whether it is heard to be no music, where tags were asked for.")
+    said: list[str] = optional("Tags that are sure enough to be said.")
     unsure: list[str] = optional("Kinds of tags of which nothing can be said.")
+    non_music: bool = optional("Whether it is heard to be no music.")
+    familiar: bool = optional("Whether it is like something that the model has learned from.")
 
 
 class PlacedUpload(UploadDescription):

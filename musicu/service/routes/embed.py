@@ -229,7 +229,7 @@ def _describe(service: Service, answer: dict[str, Any], tags: bool) -> dict[str,
             heard = _tag_head(answer["model"]).hear(answer["vector"])
             probable = heard.probabilities.items()
             described["tags"] = {tag: p for tag, p in probable if p >= _LEAST_PROBABILITY}
-            described |= {"non_music": heard.non_music, "unsure": list(heard.unsure)}
+            described |= heard.verdict()
     described["known"] = _position(service, answer["id"]) is not None
     return described
 

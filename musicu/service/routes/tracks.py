@@ -58,8 +58,10 @@ class TrackDetails(BaseModel):
     seconds: float
     tempo: float | None = Field(description="Beats per minute.")
     sound_tags: dict[str, float] | None = Field(description="Probabilities of tags.")
-    non_music: bool = optional("Whether it is heard to be no music.")
+    said: list[str] = optional("Tags that are sure enough to be said.")
     unsure: list[str] = optional("Kinds of tags of which nothing can be said.")
+    non_music: bool = optional("Whether it is heard to be no music.")
+    familiar: bool = optional("Whether it is like something that the model has learned from.")
     files: list[str] = Field(description="All its files.", examples=[["01 Dawn.flac"]])
 
 
