@@ -10,6 +10,7 @@ from musicu.cli.options import (
     Format,
     Jobs,
     Model,
+    NonMusic,
     Number,
     Playlist,
     Quiet,
@@ -153,6 +154,7 @@ def similar(
     exclude_same_album: Annotated[
         bool, typer.Option("--exclude-same-album", help="Leave out the query's album.")
     ] = False,
+    include_non_music: NonMusic = False,
     model: Model = None,
     m3u8: Playlist = None,
     quiet: Quiet = False,
@@ -170,6 +172,7 @@ def similar(
             where=where,
             exclude_same_artist=exclude_same_artist,
             exclude_same_album=exclude_same_album,
+            include_non_music=include_non_music,
             model=model,
         )
         notice = opened.notice

@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from musicu.cli.options import Catalog, Format, MaxPerArtist, Playlist, Quiet, Where, row_output
+from musicu.cli.options import (
+    Catalog,
+    Format,
+    MaxPerArtist,
+    NonMusic,
+    Playlist,
+    Quiet,
+    Where,
+    row_output,
+)
 
 
 @row_output
@@ -19,6 +28,7 @@ def journey(
     ] = 10,
     where: Where = None,
     max_per_artist: MaxPerArtist = None,
+    include_non_music: NonMusic = False,
     m3u8: Playlist = None,
     quiet: Quiet = False,
     *,
@@ -30,6 +40,11 @@ def journey(
 
     explorer = Explorer.open(catalog)
     answer = explorer.journey(
-        explorer.seed(start), explorer.seed(end), n, where=where, max_per_artist=max_per_artist
+        explorer.seed(start),
+        explorer.seed(end),
+        n,
+        where=where,
+        max_per_artist=max_per_artist,
+        include_non_music=include_non_music,
     )
     show_answer(answer, explorer, output, m3u8=m3u8, quiet=quiet)

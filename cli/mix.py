@@ -8,6 +8,7 @@ from musicu.cli.options import (
     Catalog,
     Format,
     MaxPerArtist,
+    NonMusic,
     Playlist,
     Quiet,
     Where,
@@ -37,6 +38,7 @@ def mix(
         float, typer.Option(min=0, max=1, help="0 takes the nearest, 1 the most different.")
     ] = 0.0,
     max_per_artist: MaxPerArtist = None,
+    include_non_music: NonMusic = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what adds up to each score.")
     ] = False,
@@ -64,6 +66,7 @@ def mix(
         where=where,
         diversity=diversity,
         max_per_artist=max_per_artist,
+        include_non_music=include_non_music,
         explain=explain,
     )
     if SPACES[by].background:

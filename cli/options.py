@@ -19,6 +19,7 @@ __all__ = [
     "Jobs",
     "MaxPerArtist",
     "Model",
+    "NonMusic",
     "Number",
     "Playlist",
     "Quiet",
@@ -49,6 +50,10 @@ MaxPerArtist = Annotated[
     int | None, typer.Option(min=1, help="At most so many of an artist.", metavar="N")
 ]
 Model = Annotated[str | None, typer.Option(help="A model's name or folder.", metavar="NAME")]
+NonMusic = Annotated[
+    bool,
+    typer.Option("--include-non-music", help="Also what is no music: speech, noise, sounds."),
+]
 Number = Annotated[int, typer.Option("-n", min=0, help="How many tracks.")]
 Playlist = Annotated[
     Path | None, typer.Option("--m3u8", help="Write a playlist too.", metavar="FILE")

@@ -17,7 +17,17 @@ from musicu.cli.inputs import (
     salt,
     top_contributions,
 )
-from musicu.cli.options import Format, MaxPerArtist, Playlist, Quiet, Where, emit, row_output, say
+from musicu.cli.options import (
+    Format,
+    MaxPerArtist,
+    NonMusic,
+    Playlist,
+    Quiet,
+    Where,
+    emit,
+    row_output,
+    say,
+)
 
 if TYPE_CHECKING:
     from musicu.cli.track_output import PlaylistEntry
@@ -64,6 +74,7 @@ def recommend(
         float | None,
         typer.Option(min=0, max=24, help="Hour of the day (UTC) it is for; needs times."),
     ] = None,
+    include_non_music: NonMusic = False,
     again: Annotated[bool, typer.Option("--again", help="What was played may come again.")] = False,
     duplicates: DuplicateRows = Duplicates.ERROR,
     salt_file: SaltFile = None,
@@ -110,6 +121,7 @@ def recommend(
         played,
         n,
         candidates=loaded.candidates,
+        exclude=() if include_non_music else loaded.non_music,
         again=again,
         hour=hour,
         diversity=diversity,

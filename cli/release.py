@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from musicu.cli.options import Catalog, Jobs, Quiet, Timeout, TrackTable, emit_object, say
+from musicu.cli.options import Catalog, Jobs, NonMusic, Quiet, Timeout, TrackTable, emit_object, say
 
 
 def release(
@@ -24,6 +24,7 @@ def release(
         Path | None,
         typer.Option(help="What 'musicu fit' made, to say whom it fits.", metavar="FOLDER"),
     ] = None,
+    include_non_music: NonMusic = False,
     players: Annotated[
         bool, typer.Option("--players/--no-players", help="Play the audio from the page.")
     ] = True,
@@ -54,6 +55,7 @@ def release(
             n=n,
             playlists=playlists or (),
             recommender=None if recommender is None else _load(recommender, opened.aliases()),
+            include_non_music=include_non_music,
             jobs=jobs,
             timeout=timeout,
             progress=update

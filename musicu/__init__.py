@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from musicu.audio.decode import identify, load
     from musicu.audio.descriptors import Descriptors, describe
+    from musicu.catalog.by_tags import Findings, TaggedMatch
     from musicu.catalog.catalog import Catalog
     from musicu.catalog.ingest_summary import Progress, Summary
     from musicu.catalog.items import catalog_items
-    from musicu.catalog.similar import Findings, Match, TaggedMatch
+    from musicu.catalog.similar import Match
     from musicu.catalog.stats import CatalogInfo, Problem
     from musicu.encoders.encoder import Encoder
     from musicu.encoders.install import install_model
     from musicu.encoders.model import Model
     from musicu.encoders.registry import find_model, list_models
-    from musicu.encoders.tagger import TagHead, tag
+    from musicu.encoders.tagger import Heard, TagHead, tag
     from musicu.errors import (
         AudioError,
         CatalogError,
@@ -64,6 +65,7 @@ __all__ = [
     "Explorer",
     "Findings",
     "Fusion",
+    "Heard",
     "History",
     "Interactions",
     "Item",
@@ -156,11 +158,12 @@ _HOMES = {
     "monitoring.drift": ("DriftReport", "check_batch"),
     "monitoring.tracks": ("Tracks",),
     "metadata.playlist": ("PlaylistEntry", "write_m3u8"),
-    "catalog.similar": ("Findings", "Match", "TaggedMatch"),
+    "catalog.by_tags": ("Findings", "TaggedMatch"),
+    "catalog.similar": ("Match",),
     "release.report": ("release_report",),
     "release.results": ("ReleaseReport",),
     "reports.write": ("write_report",),
-    "encoders.tagger": ("TagHead", "tag"),
+    "encoders.tagger": ("Heard", "TagHead", "tag"),
     "metadata.file_tags": ("read_tags",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

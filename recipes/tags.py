@@ -1,266 +1,275 @@
-"""Fit the tag head of a shipped model from the labels of `taffc` and a teacher's tags.
+"""Fit the tag head of a model from the words of published taggers and from labels; measure it.
 
-    python recipes/tags.py MODEL DATA --teacher TEACHERS/msd-tags --names msd_musicnn.json \
-        --cv work/fold{fold} --report tags.md
+    python recipes/tags.py MODEL --teachers TEACHERS --cache CACHE --report words.csv \
+        --data DATA/game_music DATA/free_music DEBIAN RENDERS SUNG NONMUSIC \
+        --measure DATA/taffc DATA/free_music
 
-DATA holds the folders `taffc`, `game_music` and `free_music`. Labels come from `taffc`: genres, and
-mood words with at least 25 clips. Each is mixed with a hint: the teacher's tag of the same meaning
-for a genre, the word's frequency in the clip's mood quadrant for a mood. Other tags are learned
-from the teacher alone, on all three folders.
+`words.csv`, beside this file, says which words of which teacher vote for each of ours, and which
+labels are true of it. TEACHERS holds the teachers (see `teacher_words.py`, which asks them), CACHE
+what they said. Folders of `--data` are learned from; of `--measure` the labels only tell how good
+the words are. Rows that are not for commercial use (`nc`) are never learned from.
 
-`--cv` names one model a fold, trained on the other folds. A tag's reliability is measured with
-them: fitted on four folds, said of the fifth. Tags that fail are dropped: of those with labels, a
-ROC AUC below 0.75; of the teacher's, a rank correlation with the teacher below 0.8. MODEL gets the
-head fitted on everything; `--cv` models get none.
+1. *Votes.* Each teacher's log-odds are brought to one scale by a slope and an offset, fitted on the
+   words of which the renders and the sounds know the truth. A word's vote is the mean over its
+   teachers.
+2. *Fit.* One logistic regression a word on the vector: to the labels where there are, mixed with
+   the votes, and to the votes elsewhere. Of what is no music no word of music is true.
+3. *Calibration, thresholds, reliability* on artists, projects, scores and voices that were left
+   out. A word that is not heard is dropped.
+4. *What is familiar*: centers of the vectors learned from, and the cosine that one clip in a
+   hundred of groups left out is below.
 """
+
+from __future__ import annotations
 
 import argparse
 import csv
-import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
+from tag_pool import Pool, Word, labels, own_words, read_pool, read_words, sigmoid
+from tag_report import report
+from teacher_words import TEACHERS, Teacher, answers, read_clips
 
-from musicu import Encoder, load
-from musicu.audio.mel import log_mel
-from musicu.evaluation.encoders.dataset import Collection, read_tables, select
-from musicu.training.taghead import best_threshold, fit_tags, write_tags
+from musicu.encoders.model import NON_MUSIC
+from musicu.evaluation.retrieval_metrics import artist_parts
+from musicu.training.taghead import TagFit, best_threshold, fit_tags, write_tags
 
-FEWEST = 25
-LEAST_AUC, LEAST_AGREEMENT = 0.75, 0.8
-# Of words said of the very same clips one is enough: these, else the first.
-PREFERRED = {"calm", "mellow", "nervous", "quiet", "tense"}
-# Labels for which the teacher has a word, with the words.
-SAME = {
-    "Jazz": ("jazz",),
-    "Electronic": ("electronic", "electronica"),
-    "Country": ("country",),
-    "Blues": ("blues",),
-    "Folk": ("folk",),
-    "Rap": ("Hip-Hop",),
-    "R&B": ("rnb", "soul"),
-    "Pop/Rock": ("rock", "pop"),
-    "Easy Listening": ("easy listening",),
-}
-# The teacher's words that are about something else than genre.
-KINDS = {
-    "mood": ("beautiful", "chillout", "chill", "Mellow", "party", "catchy", "sexy", "sad", "happy"),
-    "instrument": ("guitar", "acoustic", "instrumental"),
-    "voice": ("female vocalists", "male vocalists", "female vocalist"),
-    "era": ("60s", "70s", "80s", "90s", "00s", "oldies"),
-}
-RENAMED = {"female vocalists": "female vocals", "male vocalists": "male vocals"}
-# Says the same as another of the teacher's words.
-LEFT_OUT = {"female vocalist", "chill", "House"}
+WORDS = Path(__file__).with_name("words.csv")
+# A word stays whose labels are told apart this well, or whose votes are followed so closely.
+LEAST_AUC, LEAST_AGREEMENT = 0.75, 0.6
+# Fewer clips in which it is voted or labelled true tell nothing.
+FEWEST = 8
+# Labels weigh as much as votes where both speak.
+TRUST = 0.5
+# A collection counts as so many clips at most.
+COUNTS = 400
+# Of music so much may be taken for none.
+MISTAKEN = 0.005
+CENTERS, UNLIKE = 128, 0.01
+BETA = 0.7  # what is said had better be right
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What the head is fitted to, and what came of it.
+
+    Attributes
+    ----------
+    truth : np.ndarray [shape=(n, n_words)]
+        Labels; NaN where there is none.
+    votes : np.ndarray [shape=(n, n_words)]
+        Probabilities by the teachers; NaN for words of which none speaks.
+    fit : TagFit
+    """
+
+    truth: np.ndarray
+    votes: np.ndarray
+    fit: TagFit
 
 
 def main() -> None:
-    """Measure over the folds, fit on everything, write the head and the report."""
+    """Ask, fit, write and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--teacher", type=Path, required=True, help="model folder of its tags")
-    parser.add_argument("--names", type=Path, required=True, help="JSON with its tags' names")
-    parser.add_argument("--cv", required=True, help="model folders with {fold} in their name")
-    parser.add_argument("--report", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, default=Path("tags-cache"))
+    parser.add_argument("--teachers", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, default=Path("words-cache"))
+    parser.add_argument("--data", type=Path, nargs="+", required=True)
+    parser.add_argument("--measure", type=Path, nargs="*", default=[])
+    parser.add_argument("--most", type=int, default=600, help="clips of a folder")
+    parser.add_argument("--report", type=Path, required=True, help="CSV with a row a word")
+    parser.add_argument("--offline", action="store_true", help="only clips already asked about")
+    parser.add_argument("--dry-run", action="store_true", help="measure, but write no head")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    arguments.cache.mkdir(parents=True, exist_ok=True)
-    labelled = select(
-        read_tables([arguments.data / "taffc" / n for n in ("manifest.csv", "source_info.csv")])
-    )
-    others = [
-        select(read_tables([arguments.data / folder / "manifest.csv"]))
-        for folder in ("game_music", "free_music")
-    ]
-    files = [*labelled.files, *(file for other in others for file in other.files)]
-    artist = np.concatenate([labelled.artist, *(other.artist for other in others)])
-    n = len(labelled.files)
-    spoken = json.loads(arguments.names.read_text())["tags"]
-    teacher = said(arguments.teacher, files, arguments.cache)
-
-    names, kinds, wanted = labels_of(labelled)
-    learned = [i for i, name in enumerate(spoken) if name not in LEFT_OUT]
-    lower = {name.lower() for name in names}
-    learned = [i for i in learned if spoken[i].lower() not in lower]
-    label_count = len(names)
-    for i in learned:
-        names.append(RENAMED.get(spoken[i], spoken[i].lower()))
-        kinds.append(next((kind for kind, of in KINDS.items() if spoken[i] in of), "genre"))
-    wanted = np.vstack([wanted, np.full((len(files) - n, label_count), np.nan)])
-    wanted = np.hstack([wanted, teacher[:, learned]])
-
-    def hints(known: np.ndarray) -> np.ndarray:
-        """Hints for all clips, from what is known of some."""
-        of = np.full(wanted.shape, np.nan)
-        rows = known[known < n]
-        for i in range(label_count):
-            of[:n, i] = hint(names[i], kinds[i], wanted[:n, i], rows, labelled, spoken, teacher)
-        return of
-
-    heard = np.full((n, len(names)), np.nan)
-    for fold in np.unique(labelled.fold):
-        model = Path(arguments.cv.replace("{fold}", fold))
-        vectors = embedded(model, files, arguments.cache)
-        away = np.flatnonzero(labelled.fold == fold)
-        kept = np.setdiff1d(np.arange(len(files)), away)
-        fit = fit_tags(vectors[kept], wanted[kept], artist[kept], hints=hints(kept)[kept])
-        heard[away] = sigmoid(vectors[away] @ fit.weights.T + fit.bias)
-
-    tags, rows = [], []
-    for i, (name, kind) in enumerate(zip(names, kinds, strict=True)):
-        entry, row = judged(
-            name, kind, heard[:, i], wanted[:n, i], spoken, teacher, i < label_count
-        )
-        rows.append(row)
-        tags.append(entry)
-    kept_tags = [i for i, entry in enumerate(tags) if entry is not None]
-    vectors = embedded(arguments.model, files, arguments.cache)
-    fit = fit_tags(vectors, wanted, artist, hints=hints(np.arange(len(files))))
-    write_tags(
-        arguments.model,
-        [{k: v for k, v in tags[i].items() if v is not None} for i in kept_tags],
-        fit.weights[kept_tags],
-        fit.bias[kept_tags],
-    )
-    with open(arguments.report, "w", newline="") as file:
+    words = read_words(WORDS)
+    if not arguments.offline:
+        ask(arguments)
+    own = arguments.model, arguments.teachers, arguments.cache, arguments.most
+    pool = read_pool(arguments.data, *own, free=True)
+    learned = learn(words, pool, arguments.teachers)
+    tags, kept, rows = judge(words, pool, learned)
+    known = familiar(pool)
+    if not arguments.dry_run:
+        weights, bias = learned.fit.weights[kept], learned.fit.bias[kept]
+        write_tags(arguments.model, tags, weights, bias, known=known)
+    other = read_pool(arguments.measure, *own, free=False) if arguments.measure else None
+    report(words, pool, learned, tags, kept, known, other, arguments.teachers)
+    with open(arguments.report, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
-    summary(rows, label_count)
 
 
-def labels_of(labelled: Collection) -> tuple[list[str], list[str], np.ndarray]:
-    """Labels of `taffc`: names, kinds, and a matrix [clips, tags]."""
-    names, kinds, wanted, seen = [], [], [], set()
-    for column, kind in (("genres", "genre"), ("moods", "mood")):
-        sets = labelled.multi[column]
-        for name in sorted(frozenset().union(*sets), key=lambda n: (n not in PREFERRED, n)):
-            has = np.array([name in of for of in sets], dtype=np.float64)
-            if has.sum() >= FEWEST and has.tobytes() not in seen:
-                seen.add(has.tobytes())
-                names.append(name)
-                kinds.append(kind)
-                wanted.append(has)
-    return names, kinds, np.array(wanted).T
+def ask(arguments: argparse.Namespace) -> None:
+    """Have the teachers speak of all clips of which they have not yet."""
+    folders = [*arguments.data, *arguments.measure]
+    clips = [clip for folder in folders for clip in read_clips(folder, arguments.most)]
+    for name in TEACHERS:
+        teacher = Teacher(arguments.teachers, name)
+        for at, _ in enumerate(answers(teacher, clips, arguments.cache / "teachers"), start=1):
+            if at % 50 == 0:
+                print(f"{name}: {at} of {len(clips)}", flush=True)
 
 
-def hint(
-    name: str,
-    kind: str,
-    has: np.ndarray,
-    known: np.ndarray,
-    labelled: Collection,
-    spoken: list[str],
-    teacher: np.ndarray,
-) -> np.ndarray:
-    """How probable a label is by the teacher's word for it, or by the clip's quadrant."""
-    of = np.full(len(has), np.nan)
-    if name in SAME:
-        of = teacher[: len(has), [spoken.index(word) for word in SAME[name]]].max(axis=1)
-        of = np.clip(of * has[known].mean() / of[known].mean(), 0, 1)
-    elif kind == "mood":
-        quadrants = labelled.single["quadrant"]
-        for quadrant in np.unique(quadrants):
-            inside = known[quadrants[known] == quadrant]
-            of[quadrants == quadrant] = has[inside].mean()
-    return of
+def learn(words: list[Word], pool: Pool, teachers: Path) -> Learned:
+    """Fit the head."""
+    truth = labels(words, pool, [word.fit for word in words])
+    for at, word in enumerate(words):
+        if word.kind != "non-music":
+            truth[~pool.music, at] = 0.0
+        elif word.name in (NON_MUSIC, "speech"):
+            truth[pool.music, at] = 0.0
+    votes = sigmoid(vote(words, pool, truth, teachers))
+    # What nobody votes for is learned from labels alone; what has no label, from votes alone.
+    wanted = np.where(np.isnan(votes), truth, (1 - TRUST) * truth + TRUST * votes)
+    wanted = np.where(np.isnan(truth), votes, wanted)
+    wanted[:, ~np.isfinite(wanted).any(axis=0)] = 0.0
+    # Where all is known to the letter, votes only blur.
+    exact = [at for at, word in enumerate(words) if word.name in (NON_MUSIC, "speech")]
+    wanted[:, exact] = np.where(np.isnan(truth[:, exact]), wanted[:, exact], truth[:, exact])
+    fit = fit_tags(pool.vectors, wanted, pool.groups, weight=shares(pool))
+    return Learned(truth, votes, fit)
 
 
-def judged(
-    name: str,
-    kind: str,
+def vote(words: list[Word], pool: Pool, truth: np.ndarray, teachers: Path) -> np.ndarray:
+    """Return log-odds [n, n_words] of the words by their teachers' votes; NaN without a teacher."""
+    said = {name: own_words(words, pool, name, teachers) for name in TEACHERS}
+    scale = {name: one_scale(said[name], truth, shares(pool)) for name in TEACHERS}
+    for name, (slope, offset) in scale.items():
+        print(f"{name}: log-odds x {slope:.2f} {offset:+.2f}")
+    brought = [slope * said[name] + offset for name, (slope, offset) in scale.items()]
+    voices = (~np.isnan(brought)).sum(axis=0)
+    total: np.ndarray = np.where(voices, np.nansum(brought, axis=0) / np.maximum(voices, 1), np.nan)
+    return total
+
+
+def one_scale(said: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Fit slope and offset of a teacher's log-odds to all labels of all its words (Platt 1999)."""
+    from sklearn.linear_model import LogisticRegression
+
+    known = ~np.isnan(said) & ~np.isnan(truth)
+    known &= (np.nansum(truth, axis=0) >= FEWEST)[None]
+    if not known.any():
+        return 1.0, 0.0
+    at = np.nonzero(known)
+    # Each word counts the same, whether it is true of many clips or of few.
+    counts = weight[at[0]] / np.maximum(known.sum(axis=0), 1)[at[1]]
+    model = LogisticRegression(C=1e6)
+    model.fit(said[known][:, None], truth[known] > 0.5, sample_weight=counts / counts.mean())
+    return max(float(model.coef_[0, 0]), 0.1), float(model.intercept_[0])
+
+
+def shares(pool: Pool) -> np.ndarray:
+    """Return what each clip counts: a large collection no more than a small one, nearly."""
+    names = np.array([clip.collection for clip in pool.clips])
+    sizes = dict(zip(*np.unique(names, return_counts=True), strict=True))
+    return np.array([min(1.0, COUNTS / sizes[name]) for name in names])
+
+
+def judge(
+    words: list[Word], pool: Pool, learned: Learned
+) -> tuple[list[dict], list[int], list[dict]]:
+    """Return entries of the config, the places of the words kept, and rows of the report."""
+    tags, kept, rows = [], [], []
+    for at, word in enumerate(words):
+        heard, truth, votes = (
+            values[:, at] for values in (learned.fit.held_out, learned.truth, learned.votes)
+        )
+        # A word of music is judged on music, and one of sounds on all.
+        among = pool.music if word.kind != "non-music" else np.ones(len(heard), dtype=bool)
+        labelled = among & ~np.isnan(truth)
+        yes = truth[labelled] > 0.5
+        row = {"word": word.name, "kind": word.kind, "clips": int(yes.sum())}
+        row |= {"auc": None, "ap": None, "agreement": None, "votes": None, "threshold": None}
+        if FEWEST <= yes.sum() < len(yes):
+            row["auc"] = round(float(roc_auc_score(yes, heard[labelled])), 3)
+            row["ap"] = round(float(average_precision_score(yes, heard[labelled])), 3)
+        if not np.isnan(votes).all():
+            voted = among & ~np.isnan(votes)
+            row["votes"] = int((votes[voted] > 0.5).sum())
+            row["agreement"] = round(float(spearmanr(votes[voted], heard[voted]).statistic), 3)
+        row["shipped"] = "yes" if passes(row) else "no"
+        rows.append(row)
+        if row["shipped"] == "no":
+            continue
+        row["threshold"] = threshold(word, pool, heard, truth, votes, among)
+        kept.append(at)
+        tags.append(entry(word, row))
+    return tags, kept, rows
+
+
+def passes(row: dict) -> bool:
+    """Whether a word is heard well enough."""
+    if row["auc"] is not None:
+        return row["auc"] >= LEAST_AUC
+    return row["agreement"] is not None and row["agreement"] >= LEAST_AGREEMENT
+
+
+def threshold(
+    word: Word,
+    pool: Pool,
     heard: np.ndarray,
-    wanted: np.ndarray,
-    spoken: list[str],
-    teacher: np.ndarray,
-    labelled: bool,
-) -> tuple[dict | None, dict]:
-    """Entry for the config, None if the tag fails; row for the report."""
-    row = {"name": name, "kind": kind, "learned from": "labels" if labelled else "teacher"}
-    if labelled:
-        truth = wanted > 0.5
-        auc, ap = roc_auc_score(truth, heard), average_precision_score(truth, heard)
-        row |= {"clips": int(truth.sum()), "auc": round(auc, 3), "ap": round(ap, 3)}
-        row["teacher auc"] = row["teacher ap"] = row["agreement"] = ""
-        words = SAME.get(name, (name,))
-        at = [i for i, word in enumerate(spoken) if word.lower() in {w.lower() for w in words}]
-        if at:
-            own = teacher[: len(truth), at].max(axis=1)
-            row["teacher auc"] = round(roc_auc_score(truth, own), 3)
-            row["teacher ap"] = round(average_precision_score(truth, own), 3)
-        passed = auc >= LEAST_AUC
-    else:
-        # The teacher's loudest tenth stands for its yes.
-        truth = wanted >= np.quantile(wanted, 0.9)
-        agreement = float(spearmanr(wanted, heard).statistic)
-        auc = ap = None
-        row |= {"clips": "", "auc": "", "ap": "", "teacher auc": "", "teacher ap": ""}
-        row["agreement"] = round(agreement, 3)
-        passed = agreement >= LEAST_AGREEMENT
-    row["calibration gap"] = round(abs(heard.mean() - wanted.mean()), 4)
-    row["shipped"] = "yes" if passed else "no"
-    if not passed:
-        return None, row
-    entry = {
-        "name": name.lower() if kind == "mood" else name,
-        "kind": kind,
-        "threshold": best_threshold(truth, heard),
-        "auc": None if auc is None else round(float(auc), 3),
-        "ap": None if ap is None else round(float(ap), 3),
-        "positives": int(truth.sum()) if labelled else None,
-    }
-    return entry, row
+    truth: np.ndarray,
+    votes: np.ndarray,
+    among: np.ndarray,
+) -> float:
+    """Return the probability from which on a word is said."""
+    if word.name in (NON_MUSIC, "speech"):
+        # As much as is taken for none of each collection of music, whatever its size.
+        names = np.array([clip.collection for clip in pool.clips])
+        high = [
+            np.quantile(heard[pool.music & (names == name)], 1 - MISTAKEN)
+            for name in np.unique(names[pool.music])
+        ]
+        return round(min(float(max(high)) + 1e-3, 0.999), 3)
+    yes = np.where(np.isnan(truth), votes, truth)
+    known = among & ~np.isnan(yes)
+    true = yes[known] > 0.5
+    if true.sum() < FEWEST:
+        # The loudest that anybody has heard of it stand for its yes.
+        true = yes[known] >= np.sort(yes[known])[-FEWEST]
+    return max(best_threshold(true, heard[known], BETA), 0.02)
 
 
-def summary(rows: list[dict], label_count: int) -> None:
-    """Print the macro figures."""
-    for kind in ("genre", "mood"):
-        of = [r for r in rows[:label_count] if r["kind"] == kind]
-        kept = [r for r in of if r["shipped"] == "yes"]
-        for text, some in ((f"{len(of)} {kind} labels", of), (f"the {len(kept)} shipped", kept)):
-            auc, ap = (np.mean([r[key] for r in some]) for key in ("auc", "ap"))
-            print(f"{text}: macro ROC AUC {auc:.3f}, AP {ap:.3f}")
-    both = [r for r in rows[:label_count] if r["teacher auc"] != ""]
-    for who in ("", "teacher "):
-        auc, ap = (np.mean([r[who + key] for r in both]) for key in ("auc", "ap"))
-        print(f"{who or 'ours '}on the {len(both)} both know: ROC AUC {auc:.3f}, AP {ap:.3f}")
-    rest = rows[label_count:]
-    kept = [r for r in rest if r["shipped"] == "yes"]
-    print(f"{len(kept)} of {len(rest)} of the teacher's other tags shipped")
+def entry(word: Word, row: dict) -> dict:
+    """Return the entry of ``config.json``."""
+    sources = [
+        f"{teacher.split('_')[0]}: {name.removeprefix('-')}"
+        for teacher, names in word.votes.items()
+        for name in names
+    ]
+    made = {"name": word.name, "kind": word.kind, "threshold": row["threshold"]}
+    made |= {"auc": row["auc"], "ap": row["ap"], "agreement": row["agreement"]}
+    if row["auc"] is not None:
+        made["positives"] = row["clips"]
+    made["sources"] = sources + [f"labels: {name}" for name in word.fit]
+    made["synonyms"] = list(word.synonyms)
+    return {name: value for name, value in made.items() if value is not None}
 
 
-def embedded(model: Path, files: list[Path], cache: Path) -> np.ndarray:
-    """Embed the clips, once a model."""
-    encoder = Encoder.from_pretrained(model)
-    stored = cache / f"{encoder.model.sha256[:16]}.npy"
-    if not stored.exists():
-        rows = [encoder.embed(*load(file, sr=encoder.model.front_end.sr)) for file in files]
-        np.save(stored, np.array(rows))
-    return np.load(stored, allow_pickle=False)
+def familiar(pool: Pool) -> tuple[np.ndarray, float]:
+    """Return centers of the music learned from, and the cosine that few of it are below."""
+    music = pool.vectors[pool.music]
+    part = artist_parts(pool.groups[pool.music], 5, seed=0)
+    near = np.empty(len(music))
+    for number in range(5):
+        inside = part == number
+        near[inside] = (music[inside] @ centers(music[~inside]).T).max(axis=1)
+    return centers(music), round(float(np.quantile(near, UNLIKE)), 3)
 
 
-def said(model: Path, files: list[Path], cache: Path) -> np.ndarray:
-    """Mean of the teacher's probabilities over each clip."""
-    encoder = Encoder.from_pretrained(model)
-    stored = cache / f"said-{encoder.model.sha256[:16]}.npy"
-    if not stored.exists():
-        rows = []
-        for file in files:
-            y, _ = load(file, sr=encoder.model.front_end.sr)
-            windows, _ = log_mel(y, encoder.model.front_end)
-            rows.append(encoder.run(windows).mean(axis=0))
-        np.save(stored, np.array(rows))
-    return np.load(stored, allow_pickle=False).astype(np.float64)
+def centers(vectors: np.ndarray) -> np.ndarray:
+    """Return the directions [k, dim] of k-means clusters of unit vectors."""
+    from sklearn.cluster import KMeans
 
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """Map log-odds to probabilities."""
-    return 0.5 * (1 + np.tanh(x / 2))
+    means = KMeans(min(CENTERS, len(vectors)), n_init=1, random_state=0).fit(vectors)
+    directions: np.ndarray = means.cluster_centers_
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.catalog.by_tags import Findings, find_by_tags
 from musicu.catalog.export import export
 from musicu.catalog.index import Index
 from musicu.catalog.ingest import Progress, Summary, add_folders, forget
@@ -21,15 +22,17 @@ from musicu.catalog.model_choice import (
     model_to_tag,
     tag_head,
 )
+from musicu.catalog.non_music import head_at_hand
 from musicu.catalog.repair import Repair, repair_catalog
 from musicu.catalog.salvage import salvage_if_unreadable
-from musicu.catalog.similar import Findings, Match, find_by_tags, find_similar
-from musicu.catalog.sound_tags import refresh_tags, tag_query
+from musicu.catalog.similar import Match, find_similar
+from musicu.catalog.sound_tags import hear_query, refresh_tags, tag_query
 from musicu.catalog.sql_filter import read_filtered
 from musicu.catalog.stats import CatalogInfo, Problem, catalog_info, list_problems
 from musicu.catalog.store import Store, StoredModel, catalog_path
 from musicu.catalog.track_ids import list_aliases
 from musicu.encoders.model import Model
+from musicu.encoders.tagger import Heard
 
 __all__ = ["Catalog"]
 
@@ -173,6 +176,7 @@ class Catalog:
         where: str | None = None,
         exclude_same_artist: bool = False,
         exclude_same_album: bool = False,
+        include_non_music: bool = False,
         model: PathLike | None = None,
     ) -> list[Match]:
         """Return the tracks most similar to a file, a stored track, or a vector.
@@ -188,6 +192,8 @@ class Catalog:
             SQL condition on metadata: ``"year >= 1990 AND has(genres, 'Jazz')"``.
         exclude_same_artist, exclude_same_album : bool
             Leave out tracks that share an artist, or the album, with the query.
+        include_non_music : bool
+            Also what is heard to be no music: speech, noise, single sounds.
         model : str, path-like or None
             Insist on this model.
 
@@ -207,40 +213,33 @@ class Catalog:
         MetadataError
             The condition cannot be understood.
         """
-        index = self._index(embedded_model(self.store, model))
+        current = embedded_model(self.store, model)
+        index = self._index(current)
         asked = find_query(self.store, index, query, model=model)
-        return find_similar(
-            self.store, index, asked, n, where, exclude_same_artist, exclude_same_album
-        )
+        head = None if include_non_music else head_at_hand(current)
+        excluded = exclude_same_artist, exclude_same_album
+        return find_similar(self.store, index, asked, n, where, *excluded, head=head)
 
-    def find(self, text: str, n: int = 20, *, where: str | None = None) -> Findings:
-        """Return the tracks that fit a tag query best.
+    def find(
+        self,
+        text: str,
+        n: int = 20,
+        *,
+        where: str | None = None,
+        include_non_music: bool = False,
+    ) -> Findings:
+        """Return the tracks that fit a tag query best, how it was understood, and what is missing.
 
-        Parameters
-        ----------
-        text : str
-            What is wanted: ``"calm female vocals, piano, no drums"``. See
-            :meth:`musicu.encoders.vocabulary.Vocabulary.parse`.
-        n, where
-            As for :meth:`similar`.
-
-        Returns
-        -------
-        Findings
-            The tracks, and how the query was understood.
-
-        Raises
-        ------
-        CatalogError
-            Nothing is embedded yet.
-        ModelError
-            The catalog's model has no tag head, or is not installed.
-        MetadataError
-            No word of the query names a tag, or the condition cannot be understood.
+        `text` is what is wanted, ``"calm female vocals, piano, no drums"``: see
+        :meth:`musicu.encoders.vocabulary.Vocabulary.parse`. `n`, `where` and `include_non_music`
+        are as for :meth:`similar`; a query for what is no music includes it. Raises `CatalogError`
+        if nothing is embedded yet, `ModelError` if the catalog's model has no tag head or is not
+        installed, `MetadataError` if no word names a tag or the condition cannot be understood.
         """
         current = embedded_model(self.store)
         head = tag_head(self.store, current)
-        return find_by_tags(self.store, self._index(current), head, text, n, where=where)
+        index = self._index(current)
+        return find_by_tags(self.store, index, head, text, n, where, include_non_music)
 
     def tags(self, query: PathLike, *, model: PathLike | None = None) -> dict[str, float]:
         """Return the tags of a file or a stored track, named as for :meth:`similar`.
@@ -250,6 +249,10 @@ class Catalog:
         :func:`musicu.catalog.sound_tags.tag_query` does.
         """
         return tag_query(self.store, query, model)
+
+    def hear(self, query: PathLike, *, model: PathLike | None = None) -> Heard:
+        """Return what :meth:`tags` is sure of, of what it is not, and whether it is no music."""
+        return hear_query(self.store, query, model)
 
     def tagging_model(self, name: PathLike | None = None) -> Model:
         """Choose the model that :meth:`tags` uses."""

@@ -8,11 +8,12 @@ import numpy as np
 
 from musicu.catalog.catalog import Catalog
 from musicu.catalog.index import Index
+from musicu.catalog.non_music import head_at_hand
 from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.tracks import read_tracks
 from musicu.items.item import Items
 
-__all__ = ["catalog_items"]
+__all__ = ["catalog_items", "non_music_ids"]
 
 
 def catalog_items(catalog: Catalog | str | os.PathLike[str], where: str | None = None) -> Items:
@@ -50,3 +51,20 @@ def catalog_items(catalog: Catalog | str | os.PathLike[str], where: str | None =
         if track.row in index:
             audio[position] = index[track.row]
     return Items((track.item for track in tracks), audio)
+
+
+def non_music_ids(catalog: Catalog, items: Items) -> frozenset[str]:
+    """Return the ids of the tracks that the catalog's model hears to be no music.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    items : Items
+        Its tracks.
+    """
+    model = catalog.store.current_model()
+    head = head_at_hand(model) if model else None
+    if head is None:
+        return frozenset()
+    sounds = head.non_music(items.audio) & items.audio.any(axis=1)
+    return frozenset(items.ids[at] for at in np.flatnonzero(sounds))

@@ -13,13 +13,14 @@ from musicu.catalog.lookup import damaged_vector, find_track
 from musicu.catalog.model_choice import model_to_tag, tag_head
 from musicu.catalog.store import Store, StoredModel
 from musicu.catalog.tracks import read_vectors
+from musicu.encoders.model import Model
 from musicu.encoders.registry import find_model, model_by_hash
-from musicu.encoders.tagger import TagHead
+from musicu.encoders.tagger import Heard, TagHead
 from musicu.errors import ModelError, ModelMismatchError
 from musicu.paths import absolute
 from musicu.workers.pool import WorkerSettings, analyze_isolated
 
-__all__ = ["refresh_tags", "store_tags", "tag_file", "tag_query"]
+__all__ = ["hear_file", "hear_query", "refresh_tags", "store_tags", "tag_file", "tag_query"]
 
 # Probabilities below are not stored: most tags of a model are far below for most tracks.
 _KEPT = 0.05
@@ -51,9 +52,21 @@ def tag_file(
         There is no such model, or it has no tag head.
     """
     found = find_model(model)
-    head = TagHead.load(found)
-    answer = analyze_isolated(os.fspath(path), WorkerSettings(model=str(found.folder)))
-    return head.say(answer["vector"])
+    return TagHead.load(found).say(_embed_isolated(path, found))
+
+
+def hear_file(
+    path: str | os.PathLike[str], *, model: str | os.PathLike[str] | None = None
+) -> Heard:
+    """Return what can be said of a file, and what cannot; as :func:`tag_file`."""
+    found = find_model(model)
+    return TagHead.load(found).hear(_embed_isolated(path, found))
+
+
+def _embed_isolated(path: str | os.PathLike[str], model: Model) -> NDArray[np.float32]:
+    answer = analyze_isolated(os.fspath(path), WorkerSettings(model=str(model.folder)))
+    vector: NDArray[np.float32] = answer["vector"]
+    return vector
 
 
 def tag_query(
@@ -89,15 +102,27 @@ def tag_query(
         The stored track has no vector of this model.
     """
     chosen = model_to_tag(store, model)
-    head = TagHead.load(chosen)
+    return TagHead.load(chosen).say(_vector_of(store, query, chosen))
+
+
+def hear_query(
+    store: Store, query: str | os.PathLike[str], model: str | os.PathLike[str] | None = None
+) -> Heard:
+    """Return what can be said of a file or a track, and what cannot; as :func:`tag_query`."""
+    chosen = model_to_tag(store, model)
+    return TagHead.load(chosen).hear(_vector_of(store, query, chosen))
+
+
+def _vector_of(store: Store, query: str | os.PathLike[str], chosen: Model) -> NDArray[np.float32]:
+    """Read a stored track's vector, or hear a file."""
     name = os.fspath(query)
     track, stored = find_track(store, query), store.find_model(chosen)
     vectors = read_vectors(store, stored, [track.row]) if track and stored else {}
     vector = vectors.get(track.row) if track else None
     if vector is not None:
-        return head.say(vector)
+        return vector
     if os.path.exists(path := absolute(query)):
-        return tag_file(path, model=chosen.folder)
+        return _embed_isolated(path, chosen)
     if vectors:
         raise damaged_vector(store, name)
     raise ModelMismatchError(

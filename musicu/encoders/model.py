@@ -11,7 +11,7 @@ import os
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,14 @@ from musicu.encoders.model_files import LARGEST, read_config, read_model_file, s
 from musicu.errors import ModelError
 from musicu.files import open_file
 
-__all__ = ["TAG_KINDS", "Model", "Tag"]
+__all__ = ["NON_MUSIC", "TAG_KINDS", "HeadArrays", "Model", "Tag"]
 
 _MOST_NUMBERS = 1 << 26  # in a window, a filter bank or a vector
 # How protobuf writes the key under which a tensor says in which other file its numbers are.
 _ELSEWHERE = b"\x0a\x08location"
-TAG_KINDS = ("genre", "mood", "instrument", "voice", "era")
+TAG_KINDS = ("genre", "mood", "instrument", "voice", "era", "sound", "non-music")
+# The tag by which a head tells what is no music: speech, noise, single sounds.
+NON_MUSIC = "no music"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class Tag:
     ----------
     name : str
         The word, as its training data had it.
-    kind : {"genre", "mood", "instrument", "voice", "era"}
+    kind : {"genre", "mood", "instrument", "voice", "era", "sound", "non-music"}
         What it speaks of.
     threshold : float in [0, 1]
         Probability from which on it is said.
@@ -46,6 +48,13 @@ class Tag:
         Area under the ROC curve and average precision, cross-validated: how far to trust it.
     positives : int or None
         Tracks that had it when that was measured.
+    agreement : float in [-1, 1] or None
+        Where there are no labels: rank correlation with what its teachers say of tracks of artists
+        that were not met.
+    sources : tuple of str
+        What it was learned from: a teacher's words, a collection's labels.
+    synonyms : tuple of str
+        What else it is called.
     """
 
     name: str
@@ -54,6 +63,9 @@ class Tag:
     auc: float | None = None
     ap: float | None = None
     positives: int | None = None
+    agreement: float | None = None
+    sources: tuple[str, ...] = ()
+    synonyms: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, entry: Any) -> Tag:
@@ -67,6 +79,7 @@ class Tag:
         if not isinstance(entry, dict):
             raise ValueError(f"a tag must be an object, not {entry!r}")
         known = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
+        known |= {name: _texts(entry, name) for name in ("sources", "synonyms")}
         tag = cls(**{**known, "name": _text(entry, "name")})
         if tag.kind not in TAG_KINDS:
             raise ValueError(f"the kind of tag {tag.name!r} must be one of {', '.join(TAG_KINDS)}")
@@ -75,7 +88,28 @@ class Tag:
             # Not a number is outside, too.
             if not (value is None and what != "threshold") and not 0.0 <= value <= 1.0:
                 raise ValueError(f"{what} of tag {tag.name!r} must lie in [0, 1]")
+        if tag.agreement is not None and not -1.0 <= tag.agreement <= 1.0:
+            raise ValueError(f"agreement of tag {tag.name!r} must lie in [-1, 1]")
         return tag
+
+
+class HeadArrays(NamedTuple):
+    """What ``tags.npz`` holds.
+
+    Attributes
+    ----------
+    weights : np.ndarray [shape=(n_tags, dim), float32]
+    bias : np.ndarray [shape=(n_tags,), float32]
+    known : np.ndarray [shape=(k, dim), float32]
+        Unit vectors amid what the head was fitted on; none says nothing of that.
+    reach : float in [-1, 1]
+        A track whose cosine to all of `known` is below is unlike anything the head has met.
+    """
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    known: NDArray[np.float32]
+    reach: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,13 +201,8 @@ class Model:
             )
         return graph
 
-    def tag_head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def tag_head(self) -> HeadArrays:
         """Read the tag head.
-
-        Returns
-        -------
-        weights : np.ndarray [shape=(n_tags, dim), float32]
-        bias : np.ndarray [shape=(n_tags,), float32]
 
         Raises
         ------
@@ -190,6 +219,11 @@ class Model:
                     weights, bias = (
                         np.asarray(arrays[name], dtype=np.float32) for name in ("weights", "bias")
                     )
+                    known = np.empty((0, self.dim), dtype=np.float32)
+                    reach = -1.0
+                    if "known" in arrays:
+                        known = np.asarray(arrays["known"], dtype=np.float32)
+                        reach = float(arrays["reach"])
         except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
             raise ModelError(f"{file}: does not hold the arrays weights and bias") from None
         n = len(self.tags)
@@ -198,9 +232,13 @@ class Model:
                 f"{file}: weights {list(weights.shape)} and bias {list(bias.shape)} must be "
                 f"[{n}, {self.dim}] and [{n}] for {n} tags"
             )
-        if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
+        if known.ndim != 2 or known.shape[1] != self.dim or not -1 <= reach <= 1:
+            raise ModelError(
+                f"{file}: known {list(known.shape)} must be [any, {self.dim}], and reach in [-1, 1]"
+            )
+        if not all(np.isfinite(array).all() for array in (weights, bias, known)):
             raise ModelError(f"{file}: holds numbers that are not finite")
-        return weights, bias
+        return HeadArrays(weights, bias, known, reach)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Model:

@@ -9,20 +9,65 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.arrays import top_k
 from musicu.encoders.encoder import Encoder
-from musicu.encoders.model import Model, Tag
+from musicu.encoders.model import NON_MUSIC, Model, Tag
 from musicu.encoders.registry import find_model, list_models
 from musicu.errors import ModelError
 
-__all__ = ["TagHead", "describing_tags", "tag"]
+__all__ = ["Heard", "TagHead", "describing_tags", "tag"]
 
 Array = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+
+def _nothing_known() -> Array:
+    return np.empty((0, 0), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What is heard in a track, what of it is worth saying, and what cannot be said.
+
+    Attributes
+    ----------
+    probabilities : dict of str to float in [0, 1]
+        Of all tags, the most probable first.
+    said : tuple of str
+        Tags that reach their thresholds, the most probable first: of music none of the kind
+        "non-music", of what is no music only these. None of an unfamiliar track.
+    unsure : tuple of str
+        Kinds of which every music has a tag (genre, mood), but none is said of this one.
+    non_music : bool
+        Whether it is speech, noise or another sound, but no music.
+    familiar : bool
+        Whether it is like something that the head was fitted on.
+    """
+
+    probabilities: dict[str, float]
+    said: tuple[str, ...]
+    unsure: tuple[str, ...] = ()
+    non_music: bool = False
+    familiar: bool = True
+
+    def verdict(self) -> dict[str, Any]:
+        """Return all but the probabilities as JSON types."""
+        return {
+            "said": list(self.said),
+            "unsure": list(self.unsure),
+            "non_music": self.non_music,
+            "familiar": self.familiar,
+        }
+
+
+# Kinds of which every music has a tag.
+_ALWAYS = ("genre", "mood")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +84,18 @@ class TagHead:
         and offset of the logit) is multiplied in.
     id : str
         Hash of weights and names: the same head gives the same answers.
+    known : np.ndarray [shape=(k, dim), float32]
+        Unit vectors amid what the head was fitted on; without any, all is taken to be known.
+    reach : float in [-1, 1]
+        What has a smaller cosine to all of them is unlike anything that it has met.
     """
 
     tags: tuple[Tag, ...]
     weights: Array
     bias: Array
     id: str
+    known: Array = field(default_factory=_nothing_known)
+    reach: float = -1.0
 
     @classmethod
     def load(cls, model: Model) -> TagHead:
@@ -60,8 +111,9 @@ class TagHead:
             way = f"'--model {able[0]}' has" if able else "nor has any model here"
             raise ModelError(f"{model.name} says nothing in words: it has no tag head; {way}")
         names = "\n".join((model.tags_sha256, *(tag.name for tag in model.tags)))
-        weights, bias = model.tag_head()
-        return cls(model.tags, weights, bias, hashlib.sha256(names.encode()).hexdigest())
+        arrays = model.tag_head()
+        id = hashlib.sha256(names.encode()).hexdigest()
+        return cls(model.tags, arrays.weights, arrays.bias, id, arrays.known, arrays.reach)
 
     def only(self, names: Collection[str]) -> TagHead:
         """Return a head for some of the tags, in their order here."""
@@ -98,18 +150,53 @@ class TagHead:
         order = top_k(probabilities, len(self.tags) if n is None else n)
         return {self.tags[i].name: round(float(probabilities[i]), 3) for i in order}
 
+    def non_music(self, vectors: Array) -> Bools:
+        """Tell which tracks [n] are no music, by their unit vectors [n, dim].
+
+        A head that does not know the tag :data:`musicu.encoders.model.NON_MUSIC` takes all for
+        music.
+        """
+        deciding = self.only({NON_MUSIC})
+        if not deciding.tags:
+            return np.zeros(len(vectors), dtype=np.bool_)
+        sounds: Bools = deciding.probabilities(vectors)[:, 0] >= deciding.tags[0].threshold
+        return sounds
+
+    def unfamiliar(self, vectors: Array) -> Bools:
+        """Tell which tracks [n] are unlike anything that the head was fitted on."""
+        if not len(self.known):
+            return np.zeros(len(vectors), dtype=np.bool_)
+        far: Bools = (vectors @ self.known.T).max(axis=1) < self.reach
+        return far
+
+    def hear(self, vector: Array) -> Heard:
+        """Tell what is heard in a track by its unit vector [dim], and what cannot be said."""
+        probabilities = self.say(vector)
+        about = {tag.name: tag for tag in self.tags}
+        non_music = bool(self.non_music(vector[None])[0])
+        familiar = non_music or not self.unfamiliar(vector[None])[0]
+        said = tuple(
+            name
+            for name, p in probabilities.items()
+            if familiar
+            and p >= about[name].threshold
+            and (about[name].kind == "non-music") == non_music
+        )
+        kinds = {tag.kind for tag in self.tags} - {about[name].kind for name in said}
+        unsure = () if non_music else tuple(kind for kind in _ALWAYS if kind in kinds)
+        return Heard(probabilities, said, unsure, non_music, familiar)
+
 
 def describing_tags(head: TagHead | None, vectors: Array) -> list[list[str]]:
-    """Name the tags of vectors [n, dim] that reach their thresholds, the most probable first.
+    """Name the tags that :meth:`TagHead.hear` says of vectors [n, dim], the most probable first.
 
     Not genres and eras: of these people have ideas of their own. None without a head.
     """
     if head is None:
         return [[] for _ in vectors]
-    head = head.only({tag.name for tag in head.tags if tag.kind not in ("genre", "era")})
-    limits = {tag.name: tag.threshold for tag in head.tags}
-    heard = (head.say(vector) for vector in vectors)
-    return [[name for name, p in tags.items() if p >= limits[name]] for tags in heard]
+    kinds = {tag.name: tag.kind for tag in head.tags}
+    heard = (head.hear(vector).said for vector in vectors)
+    return [[name for name in said if kinds[name] not in ("genre", "era")] for said in heard]
 
 
 def tag(

@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from musicu.encoders.model import Tag
 from musicu.errors import MetadataError
 
 __all__ = ["TagQuery", "Term", "Vocabulary", "fold"]
@@ -37,7 +38,9 @@ beautiful, lovely, gorgeous, ethereal > tender, gentle, romantic
 catchy, hummable > pop, party, fun
 party, celebratory, club > dance, happy, energetic
 dreamy, ethereal, atmospheric, spacey, floating > ambient, chillout
-epic, dramatic, cinematic, theatrical, grandiose > stage & screen, soundtrack, intense
+epic, grandiose, bombastic, heroic, majestic, triumphant > loud, exciting, dramatic, stage & screen, soundtrack
+battle, fight, fighting, combat, war, boss, boss fight, action, chase > loud, exciting, fiery, aggressive, intense
+dramatic, cinematic, theatrical > soundtrack, stage & screen, scary, intense
 bitter, cynical > sad, angry
 female vocals, female vocalists, female vocalist, female voice, female singer, woman singing, women singing, woman singer, woman sings, woman who sings, female singing, girl singing, lady singing, woman's voice, sung by woman, singing woman, soprano > vocals, voice
 male vocals, male vocalists, male vocalist, male voice, male singer, man singing, men singing, man sings, man who sings, male singing, boy singing, man's voice, sung by man, singing man, tenor, baritone > vocals, voice
@@ -180,16 +183,20 @@ class Vocabulary:
     """The tags of a model, by what people call them.
 
     Words find tags in this order, and the first that gives any counts: the tags of exactly this
-    name; those of this name but for plurals, of which it is a part ("rock" of "Pop/Rock"), and
-    those that mean the same; those that are nearest in meaning.
+    name; those of this name but for plurals, or that have it as a synonym; those of which it is a
+    part ("rock" of "Pop/Rock"), and those that mean the same; those that are nearest in meaning.
 
     Parameters
     ----------
     names : sequence of str
         The tags' names.
+    synonyms : mapping of str to sequence of str, optional
+        What else tags are called, by their names.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(
+        self, names: Sequence[str], synonyms: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         self.names = tuple(names)
         self._exact: dict[str, set[int]] = {}
         named: dict[str, set[int]] = {}
@@ -199,6 +206,13 @@ class Vocabulary:
             for part in (name, *re.split(r"[,/]", name)):
                 key = _meaning(word for word in fold(part) if word not in _STOPS)
                 named.setdefault(key, set()).add(i)
+        called: dict[str, set[int]] = {}
+        for name, phrases in (synonyms or {}).items():
+            # A tag that says what else it is called is meant by its plural, too, and it alone.
+            for phrase in (name, *phrases) if phrases else ():
+                called.setdefault(_meaning(fold(phrase)), set()).add(self.names.index(name))
+        for key, tags in called.items():
+            named.setdefault(key, tags)
         meanings = [
             [[_meaning(fold(phrase)) for phrase in side.split(",")] for side in line.split(">")]
             for line in _MEANINGS.strip().splitlines()
@@ -213,7 +227,13 @@ class Vocabulary:
                 near.setdefault(key, set()).update(
                     *(same.get(other, ()) for others in nearest for other in others)
                 )
-        self._tiers = (same, near)
+        self._tiers = (called, same, near)
+
+    @classmethod
+    def of(cls, tags: Iterable[Tag]) -> Vocabulary:
+        """Make the vocabulary of a tag head's tags."""
+        tags = tuple(tags)
+        return cls([tag.name for tag in tags], {tag.name: tag.synonyms for tag in tags})
 
     def find(self, words: Sequence[str]) -> tuple[str, ...]:
         """Look up the tags that folded words name, in the model's order; empty if none."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicu.catalog.catalog import Catalog
-from musicu.catalog.items import catalog_items
+from musicu.catalog.items import catalog_items, non_music_ids
 from musicu.recommend.interactions import read_interactions
 from musicu.recommend.item_ids import ItemResolver, catalog_names, match_items, new_items
 from musicu.recommend.recommender import Recommender
@@ -26,11 +26,14 @@ class CatalogRecommender:
         What its items go by.
     candidates : tuple of str or None
         The items to choose among. None is all: its own candidate sources propose then.
+    non_music : frozenset of str
+        The items that the catalog's model hears to be no music.
     """
 
     recommender: Recommender
     names: ItemResolver
     candidates: tuple[str, ...] | None
+    non_music: frozenset[str] = frozenset()
 
     def title(self, id: str, written: str | None) -> str:
         """Return what to call an item whose title may be unknown: by its file, or its id."""
@@ -77,7 +80,7 @@ def load_catalog_recommender(
     """
     if catalog is None:
         recommender = Recommender.load(folder)
-        names, candidates = ItemResolver(recommender.items), None
+        names, candidates, non_music = ItemResolver(recommender.items), None, frozenset[str]()
     else:
         with Catalog(catalog, create=False) as opened:
             recommender = Recommender.load(folder, aliases=opened.aliases())
@@ -86,6 +89,7 @@ def load_catalog_recommender(
             recommender.add(new_items(recommender.items, tracks, source=called))
             names = catalog_names(opened, recommender.items)
             ids = tracks.ids if where is None else tuple(t["id"] for t in opened.tracks(where))
+            non_music = non_music_ids(opened, tracks)
         candidates = ids if len(ids) < len(recommender.items) else None
     if log is not None:
         path = Path(log)
@@ -97,4 +101,4 @@ def load_catalog_recommender(
             source=path.name,
         )
         recommender = recommender.with_log(played)
-    return CatalogRecommender(recommender, names, candidates)
+    return CatalogRecommender(recommender, names, candidates, non_music)

@@ -174,6 +174,7 @@ class Recommender:
         n: int = 20,
         *,
         candidates: Collection[str] | None = None,
+        exclude: Collection[str] = (),
         again: bool = False,
         now: float | None = None,
         hour: float | None = None,
@@ -194,6 +195,8 @@ class Recommender:
             How many.
         candidates : collection of str or None
             Choose among these items only; None asks the sources.
+        exclude : collection of str
+            Items that are left out.
         again : bool
             Whether what was played may come again, or another version of it.
         now, hour : float or None
@@ -221,7 +224,7 @@ class Recommender:
         else:
             found = {at: ("asked",) for at in model.positions(candidates).tolist()}
         played = listener.played[:0] if again else listener.played
-        for row in played.tolist():
+        for row in (*played.tolist(), *model.positions(exclude).tolist()):
             found.pop(row, None)
         at = np.array(sorted(found), dtype=np.intp)
         rows, placed, notes = select(

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from musicu.arrays import top_k
 from musicu.catalog.catalog import Catalog
-from musicu.catalog.items import catalog_items
+from musicu.catalog.items import catalog_items, non_music_ids
 from musicu.catalog.model_choice import not_embedded
 from musicu.catalog.tracks import read_files, read_values
-from musicu.encoders.tagger import TagHead, describing_tags
+from musicu.encoders.tagger import Heard, TagHead, describing_tags
 from musicu.items.explanations import both_sound, words
 from musicu.items.fused_vectors import FusedVectors, ItemVectors
 from musicu.items.fusion import Fusion
@@ -126,13 +126,13 @@ class Duplicate:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A release as it is compared: its item, its vectors, and what is heard in it."""
+    """A release as it is compared: its item, its vectors, and what a tag head hears in it."""
 
     item: Item
     audio: Array
     fused: ItemVectors
     query: NDArray[Any]
-    heard: dict[str, float]
+    heard: Heard | None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -150,6 +150,8 @@ class CatalogContext:
         The catalog.
     fusion : Fusion or None
         How fields weigh; None is the default, fitted on the catalog.
+    include_non_music : bool
+        Whether what is heard to be no music may be a neighbor, too.
 
     Attributes
     ----------
@@ -172,7 +174,9 @@ class CatalogContext:
         The catalog's model is not installed.
     """
 
-    def __init__(self, catalog: Catalog, *, fusion: Fusion | None = None) -> None:
+    def __init__(
+        self, catalog: Catalog, *, fusion: Fusion | None = None, include_non_music: bool = False
+    ) -> None:
         store = catalog.store
         self.path = str(store.path)
         self.model = catalog.model()
@@ -187,6 +191,7 @@ class CatalogContext:
         self.fusion = (fusion or Fusion()).fit(self.items)
         self.vectors = FusedVectors([self.fusion.transform(self.items)])
         self.head = TagHead.load(self.model) if self.model.tags else None
+        self._left_out = frozenset() if include_non_music else non_music_ids(catalog, self.items)
         self._artists = [credited_artists(item.metadata) for item in self.items]
         first = [next(iter(names), "") for names in self._artists]
         self.outliers = OutlierDetector(self.items.audio, first)
@@ -195,22 +200,18 @@ class CatalogContext:
         """Bring a release into the catalog's space."""
         one = Items([item], vector[None])
         fused = self.fusion.transform(one)
-        heard = self.head.say(one.audio[0]) if self.head else {}
+        heard = self.head.hear(one.audio[0]) if self.head else None
         return Candidate(item, one.audio[0], fused, fused.query(np.ones(1)), heard)
-
-    def said(self, heard: dict[str, float]) -> dict[str, float]:
-        """Return the tags whose probability reaches their threshold."""
-        limits = {tag.name: tag.threshold for tag in self.model.tags}
-        return {name: p for name, p in heard.items() if p >= limits[name]}
 
     def scores(self, one: Candidate) -> NDArray[np.float64]:
         """Score all the catalog's tracks against a release."""
         return np.asarray(self.vectors.scores(one.query), dtype=np.float64)
 
     def neighbors(self, one: Candidate, n: int) -> tuple[Neighbor, ...]:
-        """Return the nearest tracks; never the same audio."""
-        nearest, _ = self.vectors.nearest(one.query, n + 1)
-        places = [at for at in nearest.tolist() if self.items.ids[at] != one.item.id][:n]
+        """Return the nearest tracks that are music; never the same audio."""
+        out = self._left_out | {one.item.id}
+        nearest, _ = self.vectors.nearest(one.query, n + len(out))
+        places = [at for at in nearest.tolist() if self.items.ids[at] not in out][:n]
         parts = self.vectors.parts(one.query, places)
         heard = self.items.audio[places]
         sound, *sounds = describing_tags(self.head, np.concatenate([one.audio[None], heard]))
@@ -251,7 +252,7 @@ class CatalogContext:
         spelled: dict[str, str] = {}
         for at in top_k(scores, len(scores)).tolist():
             names = self._artists[at]
-            if names.keys().isdisjoint(own):
+            if self.items.ids[at] not in self._left_out and names.keys().isdisjoint(own):
                 for key, name in names.items():
                     tracks.setdefault(spelled.setdefault(key, name), []).append(at)
         ranked = sorted(

@@ -72,6 +72,7 @@ def release_report(
     playlists: Sequence[PathLike] = (),
     recommender: AudiencePredictor | None = None,
     fusion: Fusion | None = None,
+    include_non_music: bool = False,
     jobs: int | None = None,
     timeout: float = 300.0,
     progress: Progress | None = None,
@@ -94,6 +95,8 @@ def release_report(
         Who predicts listeners; None predicts none.
     fusion : Fusion or None
         How audio and metadata are weighed; None is the default. It is fitted on the catalog.
+    include_non_music : bool
+        Whether what is heard to be no music may be a neighbor, too.
     jobs : int or None
         Worker processes; None is one for each core.
     timeout : float > 0
@@ -123,7 +126,7 @@ def release_report(
     sheet = load_sheet(metadata) if metadata is not None else None
     lists = read_playlists(playlists)
     files, skipped = _collect(paths)
-    context = CatalogContext(catalog, fusion=fusion)
+    context = CatalogContext(catalog, fusion=fusion, include_non_music=include_non_music)
     settings = WorkerSettings(model=str(context.model.folder), describe=True, timeout=timeout)
     answers: dict[str, dict[str, Any]] = {}
     with Pool(settings, min(jobs, len(files))) as pool:
@@ -243,13 +246,14 @@ def _release(
 ) -> Release:
     one, answer, metadata = draft.one, draft.answer, draft.one.item.metadata
     own = windows.get(draft.path)
+    heard, said = (one.heard.probabilities, one.heard.said) if one.heard else ({}, ())
     doubles = context.doubles(one)
     unusual = context.outliers.judge(one.audio, main_artist(one.item.metadata))
     findings = [
         *check_metadata(
             metadata,
             descriptors=answer["descriptors"],
-            heard=one.heard,
+            heard=heard,
             tags=context.model.tags,
             codec=answer["codec"],
             sr=answer["sr"],
@@ -283,7 +287,7 @@ def _release(
         channels=answer["channels"],
         problem=answer["problem"],
         descriptors=answer["descriptors"],
-        heard=tuple(HeardTag(name, kinds[name], p) for name, p in context.said(one.heard).items()),
+        heard=tuple(HeardTag(name, kinds[name], heard[name]) for name in said),
         neighbors=tuple(_with_passage(near, own, windows) for near in draft.neighbors),
         artists=context.similar_artists(one, draft.scores),
         playlists=tuple(sorted(filter(None, fits), key=lambda found: found.order)),

@@ -10,11 +10,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.catalog.non_music import head_at_hand
 from musicu.catalog.store import Store, catalog_path
 from musicu.catalog.tracks import read_columns, read_files, read_values
-from musicu.encoders.registry import model_by_hash
 from musicu.encoders.tagger import TagHead
-from musicu.errors import CatalogError, ModelError, MusicuError
+from musicu.errors import CatalogError, MusicuError
 from musicu.search.explanations import shared_phrases
 from musicu.search.journey import find_path
 from musicu.search.query import Answer, Hit, Query
@@ -133,19 +133,21 @@ class Explorer:
         answers: dict[int, Answer | MusicuError] = {}
         plain: list[tuple[int, set[str]]] = []
         vectors: list[Array] = []
+        masks: list[NDArray[np.bool_] | None] = []
         for number, query in enumerate(queries):
             try:
                 if query.plain:
                     found = find_seeds(snapshot, query.seeds)
                     vectors.append(blend(found.vectors, found.weights))
                     plain.append((number, excluded_ids(snapshot, query, found)))
+                    masks.append(snapshot.choose(None, self._music_head(snapshot, query)))
                 else:
                     answers[number] = self._selected(query)
             except MusicuError as error:
                 answers[number] = error
         if plain:
             most = [queries[number].n + len(out) for number, out in plain]
-            ranked = snapshot.search(np.stack(vectors), most)
+            ranked = snapshot.search(np.stack(vectors), most, masks)
             for (number, out), one in zip(plain, ranked, strict=True):
                 answers[number] = nearest_answer(snapshot, queries[number].n, *one, out)
         return [answers[number] for number in range(len(queries))]
@@ -154,7 +156,8 @@ class Explorer:
         """Answer a query that asks for more than what is nearest."""
         space, found = self._space(query)
         snapshot, vector = space.snapshot, space.query(found)
-        hits, notes = select(query, found, space, vector, self.live.names)
+        head = self._music_head(snapshot, query)
+        hits, notes = select(query, found, space, vector, self.live.names, head)
         if query.explain and hits:
             positions = [hit.position for hit in hits]
             parts = space.parts(vector, np.array(positions))
@@ -195,6 +198,7 @@ class Explorer:
         where: str | None = None,
         max_per_artist: int | None = None,
         exclude: tuple[str, ...] = (),
+        include_non_music: bool = False,
     ) -> Answer:
         """Return a smooth path of tracks from one to another.
 
@@ -210,6 +214,8 @@ class Explorer:
             Cap, the ends included.
         exclude : tuple of str
             Ids of tracks that are left out.
+        include_non_music : bool
+            Also by way of what is heard to be no music.
 
         Returns
         -------
@@ -228,7 +234,12 @@ class Explorer:
             understood.
         """
         query = Query(
-            seeds=(start, end), n=n, where=where, max_per_artist=max_per_artist, exclude=exclude
+            seeds=(start, end),
+            n=n,
+            where=where,
+            max_per_artist=max_per_artist,
+            exclude=exclude,
+            include_non_music=include_non_music,
         )
         if not 2 <= n <= _MOST_STATIONS:
             raise MusicuError(f"n is {n}: a journey has 2 to {_MOST_STATIONS} tracks")
@@ -237,7 +248,7 @@ class Explorer:
         if found.positions[0] == found.positions[1] >= 0:
             raise MusicuError(f"{start.id}: the journey would end where it starts")
         out = excluded_ids(snapshot, query, found)
-        mask = None if where is None else snapshot.filter(where)
+        mask = snapshot.choose(where, self._music_head(snapshot, query))
         stations, scores = find_path(snapshot, found, n, mask, max_per_artist, out)
         hits = tuple(
             Hit(rank, position, snapshot.ids[position], score)
@@ -278,27 +289,13 @@ class Explorer:
         mask = None if where is None else snapshot.filter(where)
         return search_texts(snapshot.texts, fold_text(text).split(), n, offset, mask)
 
-    def find(self, text: str, n: int = 50, *, where: str | None = None) -> TagHits:
-        """Find tracks by what is heard in them, as :meth:`musicu.Catalog.find` does.
-
-        Parameters
-        ----------
-        text : str
-            ``"calm female vocals, piano, no drums"``.
-        n : int >= 0
-            How many.
-        where : str or None
-            SQL condition on metadata.
-
-        Raises
-        ------
-        ModelError
-            The model of the catalog is not installed, or hears no tags.
-        MetadataError
-            No word names a tag, or the condition cannot be understood.
-        """
+    def find(
+        self, text: str, n: int = 50, *, where: str | None = None, include_non_music: bool = False
+    ) -> TagHits:
+        """Find tracks by what is heard in them; all as for :meth:`musicu.Catalog.find`."""
         snapshot = self.live.snapshot
-        return search_tags(snapshot, self._tag_head(snapshot), text, n, where)
+        head = self._tag_head(snapshot)
+        return search_tags(snapshot, head, text, n, where, include_non_music)
 
     def details(self, id: str) -> dict[str, Any]:
         """Return all that is known of a track.
@@ -306,8 +303,8 @@ class Explorer:
         Returns
         -------
         dict
-            The columns of ``library``, with ``sound_tags`` as the model hears them now, and
-            ``files``: a list of paths.
+            The columns of ``library``; ``files``, a list of paths; and if the model hears tags,
+            ``sound_tags`` as it does now, and the verdict of :class:`musicu.Heard`.
 
         Raises
         ------
@@ -324,8 +321,10 @@ class Explorer:
             raise CatalogError(f"{snapshot.ids[position]}: no track of the catalog any more")
         details |= {"files": files}
         if (head := self._tag_head(snapshot)) is not None:
-            heard = head.say(snapshot.vector(position))
-            details["sound_tags"] = {tag: p for tag, p in heard.items() if p >= _LEAST_SAID}
+            heard = head.hear(snapshot.vector(position))
+            probable = heard.probabilities.items()
+            details["sound_tags"] = {tag: p for tag, p in probable if p >= _LEAST_SAID}
+            details |= heard.verdict()
         return details
 
     def paths(self, answer: Answer) -> list[str]:
@@ -339,11 +338,10 @@ class Explorer:
         """Return the tag head of a snapshot's model; None if it has none here."""
         sha256, head = self._head
         if sha256 != snapshot.model.sha256:
-            sha256 = snapshot.model.sha256
-            try:
-                own = model_by_hash(sha256)
-            except ModelError:  # what a broken model would hear is left out, as without it
-                own = None
-            head = TagHead.load(own) if own is not None and own.tags else None
-            self._head = sha256, head
+            head = head_at_hand(snapshot.model)
+            self._head = snapshot.model.sha256, head
         return head
+
+    def _music_head(self, snapshot: Snapshot, query: Query) -> TagHead | None:
+        """Return what tells music from what is none, if that is to be left out."""
+        return None if query.include_non_music else self._tag_head(snapshot)

@@ -42,6 +42,8 @@ class Query:
         Leave out what shares an artist, or the album, with a seed of weight above 0.
     exclude : tuple of str
         Whole ids of tracks that are left out; the seeds are in any case.
+    include_non_music : bool
+        Also what is heard to be no music: speech, noise, single sounds.
     explain : bool
         Say what each field adds to the scores, and what tracks have in common with the seeds.
 
@@ -62,6 +64,7 @@ class Query:
     exclude_same_artist: bool = False
     exclude_same_album: bool = False
     exclude: tuple[str, ...] = ()
+    include_non_music: bool = False
     explain: bool = False
 
     def __post_init__(self) -> None:

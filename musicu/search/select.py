@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.catalog.nearest import growing_counts
+from musicu.encoders.tagger import TagHead
 from musicu.items.versions import versions
 from musicu.metadata.fields import Metadata
 from musicu.search.name_codes import NameCodes
@@ -35,6 +36,7 @@ def select(
     space: Space,
     vector: Array,
     names: NameCodes,
+    head: TagHead | None = None,
 ) -> tuple[list[Hit], list[str]]:
     """Select tracks.
 
@@ -50,6 +52,8 @@ def select(
         To what: what the space makes of the seeds.
     names : NameCodes
         Of the catalog's artists and albums.
+    head : TagHead or None
+        Leaves out what it tells to be no music.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def select(
         The condition cannot be understood.
     """
     snapshot = space.snapshot
-    mask = None if query.where is None else snapshot.filter(query.where)
+    mask = snapshot.choose(query.where, head)
     out = excluded_ids(snapshot, query, found)
     artists, albums = _excluded(query, found, snapshot, names)
     first = query.n + len(out) + min(max(_TIMES * query.n, _FEWEST), _MOST)

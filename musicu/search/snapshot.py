@@ -16,6 +16,7 @@ from musicu.arrays import top_k
 from musicu.catalog.nearest import Nearest
 from musicu.catalog.store import Store, StoredModel
 from musicu.catalog.track_ids import find_alias, ids_meant
+from musicu.encoders.tagger import TagHead
 from musicu.errors import CatalogError
 from musicu.search.filter_cache import cached_filter
 from musicu.search.map_columns import Columns, build_columns
@@ -89,6 +90,10 @@ class Snapshot:
     @cached_property
     def _mask(self) -> Callable[[str], NDArray[np.bool_]]:
         return cached_filter(self.path, self.tracks)
+
+    @cached_property
+    def _music(self) -> dict[str, NDArray[np.bool_] | None]:
+        return {}
 
     @cached_property
     def columns(self) -> Columns:
@@ -185,6 +190,39 @@ class Snapshot:
             It asks for tags, and the model hears none.
         """
         return self._mask(where)
+
+    def choose(self, where: str | None, head: TagHead | None) -> NDArray[np.bool_] | None:
+        """Tell which tracks may be found; None if all may.
+
+        Parameters
+        ----------
+        where : str or None
+            SQL condition, as for :meth:`filter`.
+        head : TagHead or None
+            Leaves out what it tells to be no music; None leaves out nothing.
+
+        Returns
+        -------
+        np.ndarray [shape=(n,), bool] or None
+            Not to be written to.
+
+        Raises
+        ------
+        MetadataError
+            The condition cannot be understood.
+        """
+        mask = None if where is None else self.filter(where)
+        if head is None:
+            return mask
+        if head.id not in self._music:
+            parts = [head.non_music(part.matrix) for part in (self.nearest, self.tail)]
+            music = ~np.concatenate(parts)
+            self._music[head.id] = None if music.all() else music
+        music_only = self._music[head.id]
+        if mask is None or music_only is None:
+            return music_only if mask is None else mask
+        both: NDArray[np.bool_] = mask & music_only
+        return both
 
 
 def build_snapshot(

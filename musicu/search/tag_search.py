@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from musicu.catalog.by_tags import Faint, faint_terms, rank_by_tags, wants_non_music
 from musicu.catalog.index import Index
-from musicu.catalog.similar import rank_by_tags
 from musicu.catalog.store import Store
 from musicu.encoders.tagger import TagHead
 from musicu.encoders.vocabulary import Term, Vocabulary
@@ -27,11 +27,15 @@ class TagHits(NamedTuple):
     positions : list of int
         Tracks, the best first.
     scores : list of float
-        See :class:`musicu.catalog.similar.TaggedMatch`.
+        See :class:`musicu.catalog.by_tags.TaggedMatch`.
     terms : tuple of Term
         The query as tags of the model.
     unused : tuple of str
         Its words that name no tag.
+    faint : tuple of Faint
+        Its terms that are hardly heard in the tracks.
+    total : int
+        How many tracks there were to choose among.
     """
 
     snapshot: Snapshot
@@ -39,10 +43,17 @@ class TagHits(NamedTuple):
     scores: list[float]
     terms: tuple[Term, ...]
     unused: tuple[str, ...]
+    faint: tuple[Faint, ...]
+    total: int
 
 
 def search_tags(
-    snapshot: Snapshot, head: TagHead | None, text: str, n: int, where: str | None
+    snapshot: Snapshot,
+    head: TagHead | None,
+    text: str,
+    n: int,
+    where: str | None,
+    include_non_music: bool,
 ) -> TagHits:
     """Find the tracks that fit a tag query best; see :meth:`musicu.Catalog.find`.
 
@@ -58,13 +69,22 @@ def search_tags(
             f"{snapshot.path}: {snapshot.model.name} is not installed, or has no tag head: "
             "search by artist, title and album"
         )
-    query = Vocabulary([tag.name for tag in head.tags]).parse(text)
-    among = None if where is None else snapshot.tracks[snapshot.filter(where)]
+    query = Vocabulary.of(head.tags).parse(text)
+    include = include_non_music or wants_non_music(head, query.terms)
+    mask = snapshot.choose(where, None if include else head)
+    among = None if mask is None else snapshot.tracks[mask]
     matrix = snapshot.nearest.matrix
     if len(snapshot.tail):
         matrix = np.concatenate([matrix, snapshot.tail.matrix])
     with Store(snapshot.path, create=False) as store:
         index = Index(snapshot.tracks, matrix)
         matches = rank_by_tags(store, index, head, query.terms, n, among=among)
-    positions = [snapshot.position(match.id) for match in matches]
-    return TagHits(snapshot, positions, [m.score for m in matches], query.terms, query.unused)
+    return TagHits(
+        snapshot,
+        [snapshot.position(match.id) for match in matches],
+        [match.score for match in matches],
+        query.terms,
+        query.unused,
+        faint_terms(head, query.terms, [match.tags for match in matches]),
+        len(snapshot) if among is None else len(among),
+    )

@@ -79,7 +79,12 @@ class ReloadingRecommender:
         return self._loaded is not None
 
     def recommend(
-        self, user: str | History, n: int = 20, *, rules: Mapping[str, Any] | None = None
+        self,
+        user: str | History,
+        n: int = 20,
+        *,
+        include_non_music: bool = False,
+        rules: Mapping[str, Any] | None = None,
     ) -> Recommendations:
         """Return what somebody may like.
 
@@ -88,6 +93,8 @@ class ReloadingRecommender:
         user : str or History
             A user of the log, or what somebody played.
         n : int >= 0
+        include_non_music : bool
+            Also what is heard to be no music.
         rules : mapping or None
             Options of :meth:`musicu.Recommender.recommend`.
 
@@ -107,7 +114,13 @@ class ReloadingRecommender:
                     404, "no log of listening is served: send a history, or serve with --log"
                 )
             user = _name(user)
-        return loaded.recommender.recommend(user, n, candidates=loaded.candidates, **(rules or {}))
+        return loaded.recommender.recommend(
+            user,
+            n,
+            candidates=loaded.candidates,
+            exclude=() if include_non_music else loaded.non_music,
+            **(rules or {}),
+        )
 
     def audience(self, id: str, n: int = 20) -> Audience:
         """Return whom a stored track fits; see :meth:`musicu.Recommender.audience`.

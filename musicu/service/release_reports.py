@@ -57,7 +57,9 @@ class ReleaseReporter:
         self._lock = threading.Lock()
         self._over = False
 
-    async def make(self, path: str, name: str, n: int = 10) -> RenderedReport:
+    async def make(
+        self, path: str, name: str, n: int = 10, *, include_non_music: bool = False
+    ) -> RenderedReport:
         """Report on a file.
 
         Parameters
@@ -68,6 +70,8 @@ class ReleaseReporter:
             What its owner calls it.
         n : int >= 0
             Catalog tracks to name.
+        include_non_music : bool
+            Also what is heard to be no music.
 
         Raises
         ------
@@ -81,7 +85,8 @@ class ReleaseReporter:
             The catalog cannot be.
         """
         return await self.queue.run(
-            lambda place: self._make(path, name, n), give_up=lambda place: self._end()
+            lambda place: self._make(path, name, n, include_non_music),
+            give_up=lambda place: self._end(),
         )
 
     async def close(self) -> None:
@@ -94,9 +99,9 @@ class ReleaseReporter:
     def _end(self) -> None:
         self._cancel.set()
 
-    def _make(self, path: str, name: str, n: int) -> RenderedReport:
+    def _make(self, path: str, name: str, n: int, include_non_music: bool) -> RenderedReport:
         told = [str(self._settings.catalog), path, name.replace("\0", "") or "upload", str(n)]
-        told.append(str(self._settings.decode_seconds))
+        told += [str(self._settings.decode_seconds), "all" if include_non_music else "music"]
         if self._settings.recommender:
             told.append(str(self._settings.recommender))
         with self._lock:

@@ -1,7 +1,8 @@
 """The process that makes one release report.
 
-``python -m musicu.service.release_worker CATALOG FILE NAME N SECONDS [RECOMMENDER]`` is a job (see
-:func:`musicu.workers.background_job.run_job`) whose result is the report and its page.
+``python -m musicu.service.release_worker CATALOG FILE NAME N SECONDS AMONG [RECOMMENDER]`` is a job
+(see :func:`musicu.workers.background_job.run_job`) whose result is the report and its page. AMONG
+is ``music``, or ``all`` for neighbors that are none, too.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ def main() -> None:
     serve_job(lambda progress: _report(*sys.argv[1:]))
 
 
-def _report(catalog: str, path: str, name: str, n: str, seconds: str, *more: str) -> dict[str, Any]:
+def _report(
+    catalog: str, path: str, name: str, n: str, seconds: str, among: str, *more: str
+) -> dict[str, Any]:
     try:
         with Catalog(catalog, create=False) as opened:
             make = partial(
@@ -75,6 +78,7 @@ def _report(catalog: str, path: str, name: str, n: str, seconds: str, *more: str
                 opened,
                 [path],
                 n=int(n),
+                include_non_music=among == "all",
                 recommender=(Recommender.load(more[0], aliases=opened.aliases()) if more else None),
                 jobs=1,
                 timeout=float(seconds),

@@ -19,6 +19,7 @@ from musicu.service.errors import Refusal
 
 __all__ = [
     "AUDIO_BODY",
+    "NON_MUSIC",
     "PROBLEM",
     "SIMILAR_EXAMPLES",
     "Credentials",
@@ -65,6 +66,9 @@ TrackPath = Annotated[
 _Number = Annotated[float, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
 
 
+NON_MUSIC = "Also what is heard to be no music: speech, noise, single sounds."
+
+
 class StrictModel(BaseModel):
     """A JSON body without further members, NaN or infinity."""
 
@@ -107,6 +111,7 @@ class SimilarBody(StrictModel):
     exclude_same_artist: bool = False
     exclude_same_album: bool = False
     exclude: list[str] = Field([], max_length=10_000, description="Ids to leave out.")
+    include_non_music: bool = Field(False, description=NON_MUSIC)
     explain: bool = Field(False, description="Say what each field adds to the scores.")
 
     @model_validator(mode="after")
@@ -136,6 +141,7 @@ class SimilarBody(StrictModel):
             exclude_same_artist=self.exclude_same_artist,
             exclude_same_album=self.exclude_same_album,
             exclude=tuple(self.exclude),
+            include_non_music=self.include_non_music,
             explain=self.explain,
         )
 
@@ -248,6 +254,10 @@ class UploadDescription(BaseModel):
     retried: str = optional("Why it was analyzed a second time: what the first ran out of.")
     descriptors: dict[str, Any] = optional("Tempo, key, loudness and so on.")
     tags: dict[str, float] = optional("What it sounds like: probabilities of tags.")
+    said: list[str] = optional("Tags that are sure enough to be said.")
+    unsure: list[str] = optional("Kinds of tags of which nothing can be said.")
+    non_music: bool = optional("Whether it is heard to be no music.")
+    familiar: bool = optional("Whether it is like something that the model has learned from.")
 
 
 class PlacedUpload(UploadDescription):

@@ -75,6 +75,7 @@ def fit_tags(
     *,
     hints: Floats | None = None,
     trust: float = 0.6,
+    weight: Floats | None = None,
     parts: int = 5,
     seed: int = 0,
 ) -> TagFit:
@@ -96,6 +97,8 @@ def fit_tags(
         network", 2015); it is calibrated on ``wanted`` alone where that is known.
     trust : float in [0, 1]
         Share of the hints in the mixture.
+    weight : np.ndarray [shape=(n,), float64], optional
+        What each track counts; else all count 1.
     parts : int
         Artist-disjoint parts to cross-validate over.
     seed : int
@@ -108,16 +111,17 @@ def fit_tags(
         machines", 1999), fitted to what was said out of fold.
     """
     part = artist_parts(artist, parts, seed=seed)
+    weight = np.ones(len(vectors)) if weight is None else weight
     taught = wanted
     if hints is not None:
         taught = np.where(np.isnan(hints), wanted, (1 - trust) * wanted + trust * hints)
         taught = np.where(np.isnan(wanted), hints, taught)
         wanted = np.where(np.isnan(wanted).all(axis=0), hints, wanted)
-    tried = [out_of_fold(vectors, taught, part, penalty) for penalty in _PENALTIES]
-    scaled = [_calibrate(logits, wanted) for logits in tried]
+    tried = [out_of_fold(vectors, taught, part, penalty, weight) for penalty in _PENALTIES]
+    scaled = [_calibrate(logits, wanted, weight) for logits in tried]
     losses = np.array(
         [
-            _loss(logits * scale + shift, wanted)
+            _loss(logits * scale + shift, wanted, weight)
             for logits, (scale, shift) in zip(tried, scaled, strict=True)
         ]
     )
@@ -129,7 +133,7 @@ def fit_tags(
         at = np.flatnonzero(best == number)
         if not len(at):
             continue
-        w, b = _regress(vectors, taught[:, at], penalty)
+        w, b = _regress(vectors, taught[:, at], penalty, weight)
         scale, shift = (values[at] for values in scaled[number])
         weights[at] = w * scale[:, None]
         bias[at] = b * scale + shift
@@ -204,28 +208,68 @@ def learn_tags(
     return tags, fit.weights[kept], fit.bias[kept]
 
 
-def best_threshold(truth: NDArray[np.bool_], heard: Floats) -> float:
-    """Probability from which on saying the tag gives the best F1."""
+def best_threshold(truth: NDArray[np.bool_], heard: Floats, beta: float = 1.0) -> float:
+    """Probability from which on saying the tag gives the best F measure.
+
+    Parameters
+    ----------
+    truth : np.ndarray [shape=(n,), bool]
+        Which tracks have it.
+    heard : np.ndarray [shape=(n,), float64]
+        Its probability.
+    beta : float > 0
+        Below 1, what is said had better be right; above 1, nothing had better be missed (C. J. van
+        Rijsbergen, "Information Retrieval", 1979).
+    """
     order = np.argsort(-heard, kind="stable")
     hits = np.cumsum(truth[order])
-    f1 = 2 * hits / (np.arange(1, len(order) + 1) + truth.sum())
-    return round(float(heard[order[int(f1.argmax())]]), 3)
+    said = np.arange(1, len(order) + 1)
+    f = (1 + beta**2) * hits / (said + beta**2 * truth.sum())
+    return round(float(heard[order[int(f.argmax())]]), 3)
 
 
-def out_of_fold(vectors: Array, wanted: Floats, part: NDArray[np.int64], penalty: float) -> Floats:
+def out_of_fold(
+    vectors: Array,
+    wanted: Floats,
+    part: NDArray[np.int64],
+    penalty: float,
+    weight: Floats,
+) -> Floats:
     """Log-odds [n, n_tags] of each clip, from regressions on the other parts."""
     logits = np.empty(wanted.shape)
     for number in np.unique(part):
         inside = part == number
-        w, b = _regress(vectors[~inside], wanted[~inside], penalty)
+        w, b = _regress(vectors[~inside], wanted[~inside], penalty, weight[~inside])
         logits[inside] = vectors[inside] @ w.T + b
     return logits
 
 
-def write_tags(folder: Path, tags: Sequence[dict[str, Any]], weights: Array, bias: Array) -> None:
-    """Write ``tags.npz`` and the entries of ``config.json`` that speak of it."""
+def write_tags(
+    folder: Path,
+    tags: Sequence[dict[str, Any]],
+    weights: Array,
+    bias: Array,
+    *,
+    known: tuple[Array, float] | None = None,
+) -> None:
+    """Write ``tags.npz`` and the entries of ``config.json`` that speak of it.
+
+    Parameters
+    ----------
+    folder : Path
+        The model's.
+    tags : sequence of dict
+        Entries of ``config.json``.
+    weights, bias
+        As in :class:`TagFit`.
+    known : (np.ndarray [shape=(k, dim), float32], float), optional
+        What is familiar, see :class:`musicu.encoders.model.HeadArrays`.
+    """
+    arrays = {"weights": weights.astype(np.float32), "bias": bias.astype(np.float32)}
+    if known is not None:
+        arrays |= {"known": known[0].astype(np.float32), "reach": np.float32(known[1])}
     with open(folder / "tags.npz", "wb") as file:
-        np.savez(file, weights=weights.astype(np.float32), bias=bias.astype(np.float32))
+        np.savez(file, **arrays)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["tags_sha256"] = hashlib.sha256((folder / "tags.npz").read_bytes()).hexdigest()
     config["tags"] = list(tags)
@@ -234,36 +278,38 @@ def write_tags(folder: Path, tags: Sequence[dict[str, Any]], weights: Array, bia
     )
 
 
-def _regress(vectors: Array, wanted: Floats, penalty: float) -> tuple[Floats, Floats]:
+def _regress(
+    vectors: Array, wanted: Floats, penalty: float, weight: Floats
+) -> tuple[Floats, Floats]:
     """Logistic regressions of all tags at once; the penalty is on the standardized problem."""
     mean, scale = vectors.mean(axis=0), vectors.std(axis=0) + 1e-6
     x = torch.from_numpy((vectors - mean) / scale).double()
-    known = torch.from_numpy(~np.isnan(wanted))
+    known = torch.from_numpy(~np.isnan(wanted) * weight[:, None])
     y = torch.from_numpy(np.nan_to_num(wanted))
-    weight = torch.zeros(y.shape[1], x.shape[1], dtype=torch.float64, requires_grad=True)
+    slope = torch.zeros(y.shape[1], x.shape[1], dtype=torch.float64, requires_grad=True)
     shift = torch.zeros(y.shape[1], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        [weight, shift], max_iter=_ITERATIONS, line_search_fn="strong_wolfe"
+        [slope, shift], max_iter=_ITERATIONS, line_search_fn="strong_wolfe"
     )
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
         each = torch.nn.functional.binary_cross_entropy_with_logits(
-            x @ weight.T + shift, y, reduction="none"
+            x @ slope.T + shift, y, reduction="none"
         )
-        loss = (each * known).sum() + 10 * penalty * (weight**2).sum()
+        loss = (each * known).sum() + 10 * penalty * (slope**2).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    w = weight.detach().numpy() / scale
+    w = slope.detach().numpy() / scale
     return w, shift.detach().numpy() - w @ mean
 
 
-def _calibrate(logits: Floats, wanted: Floats) -> tuple[Floats, Floats]:
+def _calibrate(logits: Floats, wanted: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """Scale and shift [n_tags] each, by Newton's method on the likelihood."""
     x = torch.from_numpy(logits)
-    known = torch.from_numpy(~np.isnan(wanted))
+    known = torch.from_numpy(~np.isnan(wanted) * weight[:, None])
     y = torch.from_numpy(np.nan_to_num(wanted))
     scale = torch.ones(x.shape[1], dtype=torch.float64, requires_grad=True)
     shift = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
@@ -285,11 +331,12 @@ def _calibrate(logits: Floats, wanted: Floats) -> tuple[Floats, Floats]:
     return scale.detach().clamp_min(0.0).numpy(), shift.detach().numpy()
 
 
-def _loss(logits: Floats, wanted: Floats) -> Floats:
+def _loss(logits: Floats, wanted: Floats, weight: Floats) -> Floats:
     """Mean cross-entropy [n_tags]."""
     p = np.clip(_sigmoid(logits), _MOST_SURE, 1 - _MOST_SURE)
     each = -(wanted * np.log(p) + (1 - wanted) * np.log(1 - p))
-    loss: Floats = np.nanmean(each, axis=0)
+    known = ~np.isnan(each) * weight[:, None]
+    loss: Floats = (np.nan_to_num(each) * known).sum(axis=0) / known.sum(axis=0)
     return loss
 
 

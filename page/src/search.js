@@ -47,12 +47,13 @@ async function search(more = false) {
   }
 }
 
-function show({ terms, unused }) {
+function show({ terms, unused, faint }) {
   const line = count(total, "track");
   const notes = [
     terms?.length &&
       `Listening for: ${terms.map(({ text, negated }) => (negated ? `not ${text}` : text)).join(", ")}`,
     unused?.length && `Not understood: ${unused.join(", ")}`,
+    faint?.length && `Hardly heard: ${faint.map(({ text }) => text).join(", ")}`,
   ].filter(Boolean);
   fill(
     $("panel-search"),

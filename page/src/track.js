@@ -35,7 +35,9 @@ export async function showTrackPage() {
   if (state.chosen !== id) return;
   const upload = state.uploads.get(id);
   document.title = `${titleOf(track)}${track.artist ? ` – ${track.artist}` : ""} · musicu`;
+  const said = track.said && new Set(track.said);
   const tags = Object.entries(track.sound_tags ?? {})
+    .filter(([name]) => !said || said.has(name))
     .sort(([, a], [, b]) => b - a)
     .slice(0, TAGS);
   fill(
@@ -60,6 +62,10 @@ export async function showTrackPage() {
           track.genres.slice(0, 6).map((name) => el("li", {}, name)),
         ),
       upload?.problem && el("p", { class: "notice" }, upload.problem),
+      track.non_music &&
+        el("p", { class: "notice" }, "By its sound this is no music: lists leave it out."),
+      track.unsure?.length > 0 &&
+        el("p", { class: "soft" }, `Unsure of its ${track.unsure.join(" and ")}.`),
     ),
     el(
       "div",

@@ -23,9 +23,9 @@ from scipy.special import expit
 from typer.testing import CliRunner
 
 import musicu
+from musicu.catalog.by_tags import rank_by_tags
 from musicu.catalog.catalog import Catalog
 from musicu.catalog.index import Index
-from musicu.catalog.similar import rank_by_tags
 from musicu.catalog.sound_tags import store_tags, tag_file
 from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
@@ -491,7 +491,9 @@ def test_tags_says_what_is_above_its_threshold(
     done = run_cli("tags", song, "--model", "tiny", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
-    assert rows and all(row["probability"] >= 0.4 for row in rows)
+    unsure, *rows = rows
+    assert (unsure["tag"], unsure["kind"], unsure["said"]) == ("unsure", "genre", False)
+    assert rows and all(row["said"] and row["probability"] >= 0.4 for row in rows)
     assert {row["tag"]: row["kind"] for row in rows}["bass heavy"] == "mood"
     assert "treble" not in {row["tag"] for row in rows}
     everything = json.loads(run_cli("tags", song, "--model", "tiny", "--json", "--all").stdout)
@@ -502,7 +504,7 @@ def test_tags_says_what_is_above_its_threshold(
     assert not (tmp_path / "music.db").exists()
 
 
-def test_the_most_probable_tag_is_shown_even_below_its_threshold(
+def test_what_is_below_its_threshold_is_unsure_and_not_said(
     tiny: Model, run_cli: RunCli, tmp_path: Path
 ) -> None:
     song = tmp_path / "low.wav"
@@ -511,13 +513,15 @@ def test_the_most_probable_tag_is_shown_even_below_its_threshold(
     for entry in config["tags"]:
         entry["threshold"] = 1.0
     (tiny.folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    first = next(iter(tag_file(song, model="tiny")))
     done = run_cli("tags", song, "--model", "tiny", "--nl")
-    (row,) = map(json.loads, done.stdout.splitlines())
-    assert (done.returncode, row["tag"], row["said"]) == (0, first, False)
-    assert done.stderr == f"{song}: no tag passes its threshold; --all shows all\n"
-    shown = run_cli("tags", song, "--model", "tiny", "-q")
-    assert "below its threshold" in shown.stdout and shown.stderr == ""
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [(row["tag"], row["kind"], row["probability"]) for row in rows] == [
+        ("unsure", "genre", None),
+        ("unsure", "mood", None),
+    ]
+    shown = run_cli("tags", song, "--model", "tiny", "-q", "--all")
+    assert shown.stdout.count("not sure enough") == len(NAMES) and shown.stderr == ""
     assert run_cli("tags", song, "--model", "tiny", "--nl", "-q", "-n", "0").stdout == ""
 
 

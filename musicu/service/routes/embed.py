@@ -224,10 +224,12 @@ def _describe(service: Service, answer: dict[str, Any], tags: bool) -> dict[str,
     if answer["retried"]:
         described["retried"] = answer["retried"]
     if tags:
-        probabilities = (
-            _tag_head(answer["model"]).say(answer["vector"]) if answer["model"].tags else {}
-        )
-        described["tags"] = {tag: p for tag, p in probabilities.items() if p >= _LEAST_PROBABILITY}
+        described["tags"] = {}
+        if answer["model"].tags:
+            heard = _tag_head(answer["model"]).hear(answer["vector"])
+            probable = heard.probabilities.items()
+            described["tags"] = {tag: p for tag, p in probable if p >= _LEAST_PROBABILITY}
+            described |= heard.verdict()
     described["known"] = _position(service, answer["id"]) is not None
     return described
 

@@ -12,7 +12,7 @@ from musicu.search.snapshot import Snapshot
 from musicu.service.errors import Refusal
 from musicu.service.recommender import ReloadingRecommender
 from musicu.service.responses import as_json, fragment
-from musicu.service.schemas import StrictModel, TrackId
+from musicu.service.schemas import NON_MUSIC, StrictModel, TrackId
 from musicu.service.similar import EncodedAnswer
 from musicu.service.state import Service, service_of
 
@@ -70,6 +70,7 @@ class RecommendBody(StrictModel):
         0.0, ge=-100, le=100, description="Above 0: less of what many know; below 0: more."
     )
     again: bool = Field(False, description="What was played may come again.")
+    include_non_music: bool = Field(False, description=NON_MUSIC)
 
     @model_validator(mode="after")
     def _one_listener(self) -> Self:
@@ -119,10 +120,12 @@ async def recommend(
     recommender: Annotated[ReloadingRecommender, Depends(_recommender)],
 ) -> Response:
     """Recommend tracks to somebody, each with what adds to its score."""
-    rules = body.model_dump(exclude={"history", "user", "n"})
+    rules = body.model_dump(exclude={"history", "user", "n", "include_non_music"})
     listener = body.listener(service.live.snapshot)
     found = await recommender.queue.run(
-        lambda _: recommender.recommend(listener, body.n, rules=rules)
+        lambda _: recommender.recommend(
+            listener, body.n, include_non_music=body.include_non_music, rules=rules
+        )
     )
     told = {"recommendations": [one.to_dict() for one in found], "notes": list(found.notes)}
     members = {name: fragment(member) for name, member in told.items()}

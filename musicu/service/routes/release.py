@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from musicu.service.responses import as_json
-from musicu.service.schemas import AUDIO_BODY
+from musicu.service.schemas import AUDIO_BODY, NON_MUSIC
 from musicu.service.state import Service, service_of
 
 __all__ = ["lock_page", "router"]
@@ -35,12 +35,13 @@ async def report_on_release(
     neighbors: Annotated[int, Query(ge=0, le=50, description="Nearest tracks to name.")] = 10,
     format: Annotated[Literal["json", "html"], Query()] = "json",
     name: Annotated[str, Query(max_length=500, description="What to call the file.")] = "upload",
+    include_non_music: Annotated[bool, Query(description=NON_MUSIC)] = False,
 ) -> Response:
     """Report on a new track, which is kept no longer than that takes: JSON, or a page to read."""
     reports = service.release_reporter
     reports.queue.check()  # before a body is read for nothing
     async with service.uploads.receive(request) as upload:
-        made = await reports.make(upload.path, name, neighbors)
+        made = await reports.make(upload.path, name, neighbors, include_non_music=include_non_music)
     if format == "json":
         return as_json(made.report)
     page, policy = lock_page(made.page)

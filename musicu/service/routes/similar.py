@@ -86,5 +86,6 @@ def _journey(service: Service, wish: SimilarBody) -> EncodedAnswer:
             where=wish.where,
             max_per_artist=wish.max_per_artist,
             exclude=tuple(wish.exclude),
+            include_non_music=wish.include_non_music,
         )
     )

@@ -15,7 +15,7 @@ from musicu.paths import lies_under
 from musicu.search.snapshot import Snapshot
 from musicu.service.errors import Refusal
 from musicu.service.responses import as_json, fragment
-from musicu.service.schemas import TrackCard, TrackPath, optional
+from musicu.service.schemas import NON_MUSIC, TrackCard, TrackPath, optional
 from musicu.service.state import Service, service_of
 
 __all__ = ["TrackDetails", "TrackList", "router"]
@@ -25,6 +25,14 @@ router = APIRouter(tags=["search"])
 Here = Annotated[Service, Depends(service_of)]
 
 
+class FaintTerm(BaseModel):
+    """A part of a wish that is hardly heard in the tracks that were found."""
+
+    text: str = Field(examples=["harpsichord"])
+    heard: int = Field(ge=0, description="In how many of them it is heard.", examples=[1])
+    tracks: int = Field(ge=0, description="How many they are.", examples=[50])
+
+
 class TrackList(BaseModel):
     """Tracks that were found."""
 
@@ -32,6 +40,7 @@ class TrackList(BaseModel):
     tracks: list[TrackCard]
     terms: list[Term] = optional("What was looked for, where that is a sound.")
     unused: list[str] = optional("Words that name no tag, where a sound was looked for.")
+    faint: list[FaintTerm] = optional("What of it is hardly heard in these tracks.")
 
 
 class TrackDetails(BaseModel):
@@ -49,6 +58,10 @@ class TrackDetails(BaseModel):
     seconds: float
     tempo: float | None = Field(description="Beats per minute.")
     sound_tags: dict[str, float] | None = Field(description="Probabilities of tags.")
+    said: list[str] = optional("Tags that are sure enough to be said.")
+    unsure: list[str] = optional("Kinds of tags of which nothing can be said.")
+    non_music: bool = optional("Whether it is heard to be no music.")
+    familiar: bool = optional("Whether it is like something that the model has learned from.")
     files: list[str] = Field(description="All its files.", examples=[["01 Dawn.flac"]])
 
 
@@ -74,13 +87,15 @@ async def tracks(
     ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    include_non_music: Annotated[bool, Query(description=f"{NON_MUSIC} By sound.")] = False,
 ) -> Response:
     """List tracks that have all words of `q`, or those that sound most like `sounds`."""
     if q.strip() and sounds.strip():
         raise Refusal(422, "q and sounds are two ways to search: choose one")
-    search = _by_sound if sounds.strip() else _by_text
-    words = sounds if sounds.strip() else q
-    return as_json(await service.work(search, service, words, limit, offset, where))
+    if sounds.strip():
+        wish = sounds, limit, offset, where, include_non_music
+        return as_json(await service.work(_by_sound, service, *wish))
+    return as_json(await service.work(_by_text, service, q, limit, offset, where))
 
 
 @router.get(
@@ -121,16 +136,22 @@ def _by_text(
 
 
 def _by_sound(
-    service: Service, q: str, limit: int, offset: int, where: str | None
+    service: Service,
+    q: str,
+    limit: int,
+    offset: int,
+    where: str | None,
+    include_non_music: bool,
 ) -> dict[str, Any]:
-    found = service.explorer.find(q, offset + limit, where=where)
-    snapshot = found.snapshot
-    total = len(snapshot) if where is None else int(snapshot.filter(where).sum())
+    found = service.explorer.find(
+        q, offset + limit, where=where, include_non_music=include_non_music
+    )
     return {
-        "total": total,
-        "tracks": _cards(snapshot, found.positions[offset:]),
+        "total": found.total,
+        "tracks": _cards(found.snapshot, found.positions[offset:]),
         "terms": fragment([asdict(term) for term in found.terms]),
         "unused": fragment(found.unused),
+        "faint": fragment([one._asdict() for one in found.faint]),
     }
 
 
