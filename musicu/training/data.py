@@ -120,7 +120,7 @@ class Cache:
         ]
         if not asked and (self._mel / name).exists():
             return
-        # A setting of the thread: quiet music has numbers so small that processors are slow at them.
+        # A setting of the thread: processors are slow at numbers as small as quiet music has.
         torch.set_flush_denormal(True)
         y, sr = _samples(view.path)
         if view.number:
