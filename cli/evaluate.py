@@ -176,9 +176,10 @@ def encoder(
             raise typer.BadParameter(
                 f"no system {away[0]!r}; there are {', '.join(there)}", param_hint=option
             )
+    columns: dict[str, Any]
     columns = {"artist": artist, "single": single, "multi": multi, "numeric": numeric}
     chosen = [(c, v) for c, _, v in (text.partition("=") for text in only or ())]
-    options = {"against": against or (), "seed": seed, "draws": draws}
+    options: dict[str, Any] = {"against": against or (), "seed": seed, "draws": draws}
     try:
         if collection:
             named = list(map(named_tables, collection))

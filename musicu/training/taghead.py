@@ -265,6 +265,7 @@ def write_tags(
     known : (np.ndarray [shape=(k, dim), float32], float), optional
         What is familiar, see :class:`musicu.encoders.model.HeadArrays`.
     """
+    arrays: dict[str, Any]
     arrays = {"weights": weights.astype(np.float32), "bias": bias.astype(np.float32)}
     if known is not None:
         arrays |= {"known": known[0].astype(np.float32), "reach": np.float32(known[1])}
