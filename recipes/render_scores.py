@@ -41,12 +41,11 @@ from renders.sound import add_effects, synthesize
 from renders.templates import TEMPLATES, choose_template
 
 #: One is drawn for each render; the first two, whose strings and choirs a listener (or a tagger)
-#: takes for what they are, more often than the small ones.
+#: takes for what they are, more often than the small one.
 SOUNDFONTS = [
     *["/usr/share/sounds/sf2/FluidR3_GM.sf2"] * 5,
     *["/usr/share/sounds/sf3/MuseScore_General.sf3"] * 2,
     "/usr/share/sounds/sf2/TimGM6mb.sf2",
-    "/usr/share/sounds/sf2/sf_GMbank.sf2",
 ]
 COLLECTIONS = [
     "freedoom:0:2",

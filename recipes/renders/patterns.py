@@ -163,12 +163,12 @@ def add_drums(
         A drum note, times in quarter notes.
     """
     _, voices = ALL_PATTERNS[name]
-    level, spread = rng.uniform(0.65, 1.0), rng.uniform(3.0, 12.0)
+    level, spread = rng.uniform(0.85, 1.2), rng.uniform(3.0, 12.0)
     loose = rng.uniform(0.0, 0.02)
     crash = rng.random() < 0.5
     for number, (start, length) in enumerate(bars):
         if crash and number % 8 == 0:
-            yield Note(start, start + 1.0, CRASH, int(95 * level), part)
+            yield Note(start, start + 1.0, CRASH, min(127, int(95 * level)), part)
         for step in range(round(length * 4)):
             for drum, voice in voices.items():
                 mark = voice[step % len(voice)]
