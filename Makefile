@@ -49,17 +49,23 @@ QUICK := $(patsubst %,tests/%.py,audio/test_decode encoders/test_encoder catalog
 LOWEST ?= python3.11
 NEWEST ?= python3.13
 test-versions:
-	@for one in lowest=$(LOWEST) newest=$(NEWEST); do \
-	    if $${one#*=} -c '' 2>/dev/null; then \
-	        $(MAKE) --no-print-directory .venv-$${one%=*}/tested VERSION=$${one#*=} || exit 1; \
-	    else echo "no $${one#*=} here: the $${one%=*} versions are not tried"; fi; done
+	@there=; for one in lowest=$(LOWEST) newest=$(NEWEST); do \
+	    if $${one#*=} -c '' 2>/dev/null; then there="$$there .venv-$${one%=*}"; \
+	    else echo "no $${one#*=} here: the $${one%=*} versions are not tried"; fi; done; \
+	for one in $$there; do $(MAKE) --no-print-directory $$one/ready || exit 1; done; \
+	[ -z "$$there" ] || $(MAKE) --no-print-directory -j2 $$(printf '%s/tested ' $$there)
 
-# Deprecations are for the versions of `make test`; here, what is declared has to work.
-.venv-%/tested: pyproject.toml .ci/lowest.py
+.venv-lowest/ready: VERSION = $(LOWEST)
+.venv-newest/ready: VERSION = $(NEWEST)
+.venv-%/ready: pyproject.toml .ci/lowest.py
 	$(VERSION) -m venv --clear .venv-$*
 	$(VERSION) .ci/lowest.py > .venv-$*/lowest.txt
 	.venv-$*/bin/pip install --quiet $(if $(filter lowest,$*),--constraint .venv-$*/lowest.txt) \
 	    --editable '.[evaluate,parquet,serve]' hypothesis httpx mutagen onnx pytest
+	touch $@
+
+# Deprecations are for the versions of `make test`; here, what is declared has to work.
+.venv-%/tested: .venv-%/ready
 	$(call job,.venv-$*,.venv-$*/demo)
 	.venv-$*/bin/pytest -m 'not slow' -o filterwarnings=default -p no:cacheprovider $(QUICK)
 

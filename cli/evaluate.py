@@ -180,12 +180,12 @@ def encoder(
     columns = {"artist": artist, "single": single, "multi": multi, "numeric": numeric}
     chosen = [(c, v) for c, _, v in (text.partition("=") for text in only or ())]
     options: dict[str, Any] = {"against": against or (), "seed": seed, "draws": draws}
+    table = None if collection else read_tables(labels or ())
     try:
-        if collection:
-            named = list(map(named_tables, collection))
+        if table is None:
+            named = list(map(named_tables, collection or ()))
             gathered = read_collections(named, **columns, track=track, only=chosen)
         else:
-            table = read_tables(labels or ())
             found = select(table, audio=audio, fold=fold, **columns, track=track, only=chosen)
     except MetadataError as error:
         raise typer.BadParameter(str(error)) from None

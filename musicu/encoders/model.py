@@ -1,7 +1,7 @@
 """A model is a folder: ``config.json``, ``encoder.onnx`` and a ``README.md`` card.
 
-A model that also puts music into words has a ``tags.npz`` beside them: one linear layer on the
-track's vector, with the tags' names in ``config.json``.
+A model with words has a ``tags.npz`` beside them: one linear layer on the track's vector, with the
+tags' names in ``config.json``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from musicu.files import open_file
 __all__ = ["NON_MUSIC", "TAG_KINDS", "HeadArrays", "Model", "Tag"]
 
 _MOST_NUMBERS = 1 << 26  # in a window, a filter bank or a vector
-# How protobuf writes the key under which a tensor says in which other file its numbers are.
+# How protobuf writes the key under which a tensor names the file that has its numbers.
 _ELSEWHERE = b"\x0a\x08location"
 TAG_KINDS = ("genre", "mood", "instrument", "voice", "era", "sound", "non-music")
 # The tag by which a head tells what is no music: speech, noise, single sounds.
@@ -49,8 +49,7 @@ class Tag:
     positives : int or None
         Tracks that had it when that was measured.
     agreement : float in [-1, 1] or None
-        Where there are no labels: rank correlation with what its teachers say of tracks of artists
-        that were not met.
+        Where there are no labels: rank correlation with its teachers on artists that were not met.
     sources : tuple of str
         What it was learned from: a teacher's words, a collection's labels.
     synonyms : tuple of str

@@ -14,7 +14,7 @@ from musicu.errors import AudioError
 from musicu.evaluation.encoders.dataset import Collection
 from musicu.evaluation.encoders.systems import System
 
-__all__ = ["Hearing", "hearing_of", "heard_identities"]
+__all__ = ["Hearing", "heard_identities", "hearing_of"]
 
 
 @dataclass(frozen=True)
