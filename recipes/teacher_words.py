@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -20,11 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
 from musicu import load
 from musicu.audio.mel import LOG_MEL_PRESETS, LogMel, log_mel
 from musicu.errors import AudioError
+
+# Before ONNX Runtime is imported; see musicu.encoders.runtime.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = ["TEACHERS", "Clip", "Teacher", "answers", "read_clips"]
 
@@ -49,6 +52,8 @@ class Teacher:
     """A tagger, opened: samples in, the mean probability of each of its words out."""
 
     def __init__(self, folder: Path, name: str) -> None:
+        import onnxruntime as ort
+
         self.name = name
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
@@ -96,7 +101,10 @@ def read_clips(folder: Path, most: int | None = None) -> list[Clip]:
         rows = list(csv.DictReader(file))
     clips = []
     for row in rows:
-        path = folder / (row.get("file") or row["path"])
+        name = row.get("file") or row["path"]
+        path = folder / name
+        if not path.exists():
+            path = folder / "audio" / name
         if path.suffix.lower() in SOUND and path.exists():
             clips.append(Clip(path, folder.name, row))
     if most is None or len(clips) <= most:

@@ -38,8 +38,8 @@ beautiful, lovely, gorgeous, ethereal > tender, gentle, romantic
 catchy, hummable > pop, party, fun
 party, celebratory, club > dance, happy, energetic
 dreamy, ethereal, atmospheric, spacey, floating > ambient, chillout
-epic, grandiose, bombastic, heroic, majestic, triumphant > loud, exciting, dramatic, stage & screen, soundtrack
-battle, fight, fighting, combat, war, boss, boss fight, action, chase > loud, exciting, fiery, aggressive, intense
+epic, grandiose, bombastic, heroic, majestic, triumphant > loud, exciting
+battle, fight, fighting, combat, war, boss, boss fight, action, chase > loud, exciting
 dramatic, cinematic, theatrical > soundtrack, stage & screen, scary, intense
 bitter, cynical > sad, angry
 female vocals, female vocalists, female vocalist, female voice, female singer, woman singing, women singing, woman singer, woman sings, woman who sings, female singing, girl singing, lady singing, woman's voice, sung by woman, singing woman, soprano > vocals, voice
@@ -224,8 +224,13 @@ class Vocabulary:
         near: dict[str, set[int]] = {}
         for keys, *nearest in meanings:
             for key in keys:
+                # A tag of this very name says it better than those that mean the same.
                 near.setdefault(key, set()).update(
-                    *(same.get(other, ()) for others in nearest for other in others)
+                    *(
+                        named.get(other) or same.get(other, ())
+                        for others in nearest
+                        for other in others
+                    )
                 )
         self._tiers = (called, same, near)
 
