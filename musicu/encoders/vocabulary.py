@@ -223,15 +223,10 @@ class Vocabulary:
                 same.setdefault(key, set()).update(*(named.get(other, ()) for other in keys))
         near: dict[str, set[int]] = {}
         for keys, *nearest in meanings:
+            # A tag of this very name says it better than those that mean the same.
+            tags = [named.get(o) or same.get(o, set()) for others in nearest for o in others]
             for key in keys:
-                # A tag of this very name says it better than those that mean the same.
-                near.setdefault(key, set()).update(
-                    *(
-                        named.get(other) or same.get(other, ())
-                        for others in nearest
-                        for other in others
-                    )
-                )
+                near.setdefault(key, set()).update(*tags)
         self._tiers = (called, same, near)
 
     @classmethod
