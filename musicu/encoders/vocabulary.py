@@ -224,9 +224,10 @@ class Vocabulary:
         near: dict[str, set[int]] = {}
         for keys, *nearest in meanings:
             # A tag of this very name says it better than those that mean the same.
-            tags = [named.get(o) or same.get(o, set()) for others in nearest for o in others]
+            others = [other for group in nearest for other in group]
+            said = [named.get(other) or same.get(other, set()) for other in others]
             for key in keys:
-                near.setdefault(key, set()).update(*tags)
+                near.setdefault(key, set()).update(*said)
         self._tiers = (called, same, near)
 
     @classmethod
