@@ -579,6 +579,11 @@ def test_details_tell_all_that_is_known(original: Shelf) -> None:
     for id, track in tracks.items():
         details = explorer.details(id)
         assert details.pop("files") == [track["path"]]
+        # Of its sound tags, what is sure: words that reach their thresholds.
+        said = details.pop("said")
+        assert said and set(said) <= set(track["sound_tags"])
+        assert (details.pop("unsure"), details.pop("non_music")) == ([], False)
+        assert details.pop("familiar") is True
         assert details == track
     with pytest.raises(CatalogError):
         explorer.details("f" * 32)

@@ -18,7 +18,7 @@ from musicu.service.responses import as_json, fragment
 from musicu.service.schemas import NON_MUSIC, TrackCard, TrackPath, optional
 from musicu.service.state import Service, service_of
 
-__all__ = ["TrackDetails", "TrackList", "router"]
+__all__ = ["FaintTerm", "TrackDetails", "TrackList", "router"]
 
 router = APIRouter(tags=["search"])
 
