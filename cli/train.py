@@ -73,7 +73,8 @@ def encoder(
         typer.Option(help="Folder of --audio that shapes the space; else all.", metavar="DIR"),
     ] = None,
     start_from: Annotated[
-        Path | None, typer.Option(help="Work folder or checkpoint of another run.")
+        Path | None,
+        typer.Option(help="Work folder or checkpoint of another run, or a model like it."),
     ] = None,
     timbre: Annotated[
         float, typer.Option(min=0, help="Share of plain timbre beside a distilled space; try .4.")

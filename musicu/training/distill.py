@@ -19,9 +19,10 @@ from musicu.training.augment import augment, mask
 from musicu.training.data import Material
 from musicu.training.network import Student
 from musicu.training.objectives import Distillation, Objective
+from musicu.training.start import load_checkpoint, load_student
 from musicu.training.torch_mel import compress
 
-__all__ = ["Figures", "Recipe", "distil", "embed_windows", "load_checkpoint", "load_student"]
+__all__ = ["Figures", "Recipe", "distil", "embed_windows"]
 
 _EMA = 0.999
 # A student that starts from another's weights averages over 500 steps from its first one.
@@ -31,6 +32,9 @@ _FLAT_WARM_UP = 150
 _GAIN = 0.001
 _HELD_OUT_WINDOWS = 1000
 _RIDGE_WINDOWS = 6000
+_STATISTICS_WINDOWS = 512
+# Processors with smaller registers than AVX-512's emulate bfloat16, a hundred times as slowly.
+_BFLOAT16 = torch.backends.cpu.get_cpu_capability() not in {"DEFAULT", "NO AVX", "AVX2"}
 _RIDGE = 0.03
 
 
@@ -142,8 +146,8 @@ def distil(
     fingerprint : str
         Names all settings; only a checkpoint of the same is continued.
     start_from : Path, optional
-        Another run's checkpoint to start from. In distillation the last layer is then fitted to
-        the targets by ridge regression.
+        A checkpoint or graph to start from, see :class:`musicu.training.start.Start`. In
+        distillation the last layer is then fitted to the targets by ridge regression.
 
     Yields
     ------
@@ -198,7 +202,7 @@ def distil(
         power = material.windows(rows, front_end.window, rng)
         x = mask(compress(augment(power, generator), front_end), generator)
         student.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=_BFLOAT16):
             z = student(x)
         loss = objective.loss(z, rows)
         optimizer.zero_grad()
@@ -238,31 +242,6 @@ def distil(
         yield Figures(done, recipe.steps, mean_loss, figure)
 
 
-def load_checkpoint(file: Path) -> dict[str, Any]:
-    """Read a checkpoint: tensors, numbers and texts, never code.
-
-    Raises
-    ------
-    ModelError
-        It is none.
-    """
-    try:
-        state: dict[str, Any] = torch.load(file, weights_only=True)
-        state["average"], state["recipe"]["dim"]
-    except Exception as error:  # torch.load raises whatever the bytes lead to
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{file}: not a checkpoint of a training ({first})") from None
-    return state
-
-
-def load_student(file: Path) -> Student:
-    """Build the averaged student of a checkpoint as it was when it did best."""
-    state = load_checkpoint(file)
-    student = Student(state["recipe"]["dim"]).eval()
-    student.load_state_dict(state.get("best") or state["average"])
-    return student
-
-
 @torch.no_grad()
 def embed_windows(
     say: Callable[[Tensor], Tensor],
@@ -287,15 +266,16 @@ def _initialize(
     seed: int,
 ) -> None:
     """Take over another student; its last layer too, if nothing better can be computed."""
-    other = load_student(file)
+    rng = np.random.default_rng(seed)
+    rows = np.flatnonzero((material.clean & ~material.held)[material.view])
+    some = rng.choice(rows, min(_STATISTICS_WINDOWS, len(rows)), replace=False)
+    other = load_student(file, compress(material.windows(some, front_end.window), front_end))
     student.features.load_state_dict(other.features.state_dict())
     if not isinstance(objective, Distillation):
         if other.project.out_features == student.project.out_features:
             student.project.load_state_dict(other.project.state_dict())
         return
     student.eval()
-    rows = np.flatnonzero((material.clean & ~material.held)[material.view])
-    rng = np.random.default_rng(seed)
     rows = rng.choice(rows, min(_RIDGE_WINDOWS, len(rows)), replace=False)
     x, y = (
         embed_windows(student.pool, material, rows, front_end).double(),
