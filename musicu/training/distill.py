@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from musicu.audio.mel import LogMel
 from musicu.errors import ModelError
-from musicu.training.augment import augment, mask
+from musicu.training.augment import augment, mask, mix_windows
 from musicu.training.data import Material
 from musicu.training.network import Student
 from musicu.training.objectives import Distillation, Objective
@@ -62,6 +62,11 @@ class Recipe:
         Temperature of the contrastive losses.
     views : int >= 0
         Altered versions of each clip besides the clean one.
+    mix : float in [0, 1]
+        Share of the windows that another one is mixed into, with a teacher's answer to the mixture
+        estimated from both: against learning few clips by heart.
+    dropout : float in [0, 1)
+        Share of the pooled features that are left out at random in training.
     every : int >= 1
         Steps between evaluations; each saves a checkpoint.
     patience : int >= 0
@@ -81,6 +86,8 @@ class Recipe:
     contrast: float = 0.1
     temperature: float = 0.1
     views: int = 1
+    mix: float = 0.0
+    dropout: float = 0.0
     every: int = 200
     patience: int = 0
     seed: int = 0
@@ -92,6 +99,8 @@ class Recipe:
                 raise ModelError(f"recipe: {name} must be at least {value}")
         if not 0 <= self.whiten <= 1 or not self.lr > 0 or not self.temperature > 0:
             raise ModelError("recipe: whiten must lie in [0, 1], lr and temperature be above 0")
+        if not 0 <= self.mix <= 1 or not 0 <= self.dropout < 1:
+            raise ModelError("recipe: mix must lie in [0, 1], dropout in [0, 1)")
 
     @property
     def steps(self) -> int:
@@ -160,7 +169,7 @@ def distil(
         The checkpoint is of other settings.
     """
     torch.manual_seed(recipe.seed)
-    student = Student(recipe.dim)
+    student = Student(recipe.dim, recipe.dropout)
     checkpoint = folder / "checkpoint.pt"
     if start_from is not None and not checkpoint.exists():
         _initialize(student, start_from, material, objective, front_end, recipe.seed)
@@ -200,11 +209,12 @@ def distil(
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         rows = objective.draw(rng)
         power = material.windows(rows, front_end.window, rng)
+        power, partner, weight = mix_windows(power, recipe.mix, generator)
         x = mask(compress(augment(power, generator), front_end), generator)
         student.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=_BFLOAT16):
             z = student(x)
-        loss = objective.loss(z, rows)
+        loss = objective.loss(z, rows, partner, weight)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
