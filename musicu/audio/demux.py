@@ -162,14 +162,13 @@ def _opened(info: StreamInfo, source: Source) -> Any:
         return open_media(source, buffer_size=_READ)
     except MemoryError as error:
         check_room(error, source.size)
-        raise AudioError(
-            info.path, "not readable as audio (a part is said to be larger than the file)"
-        ) from None
+        reason = "a part is said to be larger than the file"
     except (av.FFmpegError, OSError) as error:
         if source.error:
             raise source.error from None
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise AudioError(info.path, f"not readable as audio ({reason})") from None
+    # Not within the handlers: want of memory would be taken for its cause.
+    raise AudioError(info.path, f"not readable as audio ({reason})")
 
 
 class _Ends:

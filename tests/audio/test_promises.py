@@ -16,6 +16,7 @@ from musicu.audio.codec_config import configuration
 from musicu.audio.decode import AudioStream, identify_file
 from musicu.audio.source import Source
 from musicu.errors import AudioError
+from musicu.workers.failure_causes import cause_of
 
 MORE = "the file holds more audio than its header says"
 OTHERS = {
@@ -358,7 +359,7 @@ def test_a_table_larger_than_its_file_is_the_files_fault(
     for look in (hear, identify_file):
         with pytest.raises(AudioError, match="said to be larger than the file") as caught:
             look(path)
-        assert caught.value.cause == "file"
+        assert cause_of(caught.value) == "file"
 
     def refuse(size: int) -> bytearray:
         raise MemoryError
