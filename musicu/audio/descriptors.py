@@ -1,8 +1,8 @@
 """What a recording sounds like, in few numbers that have a meaning: tempo, key, loudness and more.
 
 The signal is heard once, in blocks. Two spectrograms are shared by all descriptors: a fine one
-(64 ms) for onsets, brightness and level, and a coarse one (512 ms) for pitch. Four numbers a fine
-frame are kept, so two hours take 7 MB.
+(64 ms) for onsets, brightness and level, and a coarse one (512 ms) for pitch. Eight numbers a fine
+frame are kept, and twelve a coarse one, so two hours take 16 MB.
 
 The methods are those of librosa and of the papers named at :class:`Descriptors`. They are written
 out here because librosa takes seconds to import and compile, and computes one spectrogram for each
@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.audio.key import OCTAVE, estimate_key, pitch_histogram
+from musicu.audio.accents import STREAMS, AccentMeter
+from musicu.audio.key import OCTAVE, chroma_of, estimate_key, pitch_histogram
 from musicu.audio.loudness import Loudness, LoudnessMeter, k_weighting
 from musicu.audio.mel_filters import mel_filters
+from musicu.audio.periodicity import Periodicity
 from musicu.audio.tempo import find_pulse
 from musicu.errors import AudioError
 
@@ -38,11 +40,10 @@ _COARSE, _COARSE_FRAMES = 0.512, 16
 
 _SILENCE = 1e-9  # a recording without any frame above this power (-90 dBFS) is silent
 _FRAME_RANGE = 1e-6  # a frame 60 dB below the loudest one is silent
-_BAND_RANGE = 1e-8  # a mel band 80 dB below the strongest so far is empty (librosa's top_db)
 _LEVEL_FRAMES = 12  # 192 ms: a block of short-time loudness
 
+_SHORTEST = 4.0  # seconds: less has no tempo
 _ONSET_DB = 2.0  # how far an onset stands out from the 200 ms around it; noise does not
-_ACCENT_HZ = 2000.0  # kick, snare, bass and chords mark the beat; hi-hats divide it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,15 +176,15 @@ class Describer:
         self.sr = sr
         n_fft = _power_of_two(_FINE * sr)
         self._fine = _Spectra(n_fft, n_fft // 4, _FINE_FRAMES)
-        self._weights, self._low = _frame_weights(sr, n_fft)
+        self._weights, mel_hz = _frame_weights(sr, n_fft)
         n_fft = _power_of_two(_COARSE * sr)
         self._coarse = _Spectra(n_fft, n_fft // 2, _COARSE_FRAMES)
         self._samples = 0
-        self._strongest = 0.0  # mel power, so far
-        self._last: Array | None = None  # mel power of the last frame
-        self._magnitude = 0.0  # what the accents are relative to: their sum over the frames
-        self._frames = [np.empty((4, 0), dtype=np.float32)]  # onset, accent, centroid, level
+        self._accents = AccentMeter(mel_hz)
+        # Onset, centroid, level, accents.
+        self._frames = [np.empty((3 + len(STREAMS), 0), dtype=np.float32)]
         self._pitches = np.zeros(OCTAVE)
+        self._chroma = [np.empty((0, 12), dtype=np.float32)]
 
     def push(self, y: Array) -> None:
         """Take the next samples.
@@ -197,7 +198,7 @@ class Describer:
         for power in self._fine.push(y):
             self._add_fine(power)
         for power in self._coarse.push(y):
-            self._pitches += pitch_histogram(power, self.sr)
+            self._add_coarse(power)
 
     def finish(self, loudness: Loudness | None = None) -> Descriptors:
         """End the signal and describe it.
@@ -215,21 +216,21 @@ class Describer:
         for power in self._fine.finish():
             self._add_fine(power)
         for power in self._coarse.finish():
-            self._pitches += pitch_histogram(power, self.sr)
-        onsets, accents, centroids, levels = np.concatenate(self._frames, axis=1)
+            self._add_coarse(power)
+        self._frames = [np.concatenate(self._frames, axis=1)]
+        onsets, centroids, levels = self._frames[0][:3]
         loudest = levels.max(initial=0.0)
         heard = levels > loudest * _FRAME_RANGE
         if silent := loudest < _SILENCE:
-            onsets, accents, heard = onsets * 0, accents * 0, heard & False
-        seconds, rate = self._samples / self.sr, self.sr / self._fine.hop
-        accents = accents * (len(accents) / max(self._magnitude, 1e-30))
-        candidates, tempo_confidence, regularity = find_pulse(accents.astype(np.float64), rate)
+            onsets, heard = onsets * 0, heard & False
+        seconds = self._samples / self.sr
+        pulse = find_pulse(None if silent else self.periodicity())
         key, key_confidence = (None, 0.0) if silent else estimate_key(self._pitches)
         return Descriptors(
             duration=seconds,
-            tempo=candidates[0][0] if candidates else None,
-            tempo_confidence=tempo_confidence,
-            tempo_candidates=candidates,
+            tempo=pulse.candidates[0][0] if pulse.candidates else None,
+            tempo_confidence=pulse.confidence,
+            tempo_candidates=pulse.candidates,
             key=key,
             key_confidence=key_confidence,
             loudness=loudness.integrated_lufs if loudness else None,
@@ -238,24 +239,32 @@ class Describer:
             brightness=float(centroids[heard].mean(dtype=np.float64)) if heard.any() else None,
             onset_rate=len(pick_onsets(onsets)) / max(seconds, 1 / self.sr),
             dynamic_complexity=None if silent else _dynamic_complexity(levels),
-            regularity=regularity,
+            regularity=pulse.regularity,
         )
+
+    def periodicity(self) -> Periodicity | None:
+        """Return how accents and harmony come back; None under 4 s and without an accent."""
+        accents = np.concatenate(self._frames, axis=1)[3:].astype(np.float64)
+        rate = self.sr / self._fine.hop
+        if accents.shape[1] < _SHORTEST * rate or not accents.any():
+            return None
+        chroma = np.concatenate(self._chroma).astype(np.float64)
+        chroma_rate = self.sr / self._coarse.hop
+        return Periodicity.measure(accents / self._accents.level, rate, chroma, chroma_rate)
+
+    def _add_coarse(self, power: Array) -> None:
+        pitches = pitch_histogram(power, self.sr)
+        self._pitches += pitches.sum(axis=0)
+        self._chroma.append(chroma_of(pitches).astype(np.float32))
 
     def _add_fine(self, power: Array) -> None:
         # One product for all that is linear in the power, in pieces so small that BLAS does not
         # share them among threads: waiting for one another would cost ten times the product.
         pieces = [power[i : i + 16] @ self._weights for i in range(0, len(power), 16)]
-        total, moment, level, *_ = sums = np.concatenate(pieces).T
-        mel = sums[3:]
-        self._strongest = max(self._strongest, float(mel.max()))
-        before = mel[:, :1] if self._last is None else self._last
-        self._last = mel[:, -1:].copy()
-        mel = np.maximum(np.hstack([before, mel]), max(self._strongest * _BAND_RANGE, 1e-20))
-        magnitude = np.sqrt(np.sqrt(mel[: self._low]))
-        self._magnitude += float(magnitude[:, 1:].mean(axis=0).sum())
-        onset = np.maximum(np.diff(10 * np.log10(mel)), 0).mean(axis=0)
-        accent = np.maximum(np.diff(magnitude), 0).mean(axis=0)
-        self._frames.append(np.stack([onset, accent, moment / np.maximum(total, 1e-30), level]))
+        total, moment, level = (sums := np.concatenate(pieces).T)[:3]
+        onset, accents = self._accents.push(sums[3:])
+        centroid = moment / np.maximum(total, 1e-30)
+        self._frames.append(np.vstack([onset, centroid, level, accents]))
 
 
 class _Spectra:
@@ -297,18 +306,18 @@ def _hann(n: int) -> Array:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
 
 
-def _frame_weights(sr: int, n_fft: int) -> tuple[Array, int]:
+def _frame_weights(sr: int, n_fft: int) -> tuple[Array, Array64]:
     """Weights of the bins for power, its first moment (Hz), K-weighted level and 40 mel bands.
 
-    Returns the matrix [1 + n_fft // 2, 43] and the number of mel bands that carry accents.
+    Returns the matrix [1 + n_fft // 2, 43] and the mel bands' centers (Hz) [40].
     """
     hz = np.fft.rfftfreq(n_fft, 1 / sr)
     z = np.exp(-2j * np.pi * np.outer(hz / sr, np.arange(3)))
     gain = np.prod([abs(z @ s[:3]) / abs(z @ s[3:]) for s in k_weighting(sr)], axis=0)
     level = gain**2 * 2 / (n_fft * np.square(_hann(n_fft)).sum())
     mel = mel_filters(sr=sr, n_fft=n_fft, n_mels=40, fmin=30.0, fmax=min(8000.0, sr / 2))
-    low = int((hz[mel.argmax(axis=0)] < _ACCENT_HZ).sum())
-    return np.column_stack([np.ones_like(hz), hz, level, mel]).astype(np.float32), low
+    weights = np.column_stack([np.ones_like(hz), hz, level, mel]).astype(np.float32)
+    return weights, hz[mel.argmax(axis=0)]
 
 
 def pick_onsets(strength: Array) -> NDArray[np.intp]:
