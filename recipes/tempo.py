@@ -1,13 +1,14 @@
 """Train the model that chooses the tempo, and one for each collection that has not heard it.
 
-    python recipes/tempo.py renders --no-music nonmusic --work work/tempo --out musicu/audio/tempo.npz
+    python recipes/tempo.py renders --no-music nonmusic
 
-``renders`` is what ``render_scores.py`` made; renders of one steady tempo are learned from, the others
-teach when to be unsure, as do the sounds of ``no_music.py``, and made-up patterns (`sounds.pulses`)
-add what scores do not hold. Features of each file are kept in ``work/tempo/features`` and made once.
-``work/tempo/without-COLLECTION.npz`` are models that heard no score of that collection; the figures
-that are printed, the confidence, and those of ``bench/tempo.py --without`` come from them. Collections
-named by ``--measure-only`` are in no other model.
+``renders`` is what ``render_scores.py`` made; renders of one steady tempo are learned from, the
+others teach when to be unsure, as do the sounds of ``no_music.py``, and made-up patterns
+(`sounds.pulses`) add what scores do not hold. Features of each file are kept in
+``work/tempo/features`` and made once. ``work/tempo/without-COLLECTION.npz`` are models that heard
+no score of that collection; the figures that are printed, the confidence, and those of
+``bench/tempo.py --without`` come from them. Collections named by ``--measure-only`` are in no
+model.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from musicu.audio.tempo import TempoModel, certainty_features
 RATE = 16000
 MOST = 16  # candidates
 CLOSE = 0.04
-NETWORKS, UNITS, EPOCHS, BATCH = 4, 24, 60, 64
+NETWORKS, UNITS, EPOCHS, BATCH = 3, 24, 40, 64
 RATE_OF_LEARNING, DECAY, DROPOUT, JITTER = 6e-3, 0.3, 0.25, 0.12
 
 
@@ -94,7 +95,9 @@ def load_clips(options: argparse.Namespace) -> list[Clip]:
             clips.append(Clip(audio.stem, row["collection"], bpm, *found))
     if options.no_music:
         for audio in sorted((options.no_music / "audio").glob("*.flac")):
-            found = remembered(store / f"nonmusic-{audio.stem}.npz", lambda audio=audio: read(audio))
+            found = remembered(
+                store / f"nonmusic-{audio.stem}.npz", lambda audio=audio: read(audio)
+            )
             clips.append(Clip(audio.stem, "no music", np.nan, *found))
     for number in range(options.pulses):
         # Made whether they are remembered or not: that is what tells their tempo.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STREAMS", "AccentMeter"]
+__all__ = ["STREAMS", "AccentMeter", "pick_onsets"]
 
 Array = NDArray[np.float32]
 
@@ -13,6 +13,7 @@ STREAMS = ("bass", "middle", "treble", "below 2 kHz", "slow")
 _BASS_HZ = 220.0  # kick and bass line
 _ACCENT_HZ = 2000.0  # kick, snare, bass and chords mark the beat; hi-hats divide it
 _BAND_RANGE = 1e-8  # a mel band 80 dB below the strongest so far is empty (librosa's top_db)
+_ONSET_DB = 2.0  # how far an onset stands out from the 200 ms around it; noise does not
 _SLOW = 4  # frames (64 ms): bows and breath need longer than a frame to speak
 
 
@@ -73,5 +74,32 @@ class AccentMeter:
 
     @property
     def level(self) -> float:
-        """Mean magnitude ** 0.5 of the bands below 2 kHz so far; accents are told relative to it."""
+        """Mean magnitude ** 0.5 of the bands below 2 kHz so far, to tell accents relative to."""
         return self._magnitude / max(self._frames, 1)
+
+
+def pick_onsets(strength: Array) -> NDArray[np.intp]:
+    """Return the frames that hold an onset, picked as ``librosa.util.peak_pick`` does.
+
+    A peak is the maximum of 7 frames (112 ms), exceeds the mean of 13 by ``_ONSET_DB`` and comes
+    more than 2 frames after the one before.
+
+    Parameters
+    ----------
+    strength : np.ndarray [shape=(frames,), float32]
+        Onset strength (dB).
+
+    Returns
+    -------
+    np.ndarray [shape=(onsets,), intp]
+        Frames, ascending.
+    """
+    n = len(strength)
+    if not n:
+        return np.empty(0, dtype=np.intp)
+    view = np.lib.stride_tricks.sliding_window_view
+    highest = view(np.pad(strength, 3, constant_values=-np.inf), 7).max(axis=1)
+    inside = view(np.pad(np.ones(n), 6), 13).sum(axis=1)
+    mean = view(np.pad(strength.astype(np.float64), 6), 13).sum(axis=1) / inside
+    peaks = np.flatnonzero((strength == highest) & (strength >= mean + _ONSET_DB))
+    return peaks[np.diff(peaks, prepend=-3) > 2]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.audio.accents import STREAMS, AccentMeter
+from musicu.audio.accents import STREAMS, AccentMeter, pick_onsets
 from musicu.audio.key import OCTAVE, chroma_of, estimate_key, pitch_histogram
 from musicu.audio.loudness import Loudness, LoudnessMeter, k_weighting
 from musicu.audio.mel_filters import mel_filters
@@ -27,7 +27,7 @@ from musicu.audio.periodicity import Periodicity
 from musicu.audio.tempo import find_pulse
 from musicu.errors import AudioError
 
-__all__ = ["Describer", "Descriptors", "describe", "pick_onsets"]
+__all__ = ["Describer", "Descriptors", "describe"]
 
 Array = NDArray[np.float32]
 Array64 = NDArray[np.float64]
@@ -43,7 +43,6 @@ _FRAME_RANGE = 1e-6  # a frame 60 dB below the loudest one is silent
 _LEVEL_FRAMES = 12  # 192 ms: a block of short-time loudness
 
 _SHORTEST = 4.0  # seconds: less has no tempo
-_ONSET_DB = 2.0  # how far an onset stands out from the 200 ms around it; noise does not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,19 +57,19 @@ class Descriptors:
         Length (s).
     tempo : float or None
         Beats per minute, 40 to 240, over the whole recording. None for silence and under 4 s.
-        Autocorrelation of the accents (relative rises of magnitude ** 0.5 in the mel bands below
-        2 kHz), averaged over the first four multiples of the beat, weighted by its
-        spectrum (Peeters 2006) and by a log-normal prior around 120 BPM (Ellis 2007).
+        Candidates are peaks of autocorrelation and spectrum of the accents (Peeters 2006), their
+        halves, doubles and thirds; a small network chooses by what comes back after parts and
+        multiples of each one's beat, in each register, and by how often harmony changes.
     tempo_confidence : float
-        How much of the accents' energy repeats at ``tempo``: 0 (noise) to 1 (a metronome). It says
-        nothing about the octave; ``tempo_candidates`` does.
+        Probability (0 to 1) that ``tempo`` is right within 4 %, its octave included; low where
+        the tempo sways and where there is no beat.
     tempo_candidates : tuple of (float, float)
-        Tempo (BPM) and its score relative to the best (0 to 1), the best first. Half and double of
-        the best are always among them where they lie within 40 to 240.
+        Tempo (BPM) and its probability relative to the best (0 to 1), the best first. Half and
+        double of the best are always among them where they lie within 40 to 240.
     key : str or None
         Tonic and mode, sharps only: ``"F# minor"``. None for silence and where nothing has a pitch.
         The tuned pitch-class histogram of spectral peaks (Gomez 2006) is correlated with the
-        profiles of Albrecht and Shanahan (2013).
+        profiles of Albrecht and Shanahan (2013), spread to the notes' harmonics.
     key_confidence : float
         Margin of the best key over the second: 0 (atonal) to 1 (plain cadences).
     loudness : float or None
@@ -95,7 +94,6 @@ class Descriptors:
     References
     ----------
     - G. Peeters, "Template-based estimation of time-varying tempo", EURASIP JASP, 2006.
-    - D. Ellis, "Beat tracking by dynamic programming", J. New Music Research 36, 2007.
     - E. Gomez, "Tonal description of music audio signals", PhD thesis, UPF, 2006.
     - J. Albrecht, D. Shanahan, "The use of large corpora to train a new type of key-finding
       algorithm", Music Perception 31, 2013.
@@ -318,33 +316,6 @@ def _frame_weights(sr: int, n_fft: int) -> tuple[Array, Array64]:
     mel = mel_filters(sr=sr, n_fft=n_fft, n_mels=40, fmin=30.0, fmax=min(8000.0, sr / 2))
     weights = np.column_stack([np.ones_like(hz), hz, level, mel]).astype(np.float32)
     return weights, hz[mel.argmax(axis=0)]
-
-
-def pick_onsets(strength: Array) -> NDArray[np.intp]:
-    """Return the frames that hold an onset, picked as ``librosa.util.peak_pick`` does.
-
-    A peak is the maximum of 7 frames (112 ms), exceeds the mean of 13 by ``_ONSET_DB`` and comes
-    more than 2 frames after the one before.
-
-    Parameters
-    ----------
-    strength : np.ndarray [shape=(frames,), float32]
-        Onset strength (dB).
-
-    Returns
-    -------
-    np.ndarray [shape=(onsets,), intp]
-        Frames, ascending.
-    """
-    n = len(strength)
-    if not n:
-        return np.empty(0, dtype=np.intp)
-    view = np.lib.stride_tricks.sliding_window_view
-    highest = view(np.pad(strength, 3, constant_values=-np.inf), 7).max(axis=1)
-    inside = view(np.pad(np.ones(n), 6), 13).sum(axis=1)
-    mean = view(np.pad(strength.astype(np.float64), 6), 13).sum(axis=1) / inside
-    peaks = np.flatnonzero((strength == highest) & (strength >= mean + _ONSET_DB))
-    return peaks[np.diff(peaks, prepend=-3) > 2]
 
 
 def _dynamic_complexity(levels: Array) -> float | None:

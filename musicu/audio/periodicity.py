@@ -1,4 +1,7 @@
-"""What comes back in a recording, and after how long: tempos that may be meant, and what speaks for each."""
+"""What comes back in a recording, and after how long.
+
+Out of that come tempos that may be meant, and what speaks for and against each of them.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +49,7 @@ _WIDTHS = {
 }
 _ENDS = np.cumsum(list(_WIDTHS.values())).tolist()
 #: Where in a row of :func:`tempo_features` the features of one sort are.
-FEATURES = {
-    name: slice(end - _WIDTHS[name], end) for name, end in zip(_WIDTHS, _ENDS, strict=True)
-}
+FEATURES = {name: slice(end - _WIDTHS[name], end) for name, end in zip(_WIDTHS, _ENDS, strict=True)}
 #: Of the autocorrelations after one and after four beats.
 BEAT = [FEATURES["repeats"].start + s * len(_LAG_RATIOS) + _LAG_RATIOS.index(1) for s in range(5)]
 BAR = [FEATURES["repeats"].start + s * len(_LAG_RATIOS) + _LAG_RATIOS.index(4) for s in range(5)]
@@ -150,7 +151,9 @@ class Periodicity:
             Relative to the largest.
         """
         salience = self.salience()
-        peaks = 1 + np.flatnonzero((salience[1:-1] > salience[:-2]) & (salience[1:-1] >= salience[2:]))
+        peaks = 1 + np.flatnonzero(
+            (salience[1:-1] > salience[:-2]) & (salience[1:-1] >= salience[2:])
+        )
         peaks = peaks[np.argsort(-salience[peaks], kind="stable")][:_PEAKS]
         if not len(peaks):
             return np.empty(0), np.empty(0)
@@ -234,7 +237,7 @@ def _autocorrelation(accents: Array64, rate: float) -> tuple[Array64, Array64]:
 
 
 def _onset_rate(stream: Array64, rate: float) -> float:
-    """Peaks per second: the largest of 7 frames that stand out from 13, and are not the faintest."""
+    """Peaks per second: the largest of 7 frames that stand out from 13 and are not faint."""
     relative = stream / max(float(stream.mean()), 1e-9)
     view = np.lib.stride_tricks.sliding_window_view
     highest = view(np.pad(relative, 3), 7).max(axis=1)

@@ -1,8 +1,8 @@
 """Short pieces with a known beat, made up at random: patterns of drums, bass, chords and a tune.
 
-They are cheaper than renders of scores, and hold what scores lack: bare metronomes, fast rock and metal,
-ticking hi-hats over slow beats, swing at every tempo. Tempos are drawn around what people write
-for each kind.
+They are cheaper than renders of scores, and hold what scores lack: bare metronomes, fast rock and
+metal, ticking hi-hats over slow beats, swing at every tempo. Tempos are drawn around what people
+write for each kind.
 """
 
 from __future__ import annotations
@@ -117,12 +117,14 @@ def rock(rng: np.random.Generator) -> tuple[float, list[Hit]]:
     kicks = [float(k) for k in rng.choice([0, 0.5, 1.5, 2, 2.5, 3.5], 3, replace=False)]
     hits = [(k, "kick", 0.9) for k in {0.0, *kicks}]
     hits += [(1.0, "snare", 0.7), (3.0, "snare", 0.7)]
-    hits += _spread("hat", float(rng.choice([0.5, 0.5, 0.5, 1.0, 0.25])), 4.0, rng.uniform(0.05, 0.4))
+    hits += _spread(
+        "hat", float(rng.choice([0.5, 0.5, 0.5, 1.0, 0.25])), 4.0, rng.uniform(0.05, 0.4)
+    )
     return 4.0, hits + _band(rng, 4.0, (0.5, 1.0))
 
 
 def fast_rock(rng: np.random.Generator) -> tuple[float, list[Hit]]:
-    """A backbeat at high speed: kicks on all other eighths, chugging chords."""
+    """Return a backbeat at high speed: kicks on all other eighths, chugging chords."""
     hits = [(1.0, "snare", 0.7), (3.0, "snare", 0.7)]
     kicks = _spread("kick", float(rng.choice([0.5, 0.5, 1.0])), 4.0, 0.7)
     hits += [hit for hit in kicks if hit[0] not in (1.0, 3.0)]
@@ -132,7 +134,7 @@ def fast_rock(rng: np.random.Generator) -> tuple[float, list[Hit]]:
 
 
 def slow_rock(rng: np.random.Generator) -> tuple[float, list[Hit]]:
-    """A slow backbeat under hi-hats on sixteenths or eighths."""
+    """Return a slow backbeat under hi-hats on sixteenths or eighths."""
     hits = [(0.0, "kick", 0.9), (1.0, "snare", 0.7), (2.0, "kick", 0.9), (3.0, "snare", 0.7)]
     hits += _some(_spread("kick", 0.25, 4.0, 0.6), 0.12, rng)
     hits += _spread("hat", float(rng.choice([0.25, 0.5, 0.5])), 4.0, rng.uniform(0.05, 0.4))
@@ -188,12 +190,14 @@ def jig(rng: np.random.Generator) -> tuple[float, list[Hit]]:
 
 
 def walking(rng: np.random.Generator) -> tuple[float, list[Hit]]:
-    """A walking bass and a swinging ride cymbal."""
+    """Return a walking bass and a swinging ride cymbal."""
     late = rng.uniform(0.58, 0.7)
     hits = _spread("bass", 1.0, 4.0, 0.7) + [(1.0, "hat", 0.2), (3.0, "hat", 0.2)]
     hits += [(at, "hat", 0.25) for at in (0.0, 1.0, 1.0 + late, 2.0, 3.0, 3.0 + late)]
     hits += _some([(at + late, "chord", 0.25) for at in range(4)], 0.4, rng)
-    return 4.0, hits + _some([(at / 2 + (at % 2) * (late - 0.5), "tune", 0.4) for at in range(8)], 0.6, rng)
+    return 4.0, hits + _some(
+        [(at / 2 + (at % 2) * (late - 0.5), "tune", 0.4) for at in range(8)], 0.6, rng
+    )
 
 
 def chorale(rng: np.random.Generator) -> tuple[float, list[Hit]]:
@@ -220,7 +224,9 @@ KINDS: dict[str, tuple[tuple[float, float], Pattern]] = {
 }
 
 
-def _drum(rate: int, rng: np.random.Generator, low: float, decay: float, noise: float) -> np.ndarray:
+def _drum(
+    rate: int, rng: np.random.Generator, low: float, decay: float, noise: float
+) -> np.ndarray:
     t = np.arange(int(min(0.5, 7 / decay) * rate)) / rate
     tone = np.sin(2 * np.pi * (low * t + low / 12 * (1 - np.exp(-30 * t))))
     hiss = np.diff(rng.standard_normal(len(t) + 1)) if low > 1000 else rng.standard_normal(len(t))
