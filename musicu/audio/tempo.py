@@ -75,13 +75,13 @@ class TempoModel:
             return cls(**{name: arrays[name].astype(np.float64) for name in arrays.files})
 
     def scores(self, features: Array64) -> Array64:
-        """Return the logarithms [c] of the candidates' odds, up to a constant, of features [c, f]."""
+        """Return logarithms of the candidates' odds [c], up to a constant, of features [c, f]."""
         x = (features - self.mean) / self.scale
         units = np.tanh(x @ self.hidden[:, :-1] + self.hidden[:, -1:])
         return np.asarray(np.einsum("ncu,nu->c", units, self.output) / len(self.output))
 
     def confidence(self, features: Array64, scores: Array64) -> float:
-        """Return the probability that the best of candidates is right: features [c, f], scores [c]."""
+        """Return the probability that the best is right, of features [c, f] and scores [c]."""
         odds = np.exp(scores - scores.max())
         known = certainty_features(features, odds / odds.sum())
         return float(1 / (1 + np.exp(-(known @ self.certainty[:-1] + self.certainty[-1]))))
