@@ -21,18 +21,16 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-import torch
-from sounds.pulses import make_pulse
+from sounds.pulses import draw_tempo, make_pulse
 
 from musicu.audio.descriptors import Describer
 from musicu.audio.periodicity import FEATURES, tempo_features
 from musicu.audio.tempo import TempoModel, certainty_features
 
 RATE = 16000
-MOST = 16  # candidates
 CLOSE = 0.04
-NETWORKS, UNITS, EPOCHS, BATCH = 3, 24, 40, 64
-RATE_OF_LEARNING, DECAY, DROPOUT, JITTER = 6e-3, 0.3, 0.25, 0.12
+RIDGE, STEPS = 5.0, 7
+PULSE = 0.5  # weight of a made-up pattern; a render's is 1
 
 
 @dataclass
@@ -58,9 +56,10 @@ def analyze(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the candidates of mono samples at 16 kHz, and their features."""
     describer = Describer()
     describer.push(y.astype(np.float32))
+    describer.finish()
     periodicity = describer.periodicity()
     if periodicity is None:
-        return np.empty(0), np.empty((0, FEATURES["strength"].stop))
+        return np.empty(0), np.empty((0, FEATURES["products"].stop))
     bpm, salience = periodicity.candidates()
     return bpm, tempo_features(periodicity, bpm, salience)
 
@@ -100,53 +99,39 @@ def load_clips(options: argparse.Namespace) -> list[Clip]:
             )
             clips.append(Clip(audio.stem, "no music", np.nan, *found))
     for number in range(options.pulses):
-        # Made whether they are remembered or not: that is what tells their tempo.
-        made = make_pulse(RATE, 20.0, np.random.default_rng([options.seed, number]))
-        found = remembered(store / f"pulse-{number}.npz", lambda made=made: made.samples)
-        clips.append(Clip(f"pulse-{number}", "pulses", made.bpm, *found))
+        def make(number: int = number) -> np.ndarray:
+            return make_pulse(RATE, 20.0, np.random.default_rng([options.seed, number])).samples
+
+        _, bpm = draw_tempo(np.random.default_rng([options.seed, number]))
+        found = remembered(store / f"pulse-{number}.npz", make)
+        clips.append(Clip(f"pulse-{number}", "pulses", bpm, *found))
     return clips
 
 
-def fit(clips: list[Clip], seed: int) -> TempoModel:
-    """Train the networks on clips whose true tempo is among the candidates."""
+def fit(clips: list[Clip]) -> np.ndarray:
+    """Fit the weights on clips whose true tempo is among the candidates, by Newton's method."""
     clips = [clip for clip in clips if clip.right >= 0]
-    known = np.concatenate([clip.features for clip in clips])
-    mean, scale = known.mean(axis=0), known.std(axis=0) + 1e-3
-    x = np.zeros((len(clips), MOST, known.shape[1]), np.float32)
-    there = np.zeros((len(clips), MOST), bool)
-    for i, clip in enumerate(clips):
-        x[i, : len(clip.found)], there[i, : len(clip.found)] = clip.features, True
-    y = torch.tensor([clip.right for clip in clips])
-    inputs, absent = torch.tensor(x), torch.tensor(~there)
-    center = torch.tensor(mean, dtype=torch.float32)
-    spread = torch.tensor(scale, dtype=torch.float32)
-    tempo = FEATURES["tempo"].start
-    rng = torch.Generator().manual_seed(seed)
-    hidden = torch.randn(NETWORKS, known.shape[1], UNITS, generator=rng) / known.shape[1] ** 0.5
-    hidden = torch.cat([hidden, torch.zeros(NETWORKS, 1, UNITS)], dim=1).requires_grad_()
-    output = (torch.randn(NETWORKS, UNITS, generator=rng) / UNITS**0.5).requires_grad_()
-    optimizer = torch.optim.AdamW([hidden, output], RATE_OF_LEARNING, weight_decay=DECAY)
-    steps = EPOCHS * -(-len(clips) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE_OF_LEARNING, total_steps=steps)
-    for _ in range(steps):
-        # Each network has its own batch.
-        rows = torch.randint(len(clips), (NETWORKS, BATCH), generator=rng)
-        batch = inputs[rows]
-        # Another tempo with the same pattern: patterns are learned before tempos.
-        octaves = batch[..., tempo] + JITTER * torch.randn(NETWORKS, BATCH, 1, generator=rng)
-        batch[..., tempo], batch[..., tempo + 1] = octaves, octaves**2
-        batch = (batch - center) / spread
-        units = torch.einsum("nbcf,nfu->nbcu", batch, hidden[:, :-1]) + hidden[:, None, None, -1]
-        kept = torch.rand(NETWORKS, BATCH, 1, UNITS, generator=rng) >= DROPOUT
-        units = torch.tanh(units) * kept / (1 - DROPOUT)
-        scores = torch.einsum("nbcu,nu->nbc", units, output).masked_fill(absent[rows], -1e9)
-        loss = torch.nn.functional.cross_entropy(scores.flatten(0, 1), y[rows].flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    arrays = [array.detach().double().numpy() for array in (hidden, output)]
-    return TempoModel(mean, scale, *arrays, np.zeros(10))
+    x = np.concatenate([clip.features for clip in clips])
+    clip_of = np.repeat(np.arange(len(clips)), [len(clip.found) for clip in clips])
+    starts = np.flatnonzero(np.diff(clip_of, prepend=-1))
+    counts = np.array([PULSE if clip.source == "pulses" else 1.0 for clip in clips])[clip_of]
+    chosen = np.zeros(len(x))
+    chosen[starts + [clip.right for clip in clips]] = 1.0
+    # What is the same for all candidates of a clip chooses nothing.
+    spread = x - (np.add.reduceat(x, starts) / np.bincount(clip_of)[:, None])[clip_of]
+    scale = spread.std(axis=0)
+    scale = np.where(scale > 1e-6, scale, np.inf)
+    z = spread / scale
+    w = np.zeros(x.shape[1])
+    for _ in range(STEPS):
+        scores = z @ w
+        odds = np.exp(scores - np.maximum.reduceat(scores, starts)[clip_of])
+        p = odds / np.add.reduceat(odds, starts)[clip_of]
+        centered = z - np.add.reduceat(z * p[:, None], starts)[clip_of]
+        gradient = z.T @ (counts * (p - chosen)) + RIDGE * w
+        curvature = (centered * (counts * p)[:, None]).T @ centered + RIDGE * np.eye(len(w))
+        w -= np.linalg.solve(curvature, gradient)
+    return w / scale
 
 
 def fit_certainty(known: np.ndarray, right: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -171,11 +156,11 @@ def area(score: np.ndarray, right: np.ndarray) -> float:
     return float((ranks[right].sum() - n * (n + 1) / 2) / max(n * (len(right) - n), 1))
 
 
-def answers(clips: list[Clip], model: TempoModel) -> list[tuple[float, np.ndarray]]:
+def answers(clips: list[Clip], weights: np.ndarray) -> list[tuple[float, np.ndarray]]:
     """Return each clip's most probable tempo and what tells whether it is right."""
     given = []
     for clip in clips:
-        scores = model.scores(clip.features)
+        scores = clip.features @ weights
         odds = np.exp(scores - scores.max())
         certain = certainty_features(clip.features, odds / odds.sum())
         given.append((float(clip.found[scores.argmax()]), certain))
@@ -190,8 +175,7 @@ def is_close(found: float, bpm: float, factors: tuple[float, ...] = (1.0,)) -> b
 def save(model: TempoModel, path: Path) -> None:
     """Write a model."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = ("mean", "scale", "hidden", "output", "certainty")
-    np.savez(path, **{name: getattr(model, name).astype(np.float32) for name in names})
+    np.savez(path, weights=model.weights, certainty=model.certainty)
 
 
 def main() -> None:
@@ -207,25 +191,24 @@ def main() -> None:
     parser.add_argument("--pulses", type=int, default=600, help="made-up patterns (default: 600)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    torch.set_num_threads(1)
 
     clips = [clip for clip in load_clips(options) if len(clip.found)]
     others = ("pulses", "no music")
     collections = sorted({clip.source for clip in clips} - set(others))
     taught = [clip for clip in clips if clip.source not in options.measure_only]
-    models = {}
+    weights = {}
     measured: dict[str, tuple[float, np.ndarray]] = {}
     for one in collections:
-        models[one] = fit([clip for clip in taught if clip.source != one], options.seed)
+        weights[one] = fit([clip for clip in taught if clip.source != one])
         mine = [clip for clip in clips if clip.source == one]
-        for clip, answer in zip(mine, answers(mine, models[one]), strict=True):
+        for clip, answer in zip(mine, answers(mine, weights[one]), strict=True):
             measured[clip.name] = answer
     # Patterns and sounds belong to no collection: each half is answered by a model of the other.
     for half in (0, 1):
         mine = [clip for i, clip in enumerate(clips) if clip.source in others and i % 2 == half]
         held = {clip.name for clip in mine}
-        model = fit([clip for clip in taught if clip.name not in held], options.seed)
-        for clip, answer in zip(mine, answers(mine, model), strict=True):
+        others_weights = fit([clip for clip in taught if clip.name not in held])
+        for clip, answer in zip(mine, answers(mine, others_weights), strict=True):
             measured[clip.name] = answer
 
     source = np.array([clip.source for clip in clips])
@@ -240,19 +223,14 @@ def main() -> None:
     for one in collections:
         use = usable & (source != one)
         certainty = fit_certainty(known[use], right[use], weight[use])
-        models[one] = TempoModel(
-            *(getattr(models[one], name) for name in ("mean", "scale", "hidden", "output")),
-            certainty,
-        )
-        save(models[one], options.work / f"without-{one}.npz")
+        save(TempoModel(weights[one], certainty), options.work / f"without-{one}.npz")
         here = source == one
         confidence[here] = 1 / (1 + np.exp(-(known[here] @ certainty[:-1] + certainty[-1])))
-    final = fit(taught, options.seed)
+    final = fit(taught)
     certainty = fit_certainty(known[usable], right[usable], weight[usable])
     here = np.isin(source, others)
     confidence[here] = 1 / (1 + np.exp(-(known[here] @ certainty[:-1] + certainty[-1])))
-    final = TempoModel(final.mean, final.scale, final.hidden, final.output, certainty)
-    save(final, options.out)
+    save(TempoModel(final, certainty), options.out)
 
     free = (1.0, 2.0, 0.5, 3.0, 1 / 3, 1.5, 2 / 3)
     print("| left out | clips | accuracy 1 | accuracy 2 | among candidates | AUC | confidence |")

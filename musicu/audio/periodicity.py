@@ -50,9 +50,24 @@ _WIDTHS = {
 _ENDS = np.cumsum(list(_WIDTHS.values())).tolist()
 #: Where in a row of :func:`tempo_features` the features of one sort are.
 FEATURES = {name: slice(end - _WIDTHS[name], end) for name, end in zip(_WIDTHS, _ENDS, strict=True)}
+
+
+def _columns(name: str, ratios: tuple[float, ...], wanted: tuple[float, ...]) -> list[int]:
+    """Return where the features of some ratios are, for all streams."""
+    starts = range(FEATURES[name].start, FEATURES[name].stop, len(ratios))
+    return [start + ratios.index(ratio) for start in starts for ratio in wanted]
+
+
 #: Of the autocorrelations after one and after four beats.
-BEAT = [FEATURES["repeats"].start + s * len(_LAG_RATIOS) + _LAG_RATIOS.index(1) for s in range(5)]
-BAR = [FEATURES["repeats"].start + s * len(_LAG_RATIOS) + _LAG_RATIOS.index(4) for s in range(5)]
+BEAT, BAR = (_columns("repeats", _LAG_RATIOS, (ratio,)) for ratio in (1, 4))
+# What means one thing at slow tempos and another at fast ones: what divides the beat, onsets, and
+# what is the same for all candidates. Their products with the tempo are features, too.
+_WITH_TEMPO = [
+    *_columns("repeats", _LAG_RATIOS, (1 / 2, 1, 2)),
+    *_columns("spectra", _RATE_RATIOS, (1 / 2, 1, 2, 4)),
+    *range(FEATURES["onsets"].start, FEATURES["strength"].stop),
+]
+FEATURES["products"] = slice(_ENDS[-1], _ENDS[-1] + len(_WITH_TEMPO))
 
 
 @dataclass(frozen=True)
@@ -202,7 +217,7 @@ def tempo_features(periodicity: Periodicity, bpm: Array64, salience: Array64) ->
     onsets = np.log2(np.multiply.outer(60 / bpm, np.maximum(periodicity.onset_rates, 0.2)))
     level = np.log(periodicity.strengths + 1e-6)
     shared = np.concatenate([periodicity.clarity, level])
-    return np.column_stack(
+    columns = np.column_stack(
         [
             repeats.swapaxes(0, 1).reshape(len(bpm), -1),
             np.sqrt(spectra).swapaxes(0, 1).reshape(len(bpm), -1),
@@ -214,6 +229,7 @@ def tempo_features(periodicity: Periodicity, bpm: Array64, salience: Array64) ->
             np.tile(shared, (len(bpm), 1)),
         ]
     )
+    return np.hstack([columns, columns[:, _WITH_TEMPO] * octaves[:, None]])
 
 
 def _autocorrelation(accents: Array64, rate: float) -> tuple[Array64, Array64]:

@@ -43,42 +43,31 @@ class Pulse:
 
 @dataclass(frozen=True)
 class TempoModel:
-    """A network of one hidden layer that scores candidates, and what it is worth.
+    """A logistic model that chooses among candidates, and what its choice is worth.
+
+    The conditional logit of McFadden, "Conditional logit analysis of qualitative choice behavior"
+    (1974): a candidate's odds are the exponential of a weighted sum of its features.
 
     Attributes
     ----------
-    mean, scale : np.ndarray [shape=(features,), float64]
-        What is taken off the features, and what they are divided by.
-    hidden : np.ndarray [shape=(networks, features + 1, units), float64]
-        Weights and, in the last row, biases; the networks' scores are averaged.
-    output : np.ndarray [shape=(networks, units), float64]
-        Weights of the units.
-    certainty : np.ndarray [shape=(k + 1,), float64]
+    weights : np.ndarray [shape=(features,), float64]
+        Of :func:`musicu.audio.periodicity.tempo_features`.
+    certainty : np.ndarray [shape=(10,), float64]
         Logistic regression on :func:`certainty_features`, the intercept last.
-
-    Raises
-    ------
-    FileNotFoundError
-        By :meth:`load`: there is no such file.
     """
 
-    mean: Array64
-    scale: Array64
-    hidden: Array64
-    output: Array64
+    weights: Array64
     certainty: Array64
 
     @classmethod
     def load(cls, path: Path) -> TempoModel:
         """Read a model that ``recipes/tempo.py`` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
-            return cls(**{name: arrays[name].astype(np.float64) for name in arrays.files})
+            return cls(*(arrays[name].astype(np.float64) for name in ("weights", "certainty")))
 
     def scores(self, features: Array64) -> Array64:
         """Return logarithms of the candidates' odds [c], up to a constant, of features [c, f]."""
-        x = (features - self.mean) / self.scale
-        units = np.tanh(x @ self.hidden[:, :-1] + self.hidden[:, -1:])
-        return np.asarray(np.einsum("ncu,nu->c", units, self.output) / len(self.output))
+        return np.asarray(features @ self.weights)
 
     def confidence(self, features: Array64, scores: Array64) -> float:
         """Return the probability that the best is right, of features [c, f] and scores [c]."""
@@ -96,8 +85,8 @@ def find_pulse(periodicity: Periodicity | None, model: TempoModel | None = None)
     """Find the tempo of a recording.
 
     Peaks of autocorrelation and spectrum of the accents, their halves, doubles and thirds are
-    candidates. A small network, trained on scores rendered to audio (``recipes/tempo.py``), weighs
-    what comes back after parts and multiples of each one's beat, in each register.
+    candidates. A logistic model, trained on scores rendered to audio (``recipes/tempo.py``), weighs what
+    comes back after parts and multiples of each one's beat, in each register.
 
     Parameters
     ----------

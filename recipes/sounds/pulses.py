@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["KINDS", "Pulse", "make_pulse"]
+__all__ = ["KINDS", "Pulse", "draw_tempo", "make_pulse"]
 
 Hit = tuple[float, str, float]  # beat, voice, gain
 
@@ -24,6 +24,13 @@ class Pulse:
     samples: np.ndarray
     bpm: float
     kind: str
+
+
+def draw_tempo(rng: np.random.Generator) -> tuple[str, float]:
+    """Draw the kind and tempo (BPM) of a piece: what `make_pulse` draws first."""
+    kind = str(rng.choice(sorted(KINDS)))
+    low, high = KINDS[kind][0]
+    return kind, float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def make_pulse(rate: int, seconds: float, rng: np.random.Generator) -> Pulse:
@@ -42,10 +49,8 @@ def make_pulse(rate: int, seconds: float, rng: np.random.Generator) -> Pulse:
     -------
     Pulse
     """
-    kind = str(rng.choice(sorted(KINDS)))
-    (low, high), pattern = KINDS[kind]
-    bpm = float(np.exp(rng.uniform(np.log(low), np.log(high))))
-    length, hits = pattern(rng)
+    kind, bpm = draw_tempo(rng)
+    length, hits = KINDS[kind][1](rng)
     swing = rng.choice([0.0, 0.0, 0.0, 0.5, 1.0]) if length % 1 == 0 and kind != "jig" else 0.0
     haste = rng.choice([0.0, 0.004, 0.012, 0.02])
     voices = {name: make(rate, rng) for name, make in VOICES.items()}
