@@ -270,7 +270,7 @@ def _harmony(chroma: Array64) -> Array64:
     rows = rows - rows.mean(axis=0)
     for lag in range(min(_HARMONY_LAGS, len(rows) - 4)):
         found[lag] = (rows[: len(rows) - lag] * rows[lag:]).sum() / (len(rows) - lag)
-    return found / max(found[0], 1e-3)
+    return np.asarray(found / max(float(found[0]), 1e-3))
 
 
 def _interpolate(rows: Array64, places: Array64) -> Array64:

@@ -37,7 +37,9 @@ def kit() -> dict[str, NDArray[np.float64]]:
     }
 
 
-def beat(bpm: float, bar: dict[str, tuple[float, ...]], beats: int, *, seconds: float = 24) -> Array:
+def beat(
+    bpm: float, bar: dict[str, tuple[float, ...]], beats: int, *, seconds: float = 24
+) -> Array:
     sounds = kit()
     hits = [
         (0.1 + (start + at) * 60 / bpm, sounds[name])
@@ -65,7 +67,9 @@ def test_tempo_of_a_backbeat_is_found_straight_and_swung(bpm: int, late: float) 
 @pytest.mark.parametrize("bpm", [66, 76])
 def test_slow_backbeat_under_sixteenth_hats_is_slow(bpm: int) -> None:
     hats = tuple(np.arange(0, 4, 0.25).tolist())
-    assert describe(beat(bpm, {**BACKBEAT, "hat": hats}, 4), SR).tempo == pytest.approx(bpm, rel=TEMPO)
+    assert describe(beat(bpm, {**BACKBEAT, "hat": hats}, 4), SR).tempo == pytest.approx(
+        bpm, rel=TEMPO
+    )
 
 
 @pytest.mark.parametrize("bpm", [165, 176])
@@ -141,7 +145,11 @@ def test_a_model_weighs_candidates_and_says_how_surely() -> None:
     hidden[0, FEATURES["tempo"].start, 0] = 0.1
     for sign in (1.0, -1.0):
         model = TempoModel(
-            np.zeros(width), np.ones(width), hidden, np.full((1, 1), 50 * sign), np.r_[np.zeros(9), 2.0]
+            np.zeros(width),
+            np.ones(width),
+            hidden,
+            np.full((1, 1), 50 * sign),
+            np.r_[np.zeros(9), 2.0],
         )
         pulse = find_pulse(found, model)
         tempi = [tempo for tempo, _ in pulse.candidates]
