@@ -85,8 +85,8 @@ def find_pulse(periodicity: Periodicity | None, model: TempoModel | None = None)
     """Find the tempo of a recording.
 
     Peaks of autocorrelation and spectrum of the accents, their halves, doubles and thirds are
-    candidates. A logistic model, trained on scores rendered to audio (``recipes/tempo.py``), weighs what
-    comes back after parts and multiples of each one's beat, in each register.
+    candidates. A logistic model, fitted to scores rendered to audio (``recipes/tempo.py``), weighs
+    what comes back after parts and multiples of each one's beat, in each register.
 
     Parameters
     ----------
