@@ -29,7 +29,8 @@ from musicu.audio.tempo import TempoModel, certainty_features
 
 RATE = 16000
 CLOSE = 0.04
-RIDGE, STEPS = 5.0, 7
+RIDGE = 5.0
+FIRST_STEPS, MORE_STEPS = 8, 4  # of Newton's method, from nothing and from another's solution
 PULSE = 0.5  # weight of a made-up pattern; a render's is 1
 
 
@@ -111,8 +112,11 @@ def load_clips(options: argparse.Namespace) -> list[Clip]:
     return clips
 
 
-def fit(clips: list[Clip]) -> np.ndarray:
-    """Fit the weights on clips whose true tempo is among the candidates, by Newton's method."""
+def fit(clips: list[Clip], start: np.ndarray | None = None) -> np.ndarray:
+    """Fit the weights on clips whose true tempo is among the candidates, by Newton's method.
+
+    The problem is convex: `start`, weights of other clips, only saves steps.
+    """
     clips = [clip for clip in clips if clip.right >= 0]
     x = np.concatenate([clip.features for clip in clips])
     clip_of = np.repeat(np.arange(len(clips)), [len(clip.found) for clip in clips])
@@ -125,8 +129,8 @@ def fit(clips: list[Clip]) -> np.ndarray:
     scale = spread.std(axis=0)
     scale = np.where(scale > 1e-6, scale, np.inf)
     z = spread / scale
-    w = np.zeros(x.shape[1])
-    for _ in range(STEPS):
+    w = np.zeros(x.shape[1]) if start is None else start * np.where(np.isinf(scale), 0.0, scale)
+    for _ in range(FIRST_STEPS if start is None else MORE_STEPS):
         scores = z @ w
         odds = np.exp(scores - np.maximum.reduceat(scores, starts)[clip_of])
         p = odds / np.add.reduceat(odds, starts)[clip_of]
@@ -199,10 +203,11 @@ def main() -> None:
     others = ("pulses", "no music")
     collections = sorted({clip.source for clip in clips} - set(others))
     taught = [clip for clip in clips if clip.source not in options.measure_only]
+    final = fit(taught)
     weights = {}
     measured: dict[str, tuple[float, np.ndarray]] = {}
     for one in collections:
-        weights[one] = fit([clip for clip in taught if clip.source != one])
+        weights[one] = fit([clip for clip in taught if clip.source != one], final)
         mine = [clip for clip in clips if clip.source == one]
         for clip, answer in zip(mine, answers(mine, weights[one]), strict=True):
             measured[clip.name] = answer
@@ -210,7 +215,7 @@ def main() -> None:
     for half in (0, 1):
         mine = [clip for i, clip in enumerate(clips) if clip.source in others and i % 2 == half]
         held = {clip.name for clip in mine}
-        others_weights = fit([clip for clip in taught if clip.name not in held])
+        others_weights = fit([clip for clip in taught if clip.name not in held], final)
         for clip, answer in zip(mine, answers(mine, others_weights), strict=True):
             measured[clip.name] = answer
 
@@ -229,7 +234,6 @@ def main() -> None:
         save(TempoModel(weights[one], certainty), options.work / f"without-{one}.npz")
         here = source == one
         confidence[here] = 1 / (1 + np.exp(-(known[here] @ certainty[:-1] + certainty[-1])))
-    final = fit(taught)
     certainty = fit_certainty(known[usable], right[usable], weight[usable])
     here = np.isin(source, others)
     confidence[here] = 1 / (1 + np.exp(-(known[here] @ certainty[:-1] + certainty[-1])))
