@@ -129,7 +129,7 @@ SEED ?= 1
 MINUTES ?= 30
 # ONLY=kills:3 repeats one round; PAGE=docs/reliability.md renews the figures there.
 torture: .venv/dev
-	PYTHONPATH=tests $(BIN)/python -m torture --seed $(SEED) --minutes $(MINUTES) \
+	PYTHONPATH=tests:tests/helpers $(BIN)/python -m torture --seed $(SEED) --minutes $(MINUTES) \
 	    --json build/torture.json $(if $(ONLY),--only $(ONLY)) $(if $(PAGE),--page $(PAGE))
 
 page:

@@ -163,7 +163,7 @@ _HEAD = """\
 
 musicu is MIT. This is what `pip install '.[serve]'` puts beside it, as `make licenses` finds it on
 Linux; what musicu itself asks for is bold. `make sbom` writes the same as CycloneDX. A test holds
-that no package is under the GPL or the AGPL.
+that no package states the GPL or the AGPL as its licence; what wheels bring besides stands below.
 
 | package | version | licence |
 |---|---|---|"""

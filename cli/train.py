@@ -63,6 +63,12 @@ def encoder(
         float, typer.Option(min=0, max=1, help="0 keeps the teachers' geometry, 1 evens it.")
     ] = 0.5,
     views: Annotated[int, typer.Option(min=0, help="Altered versions of each clip.")] = 1,
+    mix: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of windows that another is mixed into.")
+    ] = 0.0,
+    dropout: Annotated[
+        float, typer.Option(min=0, help="Share of pooled features left out at random.")
+    ] = 0.0,
     batch: Annotated[int, typer.Option(min=2, help="Clips a step, two windows each.")] = 64,
     lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
     flat: Annotated[
@@ -73,7 +79,8 @@ def encoder(
         typer.Option(help="Folder of --audio that shapes the space; else all.", metavar="DIR"),
     ] = None,
     start_from: Annotated[
-        Path | None, typer.Option(help="Work folder or checkpoint of another run.")
+        Path | None,
+        typer.Option(help="Work folder or checkpoint of another run, or a model like it."),
     ] = None,
     timbre: Annotated[
         float, typer.Option(min=0, help="Share of plain timbre beside a distilled space; try .4.")
@@ -118,6 +125,8 @@ def encoder(
         flat=flat,
         whiten=whiten,
         views=views,
+        mix=mix,
+        dropout=dropout,
         every=every,
         patience=patience,
         seed=seed,

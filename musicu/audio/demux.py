@@ -10,7 +10,7 @@ from typing import Any
 from musicu.audio.codec_config import configuration
 from musicu.audio.header_checks import ends_early, promised_seconds
 from musicu.audio.links import FLAC, find_links, next_flac
-from musicu.audio.media import StreamInfo, open_media, open_source, unreadable
+from musicu.audio.media import StreamInfo, check_room, open_media, open_source, unreadable
 from musicu.audio.samples import contradicts_itself, find_samples, wave_format
 from musicu.audio.source import Source
 from musicu.errors import AudioError
@@ -24,8 +24,6 @@ _IDENTITY = "musicu-audio-2"
 # Programs that join or stream these leave the count of the first part; what follows is audio, since
 # each frame says so itself.
 _COUNTED_LATER = ("flac", "mp3", "ogg")
-# Bytes that are left where memory is not short, and more than any packet has.
-_ROOM, _LARGEST_PACKET = 1 << 26, 1 << 28
 # How tags between the parts of a joined file begin.
 _TAGS = (b"ID3", b"APETAGEX", b"TAG")
 # What a file may trim off its packets (encoder delay, padding) without being another piece.
@@ -162,13 +160,15 @@ def _opened(info: StreamInfo, source: Source) -> Any:
 
     try:
         return open_media(source, buffer_size=_READ)
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        check_room(error, source.size)
+        reason = "a part is said to be larger than the file"
     except (av.FFmpegError, OSError) as error:
         if source.error:
             raise source.error from None
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise AudioError(info.path, f"not readable as audio ({reason})") from None
+    # Not within the handlers: want of memory would be taken for its cause.
+    raise AudioError(info.path, f"not readable as audio ({reason})")
 
 
 class _Ends:
@@ -233,11 +233,7 @@ def _next_packet(info: StreamInfo, source: Source, demuxer: Iterator[Any], lates
     try:
         return next(demuxer, None)
     except MemoryError as error:
-        if not isinstance(error, av.FFmpegError):
-            raise
-        # No packet is larger than its file: where there is room for that, and to spare, what FFmpeg
-        # asked for is a size that is damaged. Else this raises the same.
-        bytearray(_ROOM + min(source.size, _LARGEST_PACKET))
+        check_room(error, source.size)
         info.note("reading stopped (a packet is said to be larger than the file)")
     except (av.FFmpegError, OSError) as error:
         # Zeros behind the last frame are padding.

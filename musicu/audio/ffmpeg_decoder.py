@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.audio.demux import packets
-from musicu.audio.media import CHANCE_FORMATS, StreamInfo
+from musicu.audio.media import CHANCE_FORMATS, StreamInfo, check_room
 from musicu.errors import AudioError
 
 __all__ = ["decode_ffmpeg"]
@@ -35,8 +35,10 @@ def decode_ffmpeg(info: StreamInfo) -> Iterator[tuple[Array, int]]:
     for packet in packets(info):
         try:
             frames = packet.decode()
-        except MemoryError:
-            raise
+        except MemoryError as error:
+            check_room(error, packet.size)
+            bad += 1
+            continue
         except av.FFmpegError:
             bad += 1
             continue

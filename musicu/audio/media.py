@@ -16,6 +16,7 @@ __all__ = [
     "MOST_CHANNELS",
     "StreamInfo",
     "check_file",
+    "check_room",
     "open_media",
     "open_source",
     "unreadable",
@@ -33,6 +34,8 @@ _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 # A damaged header may state anything. DSD512 decodes at 2.8 MHz; FFmpeg mixes up to 64 channels.
 _RATES = range(1000, 3_000_000)
 MOST_CHANNELS = 64
+# Bytes that are left where memory is not short, and more than any part of a file has.
+_ROOM, _LARGEST_PART = 1 << 26, 1 << 28
 
 
 @dataclass(kw_only=True)
@@ -118,6 +121,31 @@ def check_file(path: str) -> None:
         raise AudioError(path, "not a regular file")
     if status.st_size == 0:
         raise AudioError(path, "empty file (0 bytes)")
+
+
+def check_room(error: MemoryError, size: int) -> None:
+    """Make sure that it was a file, not want of memory, that FFmpeg had no memory for.
+
+    No part of a file is larger than all of it: where there is room for that, and to spare, what
+    FFmpeg asked for is a size that is damaged.
+
+    Parameters
+    ----------
+    error : MemoryError
+        What FFmpeg raised.
+    size : int
+        Bytes of the file, or of the packet.
+
+    Raises
+    ------
+    MemoryError
+        There is no room, or another library than FFmpeg found none.
+    """
+    import av
+
+    if not isinstance(error, av.FFmpegError):
+        raise error
+    bytearray(_ROOM + min(size, _LARGEST_PART))
 
 
 def open_source(path: str) -> Source:

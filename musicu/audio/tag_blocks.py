@@ -31,7 +31,7 @@ _ENDS = re.compile(rb"(?=(APETAGEX|TAG\+|(?<!APE)TAG|3DI|LYRICS200|LYRICSEND))")
 _KINDS = {b"APETAGEX": "APEv2", b"TAG+": "ID3v1", b"TAG": "ID3v1", b"3DI": "ID3v2"}
 # An ID3v2 tag at the end may lack the footer that says so. It is looked for in as many last bytes,
 # which is far more than cover pictures take.
-_LONGEST_TAIL = 1 << 23
+_LONGEST_TAIL = 1 << 24
 # Two of the longest frames of MPEG audio, AAC or AC-3 are shorter than this.
 _CHAIN = 1 << 14
 _CHUNK = 1 << 16

@@ -158,7 +158,8 @@ def _guess(path: str, known: Metadata) -> dict[str, str | int | None]:
     if above[0] and pair[1].isdecimal() and _NUMBER.match(stem):
         above[1] = pair[1]  # "1999" and "21" may be albums, where the tracks are numbered too
     folder = _folder(above[1], above[0])
-    name = _file(stem, above, ordered=bool(above[0] and above[1]))
+    ordered = bool(above[0] and above[1])
+    name = _file(stem, above, ordered=ordered, on_disc=disc or folder.disc)
     # That it is an album is told by numbers, a year or a disc, or by names written as names.
     is_album = bool(
         name.track or disc or folder.disc or folder.year or (folder.artist and not above[0])
@@ -223,7 +224,7 @@ def _folder(name: str, above: str) -> _Folder:
     )
 
 
-def _file(stem: str, above: Sequence[str], *, ordered: bool) -> _Name:
+def _file(stem: str, above: Sequence[str], *, ordered: bool, on_disc: int | None) -> _Name:
     """Read ``01 Title``, ``1-01 Title``, ``01 - Artist - Title``, ``Artist - 01 - Title``."""
     disc = track = None
     bare = stem.isdecimal() or is_placeholder("title", stem)  # "01" or "Track 01"
@@ -238,7 +239,11 @@ def _file(stem: str, above: Sequence[str], *, ordered: bool) -> _Name:
             track, disc = int(number), int(match.group(1) or 0) or None
             stem = stem[match.end() :]
         elif (
-            len(number) == 3 and marked and number[0] != "0" and number[1:] != "00" and above[1]
+            len(number) == 3
+            and (marked or number[0] == str(on_disc))
+            and number[0] != "0"
+            and number[1:] != "00"
+            and above[1]
         ):  # with no album it may be an artist: 311
             disc, track = int(number[0]), int(number[1:])
             stem = stem[match.end() :]

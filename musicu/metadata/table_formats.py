@@ -99,7 +99,10 @@ def open_csv(path: str, first: str, known: Callable[[str], bool]) -> Opened:
 
     # Only the header knows the delimiter for sure: values hold commas, semicolons and tabs.
     def fitness(delimiter: str) -> tuple[int, int]:
-        titles = next(csv.reader([first], delimiter=delimiter), [])
+        try:
+            titles = next(csv.reader([first], delimiter=delimiter), [])
+        except csv.Error:  # Undivided, a long header is a field that is too large.
+            return 0, 0
         return sum(known(title.strip()) for title in titles), len(titles)
 
     delimiter = max(_DELIMITERS, key=fitness)

@@ -14,7 +14,7 @@ import torch
 import torchaudio.functional as ta
 from torch import Tensor
 
-__all__ = ["alter", "augment", "mask", "mix", "transpose"]
+__all__ = ["alter", "augment", "mask", "mix", "mix_windows", "transpose"]
 
 # torchaudio's filters clip at full scale: 20 dB of headroom for what they add.
 _HEADROOM = 0.1
@@ -123,6 +123,40 @@ def augment(power: Tensor, generator: torch.Generator) -> Tensor:
     lost = 10 ** uniform(-8, -2, batch, 1)
     power = power * torch.where((at < top) & (at >= bottom), 1.0, lost).unsqueeze(1)
     return power
+
+
+def mix_windows(
+    power: Tensor, share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mix other windows of a batch into some, 3 to 21 dB below them (mixup, Zhang et al. 2018).
+
+    Parameters
+    ----------
+    power : Tensor [shape=(batch, time, mel)]
+        Mel power.
+    share : float in [0, 1]
+        How many of the windows get another one mixed in.
+    generator : torch.Generator
+        Of all choices.
+
+    Returns
+    -------
+    mixed : Tensor [shape=(batch, time, mel)]
+    partner : Tensor [shape=(batch,), int]
+        Which window was mixed into each.
+    weight : Tensor [shape=(batch,), float]
+        How much of a teacher's answer to the mixture is its answer to the partner: 0.3 at 3 dB,
+        0.02 at 21 dB (fitted to answers of MusiCNN and mn04 to mixtures); 0 where nothing was
+        mixed.
+    """
+    batch = len(power)
+    partner = torch.randperm(batch, generator=generator)
+    db = 3 + 18 * torch.rand(batch, generator=generator)
+    mixed = torch.rand(batch, generator=generator) < share
+    level = power.mean(dim=(1, 2)).clamp_min(1e-20)
+    gain = torch.where(mixed, 10 ** (-db / 10) * level / level[partner], torch.zeros(batch))
+    weight = torch.where(mixed, 0.38 * 10 ** (-db / 16), torch.zeros(batch))
+    return power + gain[:, None, None] * power[partner], partner, weight
 
 
 def mask(x: Tensor, generator: torch.Generator) -> Tensor:

@@ -99,10 +99,9 @@ class Cache:
         mapped: NDArray[np.float16] = np.load(self._mel / f"{view.key}.npy", mmap_mode="r")
         return mapped
 
-    def starts(self, view: View, frames: int) -> NDArray[np.int64]:
-        """First frames of its windows: clean ones every half window, others every window."""
-        window = self.front_end.window
-        return window_starts(frames, self.front_end, window if view.number else window // 2)
+    def starts(self, frames: int) -> NDArray[np.int64]:
+        """First frames of the windows of a view of so many frames."""
+        return window_starts(frames, self.front_end, self.front_end.window)
 
     def answers(self, view: View) -> NDArray[np.float16]:
         """Return all teachers' answers [n, sum of dims], end to end."""
@@ -128,7 +127,7 @@ class Cache:
         fe = self.front_end
         own = y if sr == fe.sr else soxr.resample(y, sr, fe.sr, quality="HQ")
         mel = mel_spectrogram(own, fe).T
-        starts = self.starts(view, len(mel))
+        starts = self.starts(len(mel))
         for teacher, file in asked:
             with np.errstate(over="ignore"):
                 answers = teacher.answer(y, sr, starts, fe).astype(np.float16)
@@ -219,7 +218,7 @@ class Material:
     ) -> Material:
         """Take views from a cache; ``held`` and ``weight`` have one entry a view."""
         mel = [cache.mel(view) for view in views]
-        starts = [cache.starts(view, len(m)) for view, m in zip(views, mel, strict=True)]
+        starts = [cache.starts(len(m)) for m in mel]
         rows = [len(start) for start in starts]
         blocks = tuple(dim for teacher in cache.teachers for dim in teacher.dims)
         answers = np.empty((sum(rows), sum(blocks)), dtype=np.float16)

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from musicu.audio.mel import LogMel
 from musicu.errors import ModelError
-from musicu.training.augment import augment, mask
+from musicu.training.augment import augment, mask, mix_windows
 from musicu.training.data import Material
 from musicu.training.network import Student
 from musicu.training.objectives import Distillation, Objective
+from musicu.training.start import load_checkpoint, load_student
 from musicu.training.torch_mel import compress
 
-__all__ = ["Figures", "Recipe", "distil", "embed_windows", "load_checkpoint", "load_student"]
+__all__ = ["Figures", "Recipe", "distil", "embed_windows"]
 
 _EMA = 0.999
 # A student that starts from another's weights averages over 500 steps from its first one.
@@ -31,6 +32,9 @@ _FLAT_WARM_UP = 150
 _GAIN = 0.001
 _HELD_OUT_WINDOWS = 1000
 _RIDGE_WINDOWS = 6000
+_STATISTICS_WINDOWS = 512
+# Processors with smaller registers than AVX-512's emulate bfloat16, a hundred times as slowly.
+_BFLOAT16 = torch.backends.cpu.get_cpu_capability() not in {"DEFAULT", "NO AVX", "AVX2"}
 _RIDGE = 0.03
 
 
@@ -58,6 +62,11 @@ class Recipe:
         Temperature of the contrastive losses.
     views : int >= 0
         Altered versions of each clip besides the clean one.
+    mix : float in [0, 1]
+        Share of the windows that another one is mixed into, with a teacher's answer to the mixture
+        estimated from both: against learning few clips by heart.
+    dropout : float in [0, 1)
+        Share of the pooled features that are left out at random in training.
     every : int >= 1
         Steps between evaluations; each saves a checkpoint.
     patience : int >= 0
@@ -77,6 +86,8 @@ class Recipe:
     contrast: float = 0.1
     temperature: float = 0.1
     views: int = 1
+    mix: float = 0.0
+    dropout: float = 0.0
     every: int = 200
     patience: int = 0
     seed: int = 0
@@ -88,6 +99,8 @@ class Recipe:
                 raise ModelError(f"recipe: {name} must be at least {value}")
         if not 0 <= self.whiten <= 1 or not self.lr > 0 or not self.temperature > 0:
             raise ModelError("recipe: whiten must lie in [0, 1], lr and temperature be above 0")
+        if not 0 <= self.mix <= 1 or not 0 <= self.dropout < 1:
+            raise ModelError("recipe: mix must lie in [0, 1], dropout in [0, 1)")
 
     @property
     def steps(self) -> int:
@@ -142,8 +155,8 @@ def distil(
     fingerprint : str
         Names all settings; only a checkpoint of the same is continued.
     start_from : Path, optional
-        Another run's checkpoint to start from. In distillation the last layer is then fitted to
-        the targets by ridge regression.
+        A checkpoint or graph to start from, see :class:`musicu.training.start.Start`. In
+        distillation the last layer is then fitted to the targets by ridge regression.
 
     Yields
     ------
@@ -156,7 +169,7 @@ def distil(
         The checkpoint is of other settings.
     """
     torch.manual_seed(recipe.seed)
-    student = Student(recipe.dim)
+    student = Student(recipe.dim, recipe.dropout)
     checkpoint = folder / "checkpoint.pt"
     if start_from is not None and not checkpoint.exists():
         _initialize(student, start_from, material, objective, front_end, recipe.seed)
@@ -196,11 +209,12 @@ def distil(
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         rows = objective.draw(rng)
         power = material.windows(rows, front_end.window, rng)
+        power, partner, weight = mix_windows(power, recipe.mix, generator)
         x = mask(compress(augment(power, generator), front_end), generator)
         student.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=_BFLOAT16):
             z = student(x)
-        loss = objective.loss(z, rows)
+        loss = objective.loss(z, rows, partner, weight)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
@@ -238,31 +252,6 @@ def distil(
         yield Figures(done, recipe.steps, mean_loss, figure)
 
 
-def load_checkpoint(file: Path) -> dict[str, Any]:
-    """Read a checkpoint: tensors, numbers and texts, never code.
-
-    Raises
-    ------
-    ModelError
-        It is none.
-    """
-    try:
-        state: dict[str, Any] = torch.load(file, weights_only=True)
-        state["average"], state["recipe"]["dim"]
-    except Exception as error:  # torch.load raises whatever the bytes lead to
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{file}: not a checkpoint of a training ({first})") from None
-    return state
-
-
-def load_student(file: Path) -> Student:
-    """Build the averaged student of a checkpoint as it was when it did best."""
-    state = load_checkpoint(file)
-    student = Student(state["recipe"]["dim"]).eval()
-    student.load_state_dict(state.get("best") or state["average"])
-    return student
-
-
 @torch.no_grad()
 def embed_windows(
     say: Callable[[Tensor], Tensor],
@@ -287,15 +276,16 @@ def _initialize(
     seed: int,
 ) -> None:
     """Take over another student; its last layer too, if nothing better can be computed."""
-    other = load_student(file)
+    rng = np.random.default_rng(seed)
+    rows = np.flatnonzero((material.clean & ~material.held)[material.view])
+    some = rng.choice(rows, min(_STATISTICS_WINDOWS, len(rows)), replace=False)
+    other = load_student(file, compress(material.windows(some, front_end.window), front_end))
     student.features.load_state_dict(other.features.state_dict())
     if not isinstance(objective, Distillation):
         if other.project.out_features == student.project.out_features:
             student.project.load_state_dict(other.project.state_dict())
         return
     student.eval()
-    rows = np.flatnonzero((material.clean & ~material.held)[material.view])
-    rng = np.random.default_rng(seed)
     rows = rng.choice(rows, min(_RIDGE_WINDOWS, len(rows)), replace=False)
     x, y = (
         embed_windows(student.pool, material, rows, front_end).double(),

@@ -16,13 +16,14 @@ from musicu.audio.mel import LOG_MEL_PRESETS, LogMel
 from musicu.encoders.encoder import Encoder
 from musicu.encoders.model import Model
 from musicu.training.clips import find_clips
-from musicu.training.distill import Recipe, distil, load_checkpoint, load_student
+from musicu.training.distill import Recipe, distil
 from musicu.training.export import write_model
 from musicu.training.folding import clip_answers, clip_vectors, finish_student, fit_labels
 from musicu.training.network import Student
 from musicu.training.objectives import Distillation, Labelling, Objective
 from musicu.training.plan import Names, Plan, claim_folders
 from musicu.training.refine import Refinement
+from musicu.training.start import load_checkpoint, load_student
 from musicu.training.taghead import Tags, learn_tags
 from musicu.training.timbre import Cepstra
 from musicu.training.training_set import TrainingSet, build_training_set, note_heard
@@ -145,7 +146,7 @@ def train_encoder(
     targets : sequence of path-like
         Those of the folders in ``audio`` whose clips shape the space to learn; none: all.
     start_from : path-like, optional
-        Another run's work folder or checkpoint to start from.
+        Another run's work folder or checkpoint to start from, or a model that was trained here.
     refinement : Refinement or None
         How far labels may move the teachers' space, and the student's at the end; None: not at all.
     timbre : float >= 0
@@ -215,7 +216,7 @@ def train_encoder(
             plan.front_end,
             work,
             fingerprint=fingerprint,
-            start_from=plan.start,
+            start_from=plan.start.file if plan.start else None,
         ):
             tell(Progress("train", figures.step, figures.steps, figures.loss, figures.held_out))
         history = load_checkpoint(checkpoint)["history"].tolist()

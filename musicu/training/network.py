@@ -76,9 +76,11 @@ class Student(nn.Module):
     ----------
     dim : int
         Length of the vectors.
+    dropout : float in [0, 1)
+        Share of the pooled features that are left out in training.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, dropout: float = 0.0) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = 1
@@ -92,6 +94,7 @@ class Student(nn.Module):
                 channels = n_out
         layers += _convolution(channels, _HEAD, 1, 1)
         self.features = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(2 * _HEAD, dim)
         self.refined: nn.Linear | None = None
         self.timbre: Cepstra | None = None
@@ -107,7 +110,7 @@ class Student(nn.Module):
         A refined student's vectors are mapped and no unit vectors any more: so the map of a
         track's mean is the mean of its windows' maps.
         """
-        z = nn.functional.normalize(self.project(self.pool(x)), dim=1)
+        z = nn.functional.normalize(self.project(self.dropout(self.pool(x))), dim=1)
         if self.refined is not None:
             if self.timbre is not None:
                 z = torch.cat([z, self.timbre(x)], dim=1)

@@ -35,8 +35,11 @@ class Objective(Protocol):
     def draw(self, rng: np.random.Generator) -> Rows:
         """Choose the rows of a step."""
 
-    def loss(self, z: Tensor, rows: Rows) -> Tensor:
-        """Judge unit vectors [n, dim] of these rows."""
+    def loss(self, z: Tensor, rows: Rows, partner: Tensor, weight: Tensor) -> Tensor:
+        """Judge unit vectors [n, dim] of these rows, into which ``rows[partner]`` were mixed.
+
+        ``weight`` [n] is the partner's share of what is wanted.
+        """
 
     def measure(self, z: Tensor, rows: Rows) -> float:
         """Measure ``figure`` on unit vectors of held-out rows."""
@@ -49,7 +52,9 @@ class Targets:
     Attributes
     ----------
     mean, scale : np.ndarray [shape=(d,)]
-        Standardization of each of the answers' dimensions.
+        What is taken off each of the answers' dimensions, and what each is divided by: one number
+        an output. Dimensions are not standardized one by one: what hardly varies in the music
+        learned from (voices, among games) would count for most in other music.
     components : np.ndarray [shape=(d, dim)]
         Principal axes, scaled.
     """
@@ -86,9 +91,13 @@ class Targets:
                 f"the teachers say {answers.shape[1]} numbers a window: dim cannot be {dim}"
             )
         x = answers.astype(np.float32)
-        mean, scale = x.mean(axis=0), x.std(axis=0)
-        scale = np.maximum(scale, max(1e-3 * float(scale.max()), 1e-12))
-        scale *= np.sqrt(np.repeat(blocks, blocks).astype(np.float32))
+        mean = x.mean(axis=0)
+        ends = np.cumsum(blocks)
+        spread = [
+            float(np.sqrt(x[:, e - n : e].var(axis=0).sum()))
+            for n, e in zip(blocks, ends, strict=True)
+        ]
+        scale = np.repeat(np.maximum(spread, 1e-12), blocks).astype(np.float32)
         x = (x - mean) / scale
         values, vectors = np.linalg.eigh(np.cov(x, rowvar=False))
         values, vectors = values[::-1][:dim], vectors[:, ::-1][:, :dim]
@@ -172,9 +181,11 @@ class Distillation:
         chosen = rng.choice(len(self._chance), size=self.batch, replace=replace, p=self._chance)
         return _two_windows(chosen, self._bounds, rng)
 
-    def loss(self, z: Tensor, rows: Rows) -> Tensor:
+    def loss(self, z: Tensor, rows: Rows, partner: Tensor, weight: Tensor) -> Tensor:
         """1 - cosine to the targets, and the contrast between views."""
-        loss = 1 - (z * self.wanted[rows]).sum(dim=1).mean()
+        wanted = self.wanted[rows]
+        wanted = torch.lerp(wanted, wanted[partner], weight[:, None])
+        loss = 1 - torch.nn.functional.cosine_similarity(z, wanted, dim=1).mean()
         if self.weight:
             view = torch.from_numpy(self.material.view[rows])
             loss = loss + self.weight * contrast(z, view, self.temperature)
@@ -235,7 +246,7 @@ class Labelling:
                 second.append(int(rng.choice(len(self._chance), p=self._chance)))
         return _two_windows(np.concatenate([first, second]), self._bounds, rng)
 
-    def loss(self, z: Tensor, rows: Rows) -> Tensor:
+    def loss(self, z: Tensor, rows: Rows, partner: Tensor, weight: Tensor) -> Tensor:
         """SupCon by clip and by artist, and soft neighbors by the other labels."""
         clip = self.material.clip[self.material.view[rows]]
         clips = torch.from_numpy(clip)

@@ -17,9 +17,10 @@ from musicu.audio.mel import LogMel
 from musicu.errors import ModelError
 from musicu.evaluation.encoders.dataset import Collection
 from musicu.training.clips import Clip, Source
-from musicu.training.distill import Recipe, load_checkpoint
+from musicu.training.distill import Recipe
 from musicu.training.labels import read_labels
 from musicu.training.refine import Refinement
+from musicu.training.start import Start
 from musicu.training.teachers import Teacher
 
 __all__ = ["Names", "Plan", "claim_folders"]
@@ -54,7 +55,7 @@ class Plan:
         0 without teachers.
     hold_out : str or float
     start_from, start : optional
-        The training to start from, as it was named, and its checkpoint.
+        What to start from, as it was named, and what that is.
     """
 
     recipe: Recipe
@@ -71,7 +72,7 @@ class Plan:
     timbre: float
     hold_out: str | float
     start_from: str | os.PathLike[str] | None
-    start: Path | None
+    start: Start | None
 
     @classmethod
     def make(
@@ -134,7 +135,7 @@ class Plan:
             timbre=timbre if teachers else 0.0,
             hold_out=hold_out,
             start_from=start_from,
-            start=_checkpoint(start_from),
+            start=None if start_from is None else Start.find(start_from, front_end),
         )
 
     def settings(self, clips: Sequence[Clip]) -> dict[str, Any]:
@@ -153,7 +154,7 @@ class Plan:
             + [self.artist, self.single, self.multi],
             "refinement": asdict(self.refinement) if self.refinement else None,
             "hold_out": _digest(Path(rule)) if Path(rule).is_file() else rule,
-            "start_from": _digest(self.start) if self.start else None,
+            "start_from": _digest(self.start.file) if self.start else None,
         }
         plain: dict[str, Any] = json.loads(json.dumps(settings))
         return plain
@@ -218,17 +219,6 @@ def _shaping(sources: Sequence[Source], targets: Names) -> NDArray[np.bool_]:
     if unknown := [target for target in wanted if target not in folders]:
         raise ModelError(f"{', '.join(unknown)}: to shape the targets it must be among the audio")
     return np.array([not wanted or folder in wanted for folder in folders])
-
-
-def _checkpoint(start_from: str | os.PathLike[str] | None) -> Path | None:
-    if start_from is None:
-        return None
-    file = Path(start_from)
-    file = file / "checkpoint.pt" if file.is_dir() else file
-    if not file.is_file():
-        raise ModelError(f"{start_from}: no checkpoint to start from")
-    load_checkpoint(file)
-    return file
 
 
 def _digest(file: Path) -> str:

@@ -129,15 +129,14 @@ def note_heard(plan: Plan, data: TrainingSet, work: Path) -> list[HeardFolder] |
     Returns
     -------
     list of HeardFolder or None
-        Folder by folder, first those of the run it starts from; None if that one has no note.
+        Folder by folder, first those of what it starts from; None if that has no note.
     """
     heard: list[HeardFolder] = []
     if plan.start is not None:
-        before = plan.start.parent / _HEARD
-        if not before.is_file():
+        if plan.start.heard is None:
             (work / _HEARD).unlink(missing_ok=True)
             return None
-        heard = [HeardFolder.from_dict(entry) for entry in json.loads(before.read_text("utf-8"))]
+        heard = list(plan.start.heard)
     for number, source in enumerate(plan.sources):
         pairs = zip(data.clips, data.held.tolist(), strict=True)
         learned = [c.identity for c, held in pairs if c.source == number and not held]

@@ -10,8 +10,11 @@ import soundfile
 from made_audio import Format, notes, write
 
 from musicu.audio.decode import AudioStream, identify_file, load
+from musicu.audio.links import find_links
+from musicu.audio.source import Source
 
 MKA = Format(suffix=".mka", container="matroska", codec="flac")
+W64 = Format(suffix=".w64", container="w64", codec="pcm_s16le")
 OGG_FLAC = Format(suffix=".oga", container="ogg", codec="flac")
 # Resampled and coded at other rates: two encoders' delays.
 CODED = 0.1
@@ -24,6 +27,8 @@ def link(path: Path, fmt: str | Format, sr: int, channels: int, seed: int) -> by
         soundfile.write(
             path, y.T, sr, "VORBIS", format="OGG", compression_level=0.9 if seed % 2 else 0.1
         )
+    elif fmt == "rf64":
+        soundfile.write(path, y.T, sr, "PCM_16", format="RF64")
     else:
         write(path, y, sr, fmt)
     return path.read_bytes()
@@ -38,9 +43,13 @@ def link(path: Path, fmt: str | Format, sr: int, channels: int, seed: int) -> by
         ("flac", (44100, 48000, 16000)),
         ("wav", (44100, 22050, 16000)),
         ("aiff", (44100, 22050, 16000)),
+        ("rf64", (44100, 22050, 16000)),
+        (W64, (44100, 22050, 16000)),
+        ("alac", (44100, 48000, 16000)),
+        ("wma", (32000, 32000, 16000)),
         (MKA, (44100, 48000, 16000)),
     ],
-    ids=["vorbis", "opus", "ogg-flac", "flac", "wav", "aiff", "mka"],
+    ids="vorbis opus ogg-flac flac wav aiff rf64 w64 m4a wma mka".split(),
 )
 def test_every_link_is_decoded_by_its_own_headers(
     fmt: str | Format, rates: tuple[int, ...], tmp_path: Path
@@ -53,7 +62,8 @@ def test_every_link_is_decoded_by_its_own_headers(
     stream = AudioStream(path, sr=16000)
     y = np.concatenate(list(stream))
     assert stream.problem is None
-    assert stream.seconds == pytest.approx(9.0, abs=CODED)
+    # FFmpeg's WMA encoder leaves out what does not fill a last frame.
+    assert stream.seconds == pytest.approx(9.0, abs=CODED if fmt != "wma" else 0.2)
     assert identify_file(path) == (stream.digest, None)
     # Each link resampled by itself gives the same samples, but for a resampler that runs on.
     whole = np.concatenate(heard)
@@ -125,3 +135,14 @@ def test_tags_between_the_parts_of_a_joined_mp3_are_no_audio(tmp_path: Path) -> 
         assert np.isfinite(y).all()
         digests.add(stream.digest)
     assert len(digests) == 1  # of the second file FFmpeg's own tag stands between them anyway
+
+
+@pytest.mark.parametrize("fmt", ["rf64", W64, "wav"], ids=["rf64", "w64", "wav"])
+def test_a_size_that_leads_nowhere_ends_the_search(fmt: str | Format, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    content = link(path, fmt, 16000, 1, 0)
+    for size in (bytes(8), b"\xff" * 8):
+        for at in (4, 16, 20):
+            path.write_bytes(content[:at] + size + content[at + 8 :])
+            with Source(str(path)) as source:
+                assert find_links(source) == [0]

@@ -11,10 +11,12 @@ import pytest
 import soundfile
 from made_audio import FORMATS, Format, notes, write
 
+from musicu.audio import media
 from musicu.audio.codec_config import configuration
 from musicu.audio.decode import AudioStream, identify_file
 from musicu.audio.source import Source
 from musicu.errors import AudioError
+from musicu.workers.failure_causes import cause_of
 
 MORE = "the file holds more audio than its header says"
 OTHERS = {
@@ -344,3 +346,25 @@ def test_a_packet_larger_than_its_file_costs_what_follows_and_is_no_lack_of_memo
         pass
     assert stream.seconds == pytest.approx(20 * 4096 / 48000, abs=0.1)
     assert stream.problem is not None
+
+
+def test_a_table_larger_than_its_file_is_the_files_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.m4a"
+    write(path, notes(48000, 1.0), 48000, "alac")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"alac", content.index(b"stsd")) - 1] += 16  # its size: in the next box
+    path.write_bytes(content)
+    for look in (hear, identify_file):
+        with pytest.raises(AudioError, match="said to be larger than the file") as caught:
+            look(path)
+        assert cause_of(caught.value) == "file"
+
+    def refuse(size: int) -> bytearray:
+        raise MemoryError
+
+    # Where there is no room for the file either, nothing is said of the file.
+    monkeypatch.setattr(media, "bytearray", refuse, raising=False)
+    with pytest.raises(MemoryError):
+        identify_file(path)

@@ -174,6 +174,16 @@ def test_a_source_is_a_file_of_its_own(source: Callable[[bytes], Source]) -> Non
         assert (file.at(0, 4), file.at(4, 3), file.at(0, 7)) == (b"fLax", b"yz\3", b"fLaxyz\3")
 
 
+def test_a_large_cover_behind_the_audio_comes_off(source: Callable[[bytes], Source]) -> None:
+    cover = np.random.default_rng(1).bytes(12_000_000)
+    for tag in (
+        b"ID3\3\0\0" + _synchsafe(len(cover)) + cover,
+        b"ID3\4\0\x10" + _synchsafe(len(cover)) + cover + b"3DI\4\0\x10" + _synchsafe(len(cover)),
+    ):
+        with source(b"fLaC" + bytes(range(1, 101)) + tag + id3v1()) as file:
+            assert file.size == 104
+
+
 def test_blocks_that_lie_about_their_length_end_within_the_file(
     source: Callable[[bytes], Source],
 ) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +88,17 @@ def test_what_fails_is_counted_and_can_be_repeated(lab: Lab, tmp_path: Path) -> 
 def test_a_commands_end_is_judged(run: Run, wrong: str | None) -> None:
     fault = run.fault()
     assert fault is None if wrong is None else fault is not None and wrong in fault
+
+
+def test_the_campaign_starts_as_the_makefile_starts_it() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    found = re.search(r"PYTHONPATH=(\S+) \$\(BIN\)/python -m torture", makefile)
+    assert found, "make torture starts it in another way: start it here as there"
+    env = {**os.environ, "PYTHONPATH": found[1]}
+    command = [sys.executable, "-m", "torture", "--help"]
+    ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "--seed" in ended.stdout
 
 
 def test_two_catalogs_are_told_apart() -> None:

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from musicu.errors import MissingExtraError, MusicuError
+from musicu.errors import MetadataError, MissingExtraError, MusicuError
 from musicu.evaluation.ab.log import read_ab_log
 from musicu.evaluation.encoders.dataset import read_tables, select
 from musicu.items.table import read_items
@@ -241,6 +241,22 @@ def test_rows_may_end_early_and_keep_the_numbers_an_editor_shows(tmp_path: Path)
     path = tmp_path / "t.jsonl"
     path.write_text('{"a": 1}\n\n{}\n{"b": [" x"], "a": " y "}\n')
     assert rows(path) == [(1, [1, None]), (4, ["y", [" x"]])]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_header_may_be_longer_than_a_field_may_be(tmp_path: Path, delimiter: str) -> None:
+    path = tmp_path / "t.csv"
+    names = [f"c{n}" for n in range(30_000)]
+    path.write_text(delimiter.join(["a", *names]) + f"\nx{delimiter}1\n")
+    assert path.stat().st_size > csv.field_size_limit()
+    assert rows(path, "c0", "a", "c29999") == [(2, ["1", "x", ""])]
+
+
+def test_a_name_longer_than_a_field_may_be_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a" * (csv.field_size_limit() + 1) + "\nx\n")
+    with pytest.raises(MetadataError, match="row 1: field larger than field limit"):
+        rows(path)
 
 
 def test_rows_deep_in_a_file_keep_their_numbers(tmp_path: Path) -> None:

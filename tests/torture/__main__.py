@@ -1,4 +1,4 @@
-"""``python -m torture``, with ``tests`` on the path: see ``make torture``."""
+"""``python -m torture``, with ``tests`` and ``tests/helpers`` on the path: see ``make torture``."""
 
 from __future__ import annotations
 

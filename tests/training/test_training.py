@@ -50,6 +50,7 @@ from musicu.training import (  # noqa: E402
 from musicu.training.curves import curves  # noqa: E402
 from musicu.training.export import export  # noqa: E402
 from musicu.training.network import Student  # noqa: E402
+from musicu.training.start import load_checkpoint, load_student  # noqa: E402
 from musicu.training.teachers import Teacher  # noqa: E402
 from musicu.training.timbre import Cepstra  # noqa: E402
 
@@ -91,7 +92,7 @@ def trained(
 
 
 def state_of(work: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = distill.load_checkpoint(work / "checkpoint.pt")["student"]
+    state: dict[str, torch.Tensor] = load_checkpoint(work / "checkpoint.pt")["student"]
     return state
 
 
@@ -583,6 +584,18 @@ def test_a_student_that_starts_from_another_begins_where_that_one_was(
     )
     assert started.figures[COSINE] > fresh.figures[COSINE] + 0.3
     assert started.model.heard == trained[0].model.heard
+    # A model folder has no statistics to normalize by any more: they are measured anew.
+    again = train_encoder(
+        [folder],
+        tmp_path / "again",
+        teachers=[f"{teacher}:mean+max"],
+        recipe=still,
+        start_from=trained[0].model.folder,
+    )
+    assert again.figures[COSINE] > fresh.figures[COSINE] + 0.3
+    assert again.model.heard == trained[0].model.heard
+    with pytest.raises(ModelError, match="not the graph of a student"):
+        train_encoder([folder], tmp_path / "y", teachers=[teacher], start_from=teacher)
     with pytest.raises(ModelError, match="no checkpoint to start from"):
         train_encoder([folder], tmp_path / "x", teachers=[teacher], start_from=tmp_path / "nowhere")
 
@@ -613,7 +626,7 @@ def test_a_run_without_gain_stops_when_patience_ends(
     idle = replace(idle, weight_decay=0.0)
     done = train_encoder([folder], tmp_path / "idle", teachers=[teacher], recipe=idle)
     assert 3 <= done.steps < 100
-    history = distill.load_checkpoint(done.work / "checkpoint.pt")["history"][:, 2]
+    history = load_checkpoint(done.work / "checkpoint.pt")["history"][:, 2]
     assert done.figures == {COSINE: float(history.max())}
     with pytest.raises(ModelError, match="patience needs a held-out part"):
         train_encoder([folder], tmp_path / "m", teachers=[teacher], recipe=idle, hold_out=0)
@@ -690,7 +703,7 @@ def test_labels_refine_what_teachers_taught(
         assert list(made.figures) == [COSINE, *(f"same-artist MAP, {n}" for n in spaces)]
         front_end = made.model.front_end
         heard = torch.from_numpy(log_mel(y, front_end)[0])
-        student = distill.load_student(tmp_path / work / "checkpoint.pt")
+        student = load_student(tmp_path / work / "checkpoint.pt")
         with torch.no_grad():
             said = student(heard).mean(dim=0).numpy()
         if timbre:
@@ -803,7 +816,7 @@ def test_a_training_needs_something_to_learn_from(folder: Path, tmp_path: Path) 
     with pytest.raises(MusicuError, match="batch must be at least 2"):
         Recipe(batch=1)
     with pytest.raises(ModelError, match="not a checkpoint"):
-        distill.load_checkpoint(folder / "labels.csv")
+        load_checkpoint(folder / "labels.csv")
 
 
 @pytest.mark.parametrize("held_out", [float("nan"), 0.5])
