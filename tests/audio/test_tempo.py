@@ -127,38 +127,30 @@ def test_candidates_are_tempos_in_range_each_once() -> None:
     assert np.diff(np.log(np.sort(bpm))).min() > 0.02
     assert salience.max() <= 1 + 1e-9
     features = tempo_features(periodicity, bpm, salience)
-    assert features.shape == (len(bpm), FEATURES["strength"].stop)
+    assert features.shape == (len(bpm), FEATURES["products"].stop)
     assert np.isfinite(features).all()
     # A candidate's features do not depend on the others.
     alone = tempo_features(periodicity, bpm[:1], salience[:1])
     np.testing.assert_allclose(alone[0], features[0])
 
 
-def test_a_model_weighs_candidates_and_says_how_surely() -> None:
-    """One unit that likes fast tempos, and a certainty that only knows the intercept."""
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_model_weighs_candidates_and_says_how_surely(sign: float) -> None:
+    """Weights that like fast or slow tempos, and a certainty that only knows the intercept."""
     rng = np.random.default_rng(0)
     accents = np.tile(np.eye(1, 32, dtype=float)[0], 60) + 0.01 * rng.random(32 * 60)
     accents = np.tile(accents, (len(STREAMS), 1))
     found = Periodicity.measure(accents, RATE, rng.random((120, 12)), CHROMA_RATE)
-    width = FEATURES["strength"].stop
-    hidden = np.zeros((1, width + 1, 1))
-    hidden[0, FEATURES["tempo"].start, 0] = 0.1
-    for sign in (1.0, -1.0):
-        model = TempoModel(
-            np.zeros(width),
-            np.ones(width),
-            hidden,
-            np.full((1, 1), 50 * sign),
-            np.r_[np.zeros(9), 2.0],
-        )
-        pulse = find_pulse(found, model)
-        tempi = [tempo for tempo, _ in pulse.candidates]
-        assert tempi[0] == (max(tempi) if sign > 0 else min(tempi))
-        assert pulse.confidence == pytest.approx(1 / (1 + np.exp(-2)))
+    weights = np.zeros(FEATURES["products"].stop)
+    weights[FEATURES["tempo"].start] = 50 * sign
+    pulse = find_pulse(found, TempoModel(weights, np.r_[np.zeros(9), 2.0]))
+    bpm, _ = found.candidates()
+    assert pulse.candidates[0][0] == (bpm.max() if sign > 0 else bpm.min())
+    assert pulse.confidence == pytest.approx(1 / (1 + np.exp(-2)))
 
 
 def test_certainty_falls_with_the_lead() -> None:
-    features = np.zeros((3, FEATURES["strength"].stop))
+    features = np.zeros((3, FEATURES["products"].stop))
     clear = certainty_features(features, np.array([0.9, 0.05, 0.05]))
     close = certainty_features(features, np.array([0.4, 0.35, 0.25]))
     assert clear[0] > close[0] and clear[1] > close[1] and clear[2] < close[2]
