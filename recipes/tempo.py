@@ -29,7 +29,7 @@ from musicu.audio.tempo import TempoModel, certainty_features
 
 RATE = 16000
 CLOSE = 0.04
-RIDGE = 5.0
+RIDGE = 20.0
 FIRST_STEPS, MORE_STEPS = 8, 4  # of Newton's method, from nothing and from another's solution
 PULSE = 0.5  # weight of a made-up pattern; a render's is 1
 
