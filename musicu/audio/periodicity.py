@@ -23,7 +23,8 @@ _MIDDLE = 110.0  # BPM: the middle of the tempos that people write
 _WIDTH = 1.2  # octaves
 _SEGMENT = 1024  # frames (16 s): the tempo may drift from segment to segment
 _LAGS = 640  # frames (10 s)
-_ACCENT_FLOOR = 0.01  # relative rise; smaller ones (two tones beating) carry no pulse
+# Relative rises; smaller ones (two tones beating) carry no pulse. Slow ones have four frames.
+_ACCENT_FLOORS = np.array([0.01, 0.01, 0.01, 0.01, 0.04])
 _SPECTRUM = 8192  # points of the transform of an autocorrelation
 _WEIGHTS = (0.7, 1.0, 0.7, 1.2, 1.0)  # of the streams, for proposing
 _PEAKS = 6  # tempos that are proposed for themselves
@@ -249,7 +250,7 @@ def _autocorrelation(accents: Array64, rate: float) -> tuple[Array64, Array64]:
         total += np.fft.irfft(power, axis=1)[:, : len(lags)]
         count += np.maximum(segment.shape[1] - lags, 0)
     mean = total / count
-    return mean / (mean[:, :1] + _ACCENT_FLOOR**2), mean[:, 0]
+    return mean / (mean[:, :1] + _ACCENT_FLOORS[:, None] ** 2), mean[:, 0]
 
 
 def _onset_rate(stream: Array64, rate: float) -> float:
