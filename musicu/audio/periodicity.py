@@ -23,8 +23,9 @@ _MIDDLE = 110.0  # BPM: the middle of the tempos that people write
 _WIDTH = 1.2  # octaves
 _SEGMENT = 1024  # frames (16 s): the tempo may drift from segment to segment
 _LAGS = 640  # frames (10 s)
-# Relative rises; smaller ones (two tones beating) carry no pulse. Slow ones have four frames.
-_ACCENT_FLOORS = np.array([0.01, 0.01, 0.01, 0.01, 0.04])
+# Relative rises; smaller ones (two tones beating) carry no pulse. In the bass a tone is one of few
+# bands; slow rises have four frames.
+_ACCENT_FLOORS = np.array([0.05, 0.01, 0.01, 0.01, 0.04])
 _SPECTRUM = 8192  # points of the transform of an autocorrelation
 _WEIGHTS = (0.7, 1.0, 0.7, 1.2, 1.0)  # of the streams, for proposing
 _PEAKS = 6  # tempos that are proposed for themselves
