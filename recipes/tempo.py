@@ -138,7 +138,7 @@ def fit(clips: list[Clip], start: np.ndarray | None = None) -> np.ndarray:
         gradient = z.T @ (counts * (p - chosen)) + RIDGE * w
         curvature = (centered * (counts * p)[:, None]).T @ centered + RIDGE * np.eye(len(w))
         w -= np.linalg.solve(curvature, gradient)
-    return w / scale
+    return np.asarray(w / scale)
 
 
 def fit_certainty(known: np.ndarray, right: np.ndarray, weight: np.ndarray) -> np.ndarray:

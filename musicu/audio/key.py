@@ -57,7 +57,7 @@ def pitch_histogram(power: Array, sr: int) -> Array64:
     rows = len(power)
     scale = np.sqrt(np.sqrt(np.maximum(power.max(axis=1), 1e-30)))
     found = np.bincount(t * OCTAVE + tenths, np.sqrt(here[t, k]) / scale[t], rows * OCTAVE)
-    return found.reshape(rows, OCTAVE)
+    return np.asarray(found.reshape(rows, OCTAVE), dtype=np.float64)
 
 
 def chroma_of(pitches: Array64) -> Array64:

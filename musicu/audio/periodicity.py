@@ -18,7 +18,7 @@ Array64 = NDArray[np.float64]
 
 TEMPO_RANGE = (40.0, 240.0)  # BPM
 _STEP = 0.004
-_TEMPI = np.exp(np.arange(*np.log(TEMPO_RANGE), _STEP))  # BPM
+_TEMPI = np.exp(np.arange(np.log(TEMPO_RANGE[0]), np.log(TEMPO_RANGE[1]), _STEP))  # BPM
 _MIDDLE = 110.0  # BPM: the middle of the tempos that people write
 _WIDTH = 1.2  # octaves
 _SEGMENT = 1024  # frames (16 s): the tempo may drift from segment to segment
