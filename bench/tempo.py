@@ -5,9 +5,8 @@ r"""Measure tempo and key against audio whose truth is known, beside librosa and
 
 ``renders`` is what ``recipes/render_scores.py`` made; tempo is measured where it is steady, key
 where the signature's is the one that the notes resemble. With ``--without`` each collection is
-answered by the
-model of ``recipes/tempo.py`` that heard no score of it; no model ever hears the demo
-(``fixtures/make_demo.py``), and keys are not learned.
+answered by the model of ``recipes/tempo.py`` that heard no score of it; no model ever hears the
+demo (``fixtures/make_demo.py``), and keys are not learned.
 
 Accuracy 1 is the share within 4 % of the true tempo; accuracy 2 forgives halves, doubles and thirds
 (Gouyon et al., "An experimental comparison of audio tempo induction algorithms", IEEE TASLP 14,

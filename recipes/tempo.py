@@ -153,7 +153,7 @@ def fit_certainty(known: np.ndarray, right: np.ndarray, weight: np.ndarray) -> n
         curvature = (x * (weight * p * (1 - p))[:, None]).T @ x + np.diag(ridge + 1e-6)
         w -= np.linalg.solve(curvature, gradient)
     slopes = w[:-1] / scale
-    return np.r_[slopes, w[-1] - slopes @ mean]
+    return np.asarray(np.r_[slopes, w[-1] - slopes @ mean])
 
 
 def area(score: np.ndarray, right: np.ndarray) -> float:
