@@ -154,13 +154,14 @@ def one_scale(said: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> tuple[
 
     known = ~np.isnan(said) & ~np.isnan(truth)
     known &= (np.nansum(truth, axis=0) >= FEWEST)[None]
-    if not known.any():
+    yes = truth[known] > 0.5
+    if not yes.any() or yes.all():
         return 1.0, 0.0
     at = np.nonzero(known)
     # Each word counts the same, whether it is true of many clips or of few.
     counts = weight[at[0]] / np.maximum(known.sum(axis=0), 1)[at[1]]
     model = LogisticRegression(C=1e6)
-    model.fit(said[known][:, None], truth[known] > 0.5, sample_weight=counts / counts.mean())
+    model.fit(said[known][:, None], yes, sample_weight=counts / counts.mean())
     return max(float(model.coef_[0, 0]), 0.1), float(model.intercept_[0])
 
 

@@ -63,9 +63,7 @@ class Start:
         except ModelError:
             raise ModelError(f"{name}: no checkpoint to start from, and no model") from None
         if model.front_end != front_end:
-            raise ModelError(
-                f"{name}: hears otherwise than the student, which cannot start from it"
-            )
+            raise ModelError(f"{name}: has another front end than the student that starts from it")
         load_student(model.weights)
         return cls(model.weights, None if model.heard is None else list(model.heard))
 

@@ -462,6 +462,32 @@ def test_targets_are_unit_vectors_with_outputs_of_equal_weight() -> None:
     np.testing.assert_allclose(raw.std(axis=0), 1.0, rtol=0.05)
 
 
+def test_what_hardly_varied_does_not_count_for_most_elsewhere() -> None:
+    rng = np.random.default_rng(0)
+    # The second number of the output is nearly still in the music learned from ...
+    answers = rng.standard_normal((500, 2)) * [1.0, 0.01]
+    targets = objectives.Targets.fit(answers, 2, whiten=0.0, blocks=[2])
+    # ... and elsewhere moves as much as the first: then it counts as much, not a hundred times.
+    first, second = targets(answers.mean(axis=0) + np.diag([1.0, 1.0]))
+    assert abs(float(first @ second)) < 1e-5
+    both = targets(answers.mean(axis=0, keepdims=True) + [[1.0, 1.0]])[0]
+    assert float(both @ first) == pytest.approx(float(both @ second), abs=1e-3)
+
+
+def test_mixed_windows_are_3_to_21_db_above_what_is_mixed_in() -> None:
+    power = torch.rand((64, 20, 8), generator=torch.Generator().manual_seed(0)) + 0.1
+    power *= torch.logspace(-6, 2, 64)[:, None, None]
+    mixed, partner, weight = augment.mix_windows(power, 1.0, torch.Generator().manual_seed(1))
+    added = (mixed - power).mean(dim=(1, 2))
+    db = 10 * (power.mean(dim=(1, 2)) / added).log10()
+    assert 2.9 < float(db.min()) < 5 and 18 < float(db.max()) < 21.1
+    torch.testing.assert_close(weight, 0.38 * 10 ** (-db / 16), rtol=1e-2, atol=1e-4)
+    gain = (added / power[partner].mean(dim=(1, 2)))[:, None, None]
+    torch.testing.assert_close(mixed, power + gain * power[partner])
+    same, _, none = augment.mix_windows(power, 0.0, torch.Generator().manual_seed(1))
+    assert bool((same == power).all()) and not none.any()
+
+
 def test_a_teacher_that_says_too_little_is_named() -> None:
     with pytest.raises(ModelError, match="say 4 numbers"):
         objectives.Targets.fit(np.zeros((9, 4)), 5, whiten=0.0, blocks=[4])
@@ -565,7 +591,7 @@ def test_two_runs_of_one_seed_are_the_same_bytes_and_of_another_are_not(
     same = train_encoder([folder], tmp_path / "same", teachers=[teacher], recipe=FAST)
     weights = (tmp_path / "same" / "encoder.onnx").read_bytes()
     assert weights == trained[0].model.weights.read_bytes()
-    other = replace(FAST, seed=1)
+    other = replace(FAST, seed=1, mix=0.5, dropout=0.2)
     changed = train_encoder([folder], tmp_path / "other", teachers=[teacher], recipe=other)
     assert changed.model.sha256 != same.model.sha256
 
@@ -594,7 +620,7 @@ def test_a_student_that_starts_from_another_begins_where_that_one_was(
     )
     assert again.figures[COSINE] > fresh.figures[COSINE] + 0.3
     assert again.model.heard == trained[0].model.heard
-    with pytest.raises(ModelError, match="not the graph of a student"):
+    with pytest.raises(ModelError, match="another front end than the student"):
         train_encoder([folder], tmp_path / "y", teachers=[teacher], start_from=teacher)
     with pytest.raises(ModelError, match="no checkpoint to start from"):
         train_encoder([folder], tmp_path / "x", teachers=[teacher], start_from=tmp_path / "nowhere")
@@ -815,6 +841,10 @@ def test_a_training_needs_something_to_learn_from(folder: Path, tmp_path: Path) 
         train_encoder([folder], tmp_path / "m", labels=[folder / "labels.csv"], targets=[tmp_path])
     with pytest.raises(MusicuError, match="batch must be at least 2"):
         Recipe(batch=1)
+    with pytest.raises(ModelError, match="mix must lie in"):
+        Recipe(mix=1.5)
+    with pytest.raises(ModelError, match="dropout in"):
+        Recipe(dropout=1.0)
     with pytest.raises(ModelError, match="not a checkpoint"):
         load_checkpoint(folder / "labels.csv")
 
