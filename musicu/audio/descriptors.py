@@ -1,8 +1,8 @@
 """What a recording sounds like, in few numbers that have a meaning: tempo, key, loudness and more.
 
 The signal is heard once, in blocks. Two spectrograms are shared by all descriptors: a fine one
-(64 ms) for onsets, brightness and level, and a coarse one (512 ms) for pitch. Four numbers a fine
-frame are kept, so two hours take 7 MB.
+(64 ms) for onsets, brightness and level, and a coarse one (512 ms) for pitch. Eight numbers a fine
+frame are kept, and twelve a coarse one, so two hours take 16 MB.
 
 The methods are those of librosa and of the papers named at :class:`Descriptors`. They are written
 out here because librosa takes seconds to import and compile, and computes one spectrogram for each
@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.audio.key import OCTAVE, estimate_key, pitch_histogram
+from musicu.audio.accents import STREAMS, AccentMeter, pick_onsets
+from musicu.audio.key import OCTAVE, chroma_of, estimate_key, pitch_histogram
 from musicu.audio.loudness import Loudness, LoudnessMeter, k_weighting
 from musicu.audio.mel_filters import mel_filters
+from musicu.audio.periodicity import Periodicity
 from musicu.audio.tempo import find_pulse
 from musicu.errors import AudioError
 
-__all__ = ["Describer", "Descriptors", "describe", "pick_onsets"]
+__all__ = ["Describer", "Descriptors", "describe"]
 
 Array = NDArray[np.float32]
 Array64 = NDArray[np.float64]
@@ -38,11 +40,9 @@ _COARSE, _COARSE_FRAMES = 0.512, 16
 
 _SILENCE = 1e-9  # a recording without any frame above this power (-90 dBFS) is silent
 _FRAME_RANGE = 1e-6  # a frame 60 dB below the loudest one is silent
-_BAND_RANGE = 1e-8  # a mel band 80 dB below the strongest so far is empty (librosa's top_db)
 _LEVEL_FRAMES = 12  # 192 ms: a block of short-time loudness
 
-_ONSET_DB = 2.0  # how far an onset stands out from the 200 ms around it; noise does not
-_ACCENT_HZ = 2000.0  # kick, snare, bass and chords mark the beat; hi-hats divide it
+_SHORTEST = 4.0  # seconds: less has no tempo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,19 +57,19 @@ class Descriptors:
         Length (s).
     tempo : float or None
         Beats per minute, 40 to 240, over the whole recording. None for silence and under 4 s.
-        Autocorrelation of the accents (relative rises of magnitude ** 0.5 in the mel bands below
-        2 kHz), averaged over the first four multiples of the beat, weighted by its
-        spectrum (Peeters 2006) and by a log-normal prior around 120 BPM (Ellis 2007).
+        Candidates are peaks of autocorrelation and spectrum of the accents (Peeters 2006), their
+        halves, doubles and thirds; a logistic model chooses by what comes back after parts and
+        multiples of each one's beat, in each register, and by how often harmony changes.
     tempo_confidence : float
-        How much of the accents' energy repeats at ``tempo``: 0 (noise) to 1 (a metronome). It says
-        nothing about the octave; ``tempo_candidates`` does.
+        Probability (0 to 1) that ``tempo`` is right within 4 %, its octave included; low where
+        the tempo sways and where there is no beat.
     tempo_candidates : tuple of (float, float)
-        Tempo (BPM) and its score relative to the best (0 to 1), the best first. Half and double of
-        the best are always among them where they lie within 40 to 240.
+        Tempo (BPM) and its probability relative to the best (0 to 1), the best first. Half and
+        double of the best are always among them where they lie within 40 to 240.
     key : str or None
         Tonic and mode, sharps only: ``"F# minor"``. None for silence and where nothing has a pitch.
         The tuned pitch-class histogram of spectral peaks (Gomez 2006) is correlated with the
-        profiles of Albrecht and Shanahan (2013).
+        profiles of Albrecht and Shanahan (2013), spread to the notes' harmonics.
     key_confidence : float
         Margin of the best key over the second: 0 (atonal) to 1 (plain cadences).
     loudness : float or None
@@ -94,7 +94,6 @@ class Descriptors:
     References
     ----------
     - G. Peeters, "Template-based estimation of time-varying tempo", EURASIP JASP, 2006.
-    - D. Ellis, "Beat tracking by dynamic programming", J. New Music Research 36, 2007.
     - E. Gomez, "Tonal description of music audio signals", PhD thesis, UPF, 2006.
     - J. Albrecht, D. Shanahan, "The use of large corpora to train a new type of key-finding
       algorithm", Music Perception 31, 2013.
@@ -175,15 +174,15 @@ class Describer:
         self.sr = sr
         n_fft = _power_of_two(_FINE * sr)
         self._fine = _Spectra(n_fft, n_fft // 4, _FINE_FRAMES)
-        self._weights, self._low = _frame_weights(sr, n_fft)
+        self._weights, mel_hz = _frame_weights(sr, n_fft)
         n_fft = _power_of_two(_COARSE * sr)
         self._coarse = _Spectra(n_fft, n_fft // 2, _COARSE_FRAMES)
         self._samples = 0
-        self._strongest = 0.0  # mel power, so far
-        self._last: Array | None = None  # mel power of the last frame
-        self._magnitude = 0.0  # what the accents are relative to: their sum over the frames
-        self._frames = [np.empty((4, 0), dtype=np.float32)]  # onset, accent, centroid, level
+        self._accents = AccentMeter(mel_hz)
+        # Onset, centroid, level, accents.
+        self._frames = [np.empty((3 + len(STREAMS), 0), dtype=np.float32)]
         self._pitches = np.zeros(OCTAVE)
+        self._chroma = [np.empty((0, 12), dtype=np.float32)]
 
     def push(self, y: Array) -> None:
         """Take the next samples.
@@ -197,7 +196,7 @@ class Describer:
         for power in self._fine.push(y):
             self._add_fine(power)
         for power in self._coarse.push(y):
-            self._pitches += pitch_histogram(power, self.sr)
+            self._add_coarse(power)
 
     def finish(self, loudness: Loudness | None = None) -> Descriptors:
         """End the signal and describe it.
@@ -215,21 +214,21 @@ class Describer:
         for power in self._fine.finish():
             self._add_fine(power)
         for power in self._coarse.finish():
-            self._pitches += pitch_histogram(power, self.sr)
-        onsets, accents, centroids, levels = np.concatenate(self._frames, axis=1)
+            self._add_coarse(power)
+        self._frames = [np.concatenate(self._frames, axis=1)]
+        onsets, centroids, levels = self._frames[0][:3]
         loudest = levels.max(initial=0.0)
         heard = levels > loudest * _FRAME_RANGE
         if silent := loudest < _SILENCE:
-            onsets, accents, heard = onsets * 0, accents * 0, heard & False
-        seconds, rate = self._samples / self.sr, self.sr / self._fine.hop
-        accents = accents * (len(accents) / max(self._magnitude, 1e-30))
-        candidates, tempo_confidence, regularity = find_pulse(accents.astype(np.float64), rate)
+            onsets, heard = onsets * 0, heard & False
+        seconds = self._samples / self.sr
+        pulse = find_pulse(None if silent else self.periodicity())
         key, key_confidence = (None, 0.0) if silent else estimate_key(self._pitches)
         return Descriptors(
             duration=seconds,
-            tempo=candidates[0][0] if candidates else None,
-            tempo_confidence=tempo_confidence,
-            tempo_candidates=candidates,
+            tempo=pulse.candidates[0][0] if pulse.candidates else None,
+            tempo_confidence=pulse.confidence,
+            tempo_candidates=pulse.candidates,
             key=key,
             key_confidence=key_confidence,
             loudness=loudness.integrated_lufs if loudness else None,
@@ -238,24 +237,32 @@ class Describer:
             brightness=float(centroids[heard].mean(dtype=np.float64)) if heard.any() else None,
             onset_rate=len(pick_onsets(onsets)) / max(seconds, 1 / self.sr),
             dynamic_complexity=None if silent else _dynamic_complexity(levels),
-            regularity=regularity,
+            regularity=pulse.regularity,
         )
+
+    def periodicity(self) -> Periodicity | None:
+        """Return how accents and harmony come back; None under 4 s and without an accent."""
+        accents = np.concatenate(self._frames, axis=1)[3:].astype(np.float64)
+        rate = self.sr / self._fine.hop
+        if accents.shape[1] < _SHORTEST * rate or not accents.any():
+            return None
+        chroma = np.concatenate(self._chroma).astype(np.float64)
+        chroma_rate = self.sr / self._coarse.hop
+        return Periodicity.measure(accents / self._accents.level, rate, chroma, chroma_rate)
+
+    def _add_coarse(self, power: Array) -> None:
+        pitches = pitch_histogram(power, self.sr)
+        self._pitches += pitches.sum(axis=0)
+        self._chroma.append(chroma_of(pitches).astype(np.float32))
 
     def _add_fine(self, power: Array) -> None:
         # One product for all that is linear in the power, in pieces so small that BLAS does not
         # share them among threads: waiting for one another would cost ten times the product.
         pieces = [power[i : i + 16] @ self._weights for i in range(0, len(power), 16)]
-        total, moment, level, *_ = sums = np.concatenate(pieces).T
-        mel = sums[3:]
-        self._strongest = max(self._strongest, float(mel.max()))
-        before = mel[:, :1] if self._last is None else self._last
-        self._last = mel[:, -1:].copy()
-        mel = np.maximum(np.hstack([before, mel]), max(self._strongest * _BAND_RANGE, 1e-20))
-        magnitude = np.sqrt(np.sqrt(mel[: self._low]))
-        self._magnitude += float(magnitude[:, 1:].mean(axis=0).sum())
-        onset = np.maximum(np.diff(10 * np.log10(mel)), 0).mean(axis=0)
-        accent = np.maximum(np.diff(magnitude), 0).mean(axis=0)
-        self._frames.append(np.stack([onset, accent, moment / np.maximum(total, 1e-30), level]))
+        total, moment, level = (sums := np.concatenate(pieces).T)[:3]
+        onset, accents = self._accents.push(sums[3:])
+        centroid = moment / np.maximum(total, 1e-30)
+        self._frames.append(np.vstack([onset, centroid, level, accents]))
 
 
 class _Spectra:
@@ -297,45 +304,18 @@ def _hann(n: int) -> Array:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
 
 
-def _frame_weights(sr: int, n_fft: int) -> tuple[Array, int]:
+def _frame_weights(sr: int, n_fft: int) -> tuple[Array, Array64]:
     """Weights of the bins for power, its first moment (Hz), K-weighted level and 40 mel bands.
 
-    Returns the matrix [1 + n_fft // 2, 43] and the number of mel bands that carry accents.
+    Returns the matrix [1 + n_fft // 2, 43] and the mel bands' centers (Hz) [40].
     """
     hz = np.fft.rfftfreq(n_fft, 1 / sr)
     z = np.exp(-2j * np.pi * np.outer(hz / sr, np.arange(3)))
     gain = np.prod([abs(z @ s[:3]) / abs(z @ s[3:]) for s in k_weighting(sr)], axis=0)
     level = gain**2 * 2 / (n_fft * np.square(_hann(n_fft)).sum())
     mel = mel_filters(sr=sr, n_fft=n_fft, n_mels=40, fmin=30.0, fmax=min(8000.0, sr / 2))
-    low = int((hz[mel.argmax(axis=0)] < _ACCENT_HZ).sum())
-    return np.column_stack([np.ones_like(hz), hz, level, mel]).astype(np.float32), low
-
-
-def pick_onsets(strength: Array) -> NDArray[np.intp]:
-    """Return the frames that hold an onset, picked as ``librosa.util.peak_pick`` does.
-
-    A peak is the maximum of 7 frames (112 ms), exceeds the mean of 13 by ``_ONSET_DB`` and comes
-    more than 2 frames after the one before.
-
-    Parameters
-    ----------
-    strength : np.ndarray [shape=(frames,), float32]
-        Onset strength (dB).
-
-    Returns
-    -------
-    np.ndarray [shape=(onsets,), intp]
-        Frames, ascending.
-    """
-    n = len(strength)
-    if not n:
-        return np.empty(0, dtype=np.intp)
-    view = np.lib.stride_tricks.sliding_window_view
-    highest = view(np.pad(strength, 3, constant_values=-np.inf), 7).max(axis=1)
-    inside = view(np.pad(np.ones(n), 6), 13).sum(axis=1)
-    mean = view(np.pad(strength.astype(np.float64), 6), 13).sum(axis=1) / inside
-    peaks = np.flatnonzero((strength == highest) & (strength >= mean + _ONSET_DB))
-    return peaks[np.diff(peaks, prepend=-3) > 2]
+    weights = np.column_stack([np.ones_like(hz), hz, level, mel]).astype(np.float32)
+    return weights, hz[mel.argmax(axis=0)]
 
 
 def _dynamic_complexity(levels: Array) -> float | None:

@@ -1,90 +1,162 @@
-"""Tempo: how fast accents come back, how surely, and how regularly."""
+"""Tempo: which of the tempos that a recording may have is meant, and how surely."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["find_pulse"]
+from musicu.audio.periodicity import BAR, BEAT, FEATURES, TEMPO_RANGE, Periodicity, tempo_features
+
+__all__ = ["Pulse", "TempoModel", "certainty_features", "find_pulse"]
 
 Array64 = NDArray[np.float64]
 
-_ACCENT_FLOOR = 0.01  # relative rise; smaller ones (two tones beating) carry no pulse
-_TEMPI = np.exp(np.arange(np.log(40.0), np.log(240.0), 0.004))  # BPM
-_SEGMENT = 1024  # frames (16 s): the tempo may drift from segment to segment
-_LAGS = 512  # frames (8 s): four beats at the slowest tempo, and more
-_SHORTEST = 250  # frames (4 s): less has no tempo
+_WEIGHTS = Path(__file__).with_name("tempo.npz")
+_SAME = 0.04  # octaves of the best that are nearer than this to a candidate are that candidate
+_LISTED = 0.01  # candidates with less than this share of the best's probability are left out
 
 
-def find_pulse(
-    accents: Array64, rate: float
-) -> tuple[tuple[tuple[float, float], ...], float, float | None]:
-    """Find the tempo of a train of accents.
+@dataclass(frozen=True)
+class Pulse:
+    """The tempo of a recording.
 
-    Autocorrelation comb and spectrum together, under the prior of Ellis, "Beat Tracking by Dynamic
-    Programming" (2007): log-normal around 120 BPM, 0.9 octaves wide.
+    Attributes
+    ----------
+    candidates : tuple of (bpm, strength)
+        The best first, its half and double among them; strengths are probabilities relative to
+        the best's.
+    confidence : float in [0, 1]
+        Probability that the best is right, octave included.
+    regularity : float in [0, 1] or None
+        Highest autocorrelation of the accents below 2 kHz at any tempo; None if there is too
+        little to tell.
+    """
+
+    candidates: tuple[tuple[float, float], ...]
+    confidence: float
+    regularity: float | None
+
+
+@dataclass(frozen=True)
+class TempoModel:
+    """A logistic model that chooses among candidates, and what its choice is worth.
+
+    The conditional logit of McFadden, "Conditional logit analysis of qualitative choice behavior"
+    (1974): a candidate's odds are the exponential of a weighted sum of its features.
+
+    Attributes
+    ----------
+    weights : np.ndarray [shape=(features,), float64]
+        Of :func:`musicu.audio.periodicity.tempo_features`.
+    certainty : np.ndarray [shape=(10,), float64]
+        Logistic regression on :func:`certainty_features`, the intercept last.
+    """
+
+    weights: Array64
+    certainty: Array64
+
+    @classmethod
+    def load(cls, path: Path) -> TempoModel:
+        """Read a model that ``recipes/tempo.py`` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(*(arrays[name].astype(np.float64) for name in ("weights", "certainty")))
+
+    def scores(self, features: Array64) -> Array64:
+        """Return logarithms of the candidates' odds [c], up to a constant, of features [c, f]."""
+        return np.asarray(features @ self.weights)
+
+    def confidence(self, features: Array64, scores: Array64) -> float:
+        """Return the probability that the best is right, of features [c, f] and scores [c]."""
+        odds = np.exp(scores - scores.max())
+        known = certainty_features(features, odds / odds.sum())
+        return float(1 / (1 + np.exp(-(known @ self.certainty[:-1] + self.certainty[-1]))))
+
+
+@cache
+def _model() -> TempoModel:
+    return TempoModel.load(_WEIGHTS)
+
+
+def find_pulse(periodicity: Periodicity | None, model: TempoModel | None = None) -> Pulse:
+    """Find the tempo of a recording.
+
+    Peaks of autocorrelation and spectrum of the accents, their halves, doubles and thirds are
+    candidates. A logistic model, fitted to scores rendered to audio (``recipes/tempo.py``), weighs
+    what comes back after parts and multiples of each one's beat, in each register.
 
     Parameters
     ----------
-    accents : np.ndarray [shape=(n,), float64]
-        Strength of the accent in each frame, >= 0.
-    rate : float
-        Frames a second.
+    periodicity : Periodicity or None
+        How accents and harmony come back; None if there is too little to tell.
+    model : TempoModel, optional
+        None takes the one that comes along.
 
     Returns
     -------
-    candidates : tuple of (bpm, strength)
-        The best first, its half and double among them; strengths relative to the best.
-    confidence : float in [0, 1]
-        Of the best: how much of the accents comes back after one to four beats.
-    regularity : float in [0, 1] or None
-        Highest autocorrelation at any tempo; None if there is too little to tell.
+    Pulse
     """
-    if len(accents) < _SHORTEST or not accents.any():
-        return (), 0.0, None
-    repeats = _autocorrelation(accents, rate)
-    lags = np.arange(len(repeats))
-    beats = 60 * rate / _TEMPI
-    regularity = repeats[int(beats[-1]) : int(beats[0]) + 1].max()
-
-    # Multiples of the beat repeat too, its divisions less: the mean favors what is at least a beat,
-    # the spectrum what is at most one.
-    comb = np.mean([np.interp(k * beats, lags, repeats, right=0.0) for k in range(1, 5)], axis=0)
-    tapered = repeats * np.hanning(2 * len(repeats))[len(repeats) :]
-    waves = np.cos(2 * np.pi * lags / beats[:, None])
-    spectrum = np.maximum(np.sum(waves * tapered, axis=1), 0.0)
-    prior = np.exp(-0.5 * (np.log2(_TEMPI / 120.0) / 0.9) ** 2)
-    scores = np.maximum(comb, 0.0) * (spectrum / max(spectrum.max(), 1e-30)) ** 0.25 * prior
-
-    peaks = 1 + np.flatnonzero((scores[1:-1] > scores[:-2]) & (scores[1:-1] >= scores[2:]))
-    peaks = peaks[np.argsort(-scores[peaks], kind="stable")][:4]
-    if not len(peaks):
-        return (), 0.0, float(np.clip(regularity, 0, 1))
-    a, b, c = scores[peaks - 1], scores[peaks], scores[peaks + 1]
-    bpm = _TEMPI[peaks] * np.exp(0.004 * 0.5 * (a - c) / (a - 2 * b + c))
-    candidates = dict(zip(bpm.tolist(), (b / b[0]).tolist(), strict=True))
-    for octave in (bpm[0] / 2, bpm[0] * 2):
-        known = any(abs(octave / other - 1) < 0.04 for other in candidates)
-        if _TEMPI[0] <= octave <= _TEMPI[-1] and not known:
-            candidates[float(octave)] = float(np.interp(octave, _TEMPI, scores) / b[0])
-    ordered = sorted(candidates.items(), key=lambda candidate: -candidate[1])
-    confidence = np.interp(bpm[0], _TEMPI, comb)
-    return tuple(ordered), float(np.clip(confidence, 0, 1)), float(np.clip(regularity, 0, 1))
+    if periodicity is None:
+        return Pulse((), 0.0, None)
+    regularity = float(np.clip(periodicity.clarity[3], 0, 1))
+    bpm, salience = periodicity.candidates()
+    if not len(bpm):
+        return Pulse((), 0.0, regularity)
+    model = model or _model()
+    features = tempo_features(periodicity, bpm, salience)
+    scores = model.scores(features)
+    odds = np.exp(scores - scores.max())
+    best = int(odds.argmax())
+    found = {
+        tempo: strength
+        for tempo, strength in zip(bpm.tolist(), odds.tolist(), strict=True)
+        if strength >= _LISTED
+    }
+    for octave in (bpm[best] / 2, bpm[best] * 2):
+        if not TEMPO_RANGE[0] <= octave <= TEMPO_RANGE[1]:
+            continue
+        near = [i for i, tempo in enumerate(bpm) if abs(octave / tempo - 1) < _SAME]
+        if near:
+            found[float(bpm[near[0]])] = float(odds[near[0]])
+        else:
+            found[float(octave)] = 0.0
+    ordered = sorted(found.items(), key=lambda candidate: -candidate[1])
+    return Pulse(tuple(ordered), model.confidence(features, scores), regularity)
 
 
-def _autocorrelation(accents: Array64, rate: float) -> Array64:
-    """Mean autocorrelation over segments of 16 s that overlap by half, 1 at lag 0."""
-    # The Gaussian (24 ms) forgives a player's timing, the box (1 s) takes out slow changes.
-    t = np.arange(-int(rate / 2), int(rate / 2) + 1) / rate
-    gauss = np.exp(-0.5 * (t / 0.024) ** 2)
-    accents = np.convolve(accents, gauss / gauss.sum() - 1 / len(t), mode="same")
-    accents -= accents.mean()
-    lags = np.arange(min(_LAGS, len(accents) * 3 // 4))
-    total, count = np.zeros(len(lags)), np.zeros(len(lags))
-    for start in range(0, max(1, len(accents) - _SEGMENT // 2), _SEGMENT // 2):
-        segment = accents[start : start + _SEGMENT]
-        power = np.abs(np.fft.rfft(segment, 2 * _SEGMENT)) ** 2
-        total += np.fft.irfft(power)[: len(lags)]
-        count += np.maximum(len(segment) - lags, 0)
-    mean = total / count
-    return np.asarray(mean / (mean[0] + _ACCENT_FLOOR**2))
+def certainty_features(features: Array64, probabilities: Array64) -> Array64:
+    """Measure what tells whether the most probable candidate is right.
+
+    Parameters
+    ----------
+    features : np.ndarray [shape=(c, features), float64]
+        Of the candidates, by :func:`musicu.audio.periodicity.tempo_features`.
+    probabilities : np.ndarray [shape=(c,), float64]
+        Of the candidates; their sum is 1.
+
+    Returns
+    -------
+    np.ndarray [shape=(9,), float64]
+        Log odds of the best; its lead over the second (in logarithms, bounded); entropy; salience;
+        autocorrelation after one and after four beats; clarity; log strength of accents; distance
+        from the usual tempo in octaves.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    p = np.clip(probabilities[order], 1e-4, 1 - 1e-4)
+    best = features[order[0]]
+    return np.array(
+        [
+            np.log(p[0] / (1 - p[0])),
+            min(np.log(p[0] / p[1]), 5.0) if len(p) > 1 else 5.0,
+            -(p * np.log(p)).sum(),
+            best[FEATURES["salience"]].max(),
+            best[BEAT].max(),
+            best[BAR].max(),
+            best[FEATURES["clarity"]].max(),
+            best[FEATURES["strength"]][3],
+            abs(best[FEATURES["tempo"]][0]),
+        ]
+    )

@@ -22,6 +22,7 @@ from musicu.metadata.fields import FIELDS
 
 __all__ = [
     "APPLICATION",
+    "DESCRIPTORS_VERSION",
     "FORMAT",
     "IDENTITY_VERSION",
     "LIST_COLUMNS",
@@ -41,6 +42,9 @@ FORMAT = 4
 # Version of the identities in `tracks.id` (see musicu.audio.decode.identify). Files whose row says
 # less are identified anew, without decoding, at the next `embed`.
 IDENTITY_VERSION = 2
+# Version of the way descriptors are measured, stored as "version" in `tracks.descriptors`. Tracks
+# with another one, or none, are measured anew at the next `embed --describe`.
+DESCRIPTORS_VERSION = 2
 # Columns of the view `library` that hold a JSON list.
 LIST_COLUMNS = tuple(field.column for field in FIELDS.values() if field.kind == "list")
 

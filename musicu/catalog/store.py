@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from musicu.catalog.checksums import checksum, is_sound, write_checksums
 from musicu.catalog.schema import (
+    DESCRIPTORS_VERSION,
     FORMAT,
     IDENTITY_VERSION,
     FileRow,
@@ -317,7 +318,11 @@ class Store:
             " THEN excluded.descriptors ELSE coalesce(excluded.descriptors, descriptors) END"
             " RETURNING track",
             [answer[k] for k in ("id", "seconds", "codec", "sr", "channels", "problem")]
-            + [None if descriptors is None else json.dumps(descriptors)],
+            + [
+                None
+                if descriptors is None
+                else json.dumps(descriptors | {"version": DESCRIPTORS_VERSION})
+            ],
         ).fetchone()
         return int(row[0])
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from musicu.catalog.schema import IDENTITY_VERSION
+from musicu.catalog.schema import DESCRIPTORS_VERSION, IDENTITY_VERSION
 from musicu.catalog.store import Store, StoredModel
 
 __all__ = [
@@ -42,14 +42,15 @@ def embedded_ids(store: Store, model: StoredModel | None, *, described: bool) ->
     model : StoredModel or None
         They have a vector of this model; of None there are none.
     described : bool
-        Whether they must have descriptors, too.
+        Whether they must have descriptors, too, measured as they are today.
     """
     rows = store.db.execute(
         "SELECT t.id, t.track FROM tracks t JOIN vectors v ON v.track = t.track AND v.model = ?"
-        " WHERE (NOT ? OR t.descriptors IS NOT NULL)"
+        " WHERE (NOT ? OR json_extract(iif(json_valid(t.descriptors), t.descriptors, '{}'),"
+        " '$.version') = ?)"
         # Tracks that a killed run left without a file are about to be pruned.
         " AND EXISTS (SELECT 1 FROM files f WHERE f.track = t.track)",
-        (model.row if model else -1, described),
+        (model.row if model else -1, described, DESCRIPTORS_VERSION),
     )
     return dict(rows.fetchall())
 

@@ -266,6 +266,21 @@ def test_descriptors_are_added_to_what_is_known(shelf: Shelf) -> None:
     assert _rows(shelf.db) == before
 
 
+def test_descriptors_of_an_earlier_version_are_measured_anew(shelf: Shelf) -> None:
+    folder, version = shelf / "Dora", "json_extract(descriptors, '$.version')"
+    for earlier in ("json_remove(descriptors, '$.version')", "'not JSON'"):
+        with shelf.open() as catalog:
+            catalog.add_folder(folder, describe=True)
+        with closing(sqlite3.connect(shelf.db)) as connection:
+            connection.execute(f"UPDATE tracks SET descriptors = {earlier} WHERE {version}")
+            connection.commit()
+        with shelf.open() as catalog:
+            # Who does not ask for descriptors keeps what is there.
+            assert _counts(catalog.add_folder(folder)) == {"unchanged": 2}
+            assert _counts(catalog.add_folder(folder, describe=True)) == {"embedded": 2}
+            assert _counts(catalog.add_folder(folder, describe=True)) == {"unchanged": 2}
+
+
 # Interruption
 
 

@@ -1,0 +1,265 @@
+"""Train the model that chooses the tempo, and one for each collection that has not heard it.
+
+    python recipes/tempo.py renders --no-music nonmusic
+
+``renders`` is what ``render_scores.py`` made; renders of one steady tempo are learned from, the
+others teach when to be unsure, as do the sounds of ``no_music.py``, and made-up patterns
+(`sounds.pulses`) add what scores do not hold. Features of each file are kept in
+``work/tempo/features`` and made once. ``work/tempo/without-COLLECTION.npz`` are models that heard
+no score of that collection; the figures that are printed, the confidence, and those of
+``bench/tempo.py --without`` come from them. Collections named by ``--measure-only`` are in no
+model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from sounds.pulses import draw_tempo, make_pulse
+
+from musicu.audio.descriptors import Describer
+from musicu.audio.periodicity import FEATURES, tempo_features
+from musicu.audio.tempo import TempoModel, certainty_features
+
+RATE = 16000
+CLOSE = 0.04
+RIDGE = 20.0
+FIRST_STEPS, MORE_STEPS = 8, 4  # of Newton's method, from nothing and from another's solution
+PULSE = 0.5  # weight of a made-up pattern; a render's is 1
+
+
+@dataclass
+class Clip:
+    """A recording: its true tempo (NaN if it has none), where it is from, and its candidates."""
+
+    name: str
+    source: str
+    bpm: float
+    found: np.ndarray
+    features: np.ndarray
+
+    @property
+    def right(self) -> int:
+        """The candidate that is right, or -1."""
+        if not len(self.found) or np.isnan(self.bpm):
+            return -1
+        off = np.abs(np.log(self.found / self.bpm))
+        return int(off.argmin()) if off.min() < np.log(1 + CLOSE) else -1
+
+
+def analyze(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the candidates of mono samples at 16 kHz, and their features."""
+    # Not finished, which would ask for a model; what that leaves out is the last two seconds.
+    describer = Describer()
+    describer.push(y.astype(np.float32))
+    periodicity = describer.periodicity()
+    if periodicity is None:
+        return np.empty(0), np.empty((0, FEATURES["products"].stop))
+    bpm, salience = periodicity.candidates()
+    return bpm, tempo_features(periodicity, bpm, salience)
+
+
+def read(path: Path) -> np.ndarray:
+    """Return the samples of a file, mono at 16 kHz."""
+    y, sr = soundfile.read(path, dtype="float32", always_2d=True)
+    return np.asarray(soxr.resample(y.mean(axis=1), sr, RATE, quality="HQ"))
+
+
+def remembered(path: Path, make: object) -> tuple[np.ndarray, np.ndarray]:
+    """Return candidates and features from a file, made first if it is not there."""
+    if not path.exists():
+        bpm, features = analyze(make())  # type: ignore[operator]
+        part = path.with_name(f".{path.name}")
+        np.savez(part, bpm=bpm, features=features.astype(np.float32))
+        part.replace(path)
+    with np.load(path) as arrays:
+        return arrays["bpm"], arrays["features"].astype(np.float64)
+
+
+def load_clips(options: argparse.Namespace) -> list[Clip]:
+    """Return all clips with their features."""
+    store = options.work / "features"
+    store.mkdir(parents=True, exist_ok=True)
+    clips: list[Clip] = []
+    with (options.renders / "manifest.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        audio = options.renders / "audio" / row["file"]
+        if audio.exists():
+            bpm = float(row["tempo_bpm"]) if row["tempo_constant"] == "yes" else np.nan
+            found = remembered(store / f"{audio.stem}.npz", lambda audio=audio: read(audio))
+            clips.append(Clip(audio.stem, row["collection"], bpm, *found))
+    if options.no_music:
+        for audio in sorted((options.no_music / "audio").glob("*.flac")):
+            found = remembered(
+                store / f"nonmusic-{audio.stem}.npz", lambda audio=audio: read(audio)
+            )
+            clips.append(Clip(audio.stem, "no music", np.nan, *found))
+    for number in range(options.pulses):
+
+        def make(number: int = number) -> np.ndarray:
+            return make_pulse(RATE, 20.0, np.random.default_rng([options.seed, number])).samples
+
+        _, bpm = draw_tempo(np.random.default_rng([options.seed, number]))
+        found = remembered(store / f"pulse-{number}.npz", make)
+        clips.append(Clip(f"pulse-{number}", "pulses", bpm, *found))
+    return clips
+
+
+def fit(clips: list[Clip], start: np.ndarray | None = None) -> np.ndarray:
+    """Fit the weights on clips whose true tempo is among the candidates, by Newton's method.
+
+    The problem is convex: `start`, weights of other clips, only saves steps.
+    """
+    clips = [clip for clip in clips if clip.right >= 0]
+    x = np.concatenate([clip.features for clip in clips])
+    clip_of = np.repeat(np.arange(len(clips)), [len(clip.found) for clip in clips])
+    starts = np.flatnonzero(np.diff(clip_of, prepend=-1))
+    counts = np.array([PULSE if clip.source == "pulses" else 1.0 for clip in clips])[clip_of]
+    chosen = np.zeros(len(x))
+    chosen[starts + [clip.right for clip in clips]] = 1.0
+    # What is the same for all candidates of a clip chooses nothing.
+    spread = x - (np.add.reduceat(x, starts) / np.bincount(clip_of)[:, None])[clip_of]
+    scale = spread.std(axis=0)
+    scale = np.where(scale > 1e-6, scale, np.inf)
+    z = spread / scale
+    w = np.zeros(x.shape[1]) if start is None else start * np.where(np.isinf(scale), 0.0, scale)
+    for _ in range(FIRST_STEPS if start is None else MORE_STEPS):
+        scores = z @ w
+        odds = np.exp(scores - np.maximum.reduceat(scores, starts)[clip_of])
+        p = odds / np.add.reduceat(odds, starts)[clip_of]
+        centered = z - np.add.reduceat(z * p[:, None], starts)[clip_of]
+        gradient = z.T @ (counts * (p - chosen)) + RIDGE * w
+        curvature = (centered * (counts * p)[:, None]).T @ centered + RIDGE * np.eye(len(w))
+        w -= np.linalg.solve(curvature, gradient)
+    return np.asarray(w / scale)
+
+
+def fit_certainty(known: np.ndarray, right: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Fit a logistic regression, lightly regularized; the intercept comes last."""
+    mean, scale = known.mean(axis=0), known.std(axis=0) + 1e-6
+    x = np.column_stack([(known - mean) / scale, np.ones(len(known))])
+    w = np.zeros(x.shape[1])
+    ridge = np.r_[np.ones(x.shape[1] - 1), 0.0]
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-x @ w))
+        gradient = x.T @ (weight * (p - right)) + ridge * w
+        curvature = (x * (weight * p * (1 - p))[:, None]).T @ x + np.diag(ridge + 1e-6)
+        w -= np.linalg.solve(curvature, gradient)
+    slopes = w[:-1] / scale
+    return np.asarray(np.r_[slopes, w[-1] - slopes @ mean])
+
+
+def area(score: np.ndarray, right: np.ndarray) -> float:
+    """Return the area under the ROC curve."""
+    ranks = np.argsort(np.argsort(score)) + 1.0
+    n = right.sum()
+    return float((ranks[right].sum() - n * (n + 1) / 2) / max(n * (len(right) - n), 1))
+
+
+def answers(clips: list[Clip], weights: np.ndarray) -> list[tuple[float, np.ndarray]]:
+    """Return each clip's most probable tempo and what tells whether it is right."""
+    given = []
+    for clip in clips:
+        scores = clip.features @ weights
+        odds = np.exp(scores - scores.max())
+        certain = certainty_features(clip.features, odds / odds.sum())
+        given.append((float(clip.found[scores.argmax()]), certain))
+    return given
+
+
+def is_close(found: float, bpm: float, factors: tuple[float, ...] = (1.0,)) -> bool:
+    """Tell whether a tempo is right within 4 %."""
+    return any(abs(found / (bpm * factor) - 1) <= CLOSE for factor in factors)
+
+
+def save(model: TempoModel, path: Path) -> None:
+    """Write a model."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, weights=model.weights, certainty=model.certainty)
+
+
+def main() -> None:
+    """Train, measure by collections left out, write the models."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("renders", type=Path)
+    parser.add_argument("--no-music", type=Path, help="folder that no_music.py made")
+    parser.add_argument("--work", type=Path, default=Path("work/tempo"))
+    parser.add_argument("--out", type=Path, default=Path("musicu/audio/tempo.npz"))
+    parser.add_argument("--measure-only", nargs="*", default=["pop909"], metavar="COLLECTION")
+    parser.add_argument("--pulses", type=int, default=600, help="made-up patterns (default: 600)")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+
+    clips = [clip for clip in load_clips(options) if len(clip.found)]
+    others = ("pulses", "no music")
+    collections = sorted({clip.source for clip in clips} - set(others))
+    taught = [clip for clip in clips if clip.source not in options.measure_only]
+    final = fit(taught)
+    weights = {}
+    measured: dict[str, tuple[float, np.ndarray]] = {}
+    for one in collections:
+        weights[one] = fit([clip for clip in taught if clip.source != one], final)
+        mine = [clip for clip in clips if clip.source == one]
+        for clip, answer in zip(mine, answers(mine, weights[one]), strict=True):
+            measured[clip.name] = answer
+    # Patterns and sounds belong to no collection: each half is answered by a model of the other.
+    for half in (0, 1):
+        mine = [clip for i, clip in enumerate(clips) if clip.source in others and i % 2 == half]
+        held = {clip.name for clip in mine}
+        others_weights = fit([clip for clip in taught if clip.name not in held], final)
+        for clip, answer in zip(mine, answers(mine, others_weights), strict=True):
+            measured[clip.name] = answer
+
+    source = np.array([clip.source for clip in clips])
+    found = np.array([measured[clip.name][0] for clip in clips])
+    known = np.array([measured[clip.name][1] for clip in clips])
+    truth = np.array([clip.bpm for clip in clips])
+    right = np.array([is_close(*pair) for pair in zip(found, truth, strict=True)])
+    # Patterns are easier than music: they shall not make the confidence bold.
+    weight = np.where(source == "pulses", 0.15, 1.0)
+    confidence = np.zeros(len(clips))
+    usable = ~np.isin(source, options.measure_only)
+    for one in collections:
+        use = usable & (source != one)
+        certainty = fit_certainty(known[use], right[use], weight[use])
+        save(TempoModel(weights[one], certainty), options.work / f"without-{one}.npz")
+        here = source == one
+        confidence[here] = 1 / (1 + np.exp(-(known[here] @ certainty[:-1] + certainty[-1])))
+    certainty = fit_certainty(known[usable], right[usable], weight[usable])
+    here = np.isin(source, others)
+    confidence[here] = 1 / (1 + np.exp(-(known[here] @ certainty[:-1] + certainty[-1])))
+    save(TempoModel(final, certainty), options.out)
+
+    free = (1.0, 2.0, 0.5, 3.0, 1 / 3, 1.5, 2 / 3)
+    print("| left out | clips | accuracy 1 | accuracy 2 | among candidates | AUC | confidence |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    steady = ~np.isnan(truth)
+    parts = {one: (source == one) & steady for one in (*collections, "pulses")}
+    parts["all collections"] = np.isin(source, collections) & steady
+    for name, part in parts.items():
+        rows = np.flatnonzero(part)
+        second = np.mean([is_close(found[i], truth[i], free) for i in rows])
+        among = np.mean([clips[i].right >= 0 for i in rows])
+        print(
+            f"| {name} | {len(rows)} | {right[part].mean():.3f} | {second:.3f} | {among:.3f} "
+            f"| {area(confidence[part], right[part]):.3f} | {confidence[part].mean():.2f} |"
+        )
+    for name, part in {
+        "no steady tempo": np.isin(source, collections) & ~steady,
+        "no music": source == "no music",
+    }.items():
+        if part.any():
+            print(f"| {name} | {part.sum()} | | | | | {confidence[part].mean():.2f} |")
+
+
+if __name__ == "__main__":
+    main()
