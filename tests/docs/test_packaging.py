@@ -43,7 +43,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _expected() -> set[str]:
-    files = {"musicu/py.typed": ROOT / "musicu" / "py.typed"}
+    named = ("musicu/py.typed", "musicu/audio/tempo.npz")
+    files = {name: ROOT / name for name in named}
     for path in [*(ROOT / "musicu").rglob("*.py"), *(ROOT / "cli").glob("*.py")]:
         name = path.relative_to(ROOT).as_posix()
         files[f"musicu/{name}" if name.startswith("cli/") else name] = path
