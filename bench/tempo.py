@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 import musicu
 from musicu.audio.descriptors import Describer
@@ -100,6 +101,8 @@ def ask_musicu(model: TempoModel | None) -> Callable[[Array], dict[str, Any]]:
         describer = Describer()
         describer.push(y)
         found = describer.finish()
+        if model is None:
+            return {"bpm": found.tempo, "confidence": found.tempo_confidence, "key": found.key}
         pulse = find_pulse(describer.periodicity(), model)
         bpm = pulse.candidates[0][0] if pulse.candidates else None
         return {"bpm": bpm, "confidence": pulse.confidence, "key": found.key}
@@ -152,12 +155,9 @@ def mirex(found: str | None, truth: str) -> float:
 
 
 def area(score: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Return the area under the ROC curve; ties count half."""
-    above, below = score[right], score[~right]
-    if not len(above) or not len(below):
-        return float("nan")
-    wins = (above[:, None] > below).mean() + 0.5 * (above[:, None] == below).mean()
-    return float(wins)
+    """Return the area under the ROC curve; NaN where all are right, or none."""
+    both = 0 < right.sum() < len(right)
+    return float(roc_auc_score(right, score)) if both else float("nan")
 
 
 def show(name: str, system: str, clips: list[Clip]) -> None:

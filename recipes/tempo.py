@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+from sklearn.metrics import roc_auc_score
 from sounds.pulses import draw_tempo, make_pulse
 
 from musicu.audio.descriptors import Describer
@@ -157,10 +158,9 @@ def fit_certainty(known: np.ndarray, right: np.ndarray, weight: np.ndarray) -> n
 
 
 def area(score: np.ndarray, right: np.ndarray) -> float:
-    """Return the area under the ROC curve."""
-    ranks = np.argsort(np.argsort(score)) + 1.0
-    n = right.sum()
-    return float((ranks[right].sum() - n * (n + 1) / 2) / max(n * (len(right) - n), 1))
+    """Return the area under the ROC curve; NaN where all are right, or none."""
+    both = 0 < right.sum() < len(right)
+    return float(roc_auc_score(right, score)) if both else float("nan")
 
 
 def answers(clips: list[Clip], weights: np.ndarray) -> list[tuple[float, np.ndarray]]:
@@ -230,14 +230,14 @@ def main() -> None:
     usable = ~np.isin(source, options.measure_only)
     for one in collections:
         use = usable & (source != one)
-        certainty = fit_certainty(known[use], right[use], weight[use])
-        save(TempoModel(weights[one], certainty), options.work / f"without-{one}.npz")
+        model = TempoModel(weights[one], fit_certainty(known[use], right[use], weight[use]))
+        save(model, options.work / f"without-{one}.npz")
         here = source == one
-        confidence[here] = 1 / (1 + np.exp(-(known[here] @ certainty[:-1] + certainty[-1])))
-    certainty = fit_certainty(known[usable], right[usable], weight[usable])
+        confidence[here] = model.sureness(known[here])
+    model = TempoModel(final, fit_certainty(known[usable], right[usable], weight[usable]))
     here = np.isin(source, others)
-    confidence[here] = 1 / (1 + np.exp(-(known[here] @ certainty[:-1] + certainty[-1])))
-    save(TempoModel(final, certainty), options.out)
+    confidence[here] = model.sureness(known[here])
+    save(model, options.out)
 
     free = (1.0, 2.0, 0.5, 3.0, 1 / 3, 1.5, 2 / 3)
     print("| left out | clips | accuracy 1 | accuracy 2 | among candidates | AUC | confidence |")

@@ -72,8 +72,11 @@ class TempoModel:
     def confidence(self, features: Array64, scores: Array64) -> float:
         """Return the probability that the best is right, of features [c, f] and scores [c]."""
         odds = np.exp(scores - scores.max())
-        known = certainty_features(features, odds / odds.sum())
-        return float(1 / (1 + np.exp(-(known @ self.certainty[:-1] + self.certainty[-1]))))
+        return float(self.sureness(certainty_features(features, odds / odds.sum())))
+
+    def sureness(self, known: Array64) -> Array64:
+        """Return the probability [...] of being right, of :func:`certainty_features` [..., 9]."""
+        return np.asarray(1 / (1 + np.exp(-(known @ self.certainty[:-1] + self.certainty[-1]))))
 
 
 @cache

@@ -278,15 +278,15 @@ def _initialize(
     """Take over another student; its last layer too, if nothing better can be computed."""
     rng = np.random.default_rng(seed)
     rows = np.flatnonzero((material.clean & ~material.held)[material.view])
-    some = rng.choice(rows, min(_STATISTICS_WINDOWS, len(rows)), replace=False)
-    other = load_student(file, compress(material.windows(some, front_end.window), front_end))
+    rows = rng.choice(rows, min(_RIDGE_WINDOWS, len(rows)), replace=False)
+    heard = material.windows(rows[:_STATISTICS_WINDOWS], front_end.window)
+    other = load_student(file, compress(heard, front_end))
     student.features.load_state_dict(other.features.state_dict())
     if not isinstance(objective, Distillation):
         if other.project.out_features == student.project.out_features:
             student.project.load_state_dict(other.project.state_dict())
         return
     student.eval()
-    rows = rng.choice(rows, min(_RIDGE_WINDOWS, len(rows)), replace=False)
     x, y = (
         embed_windows(student.pool, material, rows, front_end).double(),
         objective.wanted[rows].double(),

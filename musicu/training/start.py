@@ -17,7 +17,10 @@ from musicu.encoders.registry import find_model
 from musicu.errors import ModelError
 from musicu.training.network import Student
 
-__all__ = ["Start", "load_checkpoint", "load_student"]
+__all__ = ["HEARD_NOTE", "Start", "load_checkpoint", "load_student"]
+
+#: Beside a checkpoint: what its weights learned from.
+HEARD_NOTE = "heard.json"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Start:
         file = file / "checkpoint.pt" if (file / "checkpoint.pt").is_file() else file
         if file.is_file():
             load_checkpoint(file)
-            note = file.parent / "heard.json"
+            note = file.parent / HEARD_NOTE
             noted = json.loads(note.read_text("utf-8")) if note.is_file() else None
             return cls(file, None if noted is None else [HeardFolder.from_dict(e) for e in noted])
         try:

@@ -16,11 +16,10 @@ from musicu.training.clips import Clip, hold_out_clips, require_clips
 from musicu.training.data import Cache, Material
 from musicu.training.labels import Labels, label_clips
 from musicu.training.plan import Plan
+from musicu.training.start import HEARD_NOTE
 from musicu.training.views import View, altered_views, clean_views, view_weights
 
 __all__ = ["TrainingSet", "build_training_set", "note_heard"]
-
-_HEARD = "heard.json"
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def note_heard(plan: Plan, data: TrainingSet, work: Path) -> list[HeardFolder] |
     heard: list[HeardFolder] = []
     if plan.start is not None:
         if plan.start.heard is None:
-            (work / _HEARD).unlink(missing_ok=True)
+            (work / HEARD_NOTE).unlink(missing_ok=True)
             return None
         heard = list(plan.start.heard)
     for number, source in enumerate(plan.sources):
@@ -144,7 +143,7 @@ def note_heard(plan: Plan, data: TrainingSet, work: Path) -> list[HeardFolder] |
         if now.identities and now.sha256 not in {one.sha256 for one in heard}:
             heard.append(now)
     text = json.dumps([one.to_dict() for one in heard])
-    (work / _HEARD).write_text(text, encoding="utf-8")
+    (work / HEARD_NOTE).write_text(text, encoding="utf-8")
     return heard
 
 
