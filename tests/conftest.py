@@ -13,6 +13,7 @@ from typing import Any
 import mutagen
 import numpy as np
 import pytest
+from cli_calls import call_cli
 from made_answers import Answers
 from made_audio import notes, write
 from numpy.typing import NDArray
@@ -134,7 +135,13 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 @pytest.fixture(scope="session")
 def run_cli() -> RunCli:
-    """Run ``musicu`` in a process of its own; the result has its status and both outputs."""
+    """Run ``musicu`` in this process; the result has its status and both outputs."""
+    return call_cli
+
+
+@pytest.fixture(scope="session")
+def run_program() -> RunCli:
+    """Run ``musicu`` in a process of its own, where its start, streams or end are what is tried."""
 
     def run(*args: str | os.PathLike[str], **options: Any) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, **options.pop("env", {})}
