@@ -1,5 +1,6 @@
 """What the tests share: folders of their own, a small library of music, the program itself."""
 
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -25,6 +26,7 @@ from musicu.encoders.registry import find_model
 RunCli = Callable[..., subprocess.CompletedProcess[str]]
 MakeStore = Callable[..., tuple[Store, StoredModel]]
 
+ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).with_name("musicu")
 SECONDS = 4.0
 SONGS: dict[str, tuple[str, int, dict[str, Any]]] = {
@@ -88,7 +90,25 @@ def isolated(
     monkeypatch.setenv("MUSICU_CATALOG", str(tmp_path / "music.db"))
     monkeypatch.setenv("MUSICU_MODELS", str(tmp_path / "models"))
     # One for all tests: what Numba compiles for the map takes longer than most of them.
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "numba"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(shared_folder(tmp_path_factory) / "numba"))
+
+
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the temporary folder of the run, which all its workers share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def demo_songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``make demo`` synthesizes, once for all workers of the run; not to be changed."""
+    folder = shared_folder(tmp_path_factory) / "demo"
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "new_release.flac").exists():
+            script = str(ROOT / "fixtures/make_demo.py")
+            subprocess.run([sys.executable, "-W", "error", script, str(folder)], check=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
