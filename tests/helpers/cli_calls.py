@@ -26,7 +26,7 @@ def call_cli(
     out, err = io.StringIO(), io.StringIO()
     arguments = ["musicu", *map(os.fspath, words)]
     with (
-        patch.dict(os.environ, env or {}),
+        _environment(env or {}),
         patch.object(sys, "argv", arguments),
         patch("musicu.cli.streams.close_streams"),  # these streams are the tests' own
         chdir(cwd),
@@ -36,6 +36,15 @@ def call_cli(
     return subprocess.CompletedProcess(
         arguments, int(ended.value.code or 0), out.getvalue(), err.getvalue()
     )
+
+
+@contextmanager
+def _environment(env: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for a while; what the program sets for its own process stays."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in env.items():
+            patched.setenv(name, value)
+        yield
 
 
 def call_with_stdout(
@@ -63,7 +72,7 @@ def call_with_stdout(
     arguments = ["musicu", *map(os.fspath, words)]
     kept = [os.dup(1), os.dup(2)]
     with (
-        patch.dict(os.environ, env or {}),
+        _environment(env or {}),
         patch.multiple(sys, argv=arguments, stdout=sys.__stdout__, stderr=sys.__stderr__),
         chdir(cwd),
     ):
