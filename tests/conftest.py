@@ -63,6 +63,12 @@ SONGS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "Dora/Night.wav": ("wav", 16000, {}),
     "Dora/Solo.aiff": ("aiff", 44100, {}),
 }
+# What takes longest, longest first: begun first, so that at the end no core waits for one of them.
+LONGEST = (
+    *("test_torture", "test_service_fuzz", "test_training", "test_docs", "test_page"),
+    *("test_evaluate_encoder", "test_privacy", "test_uploads", "test_map", "test_catalog"),
+    *("test_command_faults", "test_ensemble", "test_cli", "test_train_cli", "test_decode"),
+)
 NOT_AUDIO = ("Alba/First Light/cover.jpg", "read me.txt")
 
 
@@ -78,6 +84,12 @@ class Shelf:
 
     def open(self) -> Catalog:
         return Catalog(self.db)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, where files are handed out in turn (``--dist loadfile``)."""
+    turns = {name: turn for turn, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.path.stem, len(turns)))
 
 
 @pytest.fixture(autouse=True)

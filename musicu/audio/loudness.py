@@ -28,6 +28,8 @@ _SHORT_TERM_SLICES = 30  # 3 s: Tech 3342's short-term loudness, at 10 Hz
 _ABSOLUTE_GATE = -70.0  # LUFS
 _SURROUND_5_1 = (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)  # L R C LFE Ls Rs
 _STRETCH = 64  # samples filtered by one product
+# Larger products are shared among threads by BLAS, and those wait for each other.
+_PIECE = 64 * _STRETCH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,9 +184,8 @@ class LoudnessMeter:
         block : np.ndarray [shape=(channels, n), float32]
             Finite samples, full scale at +-1. Any ``n``.
         """
-        # One second at a time: the filter works in float64, and a long block would take gigabytes.
-        for start in range(0, block.shape[1], self.sr):
-            self._push_piece(block[:, start : start + self.sr])
+        for start in range(0, block.shape[1], _PIECE):
+            self._push_piece(block[:, start : start + _PIECE])
 
     def _push_piece(self, block: NDArray[np.float32]) -> None:
         self._peak = max(self._peak, float(block.max()), -float(block.min()))
