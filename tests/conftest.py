@@ -1,5 +1,6 @@
 """What the tests share: folders of their own, a small library of music, the program itself."""
 
+import csv
 import fcntl
 import os
 import shutil
@@ -111,16 +112,49 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
+def made_once(path: Path, make: Callable[[Path], None]) -> Path:
+    """Have a file or folder of the run made by the worker that needs it first."""
+    with open(path.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            begun = path.with_name(f"begun {path.name}")
+            make(begun)
+            begun.rename(path)
+    return path
+
+
 @pytest.fixture(scope="session")
 def demo_songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``make demo`` synthesizes, once for all workers of the run; not to be changed."""
-    folder = shared_folder(tmp_path_factory) / "demo"
-    with open(folder.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "new_release.flac").exists():
-            script = str(ROOT / "fixtures/make_demo.py")
-            subprocess.run([sys.executable, "-W", "error", script, str(folder)], check=True)
-    return folder
+    """What ``make demo`` synthesizes; not to be changed."""
+
+    def make(folder: Path) -> None:
+        script = str(ROOT / "fixtures/make_demo.py")
+        subprocess.run([sys.executable, "-W", "error", script, str(folder)], check=True)
+
+    return made_once(shared_folder(tmp_path_factory) / "demo", make)
+
+
+@pytest.fixture
+def research_catalog(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A catalog of 500 clips of research audio with their artists and genres."""
+    data = os.environ.get("MUSICU_DATA")
+    if not data:
+        pytest.skip("MUSICU_DATA is not set")
+    folder = Path(data) / "taffc"
+
+    def make(db: Path) -> None:
+        with open(folder / "manifest.csv", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))[:500]
+        with open(db.with_suffix(".csv"), "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["path", "artist", "genres"])
+            writer.writerows((folder / row["file"], row["artist"], row["genres"]) for row in rows)
+        paths = [folder / row["file"] for row in rows]
+        with Catalog(db) as catalog:
+            catalog.add_folder(*paths, metadata=db.with_suffix(".csv"))
+
+    made = made_once(shared_folder(tmp_path_factory) / "research.db", make)
+    return Path(shutil.copy(made, tmp_path / "research.db"))
 
 
 @pytest.fixture(scope="session")
