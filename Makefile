@@ -4,6 +4,7 @@
 # make test-versions
 #             the main job and the quick tests with the lowest versions that pyproject.toml declares
 #             (on python3.11), and with the newest there are (on python3.13)
+# make ready  installs what both need, at once
 # make privacy   what commands, library and service ask of the system: no network, no file elsewhere
 # make licenses  writes docs/licenses.md anew; make sbom  writes sbom.json (CycloneDX): all that is
 #             installed with musicu, and under which licence
@@ -21,18 +22,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test test-versions docs privacy licenses sbom bench evaluate evaluate-folds \
-	coldstart torture page clean
+.PHONY: demo ready test types test-versions docs privacy licenses sbom bench evaluate \
+	evaluate-folds coldstart torture page clean
 
 # $(call job,VENV,FOLDER): what musicu is for, from the first file to a report.
 define job
-	$(1)/bin/python fixtures/make_demo.py $(2)
-	$(1)/bin/musicu embed $(2)/music --describe --catalog $(2)/catalog.db
-	$(1)/bin/musicu similar $(2)/new_release.flac -n 8 --catalog $(2)/catalog.db
-	$(1)/bin/musicu release $(2)/new_release.flac --catalog $(2)/catalog.db --out $(2)/report
+	$(1)/bin/musicu embed $(DEMO)/music --describe --catalog $(2)/catalog.db
+	$(1)/bin/musicu similar $(DEMO)/new_release.flac -n 8 --catalog $(2)/catalog.db
+	$(1)/bin/musicu release $(DEMO)/new_release.flac --catalog $(2)/catalog.db --out $(2)/report
 endef
 
-demo: .venv/core
+# The songs are the same whoever makes them, and made once.
+$(DEMO)/new_release.flac: fixtures/make_demo.py | .venv/core
+	$(BIN)/python fixtures/make_demo.py $(DEMO)
+
+demo: .venv/core $(DEMO)/new_release.flac
 	$(call job,.venv,$(DEMO))
 	@echo
 	@echo "To look around and listen: $(BIN)/musicu serve --catalog $(DEMO)/catalog.db"
@@ -40,20 +44,26 @@ demo: .venv/core
 test: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) --no-print-directory -j2 types docs
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+
+types: .venv/dev
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist loadfile
-	$(MAKE) --no-print-directory docs
 
 QUICK := $(patsubst %,tests/%.py,audio/test_decode encoders/test_encoder catalog/test_index \
 	catalog/test_catalog cli/test_cli service/test_service)
 LOWEST ?= python3.11
 NEWEST ?= python3.13
+# $(call there,NAME,PYTHON): the name, if this Python is here.
+there = $(if $(shell $(2) -c 'print(1)' 2>/dev/null),$(1),$(info no $(2) here: the $(1) versions are not tried))
+at_once = $(if $(strip $(1)),$(MAKE) --no-print-directory -j3 $(1))
+VERSIONS = $(call there,lowest,$(LOWEST)) $(call there,newest,$(NEWEST))
 test-versions:
-	@there=; for one in lowest=$(LOWEST) newest=$(NEWEST); do \
-	    if $${one#*=} -c '' 2>/dev/null; then there="$$there .venv-$${one%=*}"; \
-	    else echo "no $${one#*=} here: the $${one%=*} versions are not tried"; fi; done; \
-	for one in $$there; do $(MAKE) --no-print-directory $$one/ready || exit 1; done; \
-	[ -z "$$there" ] || $(MAKE) --no-print-directory -j2 $$(printf '%s/tested ' $$there)
+	+@$(call at_once,$(patsubst %,.venv-%/tested,$(VERSIONS)))
+
+# While one environment is loaded, another is unpacked.
+ready:
+	+@$(call at_once,.venv/dev $(patsubst %,.venv-%/ready,$(VERSIONS)))
 
 .venv-lowest/ready: VERSION = $(LOWEST)
 .venv-newest/ready: VERSION = $(NEWEST)
@@ -65,7 +75,8 @@ test-versions:
 	touch $@
 
 # Deprecations are for the versions of `make test`; here, what is declared has to work.
-.venv-%/tested: .venv-%/ready
+.venv-%/tested: .venv-%/ready $(DEMO)/new_release.flac
+	mkdir -p .venv-$*/demo
 	$(call job,.venv-$*,.venv-$*/demo)
 	.venv-$*/bin/pytest -m 'not slow' -o filterwarnings=default -p no:cacheprovider $(QUICK)
 

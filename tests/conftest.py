@@ -1,5 +1,7 @@
 """What the tests share: folders of their own, a small library of music, the program itself."""
 
+import csv
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -13,6 +15,7 @@ from typing import Any
 import mutagen
 import numpy as np
 import pytest
+from cli_calls import call_cli
 from made_answers import Answers
 from made_audio import notes, write
 from numpy.typing import NDArray
@@ -24,6 +27,7 @@ from musicu.encoders.registry import find_model
 RunCli = Callable[..., subprocess.CompletedProcess[str]]
 MakeStore = Callable[..., tuple[Store, StoredModel]]
 
+ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).with_name("musicu")
 SECONDS = 4.0
 SONGS: dict[str, tuple[str, int, dict[str, Any]]] = {
@@ -60,6 +64,12 @@ SONGS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "Dora/Night.wav": ("wav", 16000, {}),
     "Dora/Solo.aiff": ("aiff", 44100, {}),
 }
+# What takes longest, longest first: begun first, so that at the end no core waits for one of them.
+LONGEST = (
+    *("test_torture", "test_service_fuzz", "test_training", "test_docs", "test_page"),
+    *("test_evaluate_encoder", "test_privacy", "test_uploads", "test_map", "test_catalog"),
+    *("test_command_faults", "test_ensemble", "test_cli", "test_train_cli", "test_decode"),
+)
 NOT_AUDIO = ("Alba/First Light/cover.jpg", "read me.txt")
 
 
@@ -77,6 +87,12 @@ class Shelf:
         return Catalog(self.db)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, where files are handed out in turn (``--dist loadfile``)."""
+    turns = {name: turn for turn, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.path.stem, len(turns)))
+
+
 @pytest.fixture(autouse=True)
 def isolated(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
@@ -87,7 +103,58 @@ def isolated(
     monkeypatch.setenv("MUSICU_CATALOG", str(tmp_path / "music.db"))
     monkeypatch.setenv("MUSICU_MODELS", str(tmp_path / "models"))
     # One for all tests: what Numba compiles for the map takes longer than most of them.
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "numba"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(shared_folder(tmp_path_factory) / "numba"))
+
+
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the temporary folder of the run, which all its workers share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def made_once(path: Path, make: Callable[[Path], None]) -> Path:
+    """Have a file or folder of the run made by the worker that needs it first."""
+    with open(path.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            begun = path.with_name(f"begun {path.name}")
+            make(begun)
+            begun.rename(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def demo_songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``make demo`` synthesizes; not to be changed."""
+
+    def make(folder: Path) -> None:
+        script = str(ROOT / "fixtures/make_demo.py")
+        subprocess.run([sys.executable, "-W", "error", script, str(folder)], check=True)
+
+    return made_once(shared_folder(tmp_path_factory) / "demo", make)
+
+
+@pytest.fixture
+def research_catalog(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A catalog of 500 clips of research audio with their artists and genres."""
+    data = os.environ.get("MUSICU_DATA")
+    if not data:
+        pytest.skip("MUSICU_DATA is not set")
+    folder = Path(data) / "taffc"
+
+    def make(db: Path) -> None:
+        with open(folder / "manifest.csv", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))[:500]
+        with open(db.with_suffix(".csv"), "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["path", "artist", "genres"])
+            writer.writerows((folder / row["file"], row["artist"], row["genres"]) for row in rows)
+        paths = [folder / row["file"] for row in rows]
+        with Catalog(db) as catalog:
+            catalog.add_folder(*paths, metadata=db.with_suffix(".csv"))
+
+    made = made_once(shared_folder(tmp_path_factory) / "research.db", make)
+    return Path(shutil.copy(made, tmp_path / "research.db"))
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +201,13 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 @pytest.fixture(scope="session")
 def run_cli() -> RunCli:
-    """Run ``musicu`` in a process of its own; the result has its status and both outputs."""
+    """Run ``musicu`` in this process; the result has its status and both outputs."""
+    return call_cli
+
+
+@pytest.fixture(scope="session")
+def run_program() -> RunCli:
+    """Run ``musicu`` in a process of its own, where its start, streams or end are what is tried."""
 
     def run(*args: str | os.PathLike[str], **options: Any) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, **options.pop("env", {})}

@@ -27,6 +27,9 @@ _BLOCK_SLICES = 4  # 400 ms: BS.1770's gating blocks; one slice of hop is 75 % o
 _SHORT_TERM_SLICES = 30  # 3 s: Tech 3342's short-term loudness, at 10 Hz
 _ABSOLUTE_GATE = -70.0  # LUFS
 _SURROUND_5_1 = (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)  # L R C LFE Ls Rs
+_STRETCH = 64  # samples filtered by one product
+# Larger products are shared among threads by BLAS, and those wait for each other.
+_PIECE = 64 * _STRETCH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,75 @@ def k_weighting(sr: int) -> NDArray[np.float64]:
     return np.array([shelf, high_pass])
 
 
+class _SectionFilter:
+    """Second-order sections, applied to a signal that arrives in blocks.
+
+    What ``scipy.signal.sosfilt`` computes, by matrix products: a stretch of samples depends on its
+    own samples and on the state before it, and the states follow each other by a recurrence that is
+    summed in log2 steps. The import of scipy.signal alone takes longer than most files.
+
+    Parameters
+    ----------
+    sections : np.ndarray [shape=(s, 6)]
+        Second-order sections ``b0 b1 b2 a0 a1 a2``, ``a0`` being 1.
+    channels : int
+        Number of channels.
+    """
+
+    def __init__(self, sections: NDArray[np.float64], channels: int) -> None:
+        size = 2 * len(sections)
+        # Columns are the answers to a sample, then to a unit of each state.
+        outputs, states = _step(sections, np.eye(1, 1 + size)[0], np.eye(size, 1 + size, 1))
+        later = states[:, 1:]
+        powers = [np.eye(size)]
+        for _ in range(_STRETCH):
+            powers.append(later @ powers[-1])
+        self._powers = powers
+        # Row t: what each state adds to sample t.
+        self._ringing = np.array([outputs[1:] @ power for power in powers[:-1]])
+        # Column t: the states after the stretch that its sample t leaves.
+        self._left = np.array([power @ states[:, 0] for power in powers[-2::-1]]).T
+        response = np.append(outputs[0], self._ringing[:-1] @ states[:, 0])
+        lags = np.subtract.outer(np.arange(_STRETCH), np.arange(_STRETCH))
+        self._response = np.where(lags >= 0, response[lags], 0.0)
+        self._state = np.zeros((channels, size))
+
+    def push(self, block: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Filter the next samples [shape=(channels, n)]."""
+        channels, n = block.shape
+        whole, rest = divmod(n, _STRETCH)
+        padded = np.zeros((channels, (whole + 1) * _STRETCH))
+        padded[:, :n] = block
+        stretches = padded.reshape(channels, whole + 1, _STRETCH)
+        # before[k] is the state before stretch k.
+        before = np.concatenate([self._state[:, None], stretches[:, :-1] @ self._left.T], axis=1)
+        later, apart = self._powers[-1], 1
+        while apart <= whole:
+            before[:, apart:] += before[:, :-apart] @ later.T
+            later, apart = later @ later, 2 * apart
+        filtered = stretches @ self._response.T + before @ self._ringing.T
+        self._state = before[:, -1] @ self._powers[rest].T
+        if rest:
+            self._state += stretches[:, -1, :rest] @ self._left[:, -rest:].T
+        # After music ends the state decays into denormal numbers, which are slow.
+        self._state[np.abs(self._state) < 1e-30] = 0.0
+        return np.asarray(filtered.reshape(channels, -1)[:, :n])
+
+
+def _step(
+    sections: NDArray[np.float64], x: NDArray[np.float64], states: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Filter one sample (transposed direct form II); return its output and the states after it."""
+    after = []
+    for (b0, b1, b2, _, a1, a2), (first, second) in zip(
+        sections, states.reshape(len(sections), 2, -1), strict=True
+    ):
+        y = b0 * x + first
+        after += [b1 * x - a1 * y + second, b2 * x - a2 * y]
+        x = y
+    return x, np.array(after)
+
+
 class LoudnessMeter:
     """Integrated loudness, loudness range and sample peak of a signal that arrives in blocks.
 
@@ -98,8 +170,7 @@ class LoudnessMeter:
     def __init__(self, sr: int, channels: int) -> None:
         self.sr = sr
         self._weights = np.array(_SURROUND_5_1 if channels == 6 else [1.0] * channels)
-        self._filter = k_weighting(sr)
-        self._state = np.zeros((2, channels, 2))
+        self._filter = _SectionFilter(k_weighting(sr), channels)
         self._slices = array("d")  # energy of each complete slice
         self._partial = 0.0  # energy of the slice that is not complete yet
         self._samples = 0
@@ -113,17 +184,12 @@ class LoudnessMeter:
         block : np.ndarray [shape=(channels, n), float32]
             Finite samples, full scale at +-1. Any ``n``.
         """
-        # One second at a time: the filter works in float64, and a long block would take gigabytes.
-        for start in range(0, block.shape[1], self.sr):
-            self._push_piece(block[:, start : start + self.sr])
+        for start in range(0, block.shape[1], _PIECE):
+            self._push_piece(block[:, start : start + _PIECE])
 
     def _push_piece(self, block: NDArray[np.float32]) -> None:
-        from scipy.signal import sosfilt  # here because importing it takes half a second
-
         self._peak = max(self._peak, float(block.max()), -float(block.min()))
-        weighted, self._state = sosfilt(self._filter, block, zi=self._state)
-        # After music ends the state decays into denormal numbers, which are slow.
-        self._state[np.abs(self._state) < 1e-30] = 0.0
+        weighted = self._filter.push(block)
         energy = np.einsum("c,cn,cn->n", self._weights, weighted, weighted)
 
         # Slice k ends before sample k * sr // 10, also where sr / 10 is not whole.

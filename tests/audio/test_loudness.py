@@ -54,6 +54,16 @@ def test_filter_at_48_khz_is_the_one_printed_in_the_standard() -> None:
     np.testing.assert_allclose(k_weighting(48000), printed, atol=PRINTED)
 
 
+@pytest.mark.parametrize("sr", [8000, 44100, 192000])
+def test_the_weighting_is_what_scipy_filters(sr: int) -> None:
+    """One gating block, whose loudness is that of its mean square, in pieces of any size."""
+    signal = pytest.importorskip("scipy.signal")
+    y = noise(2, sr * 4 // 10)
+    energy = np.square(signal.sosfilt(k_weighting(sr), y)).sum(axis=0).mean()
+    measured = measure(y, sr, sizes=(1, 63, 64, 65, 1152, 129)).integrated_lufs
+    assert measured == pytest.approx(-0.691 + 10 * np.log10(energy), abs=SUMMATION_LU)
+
+
 @pytest.mark.parametrize("sr", [11025, 16000, 22050, 32000, 44100, 48000, 96000])
 @pytest.mark.parametrize("dbfs", [-23.0, -33.0])
 def test_tech_3341_stereo_sine_reads_its_level(sr: int, dbfs: float) -> None:

@@ -675,16 +675,15 @@ def unusual(tmp_path: Path) -> Path:
 
 
 def test_unusual_names_go_through_everything(
-    unusual: Path, tmp_path: Path, run_cli: RunCli
+    unusual: Path, tmp_path: Path, run_cli: RunCli, run_program: RunCli
 ) -> None:
     expected = {str(unusual / name) for name in _NAMES}
     assert run_cli("embed", unusual).returncode == 0
     assert run_cli("embed", unusual).stderr == "5 files: 5 unchanged\n"
     for form in ("--json", "--nl", "--csv", "--tsv"):
-        assert {row["path"] for row in _parse(run_cli("catalog", "list", form).stdout, form)} == (
-            expected
-        )
-    table = run_cli("catalog", "list").stdout
+        told = run_program("catalog", "list", form).stdout
+        assert {row["path"] for row in _parse(told, form)} == expected
+    table = run_program("catalog", "list").stdout
     assert len(table.splitlines()) == 6
     shown = [name.replace("\n", "\\n").replace("\udce9", "\\xe9") for name in _NAMES]
     assert all(name in table for name in shown)

@@ -93,12 +93,17 @@ def test_the_commands_are_these() -> None:
     }
 
 
-def test_help_and_version_are_data(run_cli: RunCli) -> None:
-    for words in (["--help"], ["-h"], ["catalog", "--help"], ["embed", "-h"]):
-        done = run_cli(*words)
+def test_help_and_version_are_data(run_cli: RunCli, run_program: RunCli) -> None:
+    for run, words in (
+        (run_program, ["--help"]),
+        (run_cli, ["-h"]),
+        (run_cli, ["catalog", "--help"]),
+        (run_cli, ["embed", "-h"]),
+    ):
+        done = run(*words)
         assert (done.returncode, done.stderr) == (0, "")
         assert "Usage: musicu" in done.stdout
-    assert run_cli("--version").stdout == f"musicu {__version__}\n"
+    assert run_program("--version").stdout == f"musicu {__version__}\n"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,9 @@
-"""Whatever is wrong around the program ends in one line that names it; processes of their own."""
+"""Whatever is wrong around the program ends in one line that names it.
+
+What a process has of its own is tried with some processes: how it ends with streams that cannot be
+written, or without any, and arguments and output that are no text. Each command has its turn in
+this process.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from cli_calls import call_cli, one_line
+from cli_calls import call_cli, call_with_stdout, ends_within, one_line
 from conftest import PROGRAM, Shelf
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="of Unix's streams and files")
@@ -97,7 +102,7 @@ def run(
     env: Mapping[str, str] | None = None,
     **words: str | bytes,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command; its words in capitals stand for places. Hanging is failing."""
+    """Run a command in a process of its own; its words in capitals stand for places."""
     shell = ["bash", "-c", f'exec "$@" {redirect}', "bash"]
     return subprocess.run(
         [*shell, str(PROGRAM), *_filled(text, original, words)],
@@ -109,6 +114,20 @@ def run(
         encoding="utf-8",
         errors="surrogateescape",
     )
+
+
+def call(
+    text: str,
+    original: Shelf,
+    place: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    **words: str | bytes,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process. Hanging is failing."""
+    filled = map(os.fsdecode, _filled(text, original, words))
+    with ends_within(300):
+        return call_cli(*filled, cwd=place, env={"MUSICU_CATALOG": str(original.db), **(env or {})})
 
 
 def _filled(text: str, original: Shelf, words: Mapping[str, str | bytes]) -> list[bytes]:
@@ -131,15 +150,36 @@ def _filled(text: str, original: Shelf, words: Mapping[str, str | bytes]) -> lis
     return call
 
 
-@pytest.mark.parametrize("words", DATA.values(), ids=DATA)
-@pytest.mark.parametrize("where", [">&-", ">/dev/full"])
-def test_data_that_cannot_be_written_is_told(
-    words: str, where: str, original: Shelf, place: Path
-) -> None:
-    done = run(words, original, place, redirect=where)
+def is_told(done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: standard output: ")
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("words", DATA.values(), ids=DATA)
+@pytest.mark.parametrize("target", [None, "/dev/full"], ids=["closed", "full"])
+def test_data_that_cannot_be_written_is_told(
+    words: str, target: str | None, original: Shelf, place: Path, tmp_path: Path
+) -> None:
+    filled = map(os.fsdecode, _filled(words, original, {}))
+    with open(tmp_path / "errors", "w+", encoding="utf-8", errors="surrogateescape") as errors:
+        is_told(
+            call_with_stdout(
+                target,
+                *filled,
+                errors=errors,
+                cwd=place,
+                env={"MUSICU_CATALOG": str(original.db)},
+            )
+        )
+
+
+@pytest.mark.parametrize("words", ["similar SONG", "catalog list --nl", "--help"])
+@pytest.mark.parametrize("where", [">&-", ">/dev/full"])
+def test_a_process_ends_well_without_a_standard_output(
+    words: str, where: str, original: Shelf, place: Path
+) -> None:
+    is_told(run(words, original, place, redirect=where))
 
 
 @pytest.mark.parametrize("words", ["catalog list --nl", "models info musicu-2"])
@@ -174,7 +214,7 @@ def test_a_target_that_cannot_be_written_is_named(
     if target == "missing/x" and any(name in words for name in makes_folders):
         pytest.skip("makes the folders that are missing")
     before = sorted(place.rglob("*"))
-    done = run(words, original, place, env={"MUSICU_MODELS": target}, TARGET=target)
+    done = call(words, original, place, env={"MUSICU_MODELS": target}, TARGET=target)
     assert done.returncode == 1
     told = done.stderr.splitlines()
     assert told[-1].startswith("error: ") and target.partition("/")[0] in told[-1]
@@ -190,11 +230,7 @@ def test_what_is_no_such_file_is_named(
     if "PATH" not in words and path != "source":
         pytest.skip("of one path")
     env = {"MUSICU_CATALOG": str(tmp_path / "new.db")} if words.startswith("embed") else {}
-    if path == "fifo":  # a process that hangs can be ended
-        done = run(words, original, place, env=env, PATH=path)
-    else:
-        filled = map(os.fsdecode, _filled(words, original, {"PATH": path}))
-        done = call_cli(*filled, cwd=place, env={"MUSICU_CATALOG": str(original.db), **env})
+    done = call(words, original, place, env=env, PATH=path)
     assert "Traceback" not in done.stderr and done.stderr
     if words == "embed PATH" and path != "file/x":  # recorded with its reason
         assert " failed" in done.stderr
@@ -223,10 +259,11 @@ def test_what_is_no_such_file_is_named(
 def test_arguments_that_are_no_utf8_are_told(
     words: str, status: int | None, original: Shelf, place: Path
 ) -> None:
-    done = run(words, original, place, PATH=b"odd\xff\x1b[31m")
-    assert "Traceback" not in done.stderr
-    assert status is None or done.returncode == status
-    assert "\x1b" not in done.stderr
+    for way in (run, call) if words in ("embed PATH", "find PATH", "PATH") else (call,):
+        done = way(words, original, place, PATH=b"odd\xff\x1b[31m")
+        assert "Traceback" not in done.stderr
+        assert status is None or done.returncode == status
+        assert "\x1b" not in done.stderr
 
 
 @pytest.mark.parametrize("home", [None, "/etc/passwd"])
@@ -264,5 +301,5 @@ def test_bytes_in_the_catalog_that_are_no_text_are_shown_escaped(
         f"export {tmp_path}/x.csv",
         f"export {tmp_path}/x.npz",
     ):
-        done = run(f"catalog {words}", shelf, place)
+        done = call(f"catalog {words}", shelf, place)
         assert done.returncode == 0, done.stderr

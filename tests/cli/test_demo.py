@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -43,9 +44,9 @@ class Demo:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+def demo(demo_songs: Path, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     folder = tmp_path_factory.mktemp("demo")
-    subprocess.run([sys.executable, "-W", "error", str(SCRIPT), str(folder)], check=True)
+    shutil.copytree(demo_songs, folder, dirs_exist_ok=True)
     return Demo(folder)
 
 

@@ -762,13 +762,13 @@ def music_server(password: str) -> Iterator[str]:
     server.server_close()
 
 
-def test_a_music_servers_songs_are_checked(run_cli: RunCli) -> None:
+def test_a_music_servers_songs_are_checked(run_cli: RunCli, run_program: RunCli) -> None:
     with music_server("sesame") as url:
         words = ("check", "--server", url, "--user", "alba")
         rows = ask(*words, env={"MUSICU_PASSWORD": "sesame"})
         assert ["a", "b"] in [sorted(row["ids"]) for row in rows]
         done = run_cli(*words, env={"MUSICU_PASSWORD": "wrong"})
         assert "wrong" not in one_line(done)
-        asked = run_cli(*words, "--json", input="sesame\n")
+        asked = run_program(*words, "--json", input="sesame\n")
         assert asked.returncode == 0 and json.loads(asked.stdout) == rows
         assert "Password" in asked.stderr and "sesame" not in asked.stderr

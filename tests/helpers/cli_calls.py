@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from typing import TextIO
 from unittest.mock import patch
 
 import pytest
@@ -24,7 +26,7 @@ def call_cli(
     out, err = io.StringIO(), io.StringIO()
     arguments = ["musicu", *map(os.fspath, words)]
     with (
-        patch.dict(os.environ, env or {}),
+        _environment(env or {}),
         patch.object(sys, "argv", arguments),
         patch("musicu.cli.streams.close_streams"),  # these streams are the tests' own
         chdir(cwd),
@@ -34,6 +36,78 @@ def call_cli(
     return subprocess.CompletedProcess(
         arguments, int(ended.value.code or 0), out.getvalue(), err.getvalue()
     )
+
+
+@contextmanager
+def _environment(env: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for a while; what the program sets for its own process stays."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in env.items():
+            patched.setenv(name, value)
+        yield
+
+
+def call_with_stdout(
+    target: str | None,
+    *words: str | os.PathLike[str],
+    errors: TextIO,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] = ".",
+) -> subprocess.CompletedProcess[str]:
+    """Run the program's main function on this process's own streams, as a shell redirects them.
+
+    Parameters
+    ----------
+    target : str or None
+        What file descriptor 1 is; None closes it.
+    *words : str or path-like
+        The program's arguments.
+    errors : file
+        What file descriptor 2 is; all that it holds is returned as ``stderr``.
+    env : mapping or None
+        Changes of the environment.
+    cwd : path-like
+        The program's folder.
+    """
+    arguments = ["musicu", *map(os.fspath, words)]
+    kept = [os.dup(1), os.dup(2)]
+    with (
+        _environment(env or {}),
+        patch.multiple(sys, argv=arguments, stdout=sys.__stdout__, stderr=sys.__stderr__),
+        chdir(cwd),
+    ):
+        os.dup2(errors.fileno(), 2)
+        os.close(1)
+        try:
+            if target is not None:
+                opened = os.open(target, os.O_WRONLY)
+                os.dup2(opened, 1)
+                if opened != 1:
+                    os.close(opened)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            for number, end in enumerate(kept, start=1):
+                os.dup2(end, number)
+                os.close(end)
+    errors.seek(0)
+    return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), "", errors.read())
+
+
+@contextmanager
+def ends_within(seconds: int) -> Iterator[None]:
+    """Fail where something hangs for so long, also in a call of the system."""
+
+    def fail(*_: object) -> None:
+        pytest.fail(f"it hangs: {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def one_line(done: subprocess.CompletedProcess[str], *named: str) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -539,20 +537,10 @@ def test_uploads_of_another_model_are_left_out(make_store: MakeStore) -> None:
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_real_music_of_new_artists_is_no_drift_and_that_of_one_genre_is(tmp_path: Path) -> None:
-    data = os.environ.get("MUSICU_DATA")
-    if not data:
-        pytest.skip("MUSICU_DATA is not set")
-    folder = Path(data) / "taffc"
-    with open(folder / "manifest.csv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))[:500]
-    with open(tmp_path / "sheet.csv", "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "artist", "genres"])
-        writer.writerows((folder / row["file"], row["artist"], row["genres"]) for row in rows)
-    with Catalog(tmp_path / "music.db") as catalog:
-        catalog.add_folder(*(folder / row["file"] for row in rows), metadata=tmp_path / "sheet.csv")
-    tracks = Tracks.of_catalog(tmp_path / "music.db", size=None)
+def test_real_music_of_new_artists_is_no_drift_and_that_of_one_genre_is(
+    research_catalog: Path,
+) -> None:
+    tracks = Tracks.of_catalog(research_catalog, size=None)
     shuffled = np.random.default_rng(0).permutation(sorted(set(map(str, tracks.groups))))
     half = set(shuffled[: len(shuffled) * 6 // 10].tolist())
     reference = tracks.take([i for i, g in enumerate(tracks.groups) if str(g) in half])

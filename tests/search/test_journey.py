@@ -1,6 +1,5 @@
 """Paths between tracks: how smooth they are, and what they keep to."""
 
-import os
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -13,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from musicu.catalog.catalog import Catalog
 from musicu.errors import CatalogError, MetadataError, ModelMismatchError, MusicuError
 from musicu.search.explorer import Explorer
 from musicu.search.journey import route, waypoints
@@ -150,13 +148,10 @@ def test_a_journey_has_smaller_and_more_even_steps_than_simpler_walks(
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_a_journey_through_music_has_the_smallest_and_most_even_steps(tmp_path: Path) -> None:
-    data = os.environ.get("MUSICU_DATA")
-    if not data:
-        pytest.skip("MUSICU_DATA is not set")
-    with Catalog(tmp_path / "clips.db") as catalog:
-        catalog.add_folder(Path(data) / "free_music", jobs=2)
-    found = compare(Explorer.open(tmp_path / "clips.db"), 10, pairs=200)
+def test_a_journey_through_music_has_the_smallest_and_most_even_steps(
+    research_catalog: Path,
+) -> None:
+    found = compare(Explorer.open(research_catalog), 10, pairs=200)
     for other in ("greedy", "straight"):
         assert found["journey"][0] < 0.95 * found[other][0], found
         assert found["journey"][1] < found[other][1], found

@@ -269,11 +269,11 @@ def test_a_script_needs_no_main_guard(original: Shelf, tmp_path: Path) -> None:
 
 
 def test_files_where_the_user_happens_to_be_are_no_modules(
-    original: Shelf, tmp_path: Path, run_cli: RunCli
+    original: Shelf, tmp_path: Path, run_program: RunCli
 ) -> None:
     for name in ("queue.py", "numpy.py", "av.py"):
         (tmp_path / name).write_text("raise SystemExit('imported from the working folder')")
-    done = run_cli("embed", original / "Dora", "--json", cwd=tmp_path)
+    done = run_program("embed", original / "Dora", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "2 embedded" in done.stderr
 
