@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from musicu.cli.options import Catalog, Format, Jobs, Quiet, Timeout, Where, emit, row_output, say
+from musicu.cli.style import App
 
-app = typer.Typer(help="Look at what is stored, and after it.", no_args_is_help=True)
+app = App(name="catalog", help="Look at what is stored, and after it.")
 
 
 @app.command()
@@ -44,6 +45,8 @@ def list_tracks(
 
     with Opened(catalog, create=False) as opened:
         emit(opened.tracks(where), output, table=["id", "artist", "title", "album", "path"])
+        if where and opened.notice:
+            say(opened.notice)
 
 
 @app.command()
@@ -78,7 +81,7 @@ def retry(
 
 @app.command()
 def forget(
-    path: Annotated[Path, typer.Argument(help="A file or folder.")],
+    path: Annotated[Path, typer.Argument(help="A file or folder.", metavar="PATH")],
     catalog: Catalog = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how many files, and remove nothing.")
@@ -126,7 +129,9 @@ def verify(
 
 @app.command()
 def export(
-    target: Annotated[Path, typer.Argument(help="A file ending in .npz, .parquet or .csv.")],
+    target: Annotated[
+        Path, typer.Argument(help="A file ending in .npz, .parquet or .csv.", metavar="FILE")
+    ],
     catalog: Catalog = None,
     quiet: Quiet = False,
 ) -> None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicu.cli.options import Quiet, say
+from musicu.cli.style import App
 
 if TYPE_CHECKING:
     from musicu.training import Progress
 
-app = typer.Typer(help="Train on your own library.", no_args_is_help=True)
+app = App(name="train", help="Train on your own library.")
 
 _SHOWN = 5
 
@@ -29,9 +30,9 @@ def root() -> None:
 def encoder(
     audio: Annotated[
         list[str],
-        typer.Option(help="Folder; DIR=.55 draws that share of the windows.", metavar="DIR"),
+        typer.Option(help="Folder; FOLDER=.55 draws that share of the windows.", metavar="FOLDER"),
     ],
-    out: Annotated[Path, typer.Option(help="The model folder to make.", metavar="DIR")],
+    out: Annotated[Path, typer.Option(help="The model folder to make.", metavar="FOLDER")],
     teacher: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,7 +53,9 @@ def encoder(
     ] = None,
     work: Annotated[
         Path | None,
-        typer.Option(help="Folder for what was heard and the checkpoint; else OUT.work."),
+        typer.Option(
+            help="Folder for what was heard and the checkpoint; else OUT.work.", metavar="FOLDER"
+        ),
     ] = None,
     hold_out: Annotated[
         str, typer.Option(help="Share of the clips not to train on, or a file of their names.")
@@ -76,11 +79,13 @@ def encoder(
     ] = False,
     targets: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of --audio that shapes the space; else all.", metavar="DIR"),
+        typer.Option(help="Folder of --audio that shapes the space; else all.", metavar="FOLDER"),
     ] = None,
     start_from: Annotated[
         Path | None,
-        typer.Option(help="Work folder or checkpoint of another run, or a model like it."),
+        typer.Option(
+            help="Work folder or checkpoint of another run, or a model like it.", metavar="PATH"
+        ),
     ] = None,
     timbre: Annotated[
         float, typer.Option(min=0, help="Share of plain timbre beside a distilled space; try .4.")
