@@ -35,6 +35,7 @@ def _register() -> None:
         audience,
         catalog,
         check,
+        config,
         evaluate,
         fit,
         journey,
@@ -59,6 +60,7 @@ def _register() -> None:
             simulate.simulate,
         ),
         "Serve and measure": (serve.serve, monitor.monitor, evaluate.app, models.app, train.app),
+        "About musicu": (config.config,),
     }
     for section, members in sections.items():
         for one in members:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 __all__ = [
+    "FORMS",
     "Catalog",
     "Format",
     "Jobs",
@@ -90,6 +91,9 @@ _ROW_OPTIONS = {
     Format.CSV: "Write comma-separated values.",
     Format.TSV: "Write tab-separated values.",
 }
+
+
+FORMS = tuple(form.value for form in _ROW_OPTIONS)
 
 
 def row_output(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,6 +1,7 @@
 """How commands look: their help, the names of what options take, and what is said of mistakes."""
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -13,12 +14,16 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from musicu.cli.defaults import read_defaults
+from musicu.cli.options import FORMS
 from musicu.cli.streams import one_line
 
 __all__ = ["App", "Command", "Group"]
 
 # What an option takes, where it does not say so itself.
 _TAKES: dict[Any, str] = {int: "N", float: "X", Path: "FILE", str: "TEXT", datetime: "DATE"}
+_DEFAULTS = "musicu.defaults"  # under which a context has them
+_WITHOUT_DEFAULTS = ("config", "doctor")  # they tell what is wrong with the file
 _WIDEST = 110  # a longer line of help is hard to read
 # Typer has it from the part of Click that it brings along, and does not give it out.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -35,6 +40,17 @@ class Command(TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options."""
         _write_parameters(self, ctx, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, unless the user's file of defaults cannot be used."""
+        defaults = ctx.find_root().meta.get(_DEFAULTS)
+        if defaults and defaults.fault and self.name not in _WITHOUT_DEFAULTS:
+            raise defaults.fault
+        given = {name: ctx.get_parameter_source(name) for name in FORMS if name in ctx.params}
+        if any(source.name == "COMMANDLINE" for source in given.values()):
+            # A form of output that is a default gives way to one that is asked for.
+            ctx.params |= {n: False for n, source in given.items() if source.name == "DEFAULT_MAP"}
+        return super().invoke(ctx)
 
 
 class Group(TyperGroup):
@@ -55,6 +71,19 @@ class Group(TyperGroup):
                 # All sections have their texts in one column.
                 formatter.write_dl([(name.ljust(widest), text) for name, text in rows])
         _write_parameters(self, ctx, formatter)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Have the user's own defaults stand behind all that the command line does not say."""
+        if parent is not None:
+            return super().make_context(info_name, args, parent, **extra)
+        defaults = read_defaults(self)
+        if defaults.catalog is not None:
+            os.environ.setdefault("MUSICU_CATALOG", defaults.catalog)
+        ctx = super().make_context(info_name, args, None, default_map=defaults.commands, **extra)
+        ctx.meta[_DEFAULTS] = defaults
+        return ctx
 
     def main(
         self,
@@ -157,6 +186,9 @@ def _explain(error: Exception) -> str:
     text = str(error) if ctx is None else error.format_message()  # type: ignore[attr-defined]
     if text.lstrip().startswith("Usage: "):  # no command was named: this is the help
         return str(text)
+    parameter = getattr(error, "param", None)
+    if parameter is not None and ctx is not None and parameter.name in (ctx.default_map or {}):
+        text = f"{text.rstrip('.')}; a default is set in {ctx.find_root().meta[_DEFAULTS].path}"
     text = one_line(str(text).removeprefix("Invalid value: ").rstrip("."))
     lines = [f"error: {text[:1].lower()}{text[1:]}"]
     if ctx is not None:
