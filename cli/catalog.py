@@ -107,7 +107,7 @@ def verify(
 ) -> None:
     """Check all that is stored, and the matrix beside it; exit 1 if any is wrong."""
     from musicu.catalog.catalog import Catalog as Opened
-    from musicu.cli.progress import progress_bar
+    from musicu.cli.progress import progress_bar, task_bar
 
     if repair and (told := Opened.salvage(catalog)):
         say(f"mended: {told}", quiet=quiet)
@@ -119,7 +119,8 @@ def verify(
                 say(f"mended: {line}", quiet=quiet)
             wrong = done.left
         else:
-            wrong = opened.verify()
+            with task_bar("checking", "time", quiet=quiet):
+                wrong = opened.verify()
     for line in wrong:
         typer.echo(line)
     say(f"{len(wrong):,} problems" if wrong else "all is well", quiet=quiet)
@@ -137,8 +138,9 @@ def export(
 ) -> None:
     """Write all vectors, with provenance, to a file other tools read."""
     from musicu.catalog.catalog import Catalog as Opened
+    from musicu.cli.progress import task_bar
 
-    with Opened(catalog, create=False) as opened:
+    with Opened(catalog, create=False) as opened, task_bar("writing", "time", quiet=quiet):
         count = opened.export(target)
         damaged = opened.damaged()
     say(f"{count:,} tracks in {target}", quiet=quiet)

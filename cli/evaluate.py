@@ -217,17 +217,16 @@ def encoder(
 @contextmanager
 def _measuring(*, quiet: bool, cache: Path | None) -> Iterator[dict[str, Any]]:
     """Open the cache and the bar: what every evaluation of encoders is given."""
-    from musicu.catalog.ingest_summary import Progress, Summary
-    from musicu.cli.progress import progress_bar
+    from musicu.cli.progress import task_bar
     from musicu.evaluation.encoders.vector_cache import VectorCache
 
     with ExitStack() as opened:
         vectors = None if cache is None else opened.enter_context(VectorCache(cache))
-        bar = opened.enter_context(progress_bar(quiet=quiet))
+        bar = opened.enter_context(task_bar("clips", "bar", "count", "left", quiet=quiet))
 
         def advance(done: int, whole: int) -> None:
             if bar:
-                bar(Progress(done, whole, done, whole, Summary()))
+                bar(completed=done, total=whole)
 
         yield {"cache": vectors, "progress": advance}
 

@@ -187,6 +187,8 @@ def _telling(*, quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
     from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    from musicu.cli.progress import EVERY, duration
+
     watched = sys.stderr.isatty()
     bar = Bar(
         TextColumn("{task.description}"),
@@ -200,6 +202,10 @@ def _telling(*, quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
     names = {"hear": "hearing", "train": "training"}
     begun: dict[str, tuple[float, int]] = {}
     tasks: dict[str, TaskID] = {}
+    told = [time.monotonic()]
+
+    def due() -> bool:
+        return time.monotonic() - told[-1] >= EVERY
 
     def tell(progress: "Progress") -> None:
         stage, done, total = progress.stage, progress.done, progress.total
@@ -211,12 +217,13 @@ def _telling(*, quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
         bar.update(tasks[stage], completed=done, total=total)
         left = "?"
         if done > first:
-            left = f"{(time.monotonic() - since) / (done - first) * (total - done) / 60:.0f} min"
+            left = duration((time.monotonic() - since) / (done - first) * (total - done))
         if progress.loss is not None:
             held = progress.held_out
             figure = "" if held is None or held != held else f", held out {held:.3f}"
             say(f"step {done:,} of {total:,}: loss {progress.loss:.3f}{figure}, {left} left")
-        elif stage == "hear" and not watched and (done % 500 == 0 or done == total):
+        elif stage == "hear" and not watched and (due() or done == total):
+            told.append(time.monotonic())
             say(f"heard {done:,} of {total:,} versions of clips, {left} left")
 
     with bar:
