@@ -205,7 +205,7 @@ def _telling(*, quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
     told = [time.monotonic()]
 
     def due() -> bool:
-        return time.monotonic() - told[-1] >= EVERY
+        return bool(time.monotonic() - told[-1] >= EVERY)
 
     def tell(progress: "Progress") -> None:
         stage, done, total = progress.stage, progress.done, progress.total
