@@ -36,6 +36,7 @@ def _register() -> None:
         catalog,
         check,
         config,
+        doctor,
         evaluate,
         fit,
         journey,
@@ -60,7 +61,7 @@ def _register() -> None:
             simulate.simulate,
         ),
         "Serve and measure": (serve.serve, monitor.monitor, evaluate.app, models.app, train.app),
-        "About musicu": (config.config,),
+        "About musicu": (doctor.doctor, config.config),
     }
     for section, members in sections.items():
         for one in members:

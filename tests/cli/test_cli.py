@@ -90,7 +90,7 @@ def test_the_commands_are_these() -> None:
         *(f"catalog {name}" for name in ("info", "list", "errors", "retry")),
         *(f"catalog {name}" for name in ("forget", "verify", "export")),
         *(f"models {name}" for name in ("list", "info", "add")),
-        "config",
+        *("config", "doctor"),
     }
 
 
