@@ -15,7 +15,7 @@ _FOR_DEVELOPERS = "dev"
 
 @dataclass(frozen=True)
 class Extra:
-    """An extra of the package: ``pip install 'musicu[name]'``.
+    """An extra of the package: in a checkout, ``pip install '.[name]'``.
 
     Attributes
     ----------

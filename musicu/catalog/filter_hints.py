@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from musicu.catalog.schema import LIST_COLUMNS
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import library_columns
+from musicu.metadata.names import fold_text
 from musicu.metadata.near_names import did_you_mean
-from musicu.metadata.text_search import fold_text
 
 __all__ = ["filter_hint"]
 

@@ -10,8 +10,9 @@ from musicu.catalog.store import Store
 from musicu.catalog.tracks import read_columns
 from musicu.errors import AmbiguousNameError, CatalogError
 from musicu.metadata.artists import artist_key, credited_artists
+from musicu.metadata.names import fold_text
 from musicu.metadata.near_names import did_you_mean
-from musicu.metadata.text_search import fold_text, search_texts
+from musicu.metadata.text_search import search_texts
 
 __all__ = ["artist_rows", "find_by_name", "track_names"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
-from musicu.metadata.text_search import fold_text
+from musicu.metadata.names import fold_text
 
 __all__ = ["did_you_mean", "near_names"]
 

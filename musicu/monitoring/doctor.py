@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from musicu import __version__
 from musicu.catalog.integrity import check_integrity
 from musicu.catalog.model_choice import model_notice
 from musicu.catalog.stats import catalog_info
@@ -24,7 +23,7 @@ from musicu.catalog.store import Store, catalog_path
 from musicu.encoders.encoder import Encoder
 from musicu.encoders.registry import DEFAULT_MODEL, broken_models, list_models
 from musicu.errors import CatalogError, MusicuError
-from musicu.installed import core_versions, list_extras
+from musicu.installed import core_versions, list_extras, package_version
 
 __all__ = ["Check", "examine"]
 
@@ -87,8 +86,9 @@ def examine(catalog: str | os.PathLike[str] | None = None) -> list[Check]:
 
 
 def _machine() -> Iterator[Check]:
+    version = package_version("musicu") or "of a source tree"
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    yield Check("musicu", "ok", f"{__version__}, Python {platform.python_version()}, {system}")
+    yield Check("musicu", "ok", f"{version}, Python {platform.python_version()}, {system}")
     name, flags = _processor()
     features = " ".join(one for one in _FEATURES if one in flags) or "features not known"
     cores = os.cpu_count() or 1

@@ -15,7 +15,7 @@ from musicu.catalog.store import Store
 from musicu.errors import CatalogError, MetadataError, ModelError
 from musicu.metadata.artists import album_key, artist_keys
 from musicu.metadata.fields import Metadata
-from musicu.metadata.text_search import fold_text
+from musicu.metadata.names import fold_text
 from musicu.search.map_columns import build_columns
 from musicu.search.name_codes import NameCodes
 from musicu.search.snapshot import Snapshot
