@@ -30,7 +30,7 @@ def main() -> None:
         from musicu.cli.app import app
 
         try:
-            app()
+            app(prog_name="musicu")
         finally:
             sys.stdout.flush()
     except SystemExit:
@@ -44,6 +44,7 @@ def main() -> None:
         with suppress(OSError):
             if text:
                 print("error:", text, file=sys.stderr)  # noqa: T201
+                _list_tracks(error)
         close_streams()
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
 
@@ -76,7 +77,19 @@ def _explain(error: BaseException) -> str | None:
         text = f"{type(error).__name__}: {error}"
     else:
         return None
-    return "".join(c if c.isprintable() or "\udc80" <= c <= "\udcff" else " " for c in text)
+    from musicu.cli.streams import one_line
+
+    return str(one_line(text))
+
+
+def _list_tracks(error: BaseException) -> None:
+    """Show which tracks may be meant, where several may."""
+    from musicu.errors import AmbiguousNameError
+
+    if isinstance(error, AmbiguousNameError):
+        from musicu.cli.options import write_table
+
+        write_table(error.tracks, ["id", "artist", "title", "album", "path"], sys.stderr)
 
 
 def _way_out(error: "Exception") -> str:

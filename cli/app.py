@@ -21,14 +21,12 @@ from musicu.cli.options import (
     row_output,
     say,
 )
+from musicu.cli.style import App
 
-app = typer.Typer(
+app = App(
     name="musicu",
     help="Embed folders of music, find similar tracks, recommend what is new.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=True,
 )
 
 
@@ -37,6 +35,8 @@ def _register() -> None:
         audience,
         catalog,
         check,
+        config,
+        doctor,
         evaluate,
         fit,
         journey,
@@ -51,47 +51,67 @@ def _register() -> None:
         train,
     )
 
-    app.command()(tags.tags)
-    app.command()(tags.find)
-    app.command()(mix.mix)
-    app.command()(journey.journey)
-    app.command()(fit.fit)
-    app.command()(recommend.recommend)
-    app.command()(audience.audience)
-    app.command()(release.release)
-    app.command()(serve.serve)
-    app.command()(monitor.monitor)
-    app.command()(check.check)
-    app.command()(simulate.simulate)
-    app.add_typer(catalog.app, name="catalog")
-    app.add_typer(evaluate.app, name="evaluate")
-    app.add_typer(models.app, name="models")
-    app.add_typer(train.app, name="train")
+    sections = {
+        "Hear and find": (
+            *(embed, similar, tags.find, mix.mix, journey.journey, features, tags.tags),
+            *(check.check, catalog.app),
+        ),
+        "Recommend": (
+            *(fit.fit, recommend.recommend, audience.audience, release.release),
+            simulate.simulate,
+        ),
+        "Serve and measure": (serve.serve, monitor.monitor, evaluate.app, models.app, train.app),
+        "About musicu": (doctor.doctor, config.config),
+    }
+    for section, members in sections.items():
+        for one in members:
+            if isinstance(one, App):
+                app.add_typer(one, rich_help_panel=section)
+            else:
+                app.command(rich_help_panel=section)(one)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from musicu import __version__
+        import platform
+        import sqlite3
 
-        typer.echo(f"musicu {__version__}")
+        from musicu import __version__
+        from musicu.encoders.registry import DEFAULT_MODEL, list_models
+        from musicu.installed import core_versions
+
+        models = (
+            f"{m.id}@{m.version}{' (default)' * (m.id == DEFAULT_MODEL)}" for m in list_models()
+        )
+        typer.echo(f"musicu {__version__}\nmodels: {', '.join(models)}")
+        parts = {"Python": platform.python_version(), "SQLite": sqlite3.sqlite_version}
+        parts |= {name: version or "missing" for name, version in core_versions().items()}
+        typer.echo(f"with: {', '.join(f'{name} {is_}' for name, is_ in parts.items())}")
         raise typer.Exit
 
 
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="Show the versions of musicu, its models, and what it stands on.",
+        ),
     ] = False,
 ) -> None:
     """Embed folders of music, find similar tracks, recommend what is new."""
 
 
-@app.command()
 @row_output
 def embed(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders or files; none means the folders added before."),
+        typer.Argument(
+            help="Folders or files; none means the folders added before.", metavar="FOLDER"
+        ),
     ] = None,
     catalog: Catalog = None,
     model: Model = None,
@@ -139,12 +159,20 @@ def embed(
         raise typer.Exit(1)
 
 
-@app.command()
 @row_output
 def similar(
     query: Annotated[
-        str, typer.Argument(help="A file nobody has heard, or a stored track's path or id.")
-    ],
+        str | None,
+        typer.Argument(
+            help="A file nobody has heard; or a stored track's path, id or title, or words of "
+            "artist, title and album.",
+            metavar="TRACK",
+        ),
+    ] = None,
+    artist: Annotated[
+        str | None,
+        typer.Option(help="Whose track it is; alone: like all of this artist's, by others."),
+    ] = None,
     catalog: Catalog = None,
     n: Number = 20,
     where: Where = None,
@@ -161,7 +189,9 @@ def similar(
     *,
     output: Format,
 ) -> None:
-    """Show the tracks most similar to a file or to a stored track."""
+    """Show the tracks most similar to a file, a stored track, or an artist."""
+    if query is None and artist is None:
+        raise typer.BadParameter("name a track, or an --artist")
     from musicu.catalog.catalog import Catalog as Opened
     from musicu.cli.track_output import show_matches
 
@@ -169,20 +199,22 @@ def similar(
         matches = opened.similar(
             query,
             n,
+            artist=artist,
             where=where,
             exclude_same_artist=exclude_same_artist,
             exclude_same_album=exclude_same_album,
             include_non_music=include_non_music,
             model=model,
         )
-        notice = opened.notice
+        notice, asked = opened.notice, opened.asked
+    if asked:
+        say(f"like {asked}", quiet=quiet)
     show_matches(matches, n, output, m3u8=m3u8, notice=notice, quiet=quiet)
 
 
-@app.command()
 @row_output
 def features(
-    files: Annotated[list[Path], typer.Argument(help="Audio files.")],
+    files: Annotated[list[Path], typer.Argument(help="Audio files.", metavar="FILE")],
     *,
     output: Format,
 ) -> None:

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from musicu.cli.options import Catalog, Format, Jobs, Quiet, Timeout, Where, emit, row_output, say
+from musicu.cli.style import App
 
-app = typer.Typer(help="Look at what is stored, and after it.", no_args_is_help=True)
+app = App(name="catalog", help="Look at what is stored, and after it.")
 
 
 @app.command()
@@ -44,6 +45,8 @@ def list_tracks(
 
     with Opened(catalog, create=False) as opened:
         emit(opened.tracks(where), output, table=["id", "artist", "title", "album", "path"])
+        if where and opened.notice:
+            say(opened.notice)
 
 
 @app.command()
@@ -78,7 +81,7 @@ def retry(
 
 @app.command()
 def forget(
-    path: Annotated[Path, typer.Argument(help="A file or folder.")],
+    path: Annotated[Path, typer.Argument(help="A file or folder.", metavar="PATH")],
     catalog: Catalog = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how many files, and remove nothing.")
@@ -104,7 +107,7 @@ def verify(
 ) -> None:
     """Check all that is stored, and the matrix beside it; exit 1 if any is wrong."""
     from musicu.catalog.catalog import Catalog as Opened
-    from musicu.cli.progress import progress_bar
+    from musicu.cli.progress import progress_bar, task_bar
 
     if repair and (told := Opened.salvage(catalog)):
         say(f"mended: {told}", quiet=quiet)
@@ -116,7 +119,8 @@ def verify(
                 say(f"mended: {line}", quiet=quiet)
             wrong = done.left
         else:
-            wrong = opened.verify()
+            with task_bar("checking", "time", quiet=quiet):
+                wrong = opened.verify()
     for line in wrong:
         typer.echo(line)
     say(f"{len(wrong):,} problems" if wrong else "all is well", quiet=quiet)
@@ -126,14 +130,17 @@ def verify(
 
 @app.command()
 def export(
-    target: Annotated[Path, typer.Argument(help="A file ending in .npz, .parquet or .csv.")],
+    target: Annotated[
+        Path, typer.Argument(help="A file ending in .npz, .parquet or .csv.", metavar="FILE")
+    ],
     catalog: Catalog = None,
     quiet: Quiet = False,
 ) -> None:
     """Write all vectors, with provenance, to a file other tools read."""
     from musicu.catalog.catalog import Catalog as Opened
+    from musicu.cli.progress import task_bar
 
-    with Opened(catalog, create=False) as opened:
+    with Opened(catalog, create=False) as opened, task_bar("writing", "time", quiet=quiet):
         count = opened.export(target)
         damaged = opened.damaged()
     say(f"{count:,} tracks in {target}", quiet=quiet)

@@ -9,6 +9,7 @@ import typer
 
 from musicu.cli import evaluate_recommenders
 from musicu.cli.options import Format, Quiet, emit, row_output, say
+from musicu.cli.style import App
 
 if TYPE_CHECKING:
     from musicu.evaluation.encoders.evaluate import Evaluation
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _MARKED = "+ clearly better, - clearly worse than the one it is compared with"
 
-app = typer.Typer(help="How good encoders and recommendations are, measured.", no_args_is_help=True)
+app = App(name="evaluate", help="How good encoders and recommendations are, measured.")
 app.command()(evaluate_recommenders.recommend)
 app.command()(evaluate_recommenders.ab)
 
@@ -52,7 +53,7 @@ def encoder(
         ),
     ] = None,
     audio: Annotated[
-        Path | None, typer.Option(help="Where the files are, if not beside it.", metavar="DIR")
+        Path | None, typer.Option(help="Where the files are, if not beside it.", metavar="FOLDER")
     ] = None,
     model: Annotated[
         list[str] | None,
@@ -216,17 +217,16 @@ def encoder(
 @contextmanager
 def _measuring(*, quiet: bool, cache: Path | None) -> Iterator[dict[str, Any]]:
     """Open the cache and the bar: what every evaluation of encoders is given."""
-    from musicu.catalog.ingest_summary import Progress, Summary
-    from musicu.cli.progress import progress_bar
+    from musicu.cli.progress import task_bar
     from musicu.evaluation.encoders.vector_cache import VectorCache
 
     with ExitStack() as opened:
         vectors = None if cache is None else opened.enter_context(VectorCache(cache))
-        bar = opened.enter_context(progress_bar(quiet=quiet))
+        bar = opened.enter_context(task_bar("clips", "bar", "count", "left", quiet=quiet))
 
         def advance(done: int, whole: int) -> None:
             if bar:
-                bar(Progress(done, whole, done, whole, Summary()))
+                bar(completed=done, total=whole)
 
         yield {"cache": vectors, "progress": advance}
 

@@ -64,6 +64,7 @@ def fit(
         raise typer.BadParameter("choose one: --catalog or --items")
     if items is None and (column or audio):
         raise typer.BadParameter("--column and --audio describe --items: name them")
+    from musicu.cli.progress import task_bar
     from musicu.recommend.recommender import Recommender
     from musicu.recommend.storage import check_folder
 
@@ -86,8 +87,9 @@ def fit(
     )
     given: dict[str, Any] = {"dim": dim, "length_debias": evenness}
     chosen = {name: value for name, value in given.items() if value is not None}
-    recommender = Recommender(seed=seed, **chosen).fit(interactions, known)
-    if learn_ranking:
-        recommender.learn_ranking()
+    with task_bar("fitting", "time", quiet=quiet):
+        recommender = Recommender(seed=seed, **chosen).fit(interactions, known)
+        if learn_ranking:
+            recommender.learn_ranking()
     recommender.save(out, force=force)
     say(f"{out}: musicu recommend --recommender {shlex.quote(str(out))} ITEM", quiet=quiet)

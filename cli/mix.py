@@ -20,7 +20,7 @@ from musicu.cli.options import (
 def mix(
     seeds: Annotated[
         list[str],
-        typer.Argument(help="More like these: files, or ids of stored tracks.", metavar="TRACK..."),
+        typer.Argument(help="More like these: files, or ids of stored tracks.", metavar="TRACK"),
     ],
     less: Annotated[
         list[str] | None, typer.Option(help="Less like this one; repeatable.", metavar="TRACK")
@@ -29,9 +29,7 @@ def mix(
     n: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many tracks.")] = 20,
     by: Annotated[
         str,  # one of SPACES, which is imported when the command is called; a test compares
-        typer.Option(
-            help="By the sound alone, or by all that is known, too.", metavar="<sound|all>"
-        ),
+        typer.Option(help="By the sound alone, or by all that is known, too.", metavar="sound|all"),
     ] = "sound",
     where: Where = None,
     diversity: Annotated[

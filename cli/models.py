@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from musicu.cli.options import Format, emit, row_output, say
+from musicu.cli.style import App
 
-app = typer.Typer(help="The encoders at hand.", no_args_is_help=True)
+app = App(name="models", help="The encoders at hand.")
 
 # Sections of a card that are shown before and after the config's entries.
 _BEFORE = re.compile(r"(intended )?uses?", re.IGNORECASE)
@@ -82,7 +83,10 @@ def _figures(figures: dict[str, Any]) -> list[dict[str, Any]]:
 @app.command()
 def add(
     folder: Annotated[
-        Path, typer.Argument(help="Folder with config.json, encoder.onnx and README.md.")
+        Path,
+        typer.Argument(
+            help="Folder with config.json, encoder.onnx and README.md.", metavar="FOLDER"
+        ),
     ],
 ) -> None:
     """Install somebody's model: proves that it runs, then copies it to your models."""

@@ -4,16 +4,18 @@ import csv as csv_module
 import functools
 import inspect
 import json as json_module
+import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
 __all__ = [
+    "FORMS",
     "Catalog",
     "Format",
     "Jobs",
@@ -30,8 +32,11 @@ __all__ = [
     "emit_object",
     "row_output",
     "say",
+    "write_table",
 ]
 
+_NARROW = 6  # characters that a column has at least
+_ID = 10  # of an id's characters, as many as tell tracks apart
 # Also bytes that are not UTF-8, as Python holds them.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -88,6 +93,9 @@ _ROW_OPTIONS = {
 }
 
 
+FORMS = tuple(form.value for form in _ROW_OPTIONS)
+
+
 def row_output(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command --json, --nl, --csv and --tsv, and pass it their choice as ``output``.
 
@@ -134,7 +142,7 @@ def emit(
         for row in rows:
             sys.stdout.write(json_module.dumps(dict(row)) + "\n")
     elif form is Format.TABLE:
-        _table(list(rows), list(table or ()))
+        write_table(list(rows), list(table or ()), sys.stdout)
     else:
         dialect = "excel" if form is Format.CSV else "excel-tab"
         writer = csv_module.writer(sys.stdout, dialect=dialect, lineterminator="\n")
@@ -153,27 +161,66 @@ def emit_object(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def _table(rows: list[Mapping[str, Any]], columns: list[str]) -> None:
+def write_table(rows: Sequence[Mapping[str, Any]], columns: list[str], stream: TextIO) -> None:
+    """Write a table for people.
+
+    In a pipe nothing is cut off or wrapped. On a screen a track is one line: its path is told from
+    the working directory, and the end of it is what is kept.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     columns = columns or list(rows[0] if rows else ())
+    seen = stream.isatty()
+    console = Console(file=stream) if seen else Console(width=100_000, no_color=True)
+    cells = {name: [_cell(row.get(name)) for row in rows] for name in columns}
+    one_line = seen and "path" in columns
+    widths = {name: max(map(len, [name, *cells[name]])) for name in columns if name != "path"}
+    if one_line:
+        paths = [_from_here(path) for path in cells["path"]]
+        if "id" in widths:
+            widths["id"] = _ID
+        least = min(2 * console.width // 5, max(map(len, paths), default=0))
+        widths = _shares(widths, console.width - least)
+        left = console.width - sum(width + 2 for width in widths.values())
+        cells["path"] = [_end_of(path, left) for path in paths]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        numeric = bool(rows) and isinstance(rows[0].get(column), int | float)
-        last = column == columns[-1]
+    for name in columns:
+        numeric = bool(rows) and isinstance(rows[0].get(name), int | float)
         table.add_column(
-            column, justify="right" if numeric else "left", overflow="fold" if last else "ellipsis"
+            name,
+            justify="right" if numeric else "left",
+            overflow="fold" if name == columns[-1] and not one_line else "ellipsis",
+            no_wrap=one_line,
+            max_width=widths.get(name) if one_line else None,
         )
-    for row in rows:
-        table.add_row(*(Text(_cell(row.get(column))) for column in columns))
-    # In a pipe nothing may be cut off or wrapped.
-    console = Console() if sys.stdout.isatty() else Console(width=100_000, no_color=True)
+    for line in zip(*cells.values(), strict=True):
+        table.add_row(*map(Text, line))
     with console.capture() as captured:
         console.print(table)
-    for line in captured.get().rstrip("\n").split("\n"):
-        sys.stdout.write(line.rstrip() + "\n")
+    for text in captured.get().rstrip("\n").split("\n"):
+        stream.write(text.rstrip() + "\n")
+
+
+def _shares(widths: dict[str, int], left: int) -> dict[str, int]:
+    """Cut the widths of columns down to what there is; the narrow ones stay as they are."""
+    left -= 2 * len(widths)
+    shares: dict[str, int] = {}
+    for at, name in enumerate(sorted(widths, key=lambda name: widths[name])):
+        shares[name] = min(widths[name], max(_NARROW, left // (len(widths) - at)))
+        left -= shares[name]
+    return shares
+
+
+def _from_here(path: str) -> str:
+    """Tell a path from the working directory if it lies there."""
+    here = os.getcwd().rstrip(os.sep) + os.sep
+    return path.removeprefix(here)
+
+
+def _end_of(text: str, width: int) -> str:
+    return text if len(text) <= width else "\u2026" + text[1 - width :]
 
 
 def _cell(value: Any) -> str:

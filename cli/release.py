@@ -9,7 +9,10 @@ from musicu.cli.options import Catalog, Jobs, NonMusic, Quiet, Timeout, TrackTab
 
 
 def release(
-    paths: Annotated[list[Path], typer.Argument(help="The new tracks: files, or folders of them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="The new tracks: files, or folders of them.", metavar="PATH"),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the report.", metavar="FOLDER")] = Path(
         "report"
     ),

@@ -24,7 +24,7 @@ def serve(
     uploads: Annotated[
         Path | None,
         typer.Option(
-            help="Folder that uploaded tracks are added to; else none are.", metavar="DIR"
+            help="Folder that uploaded tracks are added to; else none are.", metavar="FOLDER"
         ),
     ] = None,
     host: Annotated[

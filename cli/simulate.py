@@ -17,7 +17,7 @@ HEADER = ["user", "item", "weight", "time", "simulated"]
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="The log to write, a CSV file.")],
+    out: Annotated[Path, typer.Argument(help="The log to write, a CSV file.", metavar="FILE")],
     catalog: Catalog = None,
     users: Annotated[int, typer.Option(min=1, help="How many listeners.")] = 200,
     days: Annotated[int, typer.Option(min=1, max=365, help="How long they listen.")] = 60,

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import suppress
 
-__all__ = ["close_streams", "open_streams"]
+__all__ = ["close_streams", "one_line", "open_streams"]
 
 _ESCAPED = "musicu.escaped"  # how text is written that UTF-8 cannot hold
 
@@ -49,6 +49,11 @@ def open_streams() -> None:
             line_buffering=number == 2 or raw.isatty(),
         )
         setattr(sys, name, fresh)
+
+
+def one_line(text: str) -> str:
+    """Return a text whose control characters are blanks; bytes of file names stay."""
+    return "".join(c if c.isprintable() or "\udc80" <= c <= "\udcff" else " " for c in text)
 
 
 def close_streams() -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def tags(
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Files, or stored tracks' paths or ids.", metavar="FILE..."),
+        typer.Argument(help="Files, or stored tracks' paths or ids.", metavar="FILE"),
     ] = None,
     catalog: Catalog = None,
     n: Annotated[

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicu.cli.options import Quiet, say
+from musicu.cli.style import App
 
 if TYPE_CHECKING:
     from musicu.training import Progress
 
-app = typer.Typer(help="Train on your own library.", no_args_is_help=True)
+app = App(name="train", help="Train on your own library.")
 
 _SHOWN = 5
 
@@ -29,9 +30,9 @@ def root() -> None:
 def encoder(
     audio: Annotated[
         list[str],
-        typer.Option(help="Folder; DIR=.55 draws that share of the windows.", metavar="DIR"),
+        typer.Option(help="Folder; FOLDER=.55 draws that share of the windows.", metavar="FOLDER"),
     ],
-    out: Annotated[Path, typer.Option(help="The model folder to make.", metavar="DIR")],
+    out: Annotated[Path, typer.Option(help="The model folder to make.", metavar="FOLDER")],
     teacher: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,7 +53,9 @@ def encoder(
     ] = None,
     work: Annotated[
         Path | None,
-        typer.Option(help="Folder for what was heard and the checkpoint; else OUT.work."),
+        typer.Option(
+            help="Folder for what was heard and the checkpoint; else OUT.work.", metavar="FOLDER"
+        ),
     ] = None,
     hold_out: Annotated[
         str, typer.Option(help="Share of the clips not to train on, or a file of their names.")
@@ -76,7 +79,7 @@ def encoder(
     ] = False,
     targets: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of --audio that shapes the space; else all.", metavar="DIR"),
+        typer.Option(help="Folder of --audio that shapes the space; else all.", metavar="FOLDER"),
     ] = None,
     ensemble: Annotated[
         list[str] | None,
@@ -87,7 +90,9 @@ def encoder(
     ] = None,
     start_from: Annotated[
         Path | None,
-        typer.Option(help="Work folder or checkpoint of another run, or a model like it."),
+        typer.Option(
+            help="Work folder or checkpoint of another run, or a model like it.", metavar="PATH"
+        ),
     ] = None,
     timbre: Annotated[
         float, typer.Option(min=0, help="Share of plain timbre beside a distilled space; try .4.")
@@ -190,6 +195,8 @@ def _telling(*, quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
     from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    from musicu.cli.progress import EVERY, duration
+
     watched = sys.stderr.isatty()
     bar = Bar(
         TextColumn("{task.description}"),
@@ -203,6 +210,10 @@ def _telling(*, quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
     names = {"hear": "hearing", "train": "training"}
     begun: dict[str, tuple[float, int]] = {}
     tasks: dict[str, TaskID] = {}
+    told = [time.monotonic()]
+
+    def due() -> bool:
+        return bool(time.monotonic() - told[-1] >= EVERY)
 
     def tell(progress: "Progress") -> None:
         stage, done, total = progress.stage, progress.done, progress.total
@@ -214,12 +225,13 @@ def _telling(*, quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
         bar.update(tasks[stage], completed=done, total=total)
         left = "?"
         if done > first:
-            left = f"{(time.monotonic() - since) / (done - first) * (total - done) / 60:.0f} min"
+            left = duration((time.monotonic() - since) / (done - first) * (total - done))
         if progress.loss is not None:
             held = progress.held_out
             figure = "" if held is None or held != held else f", held out {held:.3f}"
             say(f"step {done:,} of {total:,}: loss {progress.loss:.3f}{figure}, {left} left")
-        elif stage == "hear" and not watched and (done % 500 == 0 or done == total):
+        elif stage == "hear" and not watched and (due() or done == total):
+            told.append(time.monotonic())
             say(f"heard {done:,} of {total:,} versions of clips, {left} left")
 
     with bar:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from musicu.encoders.registry import find_model, list_models
     from musicu.encoders.tagger import Heard, TagHead, tag
     from musicu.errors import (
+        AmbiguousNameError,
         AudioError,
         CatalogError,
         MetadataError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AmbiguousNameError",
     "Answer",
     "Audience",
     "AudioError",
@@ -116,6 +118,7 @@ _HOMES = {
     "audio.descriptors": ("Descriptors", "describe"),
     "encoders.encoder": ("Encoder",),
     "errors": (
+        "AmbiguousNameError",
         "AudioError",
         "CatalogError",
         "MetadataError",

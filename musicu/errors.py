@@ -5,6 +5,7 @@ MusicuError            something the caller can mend; its text is one line
 ├── ModelError         a model folder is missing, incomplete, or does not fit its weights
 ├── ModelMismatchError vectors of two models would have been compared
 ├── CatalogError       a catalog file is missing, foreign, too new, or lacks what was asked for
+│   └── AmbiguousNameError  several tracks may be meant; has them
 ├── MetadataError      a table (metadata, items, listening) or a filter cannot be understood
 ├── RecommenderError   a recommender cannot learn from, or answer, what it was given
 │   └── NotFittedError it has not learned anything yet
@@ -13,6 +14,7 @@ MusicuError            something the caller can mend; its text is one line
 
 __all__ = [
     "PASSING",
+    "AmbiguousNameError",
     "AudioError",
     "CatalogError",
     "MetadataError",
@@ -65,6 +67,22 @@ class ModelMismatchError(MusicuError):
 
 class CatalogError(MusicuError):
     """A catalog file is missing, foreign, too new, or lacks what was asked for."""
+
+
+class AmbiguousNameError(CatalogError):
+    """Several tracks may be meant.
+
+    Parameters
+    ----------
+    message : str
+        As of any other error.
+    tracks : list of dict
+        Those that may be meant: ``id``, ``artist``, ``title``, ``album`` and ``path`` of each.
+    """
+
+    def __init__(self, message: str, tracks: list[dict[str, object]]) -> None:
+        super().__init__(message)
+        self.tracks = tracks
 
 
 class MetadataError(MusicuError):

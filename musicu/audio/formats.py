@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-__all__ = ["AUDIO_SUFFIXES", "file_format", "is_lossy", "media_type"]
+__all__ = ["AUDIO_SUFFIXES", "codec_name", "file_format", "is_lossy", "media_type"]
 
 _UNKNOWN = "application/octet-stream"
 
@@ -81,7 +81,7 @@ def is_lossy(codec: str) -> bool:
     codec : str
         FFmpeg's name of its decoder: ``"mp3float"``, ``"libopus"``, ``"pcm_s16le"``.
     """
-    return _plain(codec) in _LOSSY
+    return codec_name(codec) in _LOSSY
 
 
 def media_type(path: str) -> str:
@@ -122,14 +122,20 @@ def file_format(path: str, codec: str) -> tuple[str, str]:
     for row in _FORMATS:
         if row.marks and head.startswith(row.marks, row.at):
             suffix = row.suffixes.split()[0]
-            is_opus = suffix == ".ogg" and _plain(codec) == "opus"
+            is_opus = suffix == ".ogg" and codec_name(codec) == "opus"
             return ".opus" if is_opus else suffix, row.media_type
     for row in _FORMATS:
-        if _plain(codec) in row.codecs.split():
+        if codec_name(codec) in row.codecs.split():
             return row.suffixes.split()[0], row.media_type
     return ".audio", _UNKNOWN
 
 
-def _plain(codec: str) -> str:
-    """Return a codec's name without what tells its decoders apart."""
+def codec_name(codec: str) -> str:
+    """Return a codec's name without what tells its decoders apart.
+
+    Examples
+    --------
+    >>> codec_name("mp3float"), codec_name("libopus")
+    ('mp3', 'opus')
+    """
     return codec.removeprefix("lib").removesuffix("float")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.catalog.by_tags import Findings, find_by_tags
 from musicu.catalog.export import export
+from musicu.catalog.filter_hints import filter_hint
 from musicu.catalog.index import Index
-from musicu.catalog.ingest import Progress, Summary, add_folders, forget
-from musicu.catalog.integrity import check_integrity
-from musicu.catalog.lookup import find_query, is_stored
+from musicu.catalog.ingest import Progress, Summary, add_folders
+from musicu.catalog.lookup import find_query
 from musicu.catalog.model_choice import (
     embedded_model,
     installed_model,
@@ -23,14 +23,11 @@ from musicu.catalog.model_choice import (
     tag_head,
 )
 from musicu.catalog.non_music import head_at_hand
-from musicu.catalog.repair import Repair, repair_catalog
-from musicu.catalog.salvage import salvage_if_unreadable
 from musicu.catalog.similar import Match, find_similar
 from musicu.catalog.sound_tags import hear_query, refresh_tags, tag_query
 from musicu.catalog.sql_filter import read_filtered
-from musicu.catalog.stats import CatalogInfo, Problem, catalog_info, list_problems
 from musicu.catalog.store import Store, StoredModel, catalog_path
-from musicu.catalog.track_ids import list_aliases
+from musicu.catalog.upkeep import Upkeep
 from musicu.encoders.model import Model
 from musicu.encoders.tagger import Heard
 
@@ -39,7 +36,7 @@ __all__ = ["Catalog"]
 PathLike = str | os.PathLike[str]
 
 
-class Catalog:
+class Catalog(Upkeep):
     """A catalog of tracks: one SQLite file.
 
     Parameters
@@ -64,32 +61,21 @@ class Catalog:
     def __init__(self, path: PathLike | None = None, *, create: bool = True) -> None:
         self.store = Store(catalog_path(path), create=create)
         self._damaged = 0  # vectors that the last question left out
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self.store.close()
-
-    def __len__(self) -> int:
-        (count,) = self.store.db.execute("SELECT count(*) FROM library").fetchone()
-        return int(count)
-
-    def __contains__(self, id: object) -> bool:
-        return isinstance(id, str) and is_stored(self.store, id)
+        #: What the name in the last question was understood to mean; None if it was no name.
+        self.asked: str | None = None
+        self._hint: str | None = None  # why the last question's filter let nothing pass
 
     @property
     def notice(self) -> str | None:
         """One line that the catalog's user should know, or None.
 
-        Tracks that the last question left out since their vectors are damaged; tracks without a
+        Why the last question's filter let nothing pass, with names that are near; tracks that it
+        left out since their vectors are damaged; tracks without a
         vector of the current model, which are not found; or that musicu's default model has changed
         since the catalog was made (it keeps to its own, so that an upgrade computes nothing again).
         """
+        if self._hint:
+            return self._hint
         if self._damaged:
             return (
                 f"{self._damaged:,} tracks are left out, for their vectors are damaged: "
@@ -170,24 +156,28 @@ class Catalog:
 
     def similar(
         self,
-        query: PathLike | NDArray[np.float32],
+        query: PathLike | NDArray[np.float32] | None,
         n: int = 20,
         *,
+        artist: str | None = None,
         where: str | None = None,
         exclude_same_artist: bool = False,
         exclude_same_album: bool = False,
         include_non_music: bool = False,
         model: PathLike | None = None,
     ) -> list[Match]:
-        """Return the tracks most similar to a file, a stored track, or a vector.
+        """Return the tracks most similar to a file, a stored track, an artist, or a vector.
 
         Parameters
         ----------
-        query : str, path-like or np.ndarray [shape=(dim,)]
+        query : str, path-like, np.ndarray [shape=(dim,)] or None
             A file, in the catalog or not; the id of a stored track, or its first 6 or more
-            characters; or a vector of the catalog's model.
+            characters, or its title, or words of artist, title and album; or a vector of the
+            catalog's model. None asks for what is like all that is known of `artist`, by others.
         n : int >= 0
             How many. Filters act before the ranking: this many come back if they exist.
+        artist : str or None
+            Whose track the title names.
         where : str or None
             SQL condition on metadata: ``"year >= 1990 AND has(genres, 'Jazz')"``.
         exclude_same_artist, exclude_same_album : bool
@@ -204,6 +194,8 @@ class Catalog:
 
         Raises
         ------
+        AmbiguousNameError
+            Several tracks are called so.
         CatalogError
             The query is neither a file nor a stored track, or nothing is embedded yet.
         AudioError
@@ -215,10 +207,13 @@ class Catalog:
         """
         current = embedded_model(self.store, model)
         index = self._index(current)
-        asked = find_query(self.store, index, query, model=model)
+        asked = find_query(self.store, index, query, artist=artist, model=model)
+        self.asked = asked.called
         head = None if include_non_music else head_at_hand(current)
-        excluded = exclude_same_artist, exclude_same_album
-        return find_similar(self.store, index, asked, n, where, *excluded, head=head)
+        excluded = exclude_same_artist or query is None, exclude_same_album
+        found = find_similar(self.store, index, asked, n, where, *excluded, head=head)
+        self._explain(where, nothing=not found and n > 0)
+        return found
 
     def find(
         self,
@@ -239,7 +234,9 @@ class Catalog:
         current = embedded_model(self.store)
         head = tag_head(self.store, current)
         index = self._index(current)
-        return find_by_tags(self.store, index, head, text, n, where, include_non_music)
+        found = find_by_tags(self.store, index, head, text, n, where, include_non_music)
+        self._explain(where, nothing=not found.matches and n > 0)
+        return found
 
     def tags(self, query: PathLike, *, model: PathLike | None = None) -> dict[str, float]:
         """Return the tags of a file or a stored track, named as for :meth:`similar`.
@@ -267,67 +264,11 @@ class Catalog:
 
     def tracks(self, where: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield all tracks, or those that fulfil a condition, as columns of ``library``."""
-        yield from read_filtered(self.store, where)
-
-    def aliases(self) -> dict[str, str]:
-        """Return the ids that tracks had under an earlier musicu, each with today's id."""
-        return list_aliases(self.store)
-
-    def problems(
-        self, *, kinds: tuple[str, ...] = ("error", "partial", "skipped")
-    ) -> list[Problem]:
-        """List files that could not be used, or only in part, or were passed over, with reasons."""
-        return list_problems(self.store, kinds)
-
-    def info(self) -> CatalogInfo:
-        """Count what is stored."""
-        return catalog_info(self.store)
-
-    # Maintenance
-
-    def forget(self, path: PathLike, *, dry_run: bool = False) -> int:
-        """Remove a file, or all under a folder, from the catalog; the disk is not touched.
-
-        Returns the number of files; `dry_run` only counts. Raises `CatalogError` if the catalog
-        knows nothing there. See :func:`musicu.catalog.ingest.forget`.
-        """
-        return forget(self.store, path, dry_run=dry_run)
-
-    def verify(self) -> list[str]:
-        """Check all that is stored, and the matrix beside it.
-
-        Returns a line for each thing that is not what was stored: which it is, and what mends it.
-        See :func:`musicu.catalog.integrity.check_integrity`.
-        """
-        return check_integrity(self.store)
-
-    @staticmethod
-    def salvage(path: PathLike | None = None) -> str | None:
-        """Copy what can be read of a catalog to a new file, if SQLite cannot open it any more.
-
-        Returns one line that says where the damaged file is kept; None if it can be opened. Raises
-        `CatalogError` if it is no catalog, or nothing can be read. See
-        :func:`musicu.catalog.salvage.salvage_if_unreadable`.
-        """
-        return salvage_if_unreadable(catalog_path(path).absolute())
-
-    def damaged(self) -> list[str]:
-        """Name the tracks that the last question left out, each with what mends it."""
-        return check_integrity(self.store) if self._damaged else []
-
-    def repair(
-        self, *, jobs: int | None = None, progress: Callable[[Progress], None] | None = None
-    ) -> Repair:
-        """Mend what :meth:`verify` finds, and nothing else.
-
-        Returns what was mended and what was not, with reasons; `jobs` and `progress` are those of
-        :meth:`add_folder`. Raises `CatalogError` if the catalog can only be read, or nothing of it
-        can. See :func:`musicu.catalog.repair.repair_catalog`.
-        """
-        self.store, done = repair_catalog(
-            self.store, jobs=jobs or os.cpu_count() or 1, progress=progress
-        )
-        return done
+        nothing = True
+        for track in read_filtered(self.store, where):
+            nothing = False
+            yield track
+        self._explain(where, nothing=nothing)
 
     def export(self, target: PathLike) -> int:
         """Write all vectors to a ``.npz``, ``.parquet`` or ``.csv`` file; return the rows written.
@@ -339,6 +280,9 @@ class Catalog:
         refresh_tags(self.store, needed=False)
         self._index(current)
         return export(self.store, current, target)
+
+    def _explain(self, where: str | None, *, nothing: bool) -> None:
+        self._hint = filter_hint(self.store, where) if where and nothing else None
 
     def _index(self, model: StoredModel) -> Index:
         index = Index.open(self.store, model)

@@ -13,6 +13,7 @@ from musicu.catalog.ingest_summary import Progress, Summary
 from musicu.catalog.moved_files import MovedFiles
 from musicu.catalog.scan import FoundFile
 from musicu.catalog.store import FileRow, Store, StoredModel
+from musicu.catalog.time_left import TimeLeft
 from musicu.catalog.track_ids import (
     adopt_identity,
     embedded_ids,
@@ -88,6 +89,7 @@ class IngestAnalysis:
         self._done = 0
         self._bytes = 0
         self._all_bytes = sum(found.size for found in (*self._stale, *self._todo))
+        self._time = TimeLeft((found.path, found.size) for found in (*self._stale, *self._todo))
         # Files that went for copies of one track and are not: whose vector is stored is unknown.
         self._doubtful: set[str] = set()
 
@@ -98,7 +100,8 @@ class IngestAnalysis:
 
     def progress(self) -> Progress:
         """Tell how far the run is."""
-        return Progress(self._done, self.work, self._bytes, self._all_bytes, self._summary)
+        counts = self._done, self.work, self._bytes, self._all_bytes, self._summary
+        return Progress(*counts, self._time.done, self._time.total, self._time.left)
 
     def steps(self, pool: Pool) -> Iterator[None]:
         """Identify anew, then analyze; one step a file. Stops where failures pile up.
@@ -113,7 +116,7 @@ class IngestAnalysis:
         for found, answer in pool.run(self._stale, lambda worker, f: worker.identify(f.path)):
             with store.change():
                 self._reidentify(found, answer, settled)
-            self._step(found)
+            self._step(found, answer)
             yield
         ready = embedded_ids(store, self._model, described=self._described)
         partial = partly_read_ids(store)
@@ -135,7 +138,7 @@ class IngestAnalysis:
         for found, answer in pool.run(self._todo, handle):
             with store.change():
                 self._put(found, answer, ready)
-            self._step(found)
+            self._step(found, answer)
             yield
             if self._in_a_row >= self._limit:
                 return
@@ -167,13 +170,15 @@ class IngestAnalysis:
                 f"no file could be used: {count:,} of {failed:,} for this: {reason}"
             )
 
-    def _step(self, found: FoundFile) -> None:
+    def _step(self, found: FoundFile, answer: dict[str, Any]) -> None:
         self._done += 1
         self._bytes += found.size
+        self._time.step(found.path, found.size, answer.get("seconds"))
 
     def _queue(self, found: FoundFile) -> None:
         self._todo.append(found)
         self._all_bytes += found.size
+        self._time.add(found.path, found.size)
 
     def _reidentify(self, found: FoundFile, answer: dict[str, Any], ready: set[int]) -> None:
         """Give an unchanged file, and its track, today's identity."""

@@ -61,10 +61,27 @@ class Summary:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: files and bytes done, files and bytes in all, counts so far."""
+    """How far a run is.
+
+    Attributes
+    ----------
+    files, total_files : int
+        Files done, and in all.
+    bytes, total_bytes : int
+        Their sizes.
+    summary : Summary
+        Counts so far.
+    seconds, total_seconds : float
+        Length of the music that is done, and in all as far as can be told.
+    left : float or None
+        Seconds that the run will go on; None while nothing is known of its speed.
+    """
 
     files: int
     total_files: int
     bytes: int
     total_bytes: int
     summary: Summary
+    seconds: float = 0.0
+    total_seconds: float = 0.0
+    left: float | None = None

@@ -1,4 +1,4 @@
-"""What a user names: a file, stored or new, or a track by its id, its beginning, or an old id."""
+"""What a user names: a file, stored or new, or a track by its id, an old one, or its name."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from musicu.catalog.index import Index, unit_vector
 from musicu.catalog.model_choice import embedded_model, installed_model
+from musicu.catalog.names import artist_rows, find_by_name, track_names
 from musicu.catalog.store import Store, StoredModel
 from musicu.catalog.track_ids import find_alias, ids_meant
-from musicu.catalog.tracks import read_values, read_vectors
+from musicu.catalog.tracks import read_tracks, read_values, read_vectors
 from musicu.encoders.registry import find_model
 from musicu.errors import CatalogError, ModelMismatchError, MusicuError
 from musicu.items.item import Item
@@ -37,35 +38,45 @@ PathLike = str | os.PathLike[str]
 
 
 class QueryVector(NamedTuple):
-    """What is asked for: a unit vector [dim], and the identity and metadata of a track."""
+    """What is asked for: a unit vector [dim], the identity and metadata of a track, how it reads.
+
+    `called` says what a name was understood to mean; None where there was nothing to understand.
+    """
 
     vector: NDArray[np.float32]
     id: str | None = None
     metadata: Metadata = Metadata()
+    called: str | None = None
 
 
 class FoundTrack(NamedTuple):
-    """A stored track: its row number, its id, and the metadata of the file that was named."""
+    """A stored track: its row number, its id, the metadata of the file that was named.
+
+    `called` is what a name was understood to mean; None if it was named by path or id.
+    """
 
     row: int
     id: str
     metadata: Metadata
+    called: str | None = None
 
 
 def find_query(
     store: Store,
     index: Index,
-    query: PathLike | NDArray[np.float32],
+    query: PathLike | NDArray[np.float32] | None,
     *,
+    artist: str | None = None,
     model: PathLike | None = None,
 ) -> QueryVector:
-    """Return the vector of a file, a stored track, or a vector; a new file is analyzed.
+    """Return the vector of a file, a stored track, an artist, or a vector; a new file is analyzed.
 
     Parameters
     ----------
     store, index
         The catalog, and the vectors of its current model.
-    query : str, path-like or np.ndarray [shape=(dim,)]
+    query : str, path-like, np.ndarray [shape=(dim,)] or None
+    artist : str or None
         As for :meth:`musicu.Catalog.similar`.
     model : str, path-like or None
         Name or folder of the catalog's model, wherever it lies.
@@ -82,12 +93,14 @@ def find_query(
     current = embedded_model(store)
     if isinstance(query, np.ndarray):
         return QueryVector(_unit(query, current))
-    found, name = find_track(store, query), os.fspath(query)
+    if query is None:
+        return _artist_query(store, index, artist or "")
+    found, name = find_track(store, query, artist), os.fspath(query)
     if found is None:
         item, vector = analyze_query(store, name, model=model, describe=False)
         return QueryVector(vector, item.id, item.metadata)
     if found.row in index:
-        return QueryVector(index[found.row], found.id, found.metadata)
+        return QueryVector(index[found.row], *found[1:])
     if read_vectors(store, current, [found.row]):
         raise damaged_vector(store, name)
     raise ModelMismatchError(
@@ -96,15 +109,18 @@ def find_query(
     )
 
 
-def find_track(store: Store, query: PathLike) -> FoundTrack | None:
-    """Look up a track by a path, an id, the beginning of an id, or an earlier id.
+def find_track(store: Store, query: PathLike, artist: str | None = None) -> FoundTrack | None:
+    """Look up a track by a path, an id, the beginning of one, an earlier one, or by its name.
 
     Parameters
     ----------
     store : Store
         The catalog.
     query : str or path-like
-        A file, or the id of a stored track, or its first 6 or more characters.
+        A file, or the id of a stored track, or its first 6 or more characters, or what it is
+        called: see :func:`musicu.catalog.names.find_by_name`.
+    artist : str or None
+        Only tracks of this artist are called so; paths and ids name theirs all the same.
 
     Returns
     -------
@@ -113,13 +129,20 @@ def find_track(store: Store, query: PathLike) -> FoundTrack | None:
 
     Raises
     ------
+    AmbiguousNameError
+        Several tracks are called so.
     CatalogError
-        It is neither a file nor a stored track, or more than one.
+        It is neither a file nor a stored track, or more than one's id begins so.
     """
     found = find_stored_file(store, query)
-    if found is None and not os.path.exists(absolute(query)):
-        return find_by_id(store, os.fspath(query))
-    return found
+    if found is not None or os.path.exists(absolute(query)):
+        return found
+    name = os.fspath(query)
+    if (called := _meant_by_id(store, name)) is not None:
+        return called
+    row = find_by_name(store, name, artist)
+    (track,) = read_tracks(store, [row])
+    return FoundTrack(row, track.id, track.metadata, track_names(store, row))
 
 
 def find_stored_file(store: Store, path: PathLike) -> FoundTrack | None:
@@ -158,22 +181,10 @@ def find_by_id(store: Store, id: str) -> FoundTrack:
     CatalogError
         There is none, or more than one.
     """
-    rows: dict[str, tuple[int, str, str]] = {}
-
-    def current(prefix: str) -> list[str]:
-        found = {row[1]: row for row in _begin_so(store, prefix)}
-        rows.update(found)
-        return list(found)
-
-    def earlier(prefix: str) -> list[str]:
-        return [id for now in find_alias(store, prefix) for id in current(now)]
-
-    found = ids_meant(id, current, earlier)
-    if len(found) == 1:
-        track, now, metadata = rows[found[0]]
-        return FoundTrack(track, now, stored_metadata(metadata))
-    what = "more than one track's id begins so" if found else "neither a file nor a stored track"
-    raise CatalogError(f"{id}: {what}")
+    found = _meant_by_id(store, id)
+    if found is None:
+        raise CatalogError(f"{id}: neither a file nor a stored track")
+    return found
 
 
 def is_stored(store: Store, id: str) -> bool:
@@ -251,6 +262,36 @@ def damaged_vector(store: Store, query: str) -> CatalogError:
         f"{query}: its vector is damaged: 'musicu catalog verify --repair --catalog"
         f" {store.path}' mends it"
     )
+
+
+def _artist_query(store: Store, index: Index, artist: str) -> QueryVector:
+    """Return the mean direction of an artist's tracks."""
+    rows = [row for row in artist_rows(store, artist) if row in index]
+    if not rows:
+        raise CatalogError(f"{artist}: no track of this artist is embedded")
+    mean = np.mean([index[row] for row in rows], axis=0)
+    called = f"{artist} ({len(rows):,} tracks, which are left out)"
+    return QueryVector(unit_vector(mean), None, Metadata(artist=artist, artists=(artist,)), called)
+
+
+def _meant_by_id(store: Store, id: str) -> FoundTrack | None:
+    rows: dict[str, tuple[int, str, str]] = {}
+
+    def current(prefix: str) -> list[str]:
+        found = {row[1]: row for row in _begin_so(store, prefix)}
+        rows.update(found)
+        return list(found)
+
+    def earlier(prefix: str) -> list[str]:
+        return [id for now in find_alias(store, prefix) for id in current(now)]
+
+    found = ids_meant(id, current, earlier)
+    if len(found) > 1:
+        raise CatalogError(f"{id}: more than one track's id begins so")
+    if not found:
+        return None
+    track, now, metadata = rows[found[0]]
+    return FoundTrack(track, now, stored_metadata(metadata))
 
 
 def _row_of(store: Store, path: str) -> tuple[int, str, str, int, int] | None:

@@ -98,7 +98,7 @@ def duplicates(
         for members in _members(groups):
             if members not in told:
                 told.add(members)
-                names = _examples(_name(items[i]) for i in members)
+                names = _examples(dict.fromkeys(_name(items[i]) for i in members))
                 text = f"{len(members):,} items are {_SAME[kind]}: {names}"
                 yield Finding(severity, kind, "", text, _ids(items, members))
 

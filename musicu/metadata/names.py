@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
     "featured_in",
+    "fold_text",
     "normalize_name",
     "split_artists",
     "split_joined",
@@ -117,6 +118,14 @@ def normalize_name(name: str) -> str:
 def squash_name(name: str) -> str:
     """Return :func:`normalize_name` without spaces: "Hip Hop" and "hip-hop" are equal."""
     return normalize_name(name).replace(" ", "")
+
+
+def fold_text(text: str) -> str:
+    """Bring a text to the form that is searched: without case and diacritics (NFKD)."""
+    if text.isascii():
+        return text.lower()
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(c for c in text if not unicodedata.combining(c))
 
 
 def featured_in(title: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from musicu.audio.formats import is_lossy
+from musicu.audio.formats import codec_name, is_lossy
 from musicu.encoders.model import Tag
 from musicu.encoders.vocabulary import Vocabulary, fold
 from musicu.items.item import Item
@@ -138,8 +138,7 @@ def _level(descriptors: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _file(codec: str, sr: int, channels: int) -> Iterator[Finding]:
     if is_lossy(codec):
-        name = codec.removesuffix("float")  # how FFmpeg's decoder of mp3 goes
-        text = f"A lossy file ({name}): stores ask for lossless ones."
+        text = f"A lossy file ({codec_name(codec)}): stores ask for lossless ones."
         yield Finding("warning", "lossy", "file", text)
     if sr < 44100:
         text = f"Sample rate {sr:,} Hz: stores ask for 44,100."

@@ -15,6 +15,8 @@ from musicu.catalog.store import Store, catalog_path
 from musicu.catalog.tracks import read_columns, read_files, read_values
 from musicu.encoders.tagger import TagHead
 from musicu.errors import CatalogError, MusicuError
+from musicu.metadata.names import fold_text
+from musicu.metadata.text_search import search_texts
 from musicu.search.explanations import shared_phrases
 from musicu.search.journey import find_path
 from musicu.search.query import Answer, Hit, Query
@@ -24,7 +26,6 @@ from musicu.search.snapshot import Snapshot
 from musicu.search.space_builder import Preparing, SpaceBuilder
 from musicu.search.spaces import SPACES, Space
 from musicu.search.tag_search import TagHits, search_tags
-from musicu.search.text_search import fold_text, search_texts
 from musicu.search.watcher import CatalogWatcher
 
 __all__ = ["Explorer"]

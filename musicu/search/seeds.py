@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.catalog.index import unit_vector
-from musicu.catalog.lookup import analyze_query, find_stored_file
+from musicu.catalog.lookup import analyze_query, find_track
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import stored_items
 from musicu.errors import ModelMismatchError, MusicuError
 from musicu.items.item import Item, Items
-from musicu.paths import absolute
 from musicu.search.snapshot import Snapshot
 
 __all__ = ["FoundSeeds", "Seed", "blend", "find_seeds", "read_items", "seed_items", "seed_of"]
@@ -77,20 +76,21 @@ class Seed:
 
 
 def seed_of(catalog: Path, query: str | os.PathLike[str], weight: float = 1.0) -> Seed:
-    """Make a seed of a file or an id; a file that is not in the catalog is heard.
+    """Make a seed of a file, an id or a name; a file that is not in the catalog is heard.
 
     Parameters
     ----------
     catalog : Path
         The catalog's file.
     query : str or path-like
-        A file, in the catalog or not; or the id of a stored track, or its first 6 or more
-        characters, which nobody looks up here.
+        As for :meth:`musicu.Catalog.similar`.
     weight : float in [-1, 1], not 0
         Of the seed.
 
     Raises
     ------
+    CatalogError
+        It is neither a file nor a stored track, or several.
     AudioError
         The file cannot be used.
     ModelError
@@ -98,10 +98,8 @@ def seed_of(catalog: Path, query: str | os.PathLike[str], weight: float = 1.0) -
     """
     name = os.fspath(query)
     with Store(catalog, create=False) as store:
-        if (stored := find_stored_file(store, name)) is not None:
+        if (stored := find_track(store, name)) is not None:
             return Seed(id=stored.id, weight=weight)
-        if not os.path.exists(absolute(name)):
-            return Seed(id=name, weight=weight)
         item, vector = analyze_query(store, name)
     return Seed(vector=vector, item=item, weight=weight)
 

@@ -60,7 +60,7 @@ class Snapshot:
     albums : np.ndarray [shape=(n,), int32]
         Numbers of the albums; -1 for none.
     texts : list of str
-        Artist, title and album as :func:`musicu.search.text_search.fold_text` folds them.
+        Artist, title and album as :func:`musicu.metadata.names.fold_text` folds them.
     nearest : Nearest
         The vectors of the first tracks, made for quick search.
     tail : Nearest

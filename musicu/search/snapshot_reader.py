@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from musicu.catalog.checksums import is_sound
 from musicu.catalog.store import Store, StoredModel
+from musicu.metadata.names import fold_text
 from musicu.search.name_codes import NameCodes
-from musicu.search.text_search import fold_text
 
 __all__ = ["MEASURES", "CatalogPages", "Page", "parse_page", "read_added", "read_all"]
 

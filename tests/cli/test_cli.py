@@ -90,6 +90,7 @@ def test_the_commands_are_these() -> None:
         *(f"catalog {name}" for name in ("info", "list", "errors", "retry")),
         *(f"catalog {name}" for name in ("forget", "verify", "export")),
         *(f"models {name}" for name in ("list", "info", "add")),
+        *("config", "doctor"),
     }
 
 
@@ -103,7 +104,7 @@ def test_help_and_version_are_data(run_cli: RunCli, run_program: RunCli) -> None
         done = run(*words)
         assert (done.returncode, done.stderr) == (0, "")
         assert "Usage: musicu" in done.stdout
-    assert run_program("--version").stdout == f"musicu {__version__}\n"
+    assert run_program("--version").stdout.startswith(f"musicu {__version__}\n")
 
 
 @pytest.mark.parametrize(
@@ -384,9 +385,13 @@ def _imported(*words: str | os.PathLike[str]) -> set[str]:
 _ANALYSIS = {"librosa", "numba", "sklearn", "scipy", "soundfile", "soxr"}
 
 
-@pytest.mark.parametrize("words", [["--help"], ["embed", "--help"], ["--version"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["--help"], ["embed", "--help"]], ids=" ".join)
 def test_help_waits_for_nothing_heavy(words: list[str]) -> None:
     assert not _imported(*words) & {*_ANALYSIS, "numpy", "onnxruntime", "av", "sqlite3", "mutagen"}
+
+
+def test_versions_are_told_without_loading_what_they_are_of() -> None:
+    assert not _imported("--version") & {*_ANALYSIS, "onnxruntime", "av", "rich"}
 
 
 def test_a_stored_track_is_ranked_without_decoder_or_network(shelf: Shelf) -> None:

@@ -175,6 +175,7 @@ def test_commands_reach_for_no_network_and_leave_nothing_but_what_was_asked_for(
         "journey {id} {other} -n 3",
         "release {song} --out report",
         "check",
+        "doctor",
         "fit plays.csv --out recommender",
         "recommend --recommender recommender --log plays.csv --user user1 -n 3",
         "audience {song} --recommender recommender -n 3",

@@ -24,6 +24,7 @@ from musicu.errors import CatalogError, MetadataError, ModelError, ModelMismatch
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item
 from musicu.metadata.fields import Metadata
+from musicu.metadata.text_search import search_texts
 from musicu.search import fused as fused_module
 from musicu.search.explorer import Explorer
 from musicu.search.fused import FusedSpace
@@ -32,7 +33,6 @@ from musicu.search.seeds import FoundSeeds, Seed
 from musicu.search.snapshot import Snapshot
 from musicu.search.space_builder import Preparing
 from musicu.search.spaces import SPACES, AudioSpace, SpaceType
-from musicu.search.text_search import search_texts
 from musicu.service.schemas import SimilarBody
 
 Array = NDArray[np.float32]
@@ -595,7 +595,10 @@ def test_seeds_are_made_of_files_and_ids(shelf: Shelf) -> None:
     ids = explorer.live.snapshot.ids
     stored = explorer.seed(shelf / "Dora/Night.wav", 0.5)
     assert stored.id in ids and stored.weight == 0.5
-    assert explorer.seed("abcdef") == Seed(id="abcdef")
+    assert explorer.seed(str(stored.id)[:8]) == Seed(id=str(stored.id))
+    assert explorer.seed("ebb carla").id == explorer.seed(shelf / "Carla/Tide/01 Ebb.m4a").id
+    with pytest.raises(CatalogError, match="neither a file nor a stored track"):
+        explorer.seed("abcdef")
     (shelf / "Dora/Night.wav").rename(shelf / "Dora/New.wav")
     heard = explorer.seed(shelf / "Dora/New.wav")
     assert heard.vector is not None and heard.item is not None and heard.item.id == stored.id
@@ -673,4 +676,4 @@ def test_a_space_that_takes_long_is_made_in_the_background(
 
 def test_the_command_line_lists_the_spaces() -> None:
     by = inspect.get_annotations(mix)["by"]
-    assert by.__metadata__[0].metavar == f"<{'|'.join(SPACES)}>"
+    assert by.__metadata__[0].metavar == f"{'|'.join(SPACES)}"

@@ -15,11 +15,11 @@ from musicu.catalog.store import Store
 from musicu.errors import CatalogError, MetadataError, ModelError
 from musicu.metadata.artists import album_key, artist_keys
 from musicu.metadata.fields import Metadata
+from musicu.metadata.names import fold_text
 from musicu.search.map_columns import build_columns
 from musicu.search.name_codes import NameCodes
 from musicu.search.snapshot import Snapshot
 from musicu.search.snapshot_reader import MEASURES, read_all
-from musicu.search.text_search import fold_text
 from musicu.search.watcher import CatalogWatcher
 
 RNG = np.random.default_rng(0)

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fold_text", "search_texts"]
-
-
-def fold_text(text: str) -> str:
-    """Bring a text to the form that is searched: without case and diacritics (NFKD)."""
-    if text.isascii():
-        return text.lower()
-    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return "".join(c for c in text if not unicodedata.combining(c))
+__all__ = ["search_texts"]
 
 
 def search_texts(
@@ -35,7 +26,7 @@ def search_texts(
     Parameters
     ----------
     texts : sequence of str
-        Folded, as the words are.
+        Folded (:func:`musicu.metadata.names.fold_text`), as the words are.
     words : sequence of str
         What is looked for; without any, every text has all of them.
     n, offset : int >= 0
