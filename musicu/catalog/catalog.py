@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.catalog.by_tags import Findings, find_by_tags
-from musicu.catalog.export import export
 from musicu.catalog.index import Index
 from musicu.catalog.ingest import Progress, Summary, add_folders, forget
 from musicu.catalog.integrity import check_integrity
@@ -26,10 +25,11 @@ from musicu.catalog.non_music import head_at_hand
 from musicu.catalog.repair import Repair, repair_catalog
 from musicu.catalog.salvage import salvage_if_unreadable
 from musicu.catalog.similar import Match, find_similar
-from musicu.catalog.sound_tags import hear_query, refresh_tags, tag_query
+from musicu.catalog.sound_tags import hear_query, tag_query
 from musicu.catalog.sql_filter import read_filtered
 from musicu.catalog.stats import CatalogInfo, Problem, catalog_info, list_problems
 from musicu.catalog.store import Store, StoredModel, catalog_path
+from musicu.catalog.tabular import Tabular
 from musicu.catalog.track_ids import list_aliases
 from musicu.encoders.model import Model
 from musicu.encoders.tagger import Heard
@@ -39,7 +39,7 @@ __all__ = ["Catalog"]
 PathLike = str | os.PathLike[str]
 
 
-class Catalog:
+class Catalog(Tabular):
     """A catalog of tracks: one SQLite file.
 
     Parameters
@@ -74,6 +74,9 @@ class Catalog:
     def close(self) -> None:
         """Close the file."""
         self.store.close()
+
+    def __repr__(self) -> str:
+        return f"Catalog({str(self.store.path)!r})"
 
     def __len__(self) -> int:
         (count,) = self.store.db.execute("SELECT count(*) FROM library").fetchone()
@@ -251,7 +254,7 @@ class Catalog:
         return tag_query(self.store, query, model)
 
     def hear(self, query: PathLike, *, model: PathLike | None = None) -> Heard:
-        """Return what :meth:`tags` is sure of, of what it is not, and whether it is no music."""
+        """Return what :meth:`tags` is sure of, what it is not, and whether it is no music."""
         return hear_query(self.store, query, model)
 
     def tagging_model(self, name: PathLike | None = None) -> Model:
@@ -328,17 +331,6 @@ class Catalog:
             self.store, jobs=jobs or os.cpu_count() or 1, progress=progress
         )
         return done
-
-    def export(self, target: PathLike) -> int:
-        """Write all vectors to a ``.npz``, ``.parquet`` or ``.csv`` file; return the rows written.
-
-        Damaged ones are left out, and :attr:`notice` says so. Raises `CatalogError` if nothing is
-        embedded yet, and what :func:`musicu.catalog.export.export` does.
-        """
-        current = embedded_model(self.store)
-        refresh_tags(self.store, needed=False)
-        self._index(current)
-        return export(self.store, current, target)
 
     def _index(self, model: StoredModel) -> Index:
         index = Index.open(self.store, model)
