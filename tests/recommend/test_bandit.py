@@ -10,7 +10,7 @@ from planted import items, log
 
 from musicu.errors import CatalogError, RecommenderError
 from musicu.recommend.bandit import LinearBandit
-from musicu.recommend.exploration import candidate_vectors
+from musicu.recommend.exploration import candidate_vectors, softmax_chances
 from musicu.recommend.recommender import Recommender
 
 ITEMS, DIM = 30, 6
@@ -173,3 +173,14 @@ def test_a_recommenders_candidates_have_vectors() -> None:
         dict(zip(ids, vectors[:, 1], strict=True)), abs=1e-4
     )
     assert np.linalg.norm(vectors[:, 2:], axis=1) == pytest.approx(1)
+
+
+def test_chances_are_a_softmax_with_an_even_share() -> None:
+    from scipy.special import softmax
+
+    scores = np.random.default_rng(0).normal(size=(5, 7)) * 500  # nothing overflows
+    chances = softmax_chances(scores, temperature=100.0, even=0.2)
+    assert chances == pytest.approx(0.8 * softmax(scores / 100, axis=1) + 0.2 / 7)
+    for wrong in ({"temperature": 0.0}, {"even": 1.5}):
+        with pytest.raises(RecommenderError, match="chances need finite scores"):
+            softmax_chances([1.0], **wrong)
