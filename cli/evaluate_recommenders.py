@@ -3,7 +3,7 @@
 import datetime
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +23,7 @@ from musicu.cli.inputs import (
     UnknownItems,
     matched_log,
     named_items,
+    pairs,
 )
 from musicu.cli.options import Catalog, Format, Quiet, emit, row_output, say
 
@@ -106,7 +107,7 @@ def recommend(
         raise typer.BadParameter("--protocol time and --since need each other")
     if until is not None and (since is None or until <= since):
         raise typer.BadParameter("--until is a day after --since")
-    spaces = list(_pairs(vectors, "--vectors", "NAME=FILE"))
+    spaces = list(pairs(vectors, "--vectors", "NAME=FILE"))
     from musicu.cli.progress import task_bar
     from musicu.evaluation.recommenders.evaluate import evaluate_recommend
     from musicu.items.vectors import join_vectors, read_vectors
@@ -191,9 +192,9 @@ def ab(
     output: Format,
 ) -> None:
     """Analyze the log of an A/B test; verdicts hold however often one looks."""
-    before = dict(_pairs(covariate, "--covariate", "METRIC=COLUMN"))
+    before = dict(pairs(covariate, "--covariate", "METRIC=COLUMN"))
     shares = {}
-    for name, text in _pairs(share, "--share", "VARIANT=SHARE"):
+    for name, text in pairs(share, "--share", "VARIANT=SHARE"):
         try:
             shares[name] = float(text)
         except ValueError:
@@ -247,14 +248,6 @@ def _protocol(
     if fold is not None and source is not None and items is not None:
         return FoldProtocol(read_column(items, source, fold))
     return FoldProtocol("album" if by is By.ALBUM else "artist", folds)
-
-
-def _pairs(texts: Sequence[str] | None, option: str, form: str) -> Iterator[tuple[str, str]]:
-    for text in texts or ():
-        name, _, value = (part.strip() for part in text.partition("="))
-        if not name or not value:
-            raise typer.BadParameter(f"{text!r} is not {form}", param_hint=option)
-        yield name, value
 
 
 def _simulated(log: Path) -> bool:

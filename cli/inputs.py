@@ -1,7 +1,7 @@
 """What the commands of recommendation share: a recommender, its items' names, logs of listening."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +30,7 @@ __all__ = [
     "UnknownItems",
     "matched_log",
     "named_items",
+    "pairs",
     "salt",
     "top_contributions",
 ]
@@ -181,3 +182,12 @@ def top_contributions(contributions: Mapping[str, float], n: int) -> str:
     telling = [term for term in contributions.items() if term[0] != "level"]
     strongest = sorted(telling, key=lambda term: -term[1])[:n]
     return ", ".join(f"{name} {value:+.2f}" for name, value in strongest if value > 0)
+
+
+def pairs(texts: Sequence[str] | None, option: str, form: str) -> Iterator[tuple[str, str]]:
+    """Yield names and values of an option that is given as NAME=VALUE, any number of times."""
+    for text in texts or ():
+        name, _, value = (part.strip() for part in text.partition("="))
+        if not name or not value:
+            raise typer.BadParameter(f"{text!r} is not {form}", param_hint=option)
+        yield name, value

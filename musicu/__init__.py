@@ -29,18 +29,22 @@ if TYPE_CHECKING:
         ModelError,
         ModelMismatchError,
         MusicuError,
+        NotFittedError,
     )
     from musicu.items.fused_vectors import ItemVectors
     from musicu.items.fusion import Fusion
     from musicu.items.item import Item, Items
     from musicu.items.quality import QualityReport, inspect_items
     from musicu.items.table import read_items
+    from musicu.items.vectorizer import ItemVectorizer
     from musicu.metadata.fields import Metadata
     from musicu.metadata.file_tags import read_tags
     from musicu.metadata.playlist import PlaylistEntry, write_m3u8
     from musicu.monitoring.drift import DriftReport, check_batch
     from musicu.monitoring.tracks import Tracks
+    from musicu.recommend.frame_api import Columns, Dataset, FrameRecommender
     from musicu.recommend.interactions import Interactions, read_interactions
+    from musicu.recommend.matrix_api import MatrixRecommender
     from musicu.recommend.recommender import Recommender
     from musicu.recommend.results import Audience, Recommendation
     from musicu.recommend.scorer import History
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
     from musicu.search.explorer import Explorer
     from musicu.search.query import Answer, Query
     from musicu.search.seeds import Seed
+    from musicu.workers.audio_embedder import AudioEmbedder
 
 __version__ = "0.1.0"
 
@@ -57,23 +62,29 @@ __all__ = [
     "AmbiguousNameError",
     "Answer",
     "Audience",
+    "AudioEmbedder",
     "AudioError",
     "Catalog",
     "CatalogError",
     "CatalogInfo",
+    "Columns",
+    "Dataset",
     "Descriptors",
     "DriftReport",
     "Encoder",
     "Explorer",
     "Findings",
+    "FrameRecommender",
     "Fusion",
     "Heard",
     "History",
     "Interactions",
     "Item",
+    "ItemVectorizer",
     "ItemVectors",
     "Items",
     "Match",
+    "MatrixRecommender",
     "Metadata",
     "MetadataError",
     "MissingExtraError",
@@ -81,6 +92,7 @@ __all__ = [
     "ModelError",
     "ModelMismatchError",
     "MusicuError",
+    "NotFittedError",
     "PlaylistEntry",
     "Problem",
     "Progress",
@@ -126,6 +138,7 @@ _HOMES = {
         "ModelError",
         "ModelMismatchError",
         "MusicuError",
+        "NotFittedError",
     ),
     "search.explorer": ("Explorer",),
     "search.query": ("Answer", "Query"),
@@ -168,6 +181,10 @@ _HOMES = {
     "reports.write": ("write_report",),
     "encoders.tagger": ("Heard", "TagHead", "tag"),
     "metadata.file_tags": ("read_tags",),
+    "items.vectorizer": ("ItemVectorizer",),
+    "recommend.frame_api": ("Columns", "Dataset", "FrameRecommender"),
+    "recommend.matrix_api": ("MatrixRecommender",),
+    "workers.audio_embedder": ("AudioEmbedder",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

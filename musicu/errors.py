@@ -93,8 +93,11 @@ class RecommenderError(MusicuError):
     """A recommender cannot learn from, or answer, what it was given: an unknown user or item."""
 
 
-class NotFittedError(RecommenderError):
-    """A recommender was asked before it was fitted or loaded."""
+class NotFittedError(RecommenderError, ValueError, AttributeError):
+    """An estimator was asked before it was fitted or loaded.
+
+    A ValueError and an AttributeError as scikit-learn's error of this name is.
+    """
 
 
 class MissingExtraError(MusicuError):

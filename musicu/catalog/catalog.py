@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicu.catalog.by_tags import Findings, find_by_tags
-from musicu.catalog.export import export
 from musicu.catalog.filter_hints import filter_hint
 from musicu.catalog.index import Index
 from musicu.catalog.ingest import Progress, Summary, add_folders
@@ -24,9 +23,10 @@ from musicu.catalog.model_choice import (
 )
 from musicu.catalog.non_music import head_at_hand
 from musicu.catalog.similar import Match, find_similar
-from musicu.catalog.sound_tags import hear_query, refresh_tags, tag_query
+from musicu.catalog.sound_tags import hear_query, tag_query
 from musicu.catalog.sql_filter import read_filtered
 from musicu.catalog.store import Store, StoredModel, catalog_path
+from musicu.catalog.tabular import Tabular
 from musicu.catalog.upkeep import Upkeep
 from musicu.encoders.model import Model
 from musicu.encoders.tagger import Heard
@@ -36,7 +36,7 @@ __all__ = ["Catalog"]
 PathLike = str | os.PathLike[str]
 
 
-class Catalog(Upkeep):
+class Catalog(Upkeep, Tabular):
     """A catalog of tracks: one SQLite file.
 
     Parameters
@@ -248,7 +248,7 @@ class Catalog(Upkeep):
         return tag_query(self.store, query, model)
 
     def hear(self, query: PathLike, *, model: PathLike | None = None) -> Heard:
-        """Return what :meth:`tags` is sure of, of what it is not, and whether it is no music."""
+        """Return what :meth:`tags` is sure of, what it is not, and whether it is no music."""
         return hear_query(self.store, query, model)
 
     def tagging_model(self, name: PathLike | None = None) -> Model:
@@ -269,17 +269,6 @@ class Catalog(Upkeep):
             nothing = False
             yield track
         self._explain(where, nothing=nothing)
-
-    def export(self, target: PathLike) -> int:
-        """Write all vectors to a ``.npz``, ``.parquet`` or ``.csv`` file; return the rows written.
-
-        Damaged ones are left out, and :attr:`notice` says so. Raises `CatalogError` if nothing is
-        embedded yet, and what :func:`musicu.catalog.export.export` does.
-        """
-        current = embedded_model(self.store)
-        refresh_tags(self.store, needed=False)
-        self._index(current)
-        return export(self.store, current, target)
 
     def _explain(self, where: str | None, *, nothing: bool) -> None:
         self._hint = filter_hint(self.store, where) if where and nothing else None

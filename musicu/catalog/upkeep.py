@@ -43,6 +43,9 @@ class Upkeep:
         """Close the file."""
         self.store.close()
 
+    def __repr__(self) -> str:
+        return f"Catalog({str(self.store.path)!r})"
+
     def __len__(self) -> int:
         (count,) = self.store.db.execute("SELECT count(*) FROM library").fetchone()
         return int(count)

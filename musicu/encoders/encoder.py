@@ -123,6 +123,9 @@ class Encoder:
             )
         self.check()
 
+    def __repr__(self) -> str:
+        return f"Encoder({self.model.id}, {self.dim} dimensions)"
+
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike[str] | None = None) -> Encoder:
         """Load a model by name or folder; None is the default model.

@@ -66,6 +66,9 @@ class ItemVectors:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        return f"ItemVectors({len(self):,} of {self.dim:,} dimensions: {', '.join(self.fields)})"
+
     def take(self, positions: ArrayLike) -> ItemVectors:
         """Return the rows at some positions, in that order."""
         at = np.asarray(positions, dtype=np.intp)

@@ -13,7 +13,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.errors import CatalogError, MetadataError
+from musicu.errors import CatalogError, MetadataError, NotFittedError
+from musicu.estimator import Estimator
 from musicu.files import open_file, written_file
 from musicu.items.comparable import DEFAULT_WEIGHTS, FIELDS, new_encoders
 from musicu.items.field_encoders import FieldEncoder
@@ -30,7 +31,7 @@ _DAMAGES = (
 )
 
 
-class Fusion:
+class Fusion(Estimator):
     """Turns items into vectors whose dot product is the weighted mean of the fields' likenesses.
 
     Missing fields are masked, never filled in: the weights of those that are there are brought
@@ -62,37 +63,40 @@ class Fusion:
         self.weights = weights  # as it was given: scikit-learn's clone() insists
         self._fitted: dict[str, FieldEncoder] | None = None
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, as scikit-learn's estimators do."""
-        return {"weights": self.weights}
-
     def set_params(self, **params: Any) -> Self:
         """Set the weights. A fusion that was fitted stays so: all fields were learned.
 
         Raises
         ------
         MetadataError
-            There is no such parameter, or the weights are not as for :class:`Fusion`.
+            The weights are not as for :class:`Fusion`.
+        MusicuError
+            There is no such parameter.
         """
-        for name, value in params.items():
-            if name != "weights":
-                raise MetadataError(f"Fusion has no parameter {name!r}; it has 'weights'")
-            _check(value)
-            self.weights = value
-        return self
+        _check(params.get("weights"))
+        return super().set_params(**params)
 
-    def fit(self, items: Items) -> Self:
+    def fit(self, items: Items, y: Any = None) -> Self:
         """Learn names, rarities and scales from items.
 
         Parameters
         ----------
         items : Items
+        y : object
+            Passed over; scikit-learn's pipelines hand it on.
         """
         encoders = new_encoders()
         for encoder in encoders.values():
             encoder.fit(items)
         self._fitted = encoders
         return self
+
+    def fit_transform(self, items: Items, y: Any = None) -> ItemVectors:
+        """Learn from items, and return their vectors."""
+        return self.fit(items, y).transform(items)
+
+    def _is_fitted(self) -> bool:
+        return self._fitted is not None
 
     def transform(self, items: Items) -> ItemVectors:
         """Return the vectors of items, whether or not the fit saw them.
@@ -103,7 +107,7 @@ class Fusion:
 
         Raises
         ------
-        MetadataError
+        NotFittedError
             Nothing was fitted.
         ModelMismatchError
             The items were heard with a model of another dimension than those fitted.
@@ -144,7 +148,7 @@ class Fusion:
 
     def _learned(self) -> dict[str, FieldEncoder]:
         if self._fitted is None:
-            raise MetadataError("the fusion has learned nothing yet: call fit(items) first")
+            raise NotFittedError("the fusion has learned nothing yet: call fit(items) first")
         return self._fitted
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -152,7 +156,7 @@ class Fusion:
 
         Raises
         ------
-        MetadataError
+        NotFittedError
             Nothing was fitted.
         CatalogError
             The file cannot be written.

@@ -85,6 +85,10 @@ class Items(Sequence[Item]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def __repr__(self) -> str:
+        heard = f"{int(self.heard.sum()):,} heard, {self.audio.shape[1]} dimensions"
+        return f"Items({len(self):,}, {heard})"
+
     def __iter__(self) -> Iterator[Item]:
         return iter(self._items)
 

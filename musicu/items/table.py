@@ -73,7 +73,7 @@ def parse_schema(declared: Iterable[str]) -> dict[str, str]:
     return schema
 
 
-def read_items(path: str | os.PathLike[str], *, schema: Mapping[str, str] | None = None) -> Source:
+def read_items(path: Any, *, schema: Mapping[str, str] | None = None) -> Source:
     """Read items from a table, one a row.
 
     Columns are recognized by their names: the fields of :class:`musicu.metadata.fields.Metadata`
@@ -87,7 +87,7 @@ def read_items(path: str | os.PathLike[str], *, schema: Mapping[str, str] | None
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, path-like or data frame
         See :meth:`musicu.metadata.tables.Table.open`.
     schema : mapping of str to str, optional
         What columns hold, where their names do not say it: ``{"artist_id": "artist", "moods":

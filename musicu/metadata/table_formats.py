@@ -1,4 +1,4 @@
-"""The forms a table may have on disk: CSV, JSON lines, Parquet; each may be packed.
+"""The forms a table may have: CSV, JSON lines, Parquet, each of which may be packed; a frame.
 
 Each is opened as its columns' names and what yields its chunks of rows.
 """
@@ -19,11 +19,13 @@ import numpy as np
 
 from musicu.errors import MetadataError, MissingExtraError
 from musicu.files import open_file
+from musicu.frames import Column
 
 __all__ = [
     "Chunk",
     "Chunks",
     "as_text",
+    "in_chunks",
     "is_text",
     "open_csv",
     "open_lines",
@@ -232,6 +234,22 @@ def open_parquet(path: str) -> Opened:
                     yield numbers, [_cells(batch.column(name), arrays=arrays) for name in chosen]
 
     return names, chunks
+
+
+def in_chunks(columns: Sequence[Column]) -> Chunks:
+    """Return what yields the rows of columns in memory."""
+
+    def chunks(positions: Sequence[int], arrays: bool) -> Iterator[Chunk]:
+        chosen = [columns[at] for at in positions]
+        for start in range(0, len(columns[0]) if columns else 0, _SMALL_BATCH):
+            cut: list[Any] = [column[start : start + _SMALL_BATCH] for column in chosen]
+            stop = min(start + _SMALL_BATCH, len(columns[0]))
+            yield (
+                range(start + 1, stop + 1),
+                [c.tolist() if isinstance(c, np.ndarray) and not arrays else c for c in cut],
+            )
+
+    return chunks
 
 
 def _cells(column: Any, *, arrays: bool) -> Any:

@@ -1,4 +1,4 @@
-"""Tables on disk (CSV, TSV, JSON lines, Parquet, plain or packed), read as rows of cells.
+"""Tables (CSV, TSV, JSON lines, Parquet, plain or packed; data frames), read as rows of cells.
 
 Metadata sheets, items, listening logs, logs of A/B tests and labels are all read here, by the same
 rules. Errors name a row, and no cell of it: logs say who somebody is.
@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from musicu.errors import MetadataError
+from musicu.frames import frame_columns
 from musicu.metadata.table_formats import (
     Chunk,
     Chunks,
     as_text,
+    in_chunks,
     is_text,
     open_csv,
     open_lines,
@@ -25,7 +27,7 @@ from musicu.metadata.table_formats import (
     open_unpacked,
 )
 
-__all__ = ["Table"]
+__all__ = ["Table", "table_name"]
 
 _LINES = {".jsonl", ".ndjson", ".json"}
 _PARQUET = {".parquet", ".pq"}
@@ -33,13 +35,24 @@ _PACKED = {".gz", ".bz2", ".xz"}
 _LONGEST = 1 << 22  # characters of a header; a file without any line break is no table
 
 
+def table_name(source: Any) -> str:
+    """Return what errors call a table: its path, or that it is a frame.
+
+    Examples
+    --------
+    >>> table_name("plays.csv"), table_name({"user": ["ann"]})
+    ('plays.csv', 'the frame')
+    """
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else "the frame"
+
+
 class Table:
-    """A table on disk; make one with :meth:`open`.
+    """A table; make one with :meth:`open`.
 
     Attributes
     ----------
     path : str
-        The file.
+        The file; "the frame" for one in memory.
     columns : tuple of str
         Names of the columns, as written; those without a name are left out.
     """
@@ -55,8 +68,8 @@ class Table:
         self._chunks = chunks
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], known: Callable[[str], bool]) -> Table:
-        """Open a table.
+    def open(cls, path: Any, known: Callable[[str], bool]) -> Table:
+        """Open a table: a file, or a data frame.
 
         Its bytes tell whether it is packed (gzip, bzip2, xz) and whether it is Parquet; the suffix
         ``.jsonl``, or a first line that begins with a brace, that it is JSON lines. Anything else
@@ -65,7 +78,8 @@ class Table:
 
         Parameters
         ----------
-        path : str or path-like
+        path : str, path-like, data frame, or mapping of str to array-like
+            A frame is of any library (:func:`musicu.frames.frame_columns`); its first row is row 1.
         known : callable
             Whether a name is a column's that is looked for: the delimiter is the one that shows
             the most of them.
@@ -73,11 +87,14 @@ class Table:
         Raises
         ------
         MetadataError
-            The file cannot be read or unpacked, is empty, or is no such table.
+            The file cannot be read or unpacked, is empty, or is no such table; or a frame is none.
         MissingExtraError
             Parquet without pyarrow.
         """
-        name = os.fspath(path)
+        name = table_name(path)
+        if not isinstance(path, str | os.PathLike):
+            columns = frame_columns(path, name=name)
+            return cls(name, list(columns), in_chunks(list(columns.values())))
         suffixes = [suffix.lower() for suffix in Path(name).suffixes]
         if suffixes and suffixes[-1] in _PACKED:
             suffixes.pop()

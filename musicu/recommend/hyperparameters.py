@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
+from musicu.estimator import Estimator
 from musicu.items.fusion import DEFAULT_WEIGHTS
 
-__all__ = ["LISTENING_WEIGHTS", "Hyperparameters", "named_as_stored", "named_today"]
+__all__ = ["LISTENING_WEIGHTS", "Hyperparameters", "Tunable", "named_as_stored", "named_today"]
 
 # Where listeners teach what belongs together, audio's 256 dimensions need less room than where
 # likeness is all there is, and what is measured beside them costs more than it tells (measured:
@@ -78,3 +79,36 @@ def named_today(settings: Mapping[str, Any]) -> dict[str, Any]:
 def named_as_stored(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings by the names that saved recommenders and reports have for them."""
     return {_STORED_NAMES.get(name, name): value for name, value in settings.items()}
+
+
+class Tunable(Estimator):
+    """What has hyperparameters, as scikit-learn's estimators have parameters.
+
+    Attributes
+    ----------
+    settings : Hyperparameters
+        What the next fit learns with.
+    """
+
+    settings: Hyperparameters
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        return dict(vars(Hyperparameters()))
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings, as scikit-learn's estimators do."""
+        return dict(vars(self.settings))
+
+    def set_params(self, **params: Any) -> Self:
+        """Set what the next fit learns with; what was learned stays.
+
+        Raises
+        ------
+        MusicuError
+            There is no such setting.
+        """
+        named = named_today(params)
+        self._check_names(named)
+        self.settings = replace(self.settings, **named)
+        return self

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from musicu.errors import MetadataError, RecommenderError
+from musicu.metadata.tables import table_name
 from musicu.recommend.log_files import Log, read_log
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def hash_user(user: str, salt: str) -> str:
 
 
 def read_interactions(
-    path: str | os.PathLike[str],
+    path: Any,
     *,
     known: Collection[str] | None = None,
     unknown: Literal["error", "keep", "drop"] = "error",
@@ -244,8 +244,8 @@ def read_interactions(
 ) -> Interactions:
     """Read who listened to what.
 
-    The file is any of :meth:`musicu.metadata.tables.Table.open`: CSV, JSON lines, Parquet. It has
-    columns
+    The table is any of :meth:`musicu.metadata.tables.Table.open`: CSV, JSON lines, Parquet, or a
+    data frame of pandas, polars or another library. It has columns
     ``user`` and ``item``, and may have ``weight`` and ``time``, under these or other usual names
     (``userId``, ``track_id``, ``plays``, ``timestamp``, ...); where several columns could be
     meant, these four names win. Other columns are ignored. Identifiers are text or whole numbers.
@@ -254,7 +254,7 @@ def read_interactions(
 
     Parameters
     ----------
-    path : str or os.PathLike
+    path : str, path-like, data frame, or mapping of str to array-like
     known : collection of str, optional
         The items there are.
     unknown : {"error", "keep", "drop"}
@@ -278,8 +278,8 @@ def read_interactions(
     MissingExtraError
         Parquet without pyarrow.
     """
-    name = os.fspath(path)
-    log = read_log(name)
+    name = table_name(path)
+    log = read_log(path)
     if known is not None and unknown != "keep":
         log = _known_only(log, name, known=set(known), drop=unknown == "drop")
     people = log.users if salt is None else [hash_user(user, salt) for user in log.users]

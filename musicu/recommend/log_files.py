@@ -73,12 +73,12 @@ class Log:
         )
 
 
-def read_log(path: str) -> Log:
+def read_log(source: Any) -> Log:
     """Read a log; :func:`musicu.recommend.interactions.read_interactions` says what it may hold.
 
     Parameters
     ----------
-    path : str
+    source : str, path-like or data frame
 
     Returns
     -------
@@ -97,7 +97,8 @@ def read_log(path: str) -> Log:
         Parquet without pyarrow.
     """
     usual = {name for names in _FIELDS.values() for name in names}
-    table = Table.open(path, lambda title: squeeze(title) in usual)
+    table = Table.open(source, lambda title: squeeze(title) in usual)
+    path = table.path
     at = _find_columns(path, table.columns)
     ids = {"user": _Codes(), "item": _Codes()}
     codes: dict[str, list[NDArray[np.int32]]] = {field: [] for field in ids}

@@ -15,7 +15,7 @@ from musicu.recommend import storage
 from musicu.recommend.candidates import CANDIDATE_SOURCES, Source, propose
 from musicu.recommend.explanations import explain, matching_users, similar_artists, similar_items
 from musicu.recommend.fitted_model import FittedModel
-from musicu.recommend.hyperparameters import Hyperparameters, named_today
+from musicu.recommend.hyperparameters import Hyperparameters, Tunable, named_today
 from musicu.recommend.interactions import Interactions
 from musicu.recommend.rank_fit import learn_ranking, rank_scores
 from musicu.recommend.ranking import Ranker
@@ -26,7 +26,7 @@ from musicu.recommend.selection import select
 __all__ = ["History", "Recommender"]
 
 
-class Recommender:
+class Recommender(Tunable):
     """Recommends items to listeners, and listeners to items, played or new.
 
     Parameters
@@ -64,9 +64,8 @@ class Recommender:
         self.ranker: Ranker | None = None
         self._model: FittedModel | None = None
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings, as scikit-learn's estimators do."""
-        return dict(vars(self.settings))
+    def _is_fitted(self) -> bool:
+        return self._model is not None
 
     @property
     def model(self) -> FittedModel:

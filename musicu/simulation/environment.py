@@ -17,7 +17,7 @@ from musicu.errors import MusicuError
 from musicu.simulation.listeners import DAY, Population, draw
 from musicu.simulation.records import Shown, Simulation
 
-__all__ = ["START", "Environment", "Policy"]
+__all__ = ["START", "Environment", "Policy", "liking"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -132,7 +132,7 @@ class Environment:
         toward = p.tastes(user, mood, changed, middle)
         lists, likes, clicks = self._lists(rng, user, when, toward, at[kept], item[kept], start)
         chance = rng.random(len(at))
-        like = _liking(self._pairs(p.tastes(user[at], taste, changed[at], middle), item))
+        like = liking(self._pairs(p.tastes(user[at], taste, changed[at], middle), item))
         skipped = chance < _skipping(like)
         skipped_list = rng.random(lists.shape) < _skipping(likes)
 
@@ -219,7 +219,7 @@ class Environment:
         factor = np.where(when >= self._from_day, self._factor[self._variant[user]], 1.0)
         seen = b.appeal * np.arange(1, b.slots + 1) ** -b.examine * factor[:, None]
         chance = rng.random(shape)
-        likes = _liking(self._pairs(toward, lists))
+        likes = liking(self._pairs(toward, lists))
         clicks = (lists >= 0) & (chance < seen * likes)
         if any(policy is not None for policy in self._policies):
             # A policy sees what was played until now, so its sessions pass one after another.
@@ -232,7 +232,7 @@ class Environment:
                 policy = self._policies[variant] if when[row] >= self._from_day else None
                 if policy is not None:
                     lists[row] = self._ask(policy, variant, who, np.concatenate(past), when[row])
-                    likes[row] = _liking(self._pairs(toward[[row]], lists[[row]]))[0]
+                    likes[row] = liking(self._pairs(toward[[row]], lists[[row]]))[0]
                     clicks[row] = (lists[row] >= 0) & (chance[row] < seen[row] * likes[row])
                 past += [lists[row][clicks[row]], item[begin[row] : begin[row + 1]]]
         return lists, likes, clicks
@@ -300,7 +300,7 @@ class Environment:
         )
 
 
-def _liking(affinity: Floats) -> Floats:
+def liking(affinity: Floats) -> Floats:
     """Chance [0, 1] that an item of some affinity is liked: a half at 1."""
     found: Floats = 1 / (1 + np.exp(np.float32(-2) * (affinity - np.float32(1))))
     return found

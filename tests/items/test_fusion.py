@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicu.errors import CatalogError, MetadataError
+from musicu.errors import CatalogError, MetadataError, MusicuError, NotFittedError
 from musicu.items.explanations import reasons, words
 from musicu.items.fused_vectors import ItemVectors
 from musicu.items.fusion import DEFAULT_WEIGHTS, FIELDS, Fusion
@@ -249,11 +249,11 @@ def test_weights_that_mean_nothing_are_refused(weights: dict[str, float], why: s
 
 
 def test_other_parameters_and_an_empty_fusion_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(MetadataError, match="no parameter 'depth'"):
+    with pytest.raises(MusicuError, match="no parameter 'depth'"):
         Fusion().set_params(depth=3)
-    with pytest.raises(MetadataError, match=r"call fit\(items\) first"):
+    with pytest.raises(NotFittedError, match=r"call fit\(items\) first"):
         Fusion().transform(Items([]))
-    with pytest.raises(MetadataError, match=r"call fit\(items\) first"):
+    with pytest.raises(NotFittedError, match=r"call fit\(items\) first"):
         Fusion().save(tmp_path / "fusion.npz")
 
 

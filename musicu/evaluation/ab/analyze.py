@@ -10,7 +10,6 @@ are in docs/abtest.md.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -132,7 +131,7 @@ class ABReport:
 
 
 def analyze_ab(
-    log: ABLog | str | os.PathLike[str],
+    log: ABLog | Any,
     metrics: Sequence[str],
     *,
     control: str | None = None,
@@ -146,8 +145,8 @@ def analyze_ab(
 
     Parameters
     ----------
-    log : ABLog or path
-        A path is read by :func:`musicu.evaluation.ab.log.read_ab_log`.
+    log : ABLog, path or data frame
+        The latter are read by :func:`musicu.evaluation.ab.log.read_ab_log`.
     metrics : sequence of str
         Columns, whose total a user is compared; or two with a stroke between them,
         ``"clicks / shown"``: the total of one for each of the other. All count in the correction.

@@ -5,7 +5,6 @@ An error names a row, never a user.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -144,7 +143,7 @@ class ABLog:
 
 
 def read_ab_log(
-    path: str | os.PathLike[str],
+    path: Any,
     *,
     user: str = "user",
     variant: str = "variant",
@@ -154,7 +153,7 @@ def read_ab_log(
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, path-like or data frame
         See :meth:`musicu.metadata.tables.Table.open`.
     user, variant : str
         Names of the columns that say who, and which variant.

@@ -1,0 +1,1 @@
+"""Interleaving: two rankings in one list."""
