@@ -51,14 +51,18 @@ def explain(
     """
     items = scorer.model.items
     told = None if ranker is None else ranker.contributions(features(scorer, listener, at))
+    level, slope = _calibration(scorer, ranker, at)
     for i, (row, place) in enumerate(zip(at.tolist(), placed, strict=True)):
         if ranker is None or told is None:
             parts = scorer.by_field(listener, row)
+            parts = {name: slope[i] * value for name, value in parts.items()}
+            if level[i]:
+                parts["new"] = level[i]
         else:
             parts = _weighed(scorer, ranker, listener, row, told[i])
         if set(place.adjustments) != {"score"}:
             parts["rules"] = place.score - sum(parts.values())
-        by = scorer.by_history(listener, row)
+        by = slope[i] * scorer.by_history(listener, row)
         because = [
             HistoryContribution(item.id, item.metadata.title, item.metadata.artist, float(by[j]))
             for j in top_k(by, _BECAUSE)
@@ -79,7 +83,20 @@ def explain(
             tuple(words(item, first)) if first else (),
             tuple(because),
             sources[row],
+            bool(scorer.model.listeners[row] == 0),
         )
+
+
+def _calibration(
+    scorer: Scorer, ranker: Ranker | None, at: Positions
+) -> tuple[list[float], list[float]]:
+    """Return what is added to each score, and what it is multiplied by before."""
+    calibration, count = scorer.model.calibration, len(at)
+    if calibration is None or ranker is not None:
+        return [0.0] * count, [1.0] * count
+    new = scorer.model.listeners[at] == 0
+    level, slope = np.where(new, calibration.level, 0), np.where(new, calibration.slope, 1)
+    return level.tolist(), slope.tolist()
 
 
 def _weighed(

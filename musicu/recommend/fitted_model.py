@@ -15,6 +15,7 @@ from musicu.items.fused_vectors import ItemVectors
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.recommend.als import Factors, factorize
+from musicu.recommend.calibration import Calibration
 from musicu.recommend.content_map import ContentMap
 from musicu.recommend.hyperparameters import Hyperparameters, named_today
 from musicu.recommend.interactions import Interactions
@@ -36,8 +37,7 @@ _LEARNED_WITH = {"weights", "ridge", "shrinkage", "seed"}
 class FittedModel:
     """What was learned from interactions and from what the items are. It never changes.
 
-    Make one with :meth:`fit`. Each of the other methods returns a new model that shares what it
-    can with this one.
+    Make one with :meth:`fit`. The other methods return new models that share what they can.
 
     Attributes
     ----------
@@ -62,13 +62,15 @@ class FittedModel:
         What follows from all these.
     artist_matrix : scipy.sparse.csr_array [shape=(n, artists), float32]
         1 where an item is by an artist.
+    calibration : Calibration or None
+        What scores of new items are worth; None takes them as they are.
 
     Examples
     --------
     >>> items = Items(Item(f"t{i}", Metadata(genres=("jazz",))) for i in range(4))
     >>> log = Interactions(["ann"], items.ids, [0, 0], [0, 1])
     >>> model = FittedModel.fit(log, items, Hyperparameters(dim=2))
-    >>> new = Items([Item("new", Metadata(genres=("jazz",)))])
+    >>> new = Items([Item("new")])
     >>> model.with_items(new).with_settings(taste=0.5).items.ids
     ('t0', 't1', 't2', 't3', 'new')
     """
@@ -84,6 +86,7 @@ class FittedModel:
     content_map: ContentMap
     item_factors: ItemFactors
     artist_matrix: csr_array
+    calibration: Calibration | None = None
 
     @classmethod
     def fit(
@@ -295,7 +298,6 @@ def _content_map(
     listeners: NDArray[np.intp],
     maps: Mapping[bytes, Floats] | None = None,
 ) -> ContentMap:
-    """Learn how factors follow from the vectors of items that were played."""
     fitted = np.arange(len(als.items))
     known = np.flatnonzero(vectors.present[fitted].any(axis=1) & (listeners[fitted] > 0))
     return ContentMap(
@@ -328,7 +330,6 @@ def _item_factors(
 
 
 def _matrix(interactions: Interactions, positions: Positions, n: int) -> csr_array:
-    """Return users by n items, those of the interactions at their positions."""
     from scipy.sparse import csr_array
 
     matrix = interactions.matrix()
@@ -337,7 +338,6 @@ def _matrix(interactions: Interactions, positions: Positions, n: int) -> csr_arr
 
 
 def _joined(above: ItemVectors, below: ItemVectors) -> ItemVectors:
-    """Stand the rows of one fusion below each other."""
     from scipy.sparse import csr_array, vstack
 
     return ItemVectors(

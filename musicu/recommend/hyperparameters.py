@@ -50,6 +50,11 @@ class Hyperparameters:
         Days in which a play loses half its weight.
     max_interests : int >= 1
         Interests of a listener at most.
+    exploration : float in [0, 1]
+        Share of every list that is kept for items nobody has played, where there are any.
+    new_share : float in (0, 1) or None
+        Share of listening that is expected to be of such items, by which their scores are set
+        beside those of known ones; None estimates it (:mod:`musicu.recommend.calibration`).
     seed : int
         Of all that is drawn at random.
     """
@@ -62,6 +67,8 @@ class Hyperparameters:
     length_debias: float = 0.25
     half_life: float = 90.0
     max_interests: int = 4
+    exploration: float = 0.1
+    new_share: float | None = None
     seed: int = 0
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.metadata.fields import Metadata
 from musicu.recommend.als import Factors
+from musicu.recommend.calibration import Calibration
 from musicu.recommend.fitted_model import FittedModel
 from musicu.recommend.hyperparameters import Hyperparameters, named_as_stored, named_today
 from musicu.recommend.ranking import Ranker
@@ -58,6 +60,7 @@ def save(
         "floor": model.als.floor,
         "regularization": model.als.regularization,
         "ranker": ranker and ranker.to_dict(),
+        "calibration": model.calibration and model.calibration.to_dict(),
     }
     arrays: dict[str, Any] = {
         "audio": model.items.audio,
@@ -142,6 +145,8 @@ def load(
                 if name.startswith(_MAP)
             },
         )
+        if calibration := about.get("calibration"):
+            model = replace(model, calibration=Calibration.from_dict(calibration))
         return model, about["ranker"] and Ranker.from_dict(about["ranker"])
     except CatalogError:
         raise

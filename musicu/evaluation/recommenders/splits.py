@@ -6,8 +6,8 @@ drawn one by one, an artist's other tracks give the answer away (Pampalk, Flexer
 2005; Flexer and Schnitzer, 2010); so whole artists or whole albums are drawn here, or everything
 that came out after a day, which is how new releases really come.
 
-A list that people are shown holds known items, too. So a part of what was played of the *warm* items
-is held out with the rest, and whole lists are measured by both.
+A list that people are shown holds known items, too. So a part of what was played of the *warm*
+items is held out with the rest, and whole lists are measured by both.
 """
 
 from __future__ import annotations
@@ -144,9 +144,7 @@ class FoldProtocol:
         cold = np.flatnonzero(fold == following)
         return self._one(split.train, items, cold, f"{split.name}, validation", seed)
 
-    def _one(
-        self, log: Interactions, items: Items, cold: Positions, name: str, seed: int
-    ) -> Split:
+    def _one(self, log: Interactions, items: Items, cold: Positions, name: str, seed: int) -> Split:
         if not 0 <= self.hidden < 1:
             raise MusicuError(f"hidden is {self.hidden:g}: a share from 0 to below 1")
         warm = _warm(log, items, cold)
@@ -291,9 +289,7 @@ def _split(
         )
     users = np.intersect1d(train.user, np.union1d(test.user, held.user)).astype(np.intp)
     known = _known(train, items, cold)
-    return Split(
-        name=name, train=train, test=test, held=held, cold=cold, known=known, users=users
-    )
+    return Split(name=name, train=train, test=test, held=held, cold=cold, known=known, users=users)
 
 
 def _pairs(log: Interactions) -> NDArray[np.int64]:

@@ -65,7 +65,9 @@ class RecommendBody(StrictModel):
     diversity: float = Field(0.0, ge=0, le=1)
     max_per_artist: int | None = Field(None, ge=1)
     max_per_album: int | None = Field(None, ge=1)
-    min_new: float = Field(0.0, ge=0, le=1, description="Share of what nobody has played.")
+    min_new: float | None = Field(
+        None, ge=0, le=1, description="Share kept for what nobody has played; else the setting's."
+    )
     popularity_weight: float = Field(
         0.0, ge=-100, le=100, description="Above 0: less of what many know; below 0: more."
     )
