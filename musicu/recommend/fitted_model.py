@@ -16,7 +16,7 @@ from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.recommend.als import Factors, factorize
 from musicu.recommend.calibration import Calibration
-from musicu.recommend.content_map import ContentMap
+from musicu.recommend.content_map import ContentMap, even_lengths
 from musicu.recommend.hyperparameters import Hyperparameters, named_today
 from musicu.recommend.interactions import Interactions
 from musicu.recommend.item_factors import ItemFactors, artist_matrix
@@ -28,9 +28,9 @@ __all__ = ["FittedModel"]
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.intp]
-
 # Hyperparameters that the content map is learned with.
-_LEARNED_WITH = {"weights", "ridge", "shrinkage", "seed"}
+_LEARNED_WITH = {"weights", "ridge", "target_debias", "seed"}
+_LEAST_TOLD = 1.0  # listeners at which an item counts half for them
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -302,11 +302,11 @@ def _content_map(
     known = np.flatnonzero(vectors.present[fitted].any(axis=1) & (listeners[fitted] > 0))
     return ContentMap(
         vectors.take(known),
-        als.items[known],
+        even_lengths(als.items[known], settings.target_debias),
         listeners[known],
         maps=maps,
         ridge=settings.ridge,
-        shrinkage=settings.shrinkage,
+        shrinkage=_LEAST_TOLD,
         seed=settings.seed,
     )
 

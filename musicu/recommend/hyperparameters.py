@@ -41,6 +41,9 @@ class Hyperparameters:
         Penalty of the maps from content to factors; see :func:`fit_content_map`.
     shrinkage : float >= 0
         Listeners at which an item's own factor counts half.
+    target_debias : float in [0, 1]
+        How far the lengths of the factors that the maps learn from are brought together: the
+        longest are the most popular, whose listeners would say most of what content means.
     taste : float >= 0
         How much plain likeness to what was played counts beside the listeners.
     length_debias : float in [0, 1]
@@ -61,8 +64,9 @@ class Hyperparameters:
 
     weights: Mapping[str, float] = field(default_factory=lambda: LISTENING_WEIGHTS)
     dim: int = 64
-    ridge: float = 5.0
+    ridge: float = 10.0
     shrinkage: float = 5.0
+    target_debias: float = 0.5
     taste: float = 0.1
     length_debias: float = 0.25
     half_life: float = 90.0
