@@ -62,13 +62,7 @@ def explain(
             parts = _weighed(scorer, ranker, listener, row, told[i])
         if set(place.adjustments) != {"score"}:
             parts["rules"] = place.score - sum(parts.values())
-        by = slope[i] * scorer.by_history(listener, row)
-        because = [
-            HistoryContribution(item.id, item.metadata.title, item.metadata.artist, float(by[j]))
-            for j in top_k(by, _BECAUSE)
-            if by[j] > 0
-            for item in [items[int(listener.played[j])]]
-        ]
+        because, despite = _reasons(scorer, listener, row, slope[i])
         item = items[row]
         about = item.metadata
         first = items[items.position(because[0].id)] if because else None
@@ -84,7 +78,31 @@ def explain(
             tuple(because),
             sources[row],
             bool(scorer.model.listeners[row] == 0),
+            tuple(despite),
         )
+
+
+def _reasons(
+    scorer: Scorer, listener: Listener, row: int, slope: float
+) -> tuple[list[HistoryContribution], list[HistoryContribution]]:
+    """Return what of a history, and of what was said, speaks most for an item, and against it."""
+    at = np.concatenate([listener.played, listener.spoken])
+    places, where = np.unique(at, return_inverse=True)
+    told = [scorer.by_history(listener, row), scorer.by_said(listener, row)[0]]
+    by = slope * np.bincount(where, weights=np.concatenate(told), minlength=len(places))
+    reasons = []
+    for sign in (1, -1):
+        named = [j for j in top_k(sign * by, _BECAUSE).tolist() if sign * by[j] > 0]
+        if sign < 0:  # only what was said speaks against: what was played merely tells less
+            named = [j for j in named if places[j] in listener.spoken]
+        items = [(scorer.model.items[int(places[j])], float(by[j])) for j in named]
+        reasons.append(
+            [
+                HistoryContribution(item.id, item.metadata.title, item.metadata.artist, value)
+                for item, value in items
+            ]
+        )
+    return reasons[0], reasons[1]
 
 
 def _calibration(

@@ -46,6 +46,9 @@ class Hyperparameters:
         longest are the most popular, whose listeners would say most of what content means.
     taste : float >= 0
         How much plain likeness to what was played counts beside the listeners.
+    preference : float >= 0
+        How much it counts what listeners say of items once they are heard, where they say
+        anything: standard deviations for what is liked instead of being told nothing of.
     length_debias : float in [0, 1]
         How far the lengths of all item factors are brought together: what is long is popular, or
         looks like what is popular. 0 leaves them, 1 makes all equal.
@@ -68,6 +71,7 @@ class Hyperparameters:
     shrinkage: float = 5.0
     target_debias: float = 0.5
     taste: float = 0.1
+    preference: float = 2.0
     length_debias: float = 0.25
     half_life: float = 90.0
     max_interests: int = 4

@@ -26,6 +26,8 @@ from musicu.recommend.selection import select
 
 __all__ = ["History", "Recommender"]
 
+_DISLIKED = -0.5  # what was said of something that is not recommended again
+
 
 class Recommender:
     """Recommends items to listeners, and listeners to items, played or new.
@@ -224,7 +226,8 @@ class Recommender:
         else:
             found = {at: ("asked",) for at in model.positions(candidates).tolist()}
         played = listener.played[:0] if again else listener.played
-        for row in (*played.tolist(), *model.positions(exclude).tolist()):
+        disliked = listener.spoken[listener.said <= _DISLIKED]
+        for row in (*played.tolist(), *disliked.tolist(), *model.positions(exclude).tolist()):
             found.pop(row, None)
         at = np.array(sorted(found), dtype=np.intp)
         rows, placed, notes = select(

@@ -52,6 +52,8 @@ class Recommendation:
         Candidate sources that proposed it.
     is_new : bool
         Whether nobody has played it yet.
+    despite : tuple of HistoryContribution
+        What the listener disliked, and speaks against it, the strongest first.
     """
 
     rank: int
@@ -65,6 +67,7 @@ class Recommendation:
     because: tuple[HistoryContribution, ...]
     sources: tuple[str, ...]
     is_new: bool = False
+    despite: tuple[HistoryContribution, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a mapping that JSON can hold."""

@@ -21,6 +21,7 @@ from musicu.recommend.als import Factors
 from musicu.recommend.calibration import Calibration
 from musicu.recommend.fitted_model import FittedModel
 from musicu.recommend.hyperparameters import Hyperparameters, named_as_stored, named_today
+from musicu.recommend.preference import Preference
 from musicu.recommend.ranking import Ranker
 
 __all__ = ["check_folder", "load", "save"]
@@ -67,6 +68,9 @@ def save(
         "listeners": model.listeners,
         "factors": model.als.items,
     }
+    if model.preference is not None:
+        arrays["preference"] = model.preference.weights
+        about["preference_mean"] = model.preference.mean
     arrays |= {_MAP + key.hex(): learned for key, learned in model.content_map.maps.items()}
     try:
         with written_folder(folder) as draft:
@@ -144,6 +148,9 @@ def load(
                 for name, array in arrays.items()
                 if name.startswith(_MAP)
             },
+            preference=Preference(arrays["preference"], float(about["preference_mean"]))
+            if "preference" in arrays
+            else None,
         )
         if calibration := about.get("calibration"):
             model = replace(model, calibration=Calibration.from_dict(calibration))

@@ -290,6 +290,10 @@ class _UserModels:
         played = np.concatenate([listener.played for listener in listeners])
         shape = (len(listeners), len(model.items))
         self._profile = csr_array((weights.astype(np.float32), played, ends), shape=shape)
+        ends = np.cumsum([0, *(len(listener.spoken) for listener in listeners)])
+        weights = np.concatenate([listener.personal for listener in listeners])
+        spoken = np.concatenate([listener.spoken for listener in listeners])
+        self._personal = csr_array((weights.astype(np.float32), spoken, ends), shape=shape)
 
     def parts(
         self, model: FittedModel, at: Positions, rows: slice = slice(None)
@@ -305,4 +309,8 @@ class _UserModels:
         # Likeness is measured from the catalog's mean.
         alike -= self._tells[rows, None] * model.vectors.take(at).scores(items.mean)
         alike *= items.inv_std[at] / self._scale[rows, 1:]
+        if model.preference is not None:
+            liked = weighted_similarity(model.vectors, self._personal[rows], at)
+            liked += model.vectors.take(at).scores(model.preference.weights)
+            by_factor += np.float32(model.settings.preference) * liked
         return by_factor, alike
