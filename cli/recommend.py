@@ -268,6 +268,10 @@ def _explanation(
             who = f"{heard.artist} - " if heard.artist else ""
             title = loaded.title(heard.id, heard.title)
             adds.append((f"played: {who}{title}", heard.contribution))
+        for heard in one.despite:
+            who = f"{heard.artist} - " if heard.artist else ""
+            title = loaded.title(heard.id, heard.title)
+            adds.append((f"disliked: {who}{title}", heard.contribution))
         rows += [{"rank": one.rank, "adds": value, "what": what} for what, value in adds]
         rows.append({"rank": one.rank, "adds": None, "what": f"found by: {', '.join(one.sources)}"})
     return rows

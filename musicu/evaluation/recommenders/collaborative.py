@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 Positions = NDArray[np.intp]
 
 # Chosen on other shuffles of the artists than those reported (docs/recommend.md).
-RIDGE = {"item kNN": 10.0, "EASE": 10.0, "iALS": 10.0}
+_RIDGE = {"item kNN": 10.0, "EASE": 10.0, "iALS": 10.0}
 _EASE_PENALTY = 100.0
 _MOST_LISTENERS = 6000  # EASE is solved among the listeners here
 
@@ -59,10 +59,10 @@ class Columns:
 
     def __iter__(self) -> Iterator[tuple[str, Callable[[slice], Floats]]]:
         """Yield names, and what scores [users, n] some of the users."""
-        yield "item kNN", self._with_new(self._item_knn(), RIDGE["item kNN"])
+        yield "item kNN", self._with_new(self._item_knn(), _RIDGE["item kNN"])
         if len(self._users) <= _MOST_LISTENERS >= self._plays.shape[0]:
-            yield "EASE", self._with_new(self._ease(), RIDGE["EASE"])
-        yield "iALS", self._with_new(self._ials(), RIDGE["iALS"])
+            yield "EASE", self._with_new(self._ease(), _RIDGE["EASE"])
+        yield "iALS", self._with_new(self._ials(), _RIDGE["iALS"])
 
     def _item_knn(self) -> Callable[[slice], Floats]:
         from scipy.sparse import csr_array, diags_array

@@ -30,6 +30,7 @@ class RecommendAnswer(BaseModel):
 
     recommendations: list[Recommendation]
     notes: list[str] = Field(description="What the rules could not give, one line each.")
+    novelty: str = Field(description="How many are new, and why: 'new: 4 of 20 ...'.")
 
 
 class AudienceAnswer(BaseModel):
@@ -129,7 +130,11 @@ async def recommend(
             listener, body.n, include_non_music=body.include_non_music, rules=rules
         )
     )
-    told = {"recommendations": [one.to_dict() for one in found], "notes": list(found.notes)}
+    told = {
+        "recommendations": [one.to_dict() for one in found],
+        "notes": list(found.notes),
+        "novelty": found.novelty,
+    }
     members = {name: fragment(member) for name, member in told.items()}
     return service.respond(EncodedAnswer(members, tuple(one.id for one in found)))
 
