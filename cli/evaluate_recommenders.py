@@ -82,8 +82,21 @@ def recommend(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How often all is done.")] = 5,
     folds: Annotated[int, typer.Option(min=2, help="Parts of the artists, or albums.")] = 5,
+    each: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Test so many folds a seed only: --seeds 20 --each 1.", metavar="N"
+        ),
+    ] = None,
+    hidden: Annotated[
+        float,
+        typer.Option(
+            min=0, max=0.9, help="Share of what listeners played of known items that is hidden."
+        ),
+    ] = 0.2,
     candidates: Annotated[
-        Candidates, typer.Option(help="Rank the new items, or all that a listener does not know.")
+        Candidates,
+        typer.Option(help="Rank new items among new ones, or among all that are described."),
     ] = Candidates.NEW,
     unknown: UnknownItems = Unknown.ERROR,
     duplicates: DuplicateRows = Duplicates.ERROR,
@@ -91,6 +104,12 @@ def recommend(
     tune: Annotated[
         bool, typer.Option("--tune", help="Choose settings inside each training part.")
     ] = False,
+    parts: Annotated[
+        bool,
+        typer.Option(
+            help="Measure the recommender without each of its parts, too: the longer part."
+        ),
+    ] = True,
     report: Report = None,
     quiet: Quiet = False,
     *,
@@ -124,11 +143,12 @@ def recommend(
         evaluation = evaluate_recommend(
             interactions,
             known,
-            protocol=_protocol(protocol, folds, since, until, source, items, fold),
+            protocol=_protocol(protocol, (folds, hidden, each), since, until, source, items, fold),
             seeds=seeds,
             others={n: join_vectors(known, *read_vectors(f)).audio for n, f in spaces},
             candidates=candidates.value,
             tune=tune,
+            parts=parts,
             progress=update and (lambda done, total: update(completed=done, total=total)),
         )
     if _simulated(log):
@@ -136,7 +156,10 @@ def recommend(
     if output in (Format.JSON, Format.NL):
         emit([evaluation.to_dict()], output)
     elif output is Format.TABLE:
+        say("Whole lists: the first 20 of all that a listener does not know.", quiet=quiet)
         emit(evaluation.summary(), output)
+        say("New among new: the new items alone, ranked for each listener.", quiet=quiet)
+        emit(evaluation.summary(among_new=True), output)
         say("+ clearly better, - clearly worse than musicu, tests corrected", quiet=quiet)
     else:
         emit(evaluation.rows(), output)
@@ -228,7 +251,7 @@ def ab(
 
 def _protocol(
     by: By | None,
-    folds: int,
+    parts: tuple[int, float, int | None],
     since: datetime.datetime | None,
     until: datetime.datetime | None,
     source: "Source | None",
@@ -246,8 +269,8 @@ def _protocol(
         assert ends[0] is not None
         return TimeProtocol(ends[0], ends[1])
     if fold is not None and source is not None and items is not None:
-        return FoldProtocol(read_column(items, source, fold))
-    return FoldProtocol("album" if by is By.ALBUM else "artist", folds)
+        return FoldProtocol(read_column(items, source, fold), *parts)
+    return FoldProtocol("album" if by is By.ALBUM else "artist", *parts)
 
 
 def _simulated(log: Path) -> bool:

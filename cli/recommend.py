@@ -64,9 +64,11 @@ def recommend(
         int | None, typer.Option(min=1, help="At most so many of an album.", metavar="N")
     ] = None,
     min_new: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Share that nobody has played yet.", metavar="SHARE"),
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Share kept for what nobody has played; else 0.1.", metavar="SHARE"
+        ),
+    ] = None,
     popularity_weight: Annotated[
         float, typer.Option(help="Above 0 the popular stand back.", metavar="X")
     ] = 0.0,
@@ -142,7 +144,7 @@ def recommend(
         if passages:
             rows = [row | {"passage": matched.get(row["id"])} for row in rows]
         emit(rows, output)
-    for note in found.notes:
+    for note in (found.novelty, *found.notes):
         say(note, quiet=quiet)
 
 
@@ -266,6 +268,10 @@ def _explanation(
             who = f"{heard.artist} - " if heard.artist else ""
             title = loaded.title(heard.id, heard.title)
             adds.append((f"played: {who}{title}", heard.contribution))
+        for heard in one.despite:
+            who = f"{heard.artist} - " if heard.artist else ""
+            title = loaded.title(heard.id, heard.title)
+            adds.append((f"disliked: {who}{title}", heard.contribution))
         rows += [{"rank": one.rank, "adds": value, "what": what} for what, value in adds]
         rows.append({"rank": one.rank, "adds": None, "what": f"found by: {', '.join(one.sources)}"})
     return rows

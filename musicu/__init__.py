@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from musicu.monitoring.tracks import Tracks
     from musicu.recommend.frame_api import Columns, Dataset, FrameRecommender
     from musicu.recommend.interactions import Interactions, read_interactions
+    from musicu.recommend.listener import History
     from musicu.recommend.matrix_api import MatrixRecommender
     from musicu.recommend.recommender import Recommender
     from musicu.recommend.results import Audience, Recommendation
-    from musicu.recommend.scorer import History
     from musicu.release.report import release_report
     from musicu.release.results import ReleaseReport
     from musicu.reports.write import write_report
@@ -166,7 +166,7 @@ _HOMES = {
         "Audience",
         "Recommendation",
     ),
-    "recommend.scorer": ("History",),
+    "recommend.listener": ("History",),
     "metadata.fields": ("Metadata",),
     "encoders.model": ("Model",),
     "encoders.registry": ("find_model", "list_models"),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from musicu.items.fused_vectors import ItemVectors
 
-__all__ = ["ContentMap", "fit_content_map"]
+__all__ = ["ContentMap", "even_lengths", "fit_content_map"]
 
 Floats = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
@@ -96,6 +96,22 @@ def fit_content_map(
         told = weight * factors
         right += np.concatenate([rows.dense.T @ told, rows.sparse.T @ told])
     return _solve(gram, right).astype(np.float32)
+
+
+def even_lengths(factors: Floats, debias: float) -> Floats:
+    """Bring the lengths of factors nearer to their mean; rows of zeros stay.
+
+    Parameters
+    ----------
+    factors : np.ndarray [shape=(n, k), float32]
+    debias : float in [0, 1]
+        0 leaves the lengths, 1 makes all equal.
+    """
+    length = np.linalg.norm(factors, axis=1, keepdims=True)
+    some = length > 0
+    mean = length[some].mean() if some.any() else 1.0
+    even: Floats = factors * (mean / np.where(some, length, mean)) ** np.float32(debias)
+    return even.astype(np.float32)
 
 
 class ContentMap:

@@ -51,20 +51,18 @@ def explain(
     """
     items = scorer.model.items
     told = None if ranker is None else ranker.contributions(features(scorer, listener, at))
+    level, slope = _calibration(scorer, ranker, at)
     for i, (row, place) in enumerate(zip(at.tolist(), placed, strict=True)):
         if ranker is None or told is None:
             parts = scorer.by_field(listener, row)
+            parts = {name: slope[i] * value for name, value in parts.items()}
+            if level[i]:
+                parts["new"] = level[i]
         else:
             parts = _weighed(scorer, ranker, listener, row, told[i])
         if set(place.adjustments) != {"score"}:
             parts["rules"] = place.score - sum(parts.values())
-        by = scorer.by_history(listener, row)
-        because = [
-            HistoryContribution(item.id, item.metadata.title, item.metadata.artist, float(by[j]))
-            for j in top_k(by, _BECAUSE)
-            if by[j] > 0
-            for item in [items[int(listener.played[j])]]
-        ]
+        because, despite = _reasons(scorer, listener, row, slope[i])
         item = items[row]
         about = item.metadata
         first = items[items.position(because[0].id)] if because else None
@@ -79,7 +77,44 @@ def explain(
             tuple(words(item, first)) if first else (),
             tuple(because),
             sources[row],
+            bool(scorer.model.listeners[row] == 0),
+            tuple(despite),
         )
+
+
+def _reasons(
+    scorer: Scorer, listener: Listener, row: int, slope: float
+) -> tuple[list[HistoryContribution], list[HistoryContribution]]:
+    """Return what of a history, and of what was said, speaks most for an item, and against it."""
+    at = np.concatenate([listener.played, listener.spoken])
+    places, where = np.unique(at, return_inverse=True)
+    told = [scorer.by_history(listener, row), scorer.by_said(listener, row)[0]]
+    by = slope * np.bincount(where, weights=np.concatenate(told), minlength=len(places))
+    reasons = []
+    for sign in (1, -1):
+        named = [j for j in top_k(sign * by, _BECAUSE).tolist() if sign * by[j] > 0]
+        if sign < 0:  # only what was said speaks against: what was played merely tells less
+            named = [j for j in named if places[j] in listener.spoken]
+        items = [(scorer.model.items[int(places[j])], float(by[j])) for j in named]
+        reasons.append(
+            [
+                HistoryContribution(item.id, item.metadata.title, item.metadata.artist, value)
+                for item, value in items
+            ]
+        )
+    return reasons[0], reasons[1]
+
+
+def _calibration(
+    scorer: Scorer, ranker: Ranker | None, at: Positions
+) -> tuple[list[float], list[float]]:
+    """Return what is added to each score, and what it is multiplied by before."""
+    calibration, count = scorer.model.calibration, len(at)
+    if calibration is None or ranker is not None:
+        return [0.0] * count, [1.0] * count
+    new = scorer.model.listeners[at] == 0
+    level, slope = np.where(new, calibration.level, 0), np.where(new, calibration.slope, 1)
+    return level.tolist(), slope.tolist()
 
 
 def _weighed(

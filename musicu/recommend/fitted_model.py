@@ -15,10 +15,18 @@ from musicu.items.fused_vectors import ItemVectors
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.recommend.als import Factors, factorize
+from musicu.recommend.calibration import Calibration
 from musicu.recommend.content_map import ContentMap
 from musicu.recommend.hyperparameters import Hyperparameters, named_today
 from musicu.recommend.interactions import Interactions
 from musicu.recommend.item_factors import ItemFactors, artist_matrix
+from musicu.recommend.model_parts import (
+    combine_factors,
+    learn_content_map,
+    play_matrix,
+    stack_vectors,
+)
+from musicu.recommend.preference import Preference, learn_preference
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -27,17 +35,15 @@ __all__ = ["FittedModel"]
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.intp]
-
 # Hyperparameters that the content map is learned with.
-_LEARNED_WITH = {"weights", "ridge", "shrinkage", "seed"}
+_LEARNED_WITH = {"weights", "ridge", "target_debias", "seed"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedModel:
     """What was learned from interactions and from what the items are. It never changes.
 
-    Make one with :meth:`fit`. Each of the other methods returns a new model that shares what it
-    can with this one.
+    Make one with :meth:`fit`. The other methods return new models that share what they can.
 
     Attributes
     ----------
@@ -62,13 +68,17 @@ class FittedModel:
         What follows from all these.
     artist_matrix : scipy.sparse.csr_array [shape=(n, artists), float32]
         1 where an item is by an artist.
+    calibration : Calibration or None
+        What scores of new items are worth; None takes them as they are.
+    preference : Preference or None
+        What is said of items once they are heard; None where nothing was.
 
     Examples
     --------
     >>> items = Items(Item(f"t{i}", Metadata(genres=("jazz",))) for i in range(4))
     >>> log = Interactions(["ann"], items.ids, [0, 0], [0, 1])
     >>> model = FittedModel.fit(log, items, Hyperparameters(dim=2))
-    >>> new = Items([Item("new", Metadata(genres=("jazz",)))])
+    >>> new = Items([Item("new")])
     >>> model.with_items(new).with_settings(taste=0.5).items.ids
     ('t0', 't1', 't2', 't3', 'new')
     """
@@ -84,6 +94,8 @@ class FittedModel:
     content_map: ContentMap
     item_factors: ItemFactors
     artist_matrix: csr_array
+    calibration: Calibration | None = None
+    preference: Preference | None = None
 
     @classmethod
     def fit(
@@ -108,7 +120,7 @@ class FittedModel:
         known = set(items.ids)
         everything = items.extended(Items(Item(id) for id in interactions.items if id not in known))
         at = np.array([everything.position(id) for id in interactions.items], dtype=np.intp)
-        matrix = _matrix(interactions, at, len(everything))
+        matrix = play_matrix(interactions, at, len(everything))
         return cls.assemble(
             settings=settings,
             items=everything,
@@ -131,6 +143,7 @@ class FittedModel:
         listeners: NDArray[np.intp],
         interactions: Interactions | None = None,
         maps: Mapping[bytes, Floats] | None = None,
+        preference: Preference | None = None,
     ) -> Self:
         """Make a model of the parts that are kept on disk; the others follow from them.
 
@@ -138,11 +151,15 @@ class FittedModel:
         ----------
         maps : mapping of bytes to np.ndarray, optional
             Maps of the :class:`ContentMap` that are learned already.
+        preference : Preference, optional
+            Where there are no interactions to learn it from.
         settings, items, n_given, als, fusion, listeners, interactions
             Attributes of the model.
         """
         vectors = fusion.transform(items)
-        content_map = _content_map(settings, vectors, als, listeners, maps)
+        if interactions is not None:
+            preference = learn_preference(interactions.feedback, items, vectors)
+        content_map = learn_content_map(settings, vectors, als, listeners, maps)
         return cls(
             settings=settings,
             items=items,
@@ -153,8 +170,9 @@ class FittedModel:
             vectors=vectors,
             listeners=listeners,
             content_map=content_map,
-            item_factors=_item_factors(settings, content_map, vectors, als, listeners),
+            item_factors=combine_factors(settings, content_map, vectors, als, listeners),
             artist_matrix=artist_matrix(items),
+            preference=preference,
         )
 
     @property
@@ -211,7 +229,7 @@ class FittedModel:
         return replace(
             self,
             items=everything,
-            vectors=_joined(self.vectors, rows),
+            vectors=stack_vectors(self.vectors, rows),
             listeners=np.concatenate([self.listeners, np.zeros(len(new), dtype=np.intp)]),
             item_factors=self.item_factors.extended(self.content_map.predict(rows), rows),
             artist_matrix=artist_matrix(everything),
@@ -244,14 +262,18 @@ class FittedModel:
         learn : bool
             Whether the maps from content to factors are learned from these vectors, too.
         """
-        content_map = self.content_map
+        content_map, preference = self.content_map, self.preference
         if learn:
-            content_map = _content_map(self.settings, vectors, self.als, self.listeners)
+            content_map = learn_content_map(self.settings, vectors, self.als, self.listeners)
+            if self.interactions is not None:
+                said = self.interactions.feedback
+                preference = learn_preference(said, self.items, vectors)
         return replace(
             self,
             vectors=vectors,
             content_map=content_map,
-            item_factors=_item_factors(
+            preference=preference,
+            item_factors=combine_factors(
                 self.settings, content_map, vectors, self.als, self.listeners
             ),
         )
@@ -270,7 +292,7 @@ class FittedModel:
             An item is not known.
         """
         at = self.positions(interactions.items)
-        rows = _matrix(interactions, at, len(self.items))[:, : self.n_fitted]
+        rows = play_matrix(interactions, at, len(self.items))[:, : self.n_fitted]
         users = self.als.fold_in(rows)
         return replace(self, interactions=interactions, als=self.als.with_users(users))
 
@@ -286,65 +308,3 @@ class FittedModel:
         given = self.items.take(range(self.n_given))
         added = self.items.take(range(self.n_fitted, len(self.items)))
         return self.fit(left, given, self.settings).with_items(added)
-
-
-def _content_map(
-    settings: Hyperparameters,
-    vectors: ItemVectors,
-    als: Factors,
-    listeners: NDArray[np.intp],
-    maps: Mapping[bytes, Floats] | None = None,
-) -> ContentMap:
-    """Learn how factors follow from the vectors of items that were played."""
-    fitted = np.arange(len(als.items))
-    known = np.flatnonzero(vectors.present[fitted].any(axis=1) & (listeners[fitted] > 0))
-    return ContentMap(
-        vectors.take(known),
-        als.items[known],
-        listeners[known],
-        maps=maps,
-        ridge=settings.ridge,
-        shrinkage=settings.shrinkage,
-        seed=settings.seed,
-    )
-
-
-def _item_factors(
-    settings: Hyperparameters,
-    content_map: ContentMap,
-    vectors: ItemVectors,
-    als: Factors,
-    listeners: NDArray[np.intp],
-) -> ItemFactors:
-    return ItemFactors.combine(
-        content_map.predict(vectors),
-        als.items,
-        vectors,
-        listeners,
-        shrinkage=settings.shrinkage,
-        length_debias=settings.length_debias,
-        seed=settings.seed,
-    )
-
-
-def _matrix(interactions: Interactions, positions: Positions, n: int) -> csr_array:
-    """Return users by n items, those of the interactions at their positions."""
-    from scipy.sparse import csr_array
-
-    matrix = interactions.matrix()
-    columns = positions.astype(np.int32)[matrix.indices]
-    return csr_array((matrix.data, columns, matrix.indptr), shape=(matrix.shape[0], n))
-
-
-def _joined(above: ItemVectors, below: ItemVectors) -> ItemVectors:
-    """Stand the rows of one fusion below each other."""
-    from scipy.sparse import csr_array, vstack
-
-    return ItemVectors(
-        (*above.ids, *below.ids),
-        above.weights,
-        np.concatenate([above.present, below.present]),
-        np.concatenate([above.dense, below.dense]),
-        csr_array(vstack([above.sparse, below.sparse], format="csr"), dtype=np.float32),
-        above.slices,
-    )

@@ -42,8 +42,14 @@ class Hyperparameters:
         Penalty of the maps from content to factors; see :func:`fit_content_map`.
     shrinkage : float >= 0
         Listeners at which an item's own factor counts half.
+    target_debias : float in [0, 1]
+        How far the lengths of the factors that the maps learn from are brought together: the
+        longest are the most popular, whose listeners would say most of what content means.
     taste : float >= 0
         How much plain likeness to what was played counts beside the listeners.
+    preference : float >= 0
+        How much it counts what listeners say of items once they are heard, where they say
+        anything: standard deviations for what is liked instead of being told nothing of.
     length_debias : float in [0, 1]
         How far the lengths of all item factors are brought together: what is long is popular, or
         looks like what is popular. 0 leaves them, 1 makes all equal.
@@ -51,18 +57,27 @@ class Hyperparameters:
         Days in which a play loses half its weight.
     max_interests : int >= 1
         Interests of a listener at most.
+    exploration : float in [0, 1]
+        Share of every list that is kept for items nobody has played, where there are any.
+    new_share : float in (0, 1) or None
+        Share of listening that is expected to be of such items, by which their scores are set
+        beside those of known ones; None estimates it (:mod:`musicu.recommend.calibration`).
     seed : int
         Of all that is drawn at random.
     """
 
     weights: Mapping[str, float] = field(default_factory=lambda: LISTENING_WEIGHTS)
     dim: int = 64
-    ridge: float = 5.0
+    ridge: float = 10.0
     shrinkage: float = 5.0
+    target_debias: float = 0.5
     taste: float = 0.1
+    preference: float = 2.0
     length_debias: float = 0.25
     half_life: float = 90.0
     max_interests: int = 4
+    exploration: float = 0.1
+    new_share: float | None = None
     seed: int = 0
 
 

@@ -1,7 +1,6 @@
 """Interactions: who listened to what, how much, and when; read from CSV or Parquet.
 
-Nothing personal is shown or told: an error names a row, never a user, and with a salt the plain
-name of a user is gone once the file is read.
+An error names a row, never a user; with a salt a user's name is gone once the file is read.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from musicu.errors import MetadataError, RecommenderError
 from musicu.metadata.tables import table_name
-from musicu.recommend.log_files import Log, read_log
+from musicu.recommend.feedback import Feedback
+from musicu.recommend.log_files import known_only, read_log
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -41,14 +41,16 @@ class Interactions:
         How much: plays, minutes, a rating. 1 where nothing is said.
     time : array_like of float [shape=(m,)], optional
         When: seconds since 1970, UTC.
+    feedback : Feedback, optional
+        What was said of items, also of such as were not played.
 
     Attributes
     ----------
     users, items : tuple of str
-    user, item : np.ndarray [shape=(m,), int32]
-    weight : np.ndarray [shape=(m,), float32]
-    time : np.ndarray [shape=(m,), float64] or None
-        All sorted by user, within a user newest first, then by item.
+    user, item, weight, time : np.ndarray [shape=(m,)]
+        int32, int32, float32, and float64 or None; all sorted by user, within a user newest first,
+        then by item.
+    feedback : Feedback or None
 
     Raises
     ------
@@ -65,9 +67,10 @@ class Interactions:
         item: ArrayLike,
         weight: ArrayLike | None = None,
         time: ArrayLike | None = None,
+        *,
+        feedback: Feedback | None = None,
     ) -> None:
-        self.users = tuple(users)
-        self.items = tuple(items)
+        self.users, self.items, self.feedback = tuple(users), tuple(items), feedback
         self._row_of_user = {id: i for i, id in enumerate(self.users)}
         if len(self._row_of_user) < len(self.users) or len(set(self.items)) < len(self.items):
             raise MetadataError("users and items of a log must each come once: keep one of each")
@@ -140,7 +143,7 @@ class Interactions:
         Raises
         ------
         RecommenderError
-            There is no such user; the text does not repeat who was asked for.
+            There is no such user.
         """
         first, last = np.searchsorted(self.user, [self._position(user), self._position(user) + 1])
         rows = slice(first, last)
@@ -151,24 +154,24 @@ class Interactions:
     def where(self, rows: ArrayLike) -> Self:
         """Return some of the interactions; `users` and `items` stay, and so do positions.
 
+        What was said of an item goes where all its plays by that user go.
+
         Parameters
         ----------
         rows : array_like of bool [shape=(m,)], or of int
-            A mask, or positions.
         """
         chosen = np.asarray(rows)
         time = None if self.time is None else self.time[chosen]
-        return type(self)(
-            self.users, self.items, self.user[chosen], self.item[chosen], self.weight[chosen], time
-        )
+        at = self.user[chosen], self.item[chosen], self.weight[chosen]
+        kept = type(self)(self.users, self.items, *at, time)
+        if self.feedback is not None:
+            before, after = ({*zip(x.user, x.item, strict=True)} for x in (self, kept))
+            gone = {(self.users[u], self.items[i]) for u, i in before - after}
+            kept.feedback = self.feedback.without_pairs(gone)
+        return kept
 
     def before(self, time: float) -> Self:
         """Return what happened before a moment; `users` and `items` stay.
-
-        Parameters
-        ----------
-        time : float
-            Seconds since 1970, UTC.
 
         Raises
         ------
@@ -177,7 +180,9 @@ class Interactions:
         """
         if self.time is None:
             raise MetadataError("this log has no times: read one with a column 'time'")
-        return self.where(self.time < time)
+        kept = self.where(self.time < time)
+        kept.feedback = self.feedback and self.feedback.before(time)
+        return kept
 
     def of_items(self, items: Iterable[str]) -> Self:
         """Return the interactions with some items, which are `items` then, in this order."""
@@ -185,7 +190,10 @@ class Interactions:
         position = {id: i for i, id in enumerate(ids)}
         moved = np.array([position.get(id, -1) for id in self.items], dtype=np.int32)
         kept = self.where(moved[self.item] >= 0) if len(self) else self
-        return type(self)(self.users, ids, kept.user, moved[kept.item], kept.weight, kept.time)
+        at, said = moved[kept.item], self.feedback and self.feedback.of_items(position)
+        return type(self)(
+            self.users, ids, kept.user, at, kept.weight, kept.time, feedback=said or None
+        )
 
     def without_user(self, user: str) -> Self:
         """Return the log as if a user had never been in it.
@@ -208,6 +216,7 @@ class Interactions:
             np.searchsorted(items, kept.item),
             kept.weight,
             kept.time,
+            feedback=self.feedback and self.feedback.without_user(user),
         )
 
     def _position(self, user: str) -> int:
@@ -245,10 +254,14 @@ def read_interactions(
     """Read who listened to what.
 
     The table is any of :meth:`musicu.metadata.tables.Table.open`: CSV, JSON lines, Parquet, or a
-    data frame of pandas, polars or another library. It has columns
-    ``user`` and ``item``, and may have ``weight`` and ``time``, under these or other usual names
+    data frame of pandas, polars or another library. It has columns ``user`` and ``item``, and may
+    have ``weight`` and ``time``, under these or other usual names
     (``userId``, ``track_id``, ``plays``, ``timestamp``, ...); where several columns could be
-    meant, these four names win. Other columns are ignored. Identifiers are text or whole numbers.
+    meant, these four names win. Columns ``liked``, ``disliked``, ``skipped``, ``completed`` and
+    ``exposed``, of 1 and 0 or true and false, and ``rating`` declare what was said of an item
+    (:data:`musicu.recommend.feedback.SIGNALS`): a weight may be 0 then, shown and not played, and
+    what was disliked or skipped counts as no play. Other columns are ignored. Identifiers are text
+    or whole numbers.
     Times are seconds or milliseconds since 1970, or ISO 8601, in UTC where no zone is written. The
     order of the file's rows makes no difference.
 
@@ -281,7 +294,7 @@ def read_interactions(
     name = table_name(path)
     log = read_log(path)
     if known is not None and unknown != "keep":
-        log = _known_only(log, name, known=set(known), drop=unknown == "drop")
+        log = known_only(log, name, known=set(known), drop=unknown == "drop")
     people = log.users if salt is None else [hash_user(user, salt) for user in log.users]
     users, user = _sorted(people, log.user)
     items, item = _sorted(log.items, log.item)
@@ -303,26 +316,21 @@ def read_interactions(
         )
     first = np.flatnonzero(~again)
     weight = np.add.reduceat(log.weight[order], first)
+    feedback = None
+    liked = np.ones(len(first), dtype=np.bool_)
+    if log.value is not None:
+        value = log.value[order]
+        said = np.isfinite(value)
+        moments = None if time is None else time[said]
+        feedback = Feedback(users, items, user[said], item[said], value[said], moments)
+        # What was disliked in any of the rows was no play of something liked.
+        liked = np.minimum.reduceat(np.where(said, value, 0), first) >= 0
     time = None if time is None else time[first]
-    return Interactions(users, items, user[first], item[first], weight, time)
-
-
-def _known_only(log: Log, name: str, *, known: set[str], drop: bool) -> Log:
-    strange = np.array([id not in known for id in log.items])
-    if not strange.any():
-        return log
-    rows = strange[log.item]
-    if drop and not rows.all():
-        return log.take(np.flatnonzero(~rows))
-    first = int(np.argmax(rows))
-    found = f"{np.count_nonzero(strange):,} of {len(strange):,} items are unknown"
-    where = f"first {log.items[log.item[first]]!r} in row {log.row[first]}"
-    way_out = (
-        "nothing is left without them: look whether this log belongs to these items"
-        if rows.all()
-        else "leave them out with unknown='drop' or keep them with unknown='keep'"
-    )
-    raise MetadataError(f"{name}: {found}, {where}: {way_out}")
+    log_of_all = user[first], item[first], weight, time
+    kept = liked & (weight > 0)
+    log_of_plays = [x if x is None else x[kept] for x in log_of_all]
+    played, log_of_plays[1] = np.unique(item[first][kept], return_inverse=True)
+    return Interactions(users, [items[i] for i in played], *log_of_plays, feedback=feedback)
 
 
 def _sorted(ids: list[str], codes: NDArray[np.int32]) -> tuple[list[str], NDArray[Any]]:

@@ -202,6 +202,11 @@ def match_items(
     for at, id in called.items():
         moved[at] = place.get(id, -1)
     people, user = np.unique(interactions.user[kept], return_inverse=True)
+    said = interactions.feedback
+    if said is not None:
+        ids = {id: names.find(id, folder=folder) for id in said.items}
+        clear = {id: found[0] for id, found in ids.items() if len(found) == 1}
+        said = said.renamed(clear) or None
     return Interactions(
         [interactions.users[at] for at in people],
         items,
@@ -209,6 +214,7 @@ def match_items(
         moved[interactions.item[kept]],
         interactions.weight[kept],
         None if interactions.time is None else interactions.time[kept],
+        feedback=said,
     )
 
 

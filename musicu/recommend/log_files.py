@@ -14,8 +14,9 @@ from musicu.errors import MetadataError
 from musicu.metadata.parsers import squeeze
 from musicu.metadata.tables import Table
 from musicu.metadata.values import TIME_WAY_OUT, NumberColumn
+from musicu.recommend.feedback import SIGNALS, rating_values, signal_values
 
-__all__ = ["Log", "read_log"]
+__all__ = ["Log", "known_only", "read_log"]
 
 # Names a column goes by, letters and digits only (see `squeeze`), best first.
 _FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -24,13 +25,21 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
         *("ITEM", "ITEMID", "TRACK", "TRACKID", "SONG", "SONGID", "RECORDING", "RECORDINGID"),
         *("PATH", "ISRC", "ALBUM", "ALBUMID", "ARTIST", "ARTISTID", "ARTISTNAME"),
     ),
-    "weight": ("WEIGHT", "PLAYS", "PLAYCOUNT", "LISTENS", "LISTENCOUNT", "COUNT", "RATING"),
+    "weight": ("WEIGHT", "PLAYS", "PLAYCOUNT", "LISTENS", "LISTENCOUNT", "COUNT"),
+    "rating": ("RATING", "STARS"),
     "time": (
         *("TIME", "TIMESTAMP", "DATE", "DATETIME", "TS", "UTS"),
         *("PLAYEDAT", "LISTENEDAT", "CREATEDAT"),
     ),
 }
-_WAY_OUT = {"weight": "write a number above 0, such as 1 or 2.5", "time": TIME_WAY_OUT}
+_FIELDS = {**_FIELDS, **{name: (name.upper(),) for name in SIGNALS}}
+_WAY_OUT = {
+    "weight": "write a number above 0, such as 1 or 2.5",
+    "rating": "write a number, such as 4",
+    "time": TIME_WAY_OUT,
+}
+# What a cell of a column that declares something may hold.
+_TRUTH = {"1": True, "TRUE": True, "YES": True, "0": False, "FALSE": False, "NO": False, "": False}
 _DAY = 86400.0
 _MOST_SECONDS = 1e11  # what a date can still be told of
 
@@ -46,11 +55,13 @@ class Log:
     user, item : np.ndarray [shape=(m,), int32]
         Positions in `users` and `items`.
     weight : np.ndarray [shape=(m,), float64]
-        Finite, above 0.
+        Finite, above 0; 0 too where columns declare what was said.
     time : np.ndarray [shape=(m,), float64] or None
         Seconds since 1970, UTC.
     row : np.ndarray [shape=(m,), int64]
         Numbers of the rows: in CSV the header is row 1, elsewhere the first row is.
+    value : np.ndarray [shape=(m,), float32] or None
+        What was said, from -1 to 1, NaN where nothing was; None where no column declares it.
     """
 
     users: list[str]
@@ -60,6 +71,7 @@ class Log:
     weight: NDArray[np.float64]
     time: NDArray[np.float64] | None
     row: NDArray[np.int64]
+    value: NDArray[np.float32] | None = None
 
     def take(self, positions: NDArray[np.intp]) -> Log:
         """Return the rows at some positions."""
@@ -70,6 +82,7 @@ class Log:
             weight=self.weight[positions],
             time=None if self.time is None else self.time[positions],
             row=self.row[positions],
+            value=None if self.value is None else self.value[positions],
         )
 
 
@@ -110,9 +123,10 @@ def read_log(source: Any) -> Log:
             way_out=_WAY_OUT[field],
             times=field == "time",
         )
-        for field in ("weight", "time")
+        for field in ("weight", "rating", "time")
         if field in at
     }
+    flags: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in SIGNALS if name in at}
     numbers: list[NDArray[np.int64]] = []
     for rows, columns in table.chunks(list(at.values()), arrays=True):
         cells = dict(zip(at, columns, strict=True))
@@ -121,18 +135,66 @@ def read_log(source: Any) -> Log:
             codes[field].append(np.fromiter(map(known.__getitem__, named), np.int32, len(rows)))
         for field, column in measured.items():
             column.add(cells[field], rows)
+        for field, told in flags.items():
+            told.append(_truths(path, field, cells[field], rows))
         numbers.append(np.array(rows, dtype=np.int64))
     row = np.concatenate(numbers)
+    value, weight = None, measured["weight"].values() if "weight" in at else np.ones(len(row))
+    if flags or "rating" in at:
+        declared = {name: np.concatenate(told) for name, told in flags.items()}
+        if "weight" not in at and "exposed" in declared:
+            weight = np.where(declared["exposed"], 0.0, 1.0)
+        # What was shown and is not played is exposed, whether or not a column says so.
+        declared["exposed"] = declared.get("exposed", np.zeros(len(row), bool)) | (weight == 0)
+        value = signal_values(declared, len(row))
+        if "rating" in at:
+            value = np.where(
+                np.abs(value) > abs(SIGNALS["exposed"]),
+                value,
+                rating_values(_finite(path, measured["rating"].values(), row)),
+            )
     log = Log(
         list(ids["user"]),
         list(ids["item"]),
         np.concatenate(codes["user"]),
         np.concatenate(codes["item"]),
-        measured["weight"].values() if "weight" in at else np.ones(len(row)),
+        weight,
         measured["time"].values() if "time" in at else None,
         row,
+        value,
     )
     return _check_log(path, log)
+
+
+def _truths(path: str, field: str, cells: Sequence[Any], rows: Sequence[int]) -> NDArray[np.bool_]:
+    """Read a column that declares something.
+
+    Raises
+    ------
+    MetadataError
+        A cell is neither true nor false.
+    """
+    if isinstance(cells, np.ndarray):
+        cells = cells.tolist()
+    found = np.zeros(len(rows), dtype=np.bool_)
+    for i, (number, cell) in enumerate(zip(rows, cells, strict=True)):
+        text = "" if cell is None else str(cell).strip().upper().removesuffix(".0")
+        if text not in _TRUTH:
+            raise MetadataError(
+                f"{path}: row {number}: {field} {str(cell)[:20]!r} is neither true nor false: "
+                "write 1 or 0"
+            )
+        found[i] = _TRUTH[text]
+    return found
+
+
+def _finite(path: str, ratings: NDArray[np.float64], row: NDArray[np.int64]) -> NDArray[np.float64]:
+    wrong = ~np.isfinite(ratings)
+    if wrong.any():
+        raise MetadataError(
+            f"{path}: row {row[np.argmax(wrong)]}: its rating is not finite: {_WAY_OUT['rating']}"
+        )
+    return ratings
 
 
 class _Codes(dict[str, int]):
@@ -204,7 +266,12 @@ def _check_log(path: str, log: Log) -> Log:
     single = np.finfo(np.float32)
     checks: list[tuple[str, NDArray[np.float64], NDArray[np.bool_], str]] = [
         ("weight", log.weight, ~(np.abs(log.weight) <= single.max), "is not finite"),
-        ("weight", log.weight, log.weight < single.tiny, "is not above 0"),
+        (
+            "weight",
+            log.weight,
+            (log.weight < single.tiny) & ((log.value is None) | (log.weight != 0)),
+            "is not above 0" if log.value is None else "is below 0",
+        ),
     ]
     if log.time is not None:
         checks += [
@@ -226,3 +293,28 @@ def _shown(field: str, value: float) -> str:
     if field == "time" and 0 <= value < _MOST_SECONDS:
         return datetime.fromtimestamp(value, UTC).isoformat()
     return f"{value:g}"
+
+
+def known_only(log: Log, name: str, *, known: set[str], drop: bool) -> Log:
+    """Return the rows with known items, if others may be dropped.
+
+    Raises
+    ------
+    MetadataError
+        There are others, and they may not, or nothing is left without them.
+    """
+    strange = np.array([id not in known for id in log.items])
+    if not strange.any():
+        return log
+    rows = strange[log.item]
+    if drop and not rows.all():
+        return log.take(np.flatnonzero(~rows))
+    first = int(np.argmax(rows))
+    found = f"{np.count_nonzero(strange):,} of {len(strange):,} items are unknown"
+    where = f"first {log.items[log.item[first]]!r} in row {log.row[first]}"
+    way_out = (
+        "nothing is left without them: look whether this log belongs to these items"
+        if rows.all()
+        else "leave them out with unknown='drop' or keep them with unknown='keep'"
+    )
+    raise MetadataError(f"{name}: {found}, {where}: {way_out}")

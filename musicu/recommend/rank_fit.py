@@ -60,7 +60,7 @@ def features(scorer: Scorer, listener: Listener, at: Positions) -> NDArray[np.fl
 
 
 def rank_scores(scorer: Scorer, ranker: Ranker | None, listener: Listener, at: Positions) -> Floats:
-    """Return what candidates are ranked by: a ranker's scores, or the plain ones.
+    """Return what candidates are ranked by: a ranker's scores, or the plain ones, calibrated.
 
     Parameters
     ----------
@@ -75,7 +75,9 @@ def rank_scores(scorer: Scorer, ranker: Ranker | None, listener: Listener, at: P
     np.ndarray [shape=(c,), float64]
     """
     if ranker is None:
-        return scorer.scores(listener, at).astype(np.float64)
+        scores = scorer.scores(listener, at).astype(np.float64)
+        calibration, is_new = scorer.model.calibration, scorer.model.listeners[at] == 0
+        return scores if calibration is None else calibration.apply(scores, is_new)
     return ranker.score(features(scorer, listener, at))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from musicu.errors import NotFittedError
 from musicu.items.item import Items
 from musicu.recommend import storage
+from musicu.recommend.calibration_fit import calibrated
 from musicu.recommend.candidates import CANDIDATE_SOURCES, Source, propose
 from musicu.recommend.explanations import explain, matching_users, similar_artists, similar_items
 from musicu.recommend.fitted_model import FittedModel
@@ -24,6 +25,8 @@ from musicu.recommend.scorer import History, Scorer
 from musicu.recommend.selection import select
 
 __all__ = ["History", "Recommender"]
+
+_DISLIKED = -0.5  # what was said of something that is not recommended again
 
 
 class Recommender(Tunable):
@@ -111,7 +114,7 @@ class Recommender(Tunable):
         RecommenderError
             There are no interactions.
         """
-        self._model = FittedModel.fit(interactions, items, self.settings)
+        self._model = calibrated(FittedModel.fit(interactions, items, self.settings))
         self.ranker = None
         return self
 
@@ -142,11 +145,11 @@ class Recommender(Tunable):
             There is no such user, or too few others, or the recommender was loaded and so knows
             none.
         """
-        self._model = self.model.without_user(user)
+        self._model = calibrated(self.model.without_user(user))
         return self if self.ranker is None else self.learn_ranking()
 
     def learn_ranking(self, *, hidden: float = 0.2) -> Self:
-        """Learn from the log what the parts of the score, popularity and known artists are worth.
+        """Learn from the log what parts of the score, popularity and known artists are worth.
 
         Parameters
         ----------
@@ -182,9 +185,9 @@ class Recommender(Tunable):
         max_per_album: int | None = None,
         no_versions: bool = True,
         popularity_weight: float = 0.0,
-        min_new: float = 0.0,
+        min_new: float | None = None,
     ) -> Recommendations:
-        """Return what somebody may like, the best first, with reasons.
+        """Return what somebody may like, played by others or by nobody yet, with reasons.
 
         Parameters
         ----------
@@ -195,14 +198,15 @@ class Recommender(Tunable):
         candidates : collection of str or None
             Choose among these items only; None asks the sources.
         exclude : collection of str
-            Items that are left out.
+            Left out.
         again : bool
             Whether what was played may come again, or another version of it.
         now, hour : float or None
             As for :meth:`musicu.recommend.scorer.Scorer.listener`.
         diversity, max_per_artist, max_per_album, no_versions, popularity_weight, min_new
             Rules of the list; see :func:`musicu.search.rerank.rerank`. Popularity is the share
-            of items with fewer listeners; new is what nobody has played.
+            of items with fewer listeners; new is what nobody has played, and `min_new` is the
+            setting ``exploration`` where nothing is said.
 
         Returns
         -------
@@ -211,10 +215,8 @@ class Recommender(Tunable):
 
         Raises
         ------
-        RecommenderError
-            The user or an item is not known, or nothing was played.
         MusicuError
-            A rule is out of its range.
+            The user or an item is not known, nothing was played, or a rule is out of its range.
         """
         model, scorer = self.model, Scorer(self.model)
         listener = scorer.listener(user, now=now, hour=hour)
@@ -223,7 +225,8 @@ class Recommender(Tunable):
         else:
             found = {at: ("asked",) for at in model.positions(candidates).tolist()}
         played = listener.played[:0] if again else listener.played
-        for row in (*played.tolist(), *model.positions(exclude).tolist()):
+        disliked = listener.spoken[listener.said <= _DISLIKED]
+        for row in (*played.tolist(), *disliked.tolist(), *model.positions(exclude).tolist()):
             found.pop(row, None)
         at = np.array(sorted(found), dtype=np.intp)
         rows, placed, notes = select(
@@ -232,6 +235,7 @@ class Recommender(Tunable):
             rank_scores(scorer, self.ranker, listener, at),
             n,
             played=played,
+            exploration=model.settings.exploration,
             diversity=diversity,
             max_per_artist=max_per_artist,
             max_per_album=max_per_album,
@@ -239,8 +243,12 @@ class Recommender(Tunable):
             popularity_weight=popularity_weight,
             min_new=min_new,
         )
+        scale = None if self.ranker else model.calibration
         return Recommendations(
-            explain(scorer, self.ranker, listener, rows, placed, found), notes=notes
+            explain(scorer, self.ranker, listener, rows, placed, found),
+            notes=notes,
+            exploration=model.settings.exploration if min_new is None else min_new,
+            new_share=None if scale is None else scale.new_share,
         )
 
     def similar_items(self, id: str, n: int = 20) -> list[AudienceMatch]:
@@ -291,11 +299,6 @@ class Recommender(Tunable):
 
     def with_log(self, interactions: Interactions) -> Self:
         """Return a copy that knows other users: nothing but their factors is computed.
-
-        Parameters
-        ----------
-        interactions : Interactions
-            Their items are those of the recommender.
 
         Raises
         ------

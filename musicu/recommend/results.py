@@ -42,14 +42,18 @@ class Recommendation:
         In standard deviations of this listener's scores; comparable within one answer only.
     contributions : dict of str to float
         What each field, audio among them, and ``listeners`` (what those who played it played,
-        beyond what its content says) add to the score, and what the re-ranking changed. Their sum
-        is the score.
+        beyond what its content says) add to the score, ``new`` what brings new items to the scale
+        of known ones, and what the re-ranking changed. Their sum is the score.
     words : tuple of str
         What it shares with the history item that spoke for it most.
     because : tuple of HistoryContribution
         History items that spoke for it, the strongest first.
     sources : tuple of str
         Candidate sources that proposed it.
+    is_new : bool
+        Whether nobody has played it yet.
+    despite : tuple of HistoryContribution
+        What the listener disliked, and speaks against it, the strongest first.
     """
 
     rank: int
@@ -62,6 +66,8 @@ class Recommendation:
     words: tuple[str, ...]
     because: tuple[HistoryContribution, ...]
     sources: tuple[str, ...]
+    is_new: bool = False
+    despite: tuple[HistoryContribution, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a mapping that JSON can hold."""
@@ -75,15 +81,47 @@ class Recommendations(tuple[Recommendation, ...]):
     ----------
     notes : tuple of str
         What the rules could not give, one line each.
+    exploration : float
+        Share of the list that was kept for these.
+    new_share : float or None
+        Share of listening that was expected to be of such; None where scores are not calibrated.
+
+    Examples
+    --------
+    >>> Recommendations([], exploration=0.1).novelty
+    'new: 0 of 0 (0.1 of a list is kept for new items)'
     """
 
     notes: tuple[str, ...]
+    exploration: float
+    new_share: float | None
 
-    def __new__(cls, found: Iterable[Recommendation], *, notes: Iterable[str] = ()) -> Self:
-        """Make them of recommendations and notes."""
+    def __new__(
+        cls,
+        found: Iterable[Recommendation],
+        *,
+        notes: Iterable[str] = (),
+        exploration: float = 0.0,
+        new_share: float | None = None,
+    ) -> Self:
+        """Make them of recommendations, notes, and what was kept and expected for new items."""
         made = super().__new__(cls, tuple(found))
         made.notes = tuple(notes)
+        made.exploration, made.new_share = exploration, new_share
         return made
+
+    @property
+    def new(self) -> int:
+        """How many of them nobody has played yet."""
+        return sum(one.is_new for one in self)
+
+    @property
+    def novelty(self) -> str:
+        """How many are new and why, in one line."""
+        why = [f"{self.exploration:.2g} of a list is kept for new items"]
+        if self.new_share is not None:
+            why.append(f"{self.new_share:.2g} of listening is expected to be of such")
+        return f"new: {self.new:,} of {len(self):,} ({', '.join(why)})"
 
 
 @dataclass(frozen=True)

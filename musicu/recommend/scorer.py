@@ -7,24 +7,26 @@ likeness:
 
 where factor(u) is folded in from the decayed history, profile(u) is the mean of the listener's
 interests, each a weighted mean of history items, less the catalog's mean, and s1, s2 are the
-standard deviations of the two parts over the catalog. All is linear in ``fused(i)`` and in the
-history: each score is exactly a sum over fields, and exactly a sum over what was played.
+standard deviations of the two parts over the catalog. Where listeners said what they like and
+dislike, what this one would say of the item (:mod:`musicu.recommend.preference`) is added. All is
+linear in ``fused(i)`` and in the history: each score is exactly a sum over fields, and exactly a
+sum over what was played, and said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.arrays import top_k
-from musicu.errors import RecommenderError
+from musicu.errors import MusicuError, RecommenderError
 from musicu.items.fused_vectors import ItemVectors
 from musicu.metadata.artists import album_key
 from musicu.recommend.fitted_model import FittedModel
+from musicu.recommend.listener import History, Listener
 from musicu.recommend.user_profile import (
     Interests,
     find_interests,
@@ -42,58 +44,6 @@ Positions = NDArray[np.intp]
 # the square of their number.
 _TELLING = 500
 _ROUNDING = 1e-5
-
-
-@dataclass(frozen=True)
-class History:
-    """What somebody played.
-
-    Parameters
-    ----------
-    items : sequence of str
-    weights : sequence of float > 0 or None
-        Plays; 1 each where nothing is said.
-    times : sequence of float or None
-        Seconds since 1970 UTC.
-    """
-
-    items: Sequence[str]
-    weights: Sequence[float] | NDArray[Any] | None = None
-    times: Sequence[float] | NDArray[Any] | None = None
-
-
-@dataclass(frozen=True)
-class Listener:
-    """A listener as the recommender sees one.
-
-    Attributes
-    ----------
-    played : np.ndarray [shape=(h,), intp]
-        Positions of the items played, each once.
-    vectors : ItemVectors
-        Their fused vectors.
-    influence : np.ndarray [shape=(h, k), float32]
-        What each adds to the listener's factor.
-    factor : np.ndarray [shape=(k,), float32]
-        The listener's vector among the collaborative factors: the sum of these.
-    interests : Interests or None
-        Groups of what was played; None where nothing is known of any of it.
-    profile_weights : np.ndarray [shape=(h,), float64]
-        What each adds to the mean of the interests.
-    profile : np.ndarray [shape=(dim,), float32]
-        This mean less the catalog's.
-    scale : tuple of float
-        Standard deviations s1 and s2.
-    """
-
-    played: Positions
-    vectors: ItemVectors
-    influence: Floats
-    factor: Floats
-    interests: Interests | None
-    profile_weights: Floats64
-    profile: Floats
-    scale: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -140,7 +90,9 @@ class Scorer:
             A weight or time is no number, or an hour was asked for without times.
         """
         if isinstance(user, str):
-            user = History(*self.model.log.of_user(user))
+            feedback = self.model.log.feedback
+            said = {} if feedback is None else dict(zip(*feedback.of_user(user), strict=True))
+            user = History(*self.model.log.of_user(user), said)
         if not len(user.items):
             raise RecommenderError("the history is empty: name at least one item that was played")
         played = self.model.positions(user.items)
@@ -154,7 +106,25 @@ class Scorer:
         )
         own, at = np.unique(played, return_inverse=True)
         summed: Floats64 = np.bincount(at, weights=weights).astype(np.float64)
-        return self._listener(own, summed)
+        return self._with_said(self._listener(own, summed), user.said)
+
+    def _with_said(self, listener: Listener, said: Mapping[str, float]) -> Listener:
+        """Return a listener who said something of items; of unknown ones it tells nothing."""
+        model, items = self.model, self.model.items
+        spoken = {items.position(id): float(value) for id, value in said.items() if id in items}
+        if any(not abs(value) <= 1 for value in spoken.values()):
+            raise MusicuError("what was said of an item is a number from -1 to 1")
+        at = np.array(sorted(spoken), dtype=np.intp)
+        values = np.array([spoken[i] for i in at.tolist()], dtype=np.float64)
+        listener = replace(listener, spoken=at, said=values, personal=np.zeros(len(at)))
+        if model.preference is None:
+            return listener
+        liking = model.preference.weights
+        if len(at):
+            rows = model.vectors.take(at)
+            listener = replace(listener, personal=model.preference.personal(rows, values))
+            liking = liking + rows.query(listener.personal)
+        return replace(listener, liking=liking)
 
     def _listener(self, played: Positions, weights: Floats64) -> Listener:
         model, items = self.model, self.model.item_factors
@@ -207,10 +177,15 @@ class Scorer:
         s1, s2 = listener.scale
         by_factor: Floats = items.factors[one] @ listener.factor / np.float32(s1)
         alike = items.inv_std[one] * rows.scores(listener.profile)
-        return by_factor + alike * np.float32(model.settings.taste / s2)
+        found = by_factor + alike * np.float32(model.settings.taste / s2)
+        if listener.liking is not None:
+            found += np.float32(model.settings.preference) * rows.scores(listener.liking)
+        return found
 
     def parts(self, listener: Listener, at: Positions) -> Floats64:
         """Return the three parts of scores: what content predicts, listeners beyond that, taste.
+
+        What was said of items counts as taste.
 
         Returns
         -------
@@ -223,7 +198,10 @@ class Scorer:
         beyond = items.factors[at] @ listener.factor - content
         taste = items.inv_std[at] * rows.scores(listener.profile) * model.settings.taste
         s1, s2 = listener.scale
-        return np.stack([content / s1, beyond / s1, taste / s2], axis=1).astype(np.float64)
+        taste = taste / s2
+        if listener.liking is not None:
+            taste = taste + model.settings.preference * rows.scores(listener.liking)
+        return np.stack([content / s1, beyond / s1, taste], axis=1).astype(np.float64)
 
     def by_field(
         self, listener: Listener, at: int, *, part_weights: Sequence[float] = (1.0, 1.0, 1.0)
@@ -248,6 +226,10 @@ class Scorer:
         inv_std = float(self.model.item_factors.inv_std[at])
         weight = taste * self.model.settings.taste * inv_std / s2
         parts = {name: content * by_factor[name] / s1 + weight * alike[name] for name in by_factor}
+        if listener.liking is not None:
+            liked = self.model.vectors.contributions(listener.liking, at)
+            weight = taste * self.model.settings.preference
+            parts = {name: value + weight * liked[name] for name, value in parts.items()}
         return {**parts, "listeners": beyond * said / s1}
 
     def by_factor(self, factor: Floats, at: int) -> dict[str, float]:
@@ -266,7 +248,9 @@ class Scorer:
         return {**parts, "listeners": whole - sum(parts.values())}
 
     def by_history(self, listener: Listener, at: int) -> Floats64:
-        """Return what each item that was played adds to the score of an item; the sum is the score.
+        """Return what each item that was played adds to the score of an item.
+
+        The sum is the score; with what was said of items, if anything was (:meth:`by_said`).
 
         Returns
         -------
@@ -283,6 +267,24 @@ class Scorer:
             alike -= float(item.scores(items.mean)[0]) / weights.sum()
             told += items.inv_std[at] * model.settings.taste / s2 * weights * alike
         return told
+
+    def by_said(self, listener: Listener, at: int) -> tuple[Floats64, float]:
+        """Return what all that a listener said adds to the score of an item, and what others said.
+
+        Returns
+        -------
+        np.ndarray [shape=(m,), float64]
+            In the order of ``listener.spoken``; below 0 for what was disliked, and is like it.
+        float
+            What others say of items like it.
+        """
+        model = self.model
+        if model.preference is None:
+            return np.zeros(len(listener.spoken)), 0.0
+        item, weight = model.vectors.take([at]), model.settings.preference
+        others = float(item.scores(model.preference.weights)[0])
+        alike = model.vectors.take(listener.spoken).scores(item.toarray()[0]).astype(np.float64)
+        return weight * listener.personal * alike, weight * others
 
 
 def _deviation(values: Floats, unit: float) -> float:

@@ -28,6 +28,7 @@ def select(
     *,
     played: Positions,
     no_versions: bool,
+    exploration: float = 0.0,
     **rules: Any,
 ) -> tuple[Positions, list[Placed], list[str]]:
     """Choose and order n candidates.
@@ -44,6 +45,9 @@ def select(
         Positions of what may not come again, nor another version of it.
     no_versions : bool
         Whether a song comes in one version only.
+    exploration : float in [0, 1]
+        What ``min_new`` is if it is None. Where there is too little that is new, that is no fault
+        of anybody's: nothing is noted.
     **rules
         The others of :func:`musicu.search.rerank.rerank`.
 
@@ -61,6 +65,10 @@ def select(
     MusicuError
         A rule is out of its range.
     """
+    usual = rules.get("min_new") is None
+    if usual:
+        any_new = bool((model.listeners[at] == 0).any())
+        rules["min_new"] = exploration if any_new else 0.0
     # Rules act on the top of the ranking: on all of it only where they leave too little of it.
     for most in (_POOL * n, len(at)):
         top = _top(model, at, scores, most)
@@ -77,6 +85,8 @@ def select(
         placed, notes = rerank(scores[top], n=n, no_versions=no_versions, **labels, **rules)
         if len(placed) >= n or whole:
             break
+    if usual:
+        notes = [note for note in notes if not note.startswith("min_new")]
     chosen = at[top[[place.position for place in placed]]] if placed else at[:0]
     return chosen, placed, notes
 

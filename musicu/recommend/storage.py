@@ -6,6 +6,7 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.metadata.fields import Metadata
 from musicu.recommend.als import Factors
+from musicu.recommend.calibration import Calibration
 from musicu.recommend.fitted_model import FittedModel
 from musicu.recommend.hyperparameters import Hyperparameters, named_as_stored, named_today
+from musicu.recommend.preference import Preference
 from musicu.recommend.ranking import Ranker
 
 __all__ = ["check_folder", "load", "save"]
@@ -58,12 +61,16 @@ def save(
         "floor": model.als.floor,
         "regularization": model.als.regularization,
         "ranker": ranker and ranker.to_dict(),
+        "calibration": model.calibration and model.calibration.to_dict(),
     }
     arrays: dict[str, Any] = {
         "audio": model.items.audio,
         "listeners": model.listeners,
         "factors": model.als.items,
     }
+    if model.preference is not None:
+        arrays["preference"] = model.preference.weights
+        about["preference_mean"] = model.preference.mean
     arrays |= {_MAP + key.hex(): learned for key, learned in model.content_map.maps.items()}
     try:
         with written_folder(folder) as draft:
@@ -141,7 +148,12 @@ def load(
                 for name, array in arrays.items()
                 if name.startswith(_MAP)
             },
+            preference=Preference(arrays["preference"], float(about["preference_mean"]))
+            if "preference" in arrays
+            else None,
         )
+        if calibration := about.get("calibration"):
+            model = replace(model, calibration=Calibration.from_dict(calibration))
         return model, about["ranker"] and Ranker.from_dict(about["ranker"])
     except CatalogError:
         raise

@@ -11,6 +11,7 @@ from musicu.evaluation.recommenders.systems import FULL
 from musicu.reports.html import Cell, Column, Figure, Page, Section, Table, p_equals, p_text, render
 from musicu.reports.svg import Dot, Line, Panel, dot_plot, line_plot
 from musicu.reports.theme import count
+from musicu.reports.whole_lists import whole_list_blocks, whole_list_summary
 
 __all__ = ["evaluation_page"]
 
@@ -29,9 +30,9 @@ _LIST_METRICS: tuple[tuple[str, str, str | None], ...] = (
     ("miscalibration@10", "miscalibration", "lower"),
 )
 _NOTES = (
-    "Fisher's randomization test over listeners, all that folds and seeds say of one taken "
-    "together; intervals by the bootstrap over listeners (Smucker et al., CIKM 2007). They tell "
-    "how far other listeners could change a result, not other music.",
+    "NDCG@20 and recall@20: the bootstrap over listeners and artists at once (Owen, Annals of "
+    "Applied Statistics 2007), all that folds and seeds say of one together. Others: Fisher's "
+    "randomization test and the bootstrap over listeners, or over items (Smucker et al., 2007).",
     "Krichene and Rendle, KDD 2020: measures on sampled candidates can order systems wrongly, so "
     "all candidates are ranked.",
 )
@@ -47,7 +48,8 @@ def evaluation_page(result: RecommendEvaluation, provenance: Mapping[str, str]) 
         How it came about.
     """
     sections = [
-        Section("Against baselines", list(_against(result))),
+        Section("Whole lists", list(whole_list_blocks(result))),
+        Section("New items among new items", list(_against(result))),
         Section("What the parts are worth", list(_parts(result))),
         Section("When something is missing", list(_missing(result))),
         Section("What the lists are like", list(_lists(result))),
@@ -57,7 +59,7 @@ def evaluation_page(result: RecommendEvaluation, provenance: Mapping[str, str]) 
     ]
     page = Page(
         title="New items and their listeners",
-        summary=list(_summary(result)),
+        summary=[*whole_list_summary(result), *_summary(result)],
         sections=[section for section in sections if section.blocks],
         footnotes=_NOTES,
         provenance=provenance,
@@ -112,7 +114,7 @@ def _summary(result: RecommendEvaluation) -> Iterator[str]:
         "open": "not clearly apart from",
     }[versus.verdict]
     yield (
-        f"New items ranked by musicu reach an NDCG@20 of {ours.value:.3f} "
+        f"New items ranked among new items by musicu reach an NDCG@20 of {ours.value:.3f} "
         f"({ours.low:.3f} to {ours.high:.3f}), {said} the {versus.value:.3f} of the best baseline, "
         f"{best} (difference {-versus.difference:+.3f}, {-versus.high:+.3f} to "
         f"{-versus.low:+.3f}, corrected p {p_equals(versus.p_holm)}). [1]"
@@ -148,7 +150,7 @@ def _against(result: RecommendEvaluation) -> Iterator[str | Table | Figure]:
             _dots(result, systems, metric, title)
             for metric, title in (("ndcg@20", "NDCG@20"), ("recall@20", "recall@20"))
         ],
-        caption="Means with 95 % intervals over listeners.",
+        caption="Means with 95 % intervals over listeners and artists.",
     )
     columns = [
         (group, metric, f"{title}, {group}")

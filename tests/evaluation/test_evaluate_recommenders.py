@@ -7,20 +7,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from musicu.errors import MusicuError
+from musicu.evaluation.bootstrap import bootstrap_means
+from musicu.evaluation.ranking_metrics import measure
 from musicu.evaluation.recommenders.baselines import BASELINES, Baselines, SystemScores
+from musicu.evaluation.recommenders.collaborative import Columns
 from musicu.evaluation.recommenders.collector import MetricCollector
 from musicu.evaluation.recommenders.evaluate import evaluate_recommend
 from musicu.evaluation.recommenders.results import RecommendEvaluation
 from musicu.evaluation.recommenders.splits import FoldProtocol, Split, TimeProtocol
 from musicu.evaluation.recommenders.systems import FULL, GRID, Experiment
+from musicu.evaluation.recommenders.whole_catalog import mixed
+from musicu.evaluation.two_way import find_gains, two_way_means
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
 from musicu.metadata.fields import Metadata
 from musicu.recommend.fitted_model import FittedModel
 from musicu.recommend.hyperparameters import Hyperparameters
 from musicu.recommend.interactions import Interactions
+from musicu.recommend.recommender import Recommender
 from musicu.recommend.scorer import Scorer
 from musicu.reports.recommender_page import evaluation_page
 
@@ -195,7 +202,7 @@ def test_settings_change_what_is_learned_and_not_the_factors(split: Split) -> No
     warm = items.take(i for i in range(len(items)) if i not in cold)
     again = FittedModel.fit(split.train, warm, Hyperparameters(**changes))
     again = again.with_items(items.take(split.cold.tolist()))
-    assert tuned.als is model.als and model.settings.ridge == 5.0
+    assert tuned.als is model.als and model.settings.ridge == 10.0
     np.testing.assert_allclose(tuned.item_factors.factors, again.item_factors.factors, atol=1e-5)
     np.testing.assert_allclose(tuned.item_factors.inv_std, again.item_factors.inv_std, rtol=1e-4)
 
@@ -212,11 +219,80 @@ def test_a_baseline_is_added_in_one_place(split: Split, monkeypatch: pytest.Monk
     assert found.scores.shape == (len(split.users), len(split.cold))
     result = evaluate_recommend(log, items, protocol=FoldProtocol("artist", 2), seeds=1, draws=20)
     assert 0 < value(result, "newest") < value(result, FULL)
-    assert "newest" in {row["system"] for row in result.summary()}
+    assert "newest" in {row["system"] for row in result.summary(among_new=True)}
     assert "newest" in evaluation_page(result, {})
     same = {"newest": np.ones((len(items), 2))}
     with pytest.raises(MusicuError, match="cannot be called 'newest': a baseline is"):
         evaluate_recommend(log, items, others=same)
+
+
+# Whole lists
+
+
+def test_whole_lists_are_those_that_a_listener_gets(split: Split) -> None:
+    _, items = world()
+    one = experiment(split, items)
+    made = {lists.name: lists.lists for lists in one.catalog(one.model)}
+    recommender = Recommender()
+    recommender._model = one.model
+    for min_new, name in ((None, FULL), (0.3, f"{FULL}, 0.3 kept for new")):
+        for row, user in zip(made[name][::7], one.test.users[::7], strict=True):
+            found = recommender.recommend(user, 20, min_new=min_new)
+            assert [one.model.items.ids[i] for i in row if i >= 0] == [x.id for x in found]
+
+
+def test_a_share_of_every_beginning_is_kept_for_new_items() -> None:
+    known = np.array([[0, 1, 2, 3]]), np.array([[9.0, 8.0, 7.0, 6.0]])
+    new = np.array([[5, 6, -1, -1]]), np.array([[8.5, 1.0, -np.inf, -np.inf]])
+    assert mixed(known, new, 0.0).tolist() == [[0, 5, 1, 2]]
+    assert mixed(known, new, 0.5).tolist() == [[0, 5, 1, 6]]
+    assert mixed(known, new, 1.0).tolist() == [[5, 6, 0, 1]]
+
+
+def test_columns_are_what_their_papers_say(split: Split) -> None:
+    _, items = world()
+    model = experiment(split, items).model
+    found = {name: of_rows(slice(None)) for name, of_rows in Columns(split, model)}
+    plays = split.train.matrix().toarray()
+    place = model.positions(split.train.items)
+    x = np.zeros((len(plays), model.n_fitted))
+    x[:, place] = plays
+    heard = (x > 0).astype(float)
+    cosine = heard.T @ heard / np.sqrt(np.maximum(np.outer(heard.sum(0), heard.sum(0)), 1))
+    knn = (heard @ cosine)[split.users]
+    np.testing.assert_allclose(found["item kNN"][:, : model.n_fitted], knn, atol=1e-4)
+    even = x * heard.sum(1, keepdims=True) / np.maximum(x.sum(1, keepdims=True), 1e-9)
+    inverse = np.linalg.inv(even.T @ even + 100 * np.eye(x.shape[1]))
+    columns = -inverse / np.diag(inverse)
+    np.fill_diagonal(columns, 0)
+    expected = (even @ columns)[split.users]
+    np.testing.assert_allclose(found["EASE"][:, : model.n_fitted], expected, atol=1e-4)
+    # A new item's column is a ridge regression's prediction of it.
+    rows = model.vectors.toarray().astype(np.float64)
+    known = np.flatnonzero((model.listeners > 0) & model.vectors.present.any(axis=1))
+    new = np.flatnonzero(model.listeners == 0)
+    gram = rows[known].T @ rows[known] + 10 * np.eye(rows.shape[1])
+    predicted = rows[new] @ np.linalg.solve(gram, rows[known].T @ knn[:, known].T)
+    np.testing.assert_allclose(found["item kNN"][:, new], predicted.T, atol=1e-3)
+
+
+def test_listeners_and_artists_are_drawn_together() -> None:
+    rng = np.random.default_rng(0)
+    wanted = csr_array((rng.random((40, 60)) < 0.2).astype(float))
+    ranked = np.argsort(rng.random((40, 60)), axis=1)[:, :20]
+    artists = np.arange(60) // 6
+    gains = find_gains(ranked, wanted, artists, 10)
+    measured = measure(ranked, wanted, ks=(20,)).values
+    for name in ("ndcg", "recall"):
+        rows = np.asarray(gains[name].sum(axis=1)).ravel()
+        np.testing.assert_allclose(rows, measured[f"{name}@20"])
+    drawn = two_way_means([gains["ndcg"], gains["ndcg"]], gains["share"], draws=400)
+    assert np.array_equal(*drawn)
+    alone = bootstrap_means(measured["ndcg@20"][None], np.arange(40), draws=400)
+    assert drawn[0].std() > alone.std()
+    assert drawn[0].mean() == pytest.approx(measured["ndcg@20"].mean(), rel=0.05)
+    with pytest.raises(MusicuError, match="two of each are needed"):
+        two_way_means([gains["ndcg"][:1]], gains["share"][:1], draws=10)
 
 
 # What is measured
@@ -377,9 +453,13 @@ def test_by_time_the_settings_are_chosen_before_the_test() -> None:
 def test_rows_summary_json_and_page_say_the_same(result: RecommendEvaluation) -> None:
     rows = result.rows()
     assert len(rows) == len(result.scores)
-    ours = next(r for r in rows if (r["system"], r["metric"]) == (FULL, "ndcg@20"))
-    first = result.summary()[0]
-    assert first["system"] == FULL and first["NDCG@20"] == f"{ours['value']:.3f}"
+    whole = (FULL, "catalog", "ndcg@20")
+    ours = next(r for r in rows if (r["system"], r["group"], r["metric"]) == whole)
+    alone = {"group": "listeners", "metric": "ndcg@20", "system": FULL}
+    among = next(r for r in rows if all(r[name] == value for name, value in alone.items()))
+    for among_new, row in ((False, ours), (True, among)):
+        first = result.summary(among_new=among_new)[0]
+        assert first["system"] == FULL and first["NDCG@20"] == f"{row['value']:.3f}"
     assert not any(row["kind"] == "rival" for row in result.summary())
     plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert plain["schema"] == "musicu.evaluate.recommend/1"
@@ -387,7 +467,7 @@ def test_rows_summary_json_and_page_say_the_same(result: RecommendEvaluation) ->
     page = evaluation_page(result, made)
     assert page == evaluation_page(result, made)
     assert "&lt;plays&gt;" in page and "<plays>" not in page
-    assert f"{ours['value']:.3f}" in page and "noise kNN" in page
+    assert f"{among['value']:.3f}" in page and "noise kNN" in page
 
 
 def test_vectors_that_do_not_fit_are_refused_in_one_line() -> None:

@@ -54,7 +54,12 @@ def check(split: Split, log: Interactions, items: Items) -> None:
     assert not cold & set(split.train.items)
     assert split.test.items == tuple(items.ids[i] for i in split.cold)
     assert split.train.users == split.test.users == log.users
-    assert set(split.users) == set(split.train.user) & set(split.test.user)
+    asked = set(split.test.user) | set(split.held.user)
+    assert set(split.users) == set(split.train.user) & asked
+    # What is held out of the warm was not played in training, and no item became new by it.
+    pairs = [set(zip(part.user, part.item, strict=True)) for part in (split.train, split.held)]
+    assert split.held.items == split.train.items and not pairs[0] & pairs[1]
+    assert set(split.held.item) <= set(split.train.item)
     assert described(items)[split.cold].all()
 
 
@@ -67,7 +72,8 @@ def test_everything_described_is_new_exactly_once(seed: int, by: str, folds: int
     for split in splits:
         check(split, log, items)
         # All that was ever played of a new item is asked for, and all else is learned from.
-        assert len(split.train) + len(split.test) == len(log)
+        assert len(split.train) + len(split.test) + len(split.held) == len(log)
+        assert 0.05 < len(split.held) / (len(split.train) + len(split.held)) <= 0.2
     together = np.sort(np.concatenate([split.cold for split in splits]))
     assert together.tolist() == np.flatnonzero(described(items)).tolist()
 
@@ -137,7 +143,7 @@ def test_settings_are_chosen_without_a_look_at_the_test(by: str) -> None:
         check(inner, split.train, items)
         asked = set(split.test.items)
         assert not asked & set(inner.train.items) and not asked & set(inner.test.items)
-        assert len(inner.train) + len(inner.test) == len(split.train)
+        assert len(inner.train) + len(inner.test) + len(inner.held) == len(split.train)
 
 
 @given(st.integers(0, 30), st.integers(100, 300), st.booleans())
@@ -173,6 +179,7 @@ def test_validation_by_time_is_the_time_before() -> None:
 def test_days_are_told_in_words() -> None:
     since = datetime.datetime(2010, 1, 1, tzinfo=datetime.UTC).timestamp()
     assert TimeProtocol(since).about.startswith("items first played since 2010-01-01;")
+    assert FoldProtocol(each=1).about == "5 folds of whole artists, 1 of them cold once"
     assert FoldProtocol("album", 3).about == "3 folds of whole albums, each cold once"
 
 
@@ -192,6 +199,8 @@ def test_what_cannot_be_split_is_refused_in_one_line() -> None:
         FoldProtocol(["a"] * len(items)).splits(log, items)
     with pytest.raises(MusicuError, match="cannot be grouped by 'label'"):
         FoldProtocol("label").splits(log, items)  # type: ignore[arg-type]
+    with pytest.raises(MusicuError, match="hidden is 1: a share"):
+        FoldProtocol(hidden=1).splits(log, items)
     with pytest.raises(MusicuError, match="there is nothing to measure"):
         TimeProtocol(5e9).splits(log, items)
 

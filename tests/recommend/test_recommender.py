@@ -216,7 +216,7 @@ def test_new_items_come_and_room_for_them_is_kept(recommender: Recommender) -> N
 
 
 def test_room_for_new_items_finds_them_below_the_top_of_the_ranking(plain: Recommender) -> None:
-    best = ids(plain.recommend(USER, 20))
+    best = ids(plain.recommend(USER, 20, min_new=0))
     found = plain.recommend(USER, 2, min_new=1.0)
     assert found.notes == () and len(found) == 2
     assert not set(best) & set(ids(found))

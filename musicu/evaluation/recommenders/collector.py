@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,15 @@ from musicu.evaluation import list_metrics
 from musicu.evaluation.ranking_metrics import KS, measure, measure_audience, top_n
 from musicu.evaluation.recommenders.baselines import SystemScores
 from musicu.evaluation.recommenders.splits import Split
+from musicu.evaluation.recommenders.whole_catalog import LENGTH, CatalogLists, CatalogTest
+from musicu.evaluation.two_way import find_gains
 from musicu.items.fusion import Fusion
 from musicu.items.item import Items
 from musicu.metadata.artists import main_artist
 from musicu.recommend.interactions import Interactions
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["GROUPS", "TOP", "MetricCollector", "SystemMetrics"]
 
@@ -51,6 +57,11 @@ class SystemMetrics:
         By name, what all lists of a split are like together; a number a split.
     exposure : list of np.ndarray [shape=(candidates,), int]
         A split each.
+    gains : dict of scipy.sparse.csr_array [shape=(listeners, artists)]
+        By group and measure, what each listener's finds of each artist add up to, over all splits
+        (:func:`musicu.evaluation.two_way.find_gains`).
+    new_shares : list of float
+        Share of new items in whole lists, a split each.
     """
 
     kind: str
@@ -60,6 +71,8 @@ class SystemMetrics:
     lists: dict[str, list[Floats]] = field(default_factory=dict)
     figures: dict[str, list[float]] = field(default_factory=dict)
     exposure: list[NDArray[np.intp]] = field(default_factory=list)
+    gains: dict[tuple[str, str], csr_array] = field(default_factory=dict)
+    new_shares: list[float] = field(default_factory=list)
 
     def all_values(self, group: str, name: str) -> Floats:
         """Return the values [queries] of one measure, of all splits."""
@@ -87,6 +100,10 @@ class MetricCollector:
         Who asked and what was new, a sequence a split.
     ranked : list of int
         Number of candidates, a split each.
+    catalog : dict of SystemMetrics
+        The same as `records`, of whole lists.
+    shares : dict of scipy.sparse.csr_array [shape=(listeners, artists)]
+        By group, what all that should be found adds up to.
     """
 
     def __init__(self, log: Interactions, items: Items) -> None:
@@ -94,13 +111,21 @@ class MetricCollector:
         self.users: list[NDArray[np.str_]] = []
         self.cold: list[NDArray[np.str_]] = []
         self.ranked: list[int] = []
+        self.catalog: dict[str, SystemMetrics] = {}
+        self.shares: dict[str, csr_array] = {}
         known = set(items.ids)
         self._ids = [*items.ids, *(id for id in log.items if id not in known)]
         self._items = items
         whole = log.of_items(self._ids)
         self._listeners = np.diff(whole.matrix("binary").T.tocsr().indptr).astype(np.float64)
-        self._total = len(np.unique(log.user))
+        self._total, self._listening = len(np.unique(log.user)), len(log.users)
         self._artists = np.array([main_artist(item.metadata) for item in items], dtype=np.str_)
+        names = [main_artist(item.metadata) or item.id for item in items]
+        number: dict[str, int] = {}
+        self._artist = {
+            id: number.setdefault(name, len(number))
+            for id, name in zip(self._ids, [*names, *self._ids[len(items) :]], strict=True)
+        }
         self._genres = Fusion({"genres": 1}).fit(items).transform(items).sparse
 
     def start_split(self, split: Split, candidates: Positions, *, seed: int) -> None:
@@ -114,7 +139,10 @@ class MetricCollector:
         seed : int
             Of the order of what has equal scores.
         """
+        from scipy.sparse import csr_array
+
         self._added: set[str] = set()
+        self._asked = split.users
         self._candidates = candidates
         self._history = split.train.of_items(self._ids).matrix()[split.users]
         self._column = np.searchsorted(candidates, split.cold)
@@ -122,6 +150,7 @@ class MetricCollector:
         self._relevant = np.zeros(shape, dtype=np.bool_)
         played = split.test.matrix("binary")[split.users].toarray() > 0
         self._relevant[:, self._column] = played
+        self._wanted = csr_array(self._relevant, dtype=np.float64)
         self._exclude = self._history[:, candidates].toarray() > 0
         known = np.zeros(len(candidates), dtype=np.bool_)
         known[self._column] = split.known
@@ -158,10 +187,61 @@ class MetricCollector:
         columns = (matrix[:, self._column] for matrix in (scores, self._relevant, self._exclude))
         asked, relevant, exclude = columns
         measured["items"] = measure_audience(asked, relevant, exclude=exclude)
+        of = np.array([self._artist[self._ids[i]] for i in self._candidates], dtype=np.intp)
+        self._add_gains(record, "listeners", ranked[:, :LENGTH], self._wanted, of)
         for group, found in measured.items():
             for name, values in found.values.items():
                 record.values.setdefault((group, name), []).append(values)
         self._describe(record, ranked[:, :TOP])
+
+    def add_lists(
+        self, test: CatalogTest, ids: Sequence[str], made: Iterable[CatalogLists]
+    ) -> None:
+        """Measure whole lists of systems in this split.
+
+        Parameters
+        ----------
+        test : CatalogTest
+        ids : sequence of str
+            Of the items that the lists hold positions of.
+        made : iterable of CatalogLists
+        """
+        artist = np.array([self._artist[id] for id in ids], dtype=np.intp)
+        wanted = test.wanted()
+        counted: set[str] = set()
+        for one in made:
+            record = self.catalog.setdefault(one.name, SystemMetrics(one.kind, (), ""))
+            record.new_shares.append(test.new_share(one.lists))
+            for group, found in wanted.items():
+                self._add_gains(record, group, one.lists, found, artist, first=not counted)
+            counted.add(one.name)
+
+    def _add_gains(
+        self,
+        record: SystemMetrics,
+        group: str,
+        lists: Positions,
+        wanted: csr_array,
+        artist: Positions,
+        *,
+        first: bool | None = None,
+    ) -> None:
+        """Add what each listener found of each artist; of the first system, what could be found."""
+        from scipy.sparse import coo_array
+
+        count = 1 + max(self._artist.values())
+        found = find_gains(lists, wanted, artist, count)
+        for name, gains in found.items():
+            moved = gains.tocoo()
+            whole = coo_array(
+                (moved.data, (self._asked[moved.row], moved.col)), shape=(self._listening, count)
+            ).tocsr()
+            if name != "share":
+                key = group, f"{name}@{LENGTH}"
+                record.gains[key] = record.gains[key] + whole if key in record.gains else whole
+            elif len(self._added) == 1 if first is None else first:
+                known = self.shares.get(group)
+                self.shares[group] = whole if known is None else known + whole
 
     def _standardized(self, scores: NDArray[np.floating]) -> Floats:
         """Bring each user's scores to one scale: an item's are compared across users, too."""

@@ -1,8 +1,9 @@
 """Evaluate recommendation offline: new items, whole rankings, many baselines, honest tests.
 
-Each split hides what was played of some items. All systems learn from the rest, and rank the same
-candidates for the same listeners; nothing is sampled. Differences to the whole recommender are
-tested over listeners, with all that folds and seeds say of one taken together, and corrected for
+Each split hides what was played of some items, and a part of what was played of the others. All
+systems learn from the rest, and make whole lists of all that a listener does not know; then they
+rank the new items alone. Nothing is sampled. Differences to the whole recommender are tested over
+listeners and artists, with all that folds and seeds say of one taken together, and corrected for
 all comparisons at once.
 """
 
@@ -43,6 +44,7 @@ def evaluate_recommend(
     candidates: Literal["new", "all"] = "new",
     settings: Mapping[str, Any] | None = None,
     tune: bool = False,
+    parts: bool = True,
     draws: int = DRAWS,
     progress: Progress | None = None,
 ) -> RecommendEvaluation:
@@ -62,14 +64,18 @@ def evaluate_recommend(
         More vectors to compare with, a row an item: MFCC, another model's embeddings. A row of
         zeros is an item without one.
     candidates : {"new", "all"}
-        Rank the new items among themselves, or all items but those of the listener's history; what
-        should be found is what was played of the new ones either way.
+        Beside whole lists, rank the new items among themselves, or among all items of `items` but
+        those of the listener's history; what should be found there is what was played of the new
+        ones either way.
     settings : mapping of str to object, optional
         Those of :class:`musicu.recommend.hyperparameters.Hyperparameters`.
     tune : bool
         Choose ridge, weight of the audio and taste
         (:data:`musicu.evaluation.recommenders.systems.GRID`) in each split, on a validation split
         inside its training part.
+    parts : bool
+        Whether the recommender is measured without each of its parts, too, and where new items lack
+        something: most of the time goes there.
     draws : int
         Of the bootstrap and of the randomization; no p value is below one in so many, and each is
         multiplied by up to the number of comparisons.
@@ -107,8 +113,9 @@ def evaluate_recommend(
                 chosen.append(named_as_stored(best))
                 model = model.with_settings(**best)
             collector.start_split(split, ranked, seed=seed)
-            for system in experiment.systems(model):
+            for system in experiment.systems(model, parts=parts):
                 collector.add(system)
+            collector.add_lists(experiment.test, model.items.ids, experiment.catalog(model))
             if progress:
                 progress(seed * len(splits) + number + 1, seeds * len(splits))
     comparisons, losses = compare_all(collector, draws=draws)

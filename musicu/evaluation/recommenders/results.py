@@ -71,9 +71,11 @@ class RecommendEvaluation:
     chosen : tuple of dict
         Settings that the validation split chose, a split each; empty if none were chosen.
     scores : tuple of Score
-        Groups: "listeners" ask for all new items; "known artists" and "new artists" are listeners
-        asking for some of them; "items" are new items asking for listeners. "lists" is what the
-        listeners' lists are like. Where it was tested, a system is compared with the whole
+        Groups: "catalog" is whole lists of all that a listener does not know, by all that should be
+        found in them; "catalog, known items" and "catalog, new items" are the same lists by a part
+        of it. "listeners" ask for new items among new items; "known artists" and "new artists" are
+        listeners asking for some of them; "items" are new items asking for listeners. "lists" is
+        what the listeners' lists are like. Where it was tested, a system is compared with the whole
         recommender; ``p_holm`` and the verdict are corrected for all comparisons of the evaluation.
         Kinds are those of :class:`musicu.evaluation.recommenders.baselines.SystemScores`.
     losses : tuple of Loss
@@ -143,18 +145,24 @@ class RecommendEvaluation:
             rows.append(_without_nan(row))
         return rows
 
-    def summary(self) -> list[dict[str, Any]]:
+    def summary(self, *, among_new: bool = False) -> list[dict[str, Any]]:
         """Return one row a system with the usual numbers, as text.
 
         ``+`` and ``-`` mark what is clearly better or worse than the whole recommender.
+
+        Parameters
+        ----------
+        among_new : bool
+            Tell of new items that are ranked among new items only, instead of whole lists.
         """
+        shown = _SHOWN_NEW if among_new else _SHOWN
         rows: dict[str, dict[str, Any]] = {}
         for row in self.rows():
-            title = _SHOWN.get((row["group"], row["metric"]))
+            title = shown.get((row["group"], row["metric"]))
             value = row["value"]
             if title and value is not None and row["kind"] != "rival":
                 about = {"system": row["system"], "kind": row["kind"]}
-                line = rows.setdefault(row["system"], about | dict.fromkeys(_SHOWN.values(), ""))
+                line = rows.setdefault(row["system"], about | dict.fromkeys(shown.values(), ""))
                 line[title] = f"{value:.3f}{MARKS.get(row['verdict'], '')}"
         return list(rows.values())
 
@@ -165,6 +173,13 @@ class RecommendEvaluation:
 
 _TEST = ("difference", "difference_low", "difference_high", "p", "p_holm", "verdict")
 _SHOWN = {
+    ("catalog", "ndcg@20"): "NDCG@20",
+    ("catalog", "recall@20"): "recall@20",
+    ("catalog, known items", "ndcg@20"): "of known",
+    ("catalog, new items", "ndcg@20"): "of new",
+    ("lists", "new@20"): "share of new",
+}
+_SHOWN_NEW = {
     ("listeners", "ndcg@20"): "NDCG@20",
     ("listeners", "recall@20"): "recall@20",
     ("listeners", "mrr@10"): "MRR@10",

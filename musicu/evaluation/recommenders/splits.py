@@ -5,6 +5,9 @@ asks who played it. What is shared between the two sides decides what a test can
 drawn one by one, an artist's other tracks give the answer away (Pampalk, Flexer and Widmer, ISMIR
 2005; Flexer and Schnitzer, 2010); so whole artists or whole albums are drawn here, or everything
 that came out after a day, which is how new releases really come.
+
+A list that people are shown holds known items, too. So a part of what was played of the *warm*
+items is held out with the rest, and whole lists are measured by both.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from musicu.evaluation.recommenders.folds import described, group_items
 from musicu.items.item import Items
 from musicu.metadata.artists import artist_keys
 from musicu.recommend.interactions import Interactions
+from musicu.recommend.rank_fit import hide_plays
 
 __all__ = ["FoldProtocol", "Protocol", "Split", "TimeProtocol"]
 
@@ -43,17 +47,21 @@ class Split:
         What may be learned from; its items are the warm ones, and no other.
     test : Interactions
         Who played the cold items; its items are the cold ones, in the order of `cold`.
+    held : Interactions
+        Who played which warm items too, beyond their history in `train`, whose items these are.
     cold : np.ndarray [shape=(c,), intp]
         Positions of the cold items among the items, rising.
     known : np.ndarray [shape=(c,), bool]
         Whether an artist of the item, main or guest, was played in training.
     users : np.ndarray [shape=(u,), intp]
-        Who is asked: positions of those who have a history and played something cold.
+        Who is asked: positions of those who have a history and played something cold, or more of
+        the warm.
     """
 
     name: str
     train: Interactions
     test: Interactions
+    held: Interactions
     cold: Positions
     known: Bools
     users: Positions
@@ -71,17 +79,26 @@ class FoldProtocol:
         cold once, in the order of the labels; None is never cold.
     folds : int >= 2
         How many parts, for artists and albums.
+    hidden : float in [0, 1)
+        Share of each listener's warm items that is held out, too: the last ones played where there
+        are times, else drawn. An item keeps its plays where all of them would go.
+    each : int >= 1 or None
+        How many of the folds are tested a seed; None is all. One of five folds each of twenty seeds
+        says more than all folds of four: so many more ways in which music can be new.
     """
 
     by: Literal["artist", "album"] | Sequence[str | None] = "artist"
     folds: int = 5
+    hidden: float = 0.2
+    each: int | None = None
 
     @property
     def about(self) -> str:
         """What is cold, in words."""
         if not isinstance(self.by, str):
             return "given folds of the items, each cold once"
-        return f"{self.folds} folds of whole {self.by}s, each cold once"
+        once = "each" if self.each is None else f"{self.each} of them"
+        return f"{self.folds} folds of whole {self.by}s, {once} cold once"
 
     @property
     def name(self) -> str:
@@ -107,8 +124,8 @@ class FoldProtocol:
         """
         fold = self._folds(items, seed)
         return [
-            _split(log, items, np.flatnonzero(fold == number), name)
-            for number, name in enumerate(self._names())
+            self._one(log, items, np.flatnonzero(fold == number), name, seed)
+            for number, name in enumerate(self._names()[: self.each])
             if (fold == number).any()
         ]
 
@@ -125,7 +142,19 @@ class FoldProtocol:
         after = (own + 1 + np.arange(len(self._names()) - 1)) % len(self._names())
         following = next(number for number in after if (fold == number).any())
         cold = np.flatnonzero(fold == following)
-        return _split(split.train, items, cold, f"{split.name}, validation")
+        return self._one(split.train, items, cold, f"{split.name}, validation", seed)
+
+    def _one(self, log: Interactions, items: Items, cold: Positions, name: str, seed: int) -> Split:
+        if not 0 <= self.hidden < 1:
+            raise MusicuError(f"hidden is {self.hidden:g}: a share from 0 to below 1")
+        warm = _warm(log, items, cold)
+        kept = np.ones(len(warm), dtype=np.bool_)
+        if self.hidden:
+            kept, _ = hide_plays(warm, self.hidden, np.random.default_rng([seed, *cold[:1]]))
+            # What lost all its plays would be new, and is not meant to be.
+            kept |= np.bincount(warm.item[kept], minlength=len(warm.items))[warm.item] == 0
+        asked = log.of_items(items.ids[i] for i in cold)
+        return _split(warm.where(kept), asked, warm.where(~kept), items, cold, name)
 
     def _names(self) -> list[str]:
         if isinstance(self.by, str):
@@ -224,37 +253,48 @@ class TimeProtocol:
         out = np.array([came.get(id, np.inf) for id in items.ids])
         cold = np.flatnonzero((out >= since) & (out < end) & described(items))
         test = log.where((log.time >= since) & (log.time < end))
-        return _split(log.before(since), items, cold, name, test=test, later=first >= since)
+        train = _warm(log.before(since), items, cold, later=first >= since)
+        more = test.of_items(train.items)
+        # What was played before is no find.
+        heard = np.isin(_pairs(more), _pairs(train))
+        asked = test.of_items(items.ids[i] for i in cold)
+        return _split(train, asked, more.where(~heard), items, cold, name)
 
 
 Protocol = FoldProtocol | TimeProtocol
 
 
+def _warm(
+    log: Interactions, items: Items, cold: Positions, *, later: Bools | None = None
+) -> Interactions:
+    """Take the cold items, and those that came `later`, out of a log."""
+    away = {items.ids[i] for i in cold}
+    if later is not None:
+        away |= {id for id, late in zip(log.items, later, strict=False) if late}
+    return log.of_items(id for id in log.items if id not in away)
+
+
 def _split(
-    log: Interactions,
+    train: Interactions,
+    test: Interactions,
+    held: Interactions,
     items: Items,
     cold: Positions,
     name: str,
-    *,
-    test: Interactions | None = None,
-    later: Bools | None = None,
 ) -> Split:
-    """Take the cold items, and those that came `later`, out of a log."""
-    ids = [items.ids[i] for i in cold]
-    away = set(ids)
-    if later is not None:
-        away |= {id for id, late in zip(log.items, later, strict=False) if late}
-    train = log.of_items(id for id in log.items if id not in away)
-    asked = (log if test is None else test).of_items(ids)
-    users = np.intersect1d(train.user, asked.user).astype(np.intp)
-    if not len(users):
+    if not len(np.intersect1d(train.user, test.user)):
         raise MusicuError(
-            f"{name}: {len(ids):,} items are cold, and nobody with a history played any of them: "
+            f"{name}: {len(cold):,} items are cold, and nobody with a history played any of them: "
             "there is nothing to measure"
         )
-    return Split(
-        name=name, train=train, test=asked, cold=cold, known=_known(train, items, cold), users=users
-    )
+    users = np.intersect1d(train.user, np.union1d(test.user, held.user)).astype(np.intp)
+    known = _known(train, items, cold)
+    return Split(name=name, train=train, test=test, held=held, cold=cold, known=known, users=users)
+
+
+def _pairs(log: Interactions) -> NDArray[np.int64]:
+    """Each user and item as one number."""
+    return log.user.astype(np.int64) * len(log.items) + log.item
 
 
 def _known(train: Interactions, items: Items, cold: Positions) -> Bools:

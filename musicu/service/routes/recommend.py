@@ -30,6 +30,7 @@ class RecommendAnswer(BaseModel):
 
     recommendations: list[Recommendation]
     notes: list[str] = Field(description="What the rules could not give, one line each.")
+    novelty: str = Field(description="How many are new, and why: 'new: 4 of 20 ...'.")
 
 
 class AudienceAnswer(BaseModel):
@@ -65,7 +66,9 @@ class RecommendBody(StrictModel):
     diversity: float = Field(0.0, ge=0, le=1)
     max_per_artist: int | None = Field(None, ge=1)
     max_per_album: int | None = Field(None, ge=1)
-    min_new: float = Field(0.0, ge=0, le=1, description="Share of what nobody has played.")
+    min_new: float | None = Field(
+        None, ge=0, le=1, description="Share kept for what nobody has played; else the setting's."
+    )
     popularity_weight: float = Field(
         0.0, ge=-100, le=100, description="Above 0: less of what many know; below 0: more."
     )
@@ -127,7 +130,11 @@ async def recommend(
             listener, body.n, include_non_music=body.include_non_music, rules=rules
         )
     )
-    told = {"recommendations": [one.to_dict() for one in found], "notes": list(found.notes)}
+    told = {
+        "recommendations": [one.to_dict() for one in found],
+        "notes": list(found.notes),
+        "novelty": found.novelty,
+    }
     members = {name: fragment(member) for name, member in told.items()}
     return service.respond(EncodedAnswer(members, tuple(one.id for one in found)))
 
