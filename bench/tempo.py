@@ -20,7 +20,6 @@ essentia (AGPL) is asked if it can be imported; it is for measuring only, and no
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 import time
@@ -32,17 +31,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 import musicu
 from musicu.audio.descriptors import Describer
 from musicu.audio.tempo import TempoModel, find_pulse
 from musicu.items.field_readers import parse_key
 
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "recipes"), str(ROOT / "fixtures")]
+
+import make_demo  # noqa: E402
+from renders.manifest import rows_with_audio  # noqa: E402
+from renders.tempos import OCTAVES, area, is_close, steady_tempo  # noqa: E402
+
 Array = NDArray[np.float32]
 SR = 16000
-WITHIN = 0.04
-FACTORS = (1.0, 2.0, 0.5, 3.0, 1 / 3, 1.5, 2 / 3)
 TONICS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 MODES = {"major": 1, "minor": 0, "dorian": 0}
 
@@ -60,25 +63,19 @@ class Clip:
 
 def renders(folder: Path) -> list[Clip]:
     """Return the renders of a folder."""
-    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
     return [
         Clip(
-            folder / "audio" / row["file"],
+            audio,
             row["collection"],
-            float(row["tempo_bpm"]) if row["tempo_constant"] == "yes" else np.nan,
+            steady_tempo(row),
             row["key"] if row["key"] == row["key_from_notes"] else "",
         )
-        for row in rows
-        if (folder / "audio" / row["file"]).exists()
+        for audio, row in rows_with_audio(folder)
     ]
 
 
 def demo(folder: Path) -> list[Clip]:
     """Return the demo's songs; tempos and keys are those of its script."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fixtures"))
-    import make_demo
-
     modes = {make_demo.MAJOR: "major", make_demo.MINOR: "minor", make_demo.DORIAN: "minor"}
     clips = []
     for artist in make_demo.ARTISTS:
@@ -134,11 +131,6 @@ def ask_essentia(method: str) -> Callable[[Array], dict[str, Any]]:
     return answer
 
 
-def close(found: float | None, bpm: float, factors: tuple[float, ...] = (1.0,)) -> bool:
-    """Tell whether a tempo is right."""
-    return bool(found) and any(abs(float(found or 0) / (bpm * f) - 1) <= WITHIN for f in factors)
-
-
 def mirex(found: str | None, truth: str) -> float:
     """Return the weighted score of a key."""
     if not found or (place := parse_key(found)) is None:
@@ -154,19 +146,15 @@ def mirex(found: str | None, truth: str) -> float:
     return 0.2 if (a - b) % 12 == (9 if other else 3) else 0.0
 
 
-def area(score: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Return the area under the ROC curve; NaN where all are right, or none."""
-    both = 0 < right.sum() < len(right)
-    return float(roc_auc_score(right, score)) if both else float("nan")
-
-
 def show(name: str, system: str, clips: list[Clip]) -> None:
     """Print a row."""
     timed = [clip for clip in clips if not np.isnan(clip.bpm)]
     keyed = [clip for clip in clips if clip.key]
     given = [clip.answers[system] for clip in timed]
-    first = np.array([close(a["bpm"], c.bpm) for a, c in zip(given, timed, strict=True)])
-    second = np.array([close(a["bpm"], c.bpm, FACTORS) for a, c in zip(given, timed, strict=True)])
+    first = np.array([is_close(a["bpm"], c.bpm) for a, c in zip(given, timed, strict=True)])
+    second = np.array(
+        [is_close(a["bpm"], c.bpm, OCTAVES) for a, c in zip(given, timed, strict=True)]
+    )
     auc = "–"
     if given and given[0].get("confidence") is not None:
         auc = f"{area(np.array([a['confidence'] for a in given]), first):.3f}"

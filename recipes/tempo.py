@@ -14,14 +14,14 @@ model.
 from __future__ import annotations
 
 import argparse
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
-from sklearn.metrics import roc_auc_score
+from renders.manifest import rows_with_audio
+from renders.tempos import CLOSE, OCTAVES, area, is_close, steady_tempo
 from sounds.pulses import draw_tempo, make_pulse
 
 from musicu.audio.descriptors import Describer
@@ -29,7 +29,6 @@ from musicu.audio.periodicity import FEATURES, tempo_features
 from musicu.audio.tempo import TempoModel, certainty_features
 
 RATE = 16000
-CLOSE = 0.04
 RIDGE = 20.0
 FIRST_STEPS, MORE_STEPS = 8, 4  # of Newton's method, from nothing and from another's solution
 PULSE = 0.5  # weight of a made-up pattern; a render's is 1
@@ -88,14 +87,9 @@ def load_clips(options: argparse.Namespace) -> list[Clip]:
     store = options.work / "features"
     store.mkdir(parents=True, exist_ok=True)
     clips: list[Clip] = []
-    with (options.renders / "manifest.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    for row in rows:
-        audio = options.renders / "audio" / row["file"]
-        if audio.exists():
-            bpm = float(row["tempo_bpm"]) if row["tempo_constant"] == "yes" else np.nan
-            found = remembered(store / f"{audio.stem}.npz", lambda audio=audio: read(audio))
-            clips.append(Clip(audio.stem, row["collection"], bpm, *found))
+    for audio, row in rows_with_audio(options.renders):
+        found = remembered(store / f"{audio.stem}.npz", lambda audio=audio: read(audio))
+        clips.append(Clip(audio.stem, row["collection"], steady_tempo(row), *found))
     if options.no_music:
         for audio in sorted((options.no_music / "audio").glob("*.flac")):
             found = remembered(
@@ -157,12 +151,6 @@ def fit_certainty(known: np.ndarray, right: np.ndarray, weight: np.ndarray) -> n
     return np.asarray(np.r_[slopes, w[-1] - slopes @ mean])
 
 
-def area(score: np.ndarray, right: np.ndarray) -> float:
-    """Return the area under the ROC curve; NaN where all are right, or none."""
-    both = 0 < right.sum() < len(right)
-    return float(roc_auc_score(right, score)) if both else float("nan")
-
-
 def answers(clips: list[Clip], weights: np.ndarray) -> list[tuple[float, np.ndarray]]:
     """Return each clip's most probable tempo and what tells whether it is right."""
     given = []
@@ -172,11 +160,6 @@ def answers(clips: list[Clip], weights: np.ndarray) -> list[tuple[float, np.ndar
         certain = certainty_features(clip.features, odds / odds.sum())
         given.append((float(clip.found[scores.argmax()]), certain))
     return given
-
-
-def is_close(found: float, bpm: float, factors: tuple[float, ...] = (1.0,)) -> bool:
-    """Tell whether a tempo is right within 4 %."""
-    return any(abs(found / (bpm * factor) - 1) <= CLOSE for factor in factors)
 
 
 def save(model: TempoModel, path: Path) -> None:
@@ -239,7 +222,6 @@ def main() -> None:
     confidence[here] = model.sureness(known[here])
     save(model, options.out)
 
-    free = (1.0, 2.0, 0.5, 3.0, 1 / 3, 1.5, 2 / 3)
     print("| left out | clips | accuracy 1 | accuracy 2 | among candidates | AUC | confidence |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     steady = ~np.isnan(truth)
@@ -247,7 +229,7 @@ def main() -> None:
     parts["all collections"] = np.isin(source, collections) & steady
     for name, part in parts.items():
         rows = np.flatnonzero(part)
-        second = np.mean([is_close(found[i], truth[i], free) for i in rows])
+        second = np.mean([is_close(found[i], truth[i], OCTAVES) for i in rows])
         among = np.mean([clips[i].right >= 0 for i in rows])
         print(
             f"| {name} | {len(rows)} | {right[part].mean():.3f} | {second:.3f} | {among:.3f} "

@@ -5,6 +5,25 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+__all__ = ["Manifest", "rows_with_audio"]
+
+
+def rows_with_audio(folder: Path) -> list[tuple[Path, dict[str, str]]]:
+    """Return the audio files of a folder's manifest that exist, each with its row.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        With ``manifest.csv`` and the folder ``audio``, as `render_scores.py` makes it.
+
+    Returns
+    -------
+    list of (pathlib.Path, dict)
+    """
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as stream:
+        rows = [(folder / "audio" / row["file"], row) for row in csv.DictReader(stream)]
+    return [(audio, row) for audio, row in rows if audio.exists()]
+
 
 class Manifest:
     """A CSV file with one row per audio file; the first column is the file's name.
