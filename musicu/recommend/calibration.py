@@ -95,7 +95,8 @@ class Calibration:
         """
         try:
             numbers = [float(saved[k]) for k in ("level", "slope", "top", "new_share")]
-            found = cls(*numbers, str(saved["by"]))
+            level, slope, top, share = numbers
+            found = cls(level, slope, top, share, str(saved["by"]))
         except (KeyError, TypeError, ValueError):
             raise MusicuError("this is no saved calibration: fit again") from None
         if not np.isfinite(numbers).all() or found.slope <= 0:
