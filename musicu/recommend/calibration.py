@@ -11,7 +11,9 @@ of the known ones, on which equal scores mean equal chances:
 
     level + slope * score
 
-It is linear, so an explanation stays a sum.
+Beyond the scores that were seen the line goes on as known scores do: among very many new items the
+best would otherwise be promised more than anything was ever found to be worth. It is linear
+piece by piece, so an explanation stays a sum.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ class Calibration:
         What is added to a new item's score, in the unit of scores.
     slope : float > 0
         What it is multiplied by before.
+    top : float
+        Up to which score; beyond it a point more is a point more, or `slope` if that is less.
     new_share : float in (0, 1)
         Share of listening that is expected to be of new items.
     by : {"time", "artists", "stated"}
@@ -52,20 +56,29 @@ class Calibration:
 
     Examples
     --------
-    >>> one = Calibration(level=-0.5, slope=0.8, new_share=0.1, by="time")
-    >>> one.apply([2.0, 2.0], [False, True]).round(2).tolist()
-    [2.0, 1.1]
+    >>> one = Calibration(level=-4, slope=3, top=2, new_share=0.1, by="time")
+    >>> one.apply([2, 1, 2, 4], [False, True, True, True]).tolist()
+    [2.0, -1.0, 2.0, 4.0]
     """
 
     level: float
     slope: float
+    top: float
     new_share: float
     by: str
 
     def apply(self, scores: ArrayLike, is_new: ArrayLike) -> Floats:
         """Return scores of which those of new items are on the scale of the others."""
-        plain = np.asarray(scores, dtype=np.float64)
-        return np.where(is_new, self.level + self.slope * plain, plain)
+        level, slope = self.pieces(scores, is_new)
+        return level + slope * np.asarray(scores, dtype=np.float64)
+
+    def pieces(self, scores: ArrayLike, is_new: ArrayLike) -> tuple[Floats, Floats]:
+        """Return what is added to each of some scores, and what it is multiplied by before."""
+        plain, new = np.asarray(scores, dtype=np.float64), np.asarray(is_new, dtype=np.bool_)
+        beyond, less = plain > self.top, min(self.slope, 1.0)
+        slope = np.where(new, np.where(beyond, less, self.slope), 1.0)
+        raised = self.level + (self.slope - less) * self.top
+        return np.where(new, np.where(beyond, raised, self.level), 0.0), slope
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""
@@ -81,11 +94,12 @@ class Calibration:
             Something is missing or is no number.
         """
         try:
-            level, slope, share = (float(saved[k]) for k in ("level", "slope", "new_share"))
-            found = cls(level, slope, share, str(saved["by"]))
+            numbers = [float(saved[k]) for k in ("level", "slope", "top", "new_share")]
+            level, slope, top, share = numbers
+            found = cls(level, slope, top, share, str(saved["by"]))
         except (KeyError, TypeError, ValueError):
             raise MusicuError("this is no saved calibration: fit again") from None
-        if not np.isfinite([level, slope, share]).all() or slope <= 0:
+        if not np.isfinite(numbers).all() or found.slope <= 0:
             raise MusicuError("this saved calibration is damaged: fit again")
         return found
 

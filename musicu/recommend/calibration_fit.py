@@ -31,6 +31,7 @@ _USERS = 500
 _TOP = 100  # a listener's best of either kind: what may come into a list
 _ENOUGH = 20  # plays to be found of either kind; with fewer nothing is said
 _LEAST_SLOPE = 0.05
+_SEEN = 0.999  # of the scores of new items that were hidden: beyond, nothing was seen
 
 
 def calibrated(model: FittedModel) -> FittedModel:
@@ -88,6 +89,7 @@ def learn_calibration(
     return Calibration(
         level=float((new_level - level) / slope),
         slope=float(max(new_slope, _LEAST_SLOPE) / slope),
+        top=float(np.quantile(new[0], _SEEN)),
         new_share=float(share),
         by=by,
     )

@@ -51,7 +51,7 @@ def explain(
     """
     items = scorer.model.items
     told = None if ranker is None else ranker.contributions(features(scorer, listener, at))
-    level, slope = _calibration(scorer, ranker, at)
+    level, slope = _calibration(scorer, ranker, listener, at)
     for i, (row, place) in enumerate(zip(at.tolist(), placed, strict=True)):
         if ranker is None or told is None:
             parts = scorer.by_field(listener, row)
@@ -106,14 +106,14 @@ def _reasons(
 
 
 def _calibration(
-    scorer: Scorer, ranker: Ranker | None, at: Positions
+    scorer: Scorer, ranker: Ranker | None, listener: Listener, at: Positions
 ) -> tuple[list[float], list[float]]:
     """Return what is added to each score, and what it is multiplied by before."""
     calibration, count = scorer.model.calibration, len(at)
     if calibration is None or ranker is not None:
         return [0.0] * count, [1.0] * count
-    new = scorer.model.listeners[at] == 0
-    level, slope = np.where(new, calibration.level, 0), np.where(new, calibration.slope, 1)
+    scores, new = scorer.scores(listener, at), scorer.model.listeners[at] == 0
+    level, slope = calibration.pieces(scores, new)
     return level.tolist(), slope.tolist()
 
 

@@ -89,7 +89,7 @@ def test_calibration_is_forgotten_kept_and_added_to_with_the_rest(
 def test_what_cannot_be_learned_is_left_and_what_is_damaged_refused() -> None:
     few = Interactions(["ann"], ["item 0", "item 1"], [0, 0], [0, 1])
     assert learn_calibration(few, items(), Hyperparameters(dim=2)) is None
-    whole = Calibration(level=1.0, slope=2.0, new_share=0.1, by="time").to_dict()
+    whole = Calibration(level=1.0, slope=2.0, top=3.0, new_share=0.1, by="time").to_dict()
     assert Calibration.from_dict(whole).to_dict() == whole
     for broken in ({}, whole | {"slope": -1}, whole | {"level": "x"}, whole | {"level": np.inf}):
         with pytest.raises(MusicuError, match="calibration"):

@@ -197,8 +197,9 @@ class Experiment:
         known, new = test.best(plain, kinds)
         as_they_are = mixed(known, new, 0.0)
         if model.calibration is not None:
-            scores = model.calibration.level + model.calibration.slope * new[1]
-            new = new[0], np.where(new[0] >= 0, scores, -np.inf)
+            there = new[0] >= 0
+            scores = model.calibration.apply(np.where(there, new[1], 0), there)
+            new = new[0], np.where(there, scores, -np.inf)
         usual = model.settings.exploration
         yield CatalogLists(name=FULL, kind="full", lists=mixed(known, new, usual))
         for share in EXPLORATION:
