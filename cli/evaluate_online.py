@@ -7,6 +7,7 @@ import typer
 
 from musicu.cli.inputs import pairs
 from musicu.cli.options import Format, Quiet, emit, row_output, say
+from musicu.cli.reports import Report, check_report, provenance, write_report
 
 if TYPE_CHECKING:
     from musicu.evaluation.interleaving.analyze import InterleavingReport
@@ -46,6 +47,7 @@ def off_policy(
     alpha: Alpha = 0.05,
     draws: Annotated[int, typer.Option(min=1, help="Draws of the bootstrap over users.")] = 2000,
     seed: Seed = 0,
+    report: Report = None,
     quiet: Quiet = False,
     *,
     output: Format,
@@ -59,7 +61,9 @@ def off_policy(
         raise typer.BadParameter(f"{stray[0]!r} is in one only", param_hint="--policy, --expected")
     _check(alpha)
     from musicu.evaluation.offpolicy.evaluate import evaluate_policies
+    from musicu.reports.online_pages import off_policy_page
 
+    check_report(report)
     found = evaluate_policies(
         log,
         policies,
@@ -81,6 +85,7 @@ def off_policy(
     )
     for note in found.notes:
         say(note, quiet=quiet)
+    write_report(report, lambda: off_policy_page(found, provenance()))
 
 
 @row_output
@@ -104,6 +109,7 @@ def interleaving(
     rank: Annotated[str | None, typer.Option(help="Column of places; else rank, if there.")] = None,
     alpha: Alpha = 0.05,
     seed: Seed = 0,
+    report: Report = None,
     quiet: Quiet = False,
     *,
     output: Format,
@@ -111,7 +117,9 @@ def interleaving(
     """Tell from interleaved lists which of two rankings people prefer."""
     _check(alpha)
     from musicu.evaluation.interleaving.analyze import analyze_interleaving
+    from musicu.reports.online_pages import interleaving_page
 
+    check_report(report)
     found = analyze_interleaving(
         log,
         control=control,
@@ -131,6 +139,7 @@ def interleaving(
     )
     for note in found.notes:
         say(note, quiet=quiet)
+    write_report(report, lambda: interleaving_page(found, provenance()))
 
 
 def _show(found: "OffPolicyReport | InterleavingReport", output: Format, shown: str) -> None:

@@ -1,9 +1,6 @@
 """``musicu evaluate recommend`` and ``musicu evaluate ab``: do recommendations reach people."""
 
 import datetime
-import shlex
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -26,16 +23,13 @@ from musicu.cli.inputs import (
     pairs,
 )
 from musicu.cli.options import Catalog, Format, Quiet, emit, row_output, say
+from musicu.cli.reports import Report, check_report, provenance, write_report
 
 if TYPE_CHECKING:
     from musicu.evaluation.recommenders.splits import Protocol
     from musicu.items.table import Source
 
 _MADE_UP = "The listening is simulated: no figure here says anything of people."
-
-Report = Annotated[
-    Path | None, typer.Option(help="Write a report too, one HTML file.", metavar="FILE")
-]
 
 
 class By(StrEnum):
@@ -132,7 +126,7 @@ def recommend(
     from musicu.items.vectors import join_vectors, read_vectors
     from musicu.reports.recommender_page import evaluation_page
 
-    _check(report)
+    check_report(report)
     known, names, source = named_items(
         catalog, items, column or [], audio, quiet=quiet, unused="columns not used as content"
     )
@@ -170,7 +164,7 @@ def recommend(
     )
     for note in evaluation.notes:
         say(note, quiet=quiet)
-    _write(report, lambda: evaluation_page(evaluation, _provenance()))
+    write_report(report, lambda: evaluation_page(evaluation, provenance()))
 
 
 @row_output
@@ -228,7 +222,7 @@ def ab(
     from musicu.evaluation.ab.log import read_ab_log
     from musicu.reports.ab_page import ab_page
 
-    _check(report)
+    check_report(report)
     found = analyze_ab(
         read_ab_log(log, user=user, variant=variant, time=time),
         metric,
@@ -246,7 +240,7 @@ def ab(
         emit(found.rows(), output, table=shown.split())
     for note in found.notes:
         say(note, quiet=quiet)
-    _write(report, lambda: ab_page(found, _provenance()))
+    write_report(report, lambda: ab_page(found, provenance()))
 
 
 def _protocol(
@@ -278,26 +272,3 @@ def _simulated(log: Path) -> bool:
     from musicu.metadata.tables import Table
 
     return "simulated" in Table.open(log, "simulated".__eq__).columns
-
-
-def _provenance() -> dict[str, str]:
-    from importlib.metadata import version
-
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    command = shlex.join(["musicu", *sys.argv[1:]])
-    return {"command": command, "musicu": version("musicu"), "date": today}
-
-
-def _check(report: Path | None) -> None:
-    """Refuse a report that could not be written, before the long wait."""
-    if report is not None and (report.is_dir() or not report.parent.is_dir()):
-        raise typer.BadParameter(f"{report}: a file in a folder that exists", param_hint="--report")
-
-
-def _write(report: Path | None, page: Callable[[], str]) -> None:
-    if report is None:
-        return
-    from musicu.files import written_file
-
-    with written_file(report, encoding="utf-8") as file:
-        file.write(page())

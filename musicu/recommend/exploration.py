@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from musicu.arrays import unit_rows
 from musicu.errors import RecommenderError
 from musicu.recommend.rank_fit import rank_scores
-from musicu.recommend.recommender import Recommender
-from musicu.recommend.scorer import History, Scorer
+from musicu.recommend.recommender import History, Recommender
+from musicu.recommend.scorer import Scorer
 
 __all__ = ["candidate_vectors", "softmax_chances"]
 

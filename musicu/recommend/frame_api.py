@@ -83,8 +83,8 @@ class Dataset:
         Parameters
         ----------
         interactions_df : data frame or mapping of str to array-like
-            Columns ``User`` and ``Item``, and if you like ``Weight`` and ``Datetime``. Rows of one
-            user, item and time are added up.
+            Columns ``User`` and ``Item``, and if you like ``Weight`` and ``Datetime``; others as
+            :func:`read_interactions` knows them. Rows of one user, item and time are added up.
         item_features_df : data frame, optional
             A row an item: column ``Item``, and fields as for :func:`musicu.read_items`.
         item_vectors : (ids, np.ndarray [shape=(n, dim)]), optional
@@ -106,7 +106,8 @@ class Dataset:
                 f"{', '.join(map(repr, given))}"
             )
         wanted |= {"weight": named.Weight, "time": named.Datetime}
-        table = {field: given[title] for field, title in wanted.items() if title in given}
+        table = {title: cells for title, cells in given.items() if title not in wanted.values()}
+        table |= {field: given[title] for field, title in wanted.items() if title in given}
         log = read_interactions(table, duplicates="sum")
         cells = given[named.Item]
         listed = cells.tolist() if isinstance(cells, np.ndarray) else cells

@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from musicu.errors import MusicuError, NotFittedError
 from musicu.items.item import Items
 from musicu.recommend.interactions import Interactions
-from musicu.recommend.recommender import Recommender
-from musicu.recommend.scorer import History
+from musicu.recommend.recommender import History, Recommender
 
 __all__ = ["MatrixRecommender"]
 

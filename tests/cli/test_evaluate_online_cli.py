@@ -39,14 +39,17 @@ def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_log_of_decisions_is_evaluated(decisions: Path) -> None:
+def test_a_log_of_decisions_is_evaluated(decisions: Path, tmp_path: Path) -> None:
     command = ["evaluate", "off-policy", decisions, "--policy", "second=p_second"]
     done = call_cli(*command)
     assert done.returncode == 0, done.stderr
     assert [line.split()[1] for line in done.stdout.splitlines()] == ["estimator", "ips", "snips"]
     assert "1,000 decisions of 500 users" in done.stderr
     command += ["--predicted", "q", "--expected", "second=e_second", "--json"]
+    command += ["--report", tmp_path / "report.html"]
     (found,) = json.loads(call_cli(*command, "-q").stdout)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "second, by dr: higher than the log." in page and "effective decisions" in page
     assert [value["estimator"] for value in found["values"]] == [
         *("ips", "snips", "direct", "dr", "sndr")
     ]
@@ -55,8 +58,9 @@ def test_a_log_of_decisions_is_evaluated(decisions: Path) -> None:
     assert 400 < found["diagnostics"][0]["effective"] < 600
 
 
-def test_interleaved_lists_are_evaluated(lists: Path) -> None:
-    done = call_cli("evaluate", "interleaving", lists, "--csv")
+def test_interleaved_lists_are_evaluated(lists: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    done = call_cli("evaluate", "interleaving", lists, "--csv", "--report", page)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(done.stdout.splitlines()))
     assert [(row["measure"], row["verdict"]) for row in rows] == [
@@ -64,6 +68,7 @@ def test_interleaved_lists_are_evaluated(lists: Path) -> None:
         ("credit", "higher"),
     ]
     assert "300 lists of 150 users: new won" in done.stderr
+    assert "By lists won, new is higher than control." in page.read_text(encoding="utf-8")
 
 
 def test_bad_logs_and_options_are_one_line(decisions: Path, lists: Path, tmp_path: Path) -> None:
