@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from musicu.errors import MusicuError
+from musicu.files import open_file
 from musicu.metadata.near_names import did_you_mean
 
 __all__ = ["Defaults", "config_path", "options_of", "read_defaults"]
@@ -66,8 +67,8 @@ def read_defaults(group: Any) -> Defaults:
     """
     path = config_path()
     try:
-        text = path.read_text(encoding="utf-8") if path else ""
-    except FileNotFoundError:
+        text = _read(path) if path else ""
+    except (FileNotFoundError, NotADirectoryError):  # a HOME of /dev/null has no files
         return Defaults()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
@@ -87,6 +88,11 @@ def read_defaults(group: Any) -> Defaults:
     except MusicuError as error:
         fault = error
     return Defaults(path, fault=fault)
+
+
+def _read(path: Path) -> str:
+    with open_file(path, encoding="utf-8") as file:
+        return str(file.read())
 
 
 def options_of(command: Any) -> dict[str, Any]:
