@@ -101,6 +101,10 @@ class Items(Sequence[Item]):
     def __contains__(self, id: object) -> bool:
         return id in self._position
 
+    def find(self, id: str) -> int | None:
+        """Return the position of an id, None if there is none."""
+        return self._position.get(id)
+
     def position(self, id: str) -> int:
         """Return where an id stands.
 

@@ -326,11 +326,17 @@ def read_interactions(
         # What was disliked in any of the rows was no play of something liked.
         liked = np.minimum.reduceat(np.where(said, value, 0), first) >= 0
     time = None if time is None else time[first]
-    log_of_all = user[first], item[first], weight, time
     kept = liked & (weight > 0)
-    log_of_plays = [x if x is None else x[kept] for x in log_of_all]
-    played, log_of_plays[1] = np.unique(item[first][kept], return_inverse=True)
-    return Interactions(users, [items[i] for i in played], *log_of_plays, feedback=feedback)
+    played, item = np.unique(item[first][kept], return_inverse=True)
+    return Interactions(
+        users,
+        [items[i] for i in played],
+        user[first][kept],
+        item,
+        weight[kept],
+        None if time is None else time[kept],
+        feedback=feedback,
+    )
 
 
 def _sorted(ids: list[str], codes: NDArray[np.int32]) -> tuple[list[str], NDArray[Any]]:

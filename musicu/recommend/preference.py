@@ -28,6 +28,7 @@ __all__ = ["Preference", "learn_preference"]
 
 Floats = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Positions = NDArray[np.intp]
 
 _RIDGE = 5.0
@@ -65,7 +66,8 @@ class Preference:
         np.ndarray [shape=(m,), float64]
             Below 0 where less was said than is usual.
         """
-        rest = np.asarray(said, dtype=np.float64) - self.mean - rows.scores(self.weights)
+        rest: Floats64 = np.asarray(said, dtype=np.float64)
+        rest = rest - self.mean - rows.scores(self.weights).astype(np.float64)
         kernel = rows.similarity(rows).astype(np.float64)
         found: Floats64 = np.linalg.solve(kernel + _PENALTY * np.eye(len(rest)), rest)
         return found
@@ -91,12 +93,11 @@ def learn_preference(
     """
     if feedback is None or not len(feedback):
         return None
-    place = np.array(
-        [items.position(id) if id in items else -1 for id in feedback.items], dtype=np.intp
-    )
+    found = [items.find(id) for id in feedback.items]
+    place = np.array([-1 if at is None else at for at in found], dtype=np.intp)
     at = place[feedback.item]
-    described = vectors.present.any(axis=1)
-    told = (at >= 0) & described[np.maximum(at, 0)]
+    described: Bools = np.asarray(vectors.present.any(axis=1))
+    told: Bools = (at >= 0) & described[np.maximum(at, 0)]
     if not told.any():
         return None
     count = np.bincount(at[told], minlength=len(described))
