@@ -327,16 +327,10 @@ def read_interactions(
         liked = np.minimum.reduceat(np.where(said, value, 0), first) >= 0
     time = None if time is None else time[first]
     kept = liked & (weight > 0)
+    user, time = user[first][kept], None if time is None else time[kept]
     played, item = np.unique(item[first][kept], return_inverse=True)
-    return Interactions(
-        users,
-        [items[i] for i in played],
-        user[first][kept],
-        item,
-        weight[kept],
-        None if time is None else time[kept],
-        feedback=feedback,
-    )
+    ids = [items[i] for i in played]
+    return Interactions(users, ids, user, item, weight[kept], time, feedback=feedback)
 
 
 def _sorted(ids: list[str], codes: NDArray[np.int32]) -> tuple[list[str], NDArray[Any]]:

@@ -29,7 +29,6 @@ __all__ = ["Preference", "learn_preference"]
 Floats = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-Positions = NDArray[np.intp]
 
 _RIDGE = 5.0
 _SHRINKAGE = 3.0  # voices at which an item counts half
@@ -66,8 +65,8 @@ class Preference:
         np.ndarray [shape=(m,), float64]
             Below 0 where less was said than is usual.
         """
-        rest: Floats64 = np.asarray(said, dtype=np.float64)
-        rest = rest - self.mean - rows.scores(self.weights).astype(np.float64)
+        usual = self.mean + np.asarray(rows.scores(self.weights), dtype=np.float64)
+        rest = np.subtract(said, usual, dtype=np.float64)
         kernel = rows.similarity(rows).astype(np.float64)
         found: Floats64 = np.linalg.solve(kernel + _PENALTY * np.eye(len(rest)), rest)
         return found
