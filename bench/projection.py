@@ -112,7 +112,7 @@ def main(folder: Path) -> None:
                     for weight in TASTES:
                         key = name, epoch, weight
                         found.setdefault(key, []).append(measured(places, weight))
-    means = {key: np.concatenate(parts, axis=1).mean(axis=1) for key, parts in found.items()}
+    means = {key: np.nanmean(np.concatenate(parts, axis=1), axis=1) for key, parts in found.items()}
     print(f"{'':44} {'epochs':>6} {'taste':>6} {'NDCG@20':>8} {'Recall@20':>9}")
     for name in dict.fromkeys(name for name, *_ in means):
         best = max((key for key in means if key[0] == name), key=lambda key: means[key][0])
