@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.audio.periodicity import TEMPO_RANGE, Periodicity
-from musicu.audio.tempo_evidence import BAR, BEAT, FEATURES, tempo_features
+from musicu.audio.periodicity import BAR, BEAT, FEATURES, TEMPO_RANGE, Periodicity, tempo_features
 
-__all__ = ["FARTHEST", "Pulse", "TempoModel", "certainty_features", "find_pulse"]
+__all__ = ["Pulse", "TempoModel", "certainty_features", "find_pulse"]
 
 Array64 = NDArray[np.float64]
 
 _WEIGHTS = Path(__file__).with_name("tempo.npz")
-FARTHEST = 4.0  #: Standard deviations; a feature farther off counts as being there.
 _SAME = 0.04  # octaves of the best that are nearer than this to a candidate are that candidate
 _LISTED = 0.01  # candidates with less than this share of the best's probability are left out
 
@@ -45,45 +43,31 @@ class Pulse:
 
 @dataclass(frozen=True)
 class TempoModel:
-    """A small network that chooses among candidates, and what its choice is worth.
+    """A logistic model that chooses among candidates, and what its choice is worth.
 
-    A candidate's odds are the exponential of its score; the score is that of a network with one
-    layer between, learned list by list (Z. Cao et al., "Learning to rank: from pairwise approach
-    to listwise approach", ICML 2007). What it chooses is right if the tempo is steady and heard,
-    octaves aside, and if the octave is the one that is meant: each is a logistic regression.
+    The conditional logit of McFadden, "Conditional logit analysis of qualitative choice behavior"
+    (1974): a candidate's odds are the exponential of a weighted sum of its features.
 
     Attributes
     ----------
-    mean, scale : np.ndarray [shape=(features,), float64]
-        Of :func:`musicu.audio.tempo_evidence.tempo_features`, to standardize them.
-    hidden : np.ndarray [shape=(features, units), float64]
-    bias, out : np.ndarray [shape=(units,), float64]
-        The network: ``tanh(standardized @ hidden + bias) @ out``.
-    octave : np.ndarray [shape=(2,), float64]
-        Slope and intercept: is the octave right, by the log odds of the best.
-    steadiness : np.ndarray [shape=(6,), float64]
-        Slopes and intercept: is the tempo right, octaves aside, by the rest of
-        :func:`certainty_features`.
+    weights : np.ndarray [shape=(features,), float64]
+        Of :func:`musicu.audio.periodicity.tempo_features`.
+    certainty : np.ndarray [shape=(10,), float64]
+        Logistic regression on :func:`certainty_features`, the intercept last.
     """
 
-    mean: Array64
-    scale: Array64
-    hidden: Array64
-    bias: Array64
-    out: Array64
-    octave: Array64
-    steadiness: Array64
+    weights: Array64
+    certainty: Array64
 
     @classmethod
     def load(cls, path: Path) -> TempoModel:
         """Read a model that ``recipes/tempo.py`` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
-            return cls(**{part.name: arrays[part.name].astype(np.float64) for part in fields(cls)})
+            return cls(*(arrays[name].astype(np.float64) for name in ("weights", "certainty")))
 
     def scores(self, features: Array64) -> Array64:
         """Return logarithms of the candidates' odds [c], up to a constant, of features [c, f]."""
-        standard = np.clip((features - self.mean) / self.scale, -FARTHEST, FARTHEST)
-        return np.asarray(np.tanh(standard @ self.hidden + self.bias) @ self.out)
+        return np.asarray(features @ self.weights)
 
     def confidence(self, features: Array64, scores: Array64) -> float:
         """Return the probability that the best is right, of features [c, f] and scores [c]."""
@@ -91,10 +75,8 @@ class TempoModel:
         return float(self.sureness(certainty_features(features, odds / odds.sum())))
 
     def sureness(self, known: Array64) -> Array64:
-        """Return the probability [...] of being right, of :func:`certainty_features` [..., 6]."""
-        octave = known[..., :1] @ self.octave[:-1] + self.octave[-1]
-        steady = known[..., 1:] @ self.steadiness[:-1] + self.steadiness[-1]
-        return np.asarray(1 / (1 + np.exp(-octave)) / (1 + np.exp(-steady)))
+        """Return the probability [...] of being right, of :func:`certainty_features` [..., 9]."""
+        return np.asarray(1 / (1 + np.exp(-(known @ self.certainty[:-1] + self.certainty[-1]))))
 
 
 @cache
@@ -106,9 +88,8 @@ def find_pulse(periodicity: Periodicity | None, model: TempoModel | None = None)
     """Find the tempo of a recording.
 
     Peaks of autocorrelation and spectrum of the accents, their halves, doubles and thirds are
-    candidates. A small network, fitted to scores rendered to audio (``recipes/tempo.py``), weighs
-    what comes back after parts and multiples of each one's beat, in each register, and the note
-    values that it would mean.
+    candidates. A logistic model, fitted to scores rendered to audio (``recipes/tempo.py``), weighs
+    what comes back after parts and multiples of each one's beat, in each register.
 
     Parameters
     ----------
@@ -155,26 +136,30 @@ def certainty_features(features: Array64, probabilities: Array64) -> Array64:
     Parameters
     ----------
     features : np.ndarray [shape=(c, features), float64]
-        Of the candidates, by :func:`musicu.audio.tempo_evidence.tempo_features`.
+        Of the candidates, by :func:`musicu.audio.periodicity.tempo_features`.
     probabilities : np.ndarray [shape=(c,), float64]
         Of the candidates; their sum is 1.
 
     Returns
     -------
-    np.ndarray [shape=(6,), float64]
-        Log odds of the best; and of the best salience, autocorrelation after one and after four
-        beats, clarity, log strength of accents.
+    np.ndarray [shape=(9,), float64]
+        Log odds of the best; its lead over the second (in logarithms, bounded); entropy; salience;
+        autocorrelation after one and after four beats; clarity; log strength of accents; distance
+        from the usual tempo in octaves.
     """
-    best = int(probabilities.argmax())
-    p = np.clip(probabilities[best], 1e-4, 1 - 1e-4)
-    row = features[best]
+    order = np.argsort(-probabilities, kind="stable")
+    p = np.clip(probabilities[order], 1e-4, 1 - 1e-4)
+    best = features[order[0]]
     return np.array(
         [
-            np.log(p / (1 - p)),
-            row[FEATURES["salience"]].max(),
-            row[BEAT].max(),
-            row[BAR].max(),
-            row[FEATURES["clarity"]].max(),
-            row[FEATURES["strength"]][3],
+            np.log(p[0] / (1 - p[0])),
+            min(np.log(p[0] / p[1]), 5.0) if len(p) > 1 else 5.0,
+            -(p * np.log(p)).sum(),
+            best[FEATURES["salience"]].max(),
+            best[BEAT].max(),
+            best[BAR].max(),
+            best[FEATURES["clarity"]].max(),
+            best[FEATURES["strength"]][3],
+            abs(best[FEATURES["tempo"]][0]),
         ]
     )
