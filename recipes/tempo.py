@@ -206,7 +206,9 @@ def main() -> None:
     found = np.array([measured[clip.name][0] for clip in clips])
     known = np.array([measured[clip.name][1] for clip in clips])
     truth = np.array([clip.bpm for clip in clips])
-    right = np.array([is_close(*pair) for pair in zip(found, truth, strict=True)])
+    pairs = list(zip(found, truth, strict=True))
+    right = np.array([is_close(*pair) for pair in pairs])
+    nearly = np.array([is_close(*pair, OCTAVES) for pair in pairs])
     # Patterns are easier than music: they shall not make the confidence bold.
     weight = np.where(source == "pulses", 0.15, 1.0)
     confidence = np.zeros(len(clips))
@@ -222,25 +224,34 @@ def main() -> None:
     confidence[here] = model.sureness(known[here])
     save(model, options.out)
 
-    print("| left out | clips | accuracy 1 | accuracy 2 | among candidates | AUC | confidence |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    print(
+        "| left out | clips | accuracy 1 | accuracy 2 | among candidates | x2 | x1/2 | x3/2 | x2/3 "
+        "| AUC | confidence |"
+    )
+    print("|---|" + "---:|" * 10)
     steady = ~np.isnan(truth)
     parts = {one: (source == one) & steady for one in (*collections, "pulses")}
     parts["all collections"] = np.isin(source, collections) & steady
     for name, part in parts.items():
         rows = np.flatnonzero(part)
-        second = np.mean([is_close(found[i], truth[i], OCTAVES) for i in rows])
         among = np.mean([clips[i].right >= 0 for i in rows])
+        off = (
+            np.mean([is_close(found[i], truth[i], (factor,)) for i in rows])
+            for factor in (2, 1 / 2, 3 / 2, 2 / 3)
+        )
         print(
-            f"| {name} | {len(rows)} | {right[part].mean():.3f} | {second:.3f} | {among:.3f} "
+            f"| {name} | {len(rows)} | {right[part].mean():.3f} | {nearly[part].mean():.3f} "
+            f"| {among:.3f} | {' | '.join(f'{share:.3f}' for share in off)} "
             f"| {area(confidence[part], right[part]):.3f} | {confidence[part].mean():.2f} |"
         )
+    played = np.isin(source, collections)
+    print(f"AUC with those whose tempo sways: {area(confidence[played], right[played]):.3f}")
     for name, part in {
-        "no steady tempo": np.isin(source, collections) & ~steady,
+        "no steady tempo": played & ~steady,
         "no music": source == "no music",
     }.items():
         if part.any():
-            print(f"| {name} | {part.sum()} | | | | | {confidence[part].mean():.2f} |")
+            print(f"{name}: {part.sum()} clips, confidence {confidence[part].mean():.2f}")
 
 
 if __name__ == "__main__":
