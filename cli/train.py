@@ -81,13 +81,6 @@ def encoder(
         list[Path] | None,
         typer.Option(help="Folder of --audio that shapes the space; else all.", metavar="FOLDER"),
     ] = None,
-    ensemble: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Instead of teachers: models trained here, imitated together at each step.",
-            metavar="MODEL",
-        ),
-    ] = None,
     start_from: Annotated[
         Path | None,
         typer.Option(
@@ -149,7 +142,6 @@ def encoder(
                 audio,
                 out,
                 teachers=teacher or (),
-                ensemble=ensemble or (),
                 labels=labels or (),
                 artist=artist,
                 single=single or None,

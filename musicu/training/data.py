@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,10 +27,9 @@ from musicu.errors import AudioError, ModelError
 from musicu.files import written_file
 from musicu.training.augment import alter, mix, transpose
 from musicu.training.teachers import Teacher
-from musicu.training.torch_mel import compress
 from musicu.training.views import View
 
-__all__ = ["Cache", "Material", "embed_windows", "window_starts"]
+__all__ = ["Cache", "Material", "window_starts"]
 
 # Power under which a mel value is stored as this: -120 dB, below 16-bit noise.
 _FLOOR = 1e-12
@@ -254,16 +253,3 @@ class Material:
             # A clip shorter than a window is repeated, as `Windower` does.
             out[i] = mel[(first + np.arange(window)) % len(mel)]
         return torch.from_numpy(10.0**out)
-
-
-def embed_windows(
-    say: Callable[[Tensor], Tensor],
-    material: Material,
-    rows: NDArray[np.int64],
-    front_end: LogMel,
-) -> Tensor:
-    """Let a student, or what else takes compressed windows, say what it hears: [n, dim]."""
-    batches = (rows[i : i + 128] for i in range(0, len(rows), 128))
-    with torch.no_grad():
-        said = [say(compress(material.windows(b, front_end.window), front_end)) for b in batches]
-    return torch.cat(said)

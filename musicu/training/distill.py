@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from musicu.audio.mel import LogMel
 from musicu.errors import ModelError
 from musicu.training.augment import augment, mask, mix_windows
-from musicu.training.data import Material, embed_windows
+from musicu.training.data import Material
 from musicu.training.network import Student
-from musicu.training.objectives import Objective
+from musicu.training.objectives import Distillation, Objective
 from musicu.training.start import load_checkpoint, load_student
 from musicu.training.torch_mel import compress
 
-__all__ = ["Figures", "Recipe", "distil"]
+__all__ = ["Figures", "Recipe", "distil", "embed_windows"]
 
 _EMA = 0.999
 # A student that starts from another's weights averages over 500 steps from its first one.
@@ -213,7 +214,7 @@ def distil(
         student.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=_BFLOAT16):
             z = student(x)
-        loss = objective.loss(z, rows, power, partner, weight)
+        loss = objective.loss(z, rows, partner, weight)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
@@ -252,6 +253,20 @@ def distil(
 
 
 @torch.no_grad()
+def embed_windows(
+    say: Callable[[Tensor], Tensor],
+    material: Material,
+    rows: NDArray[np.int64],
+    front_end: LogMel,
+) -> Tensor:
+    """Let a student, or what else takes compressed windows, say what it hears: [n, dim]."""
+    batches = (rows[i : i + 128] for i in range(0, len(rows), 128))
+    return torch.cat(
+        [say(compress(material.windows(b, front_end.window), front_end)) for b in batches]
+    )
+
+
+@torch.no_grad()
 def _initialize(
     student: Student,
     file: Path,
@@ -267,15 +282,14 @@ def _initialize(
     heard = material.windows(rows[:_STATISTICS_WINDOWS], front_end.window)
     other = load_student(file, compress(heard, front_end))
     student.features.load_state_dict(other.features.state_dict())
-    wanted = objective.wanted_of(rows)
-    if wanted is None:
+    if not isinstance(objective, Distillation):
         if other.project.out_features == student.project.out_features:
             student.project.load_state_dict(other.project.state_dict())
         return
     student.eval()
     x, y = (
         embed_windows(student.pool, material, rows, front_end).double(),
-        wanted.double(),
+        objective.wanted[rows].double(),
     )
     x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
     x = x - x_mean

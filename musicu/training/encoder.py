@@ -17,7 +17,6 @@ from musicu.encoders.encoder import Encoder
 from musicu.encoders.model import Model
 from musicu.training.clips import find_clips
 from musicu.training.distill import Recipe, distil
-from musicu.training.ensemble import Imitation
 from musicu.training.export import write_model
 from musicu.training.folding import clip_answers, clip_vectors, finish_student, fit_labels
 from musicu.training.network import Student
@@ -90,7 +89,6 @@ def train_encoder(
     out: str | os.PathLike[str],
     *,
     teachers: Names = (),
-    ensemble: Names = (),
     labels: Names = (),
     artist: str | None = None,
     single: Sequence[str] | None = None,
@@ -132,9 +130,6 @@ def train_encoder(
         The model folder to make.
     teachers : sequence of path-like
         Models to learn from, see :class:`musicu.training.teachers.Teacher`.
-    ensemble : sequence of path-like
-        Instead of teachers: models or runs that were trained here with the same front end, to be
-        imitated together, see :class:`musicu.training.ensemble.Imitation`.
     labels : sequence of path-like
         Tables of labels, see :func:`musicu.training.labels.read_labels`.
     artist, single, multi : optional
@@ -186,7 +181,6 @@ def train_encoder(
     plan = Plan.make(
         audio,
         teachers=teachers,
-        ensemble=ensemble,
         labels=labels,
         artist=artist,
         single=single,
@@ -276,19 +270,8 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _objective(plan: Plan, data: TrainingSet) -> Objective:
-    """Choose what the student is trained for: what others say, or else the labels."""
+    """Choose what the student is trained for: the teachers' answers, or else the labels."""
     recipe, material = plan.recipe, data.material
-    if plan.ensemble:
-        return Imitation(
-            material,
-            [load_student(member.file) for member in plan.ensemble],
-            plan.front_end,
-            dim=recipe.dim,
-            whiten=recipe.whiten,
-            batch=recipe.batch,
-            fit_views=plan.shaping[data.source],
-            seed=recipe.seed,
-        )
     if not plan.teachers:
         return Labelling(material, data.labels, batch=recipe.batch, temperature=recipe.temperature)
     objective = Distillation(

@@ -81,7 +81,6 @@ def write_model(
         "training_data": [
             *(about["training_data"] or (f"{clips} clips, {hours.sum():.1f} hours",)),
             *(f"answers of {t.name} ({t.model.license})" for t in teachers),
-            *(f"answers of {m.name} ({m.license}), trained here" for m in plan.ensemble),
         ],
         "heard": None if heard is None else [one.to_dict() for one in heard],
         "gate_db": _GATE_DB,
@@ -89,7 +88,6 @@ def write_model(
         "recipe": {
             **asdict(plan.recipe),
             "teachers": [t.name for t in teachers],
-            "ensemble": [m.name for m in plan.ensemble],
             "labels": list(plan.labels),
             "hold_out": str(plan.hold_out),
             "held_out_clips": int(data.held.sum()),
@@ -109,10 +107,7 @@ def write_model(
             (str(s.folder), int((source == i).sum()), float(hours[source == i].sum()))
             for i, s in enumerate(plan.sources)
         ],
-        teachers=[
-            *((t.name, t.model.license) for t in teachers),
-            *((m.name, m.license) for m in plan.ensemble),
-        ],
+        teachers=[(t.name, t.model.license) for t in teachers],
         held_out=_held_out(figures, data.held, len(history)),
         command=command,
     )
@@ -122,8 +117,11 @@ def write_model(
 
 
 def _description(plan: Plan) -> str:
-    names = [t.model.id for t in plan.teachers] or [m.name for m in plan.ensemble]
-    origin = "distilled from " + " and ".join(names) if names else "trained from labels"
+    origin = (
+        "distilled from " + " and ".join(t.model.id for t in plan.teachers)
+        if plan.teachers
+        else "trained from labels"
+    )
     return f"Small CNN {origin}; {plan.recipe.dim} dimensions"
 
 

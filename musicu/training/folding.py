@@ -12,7 +12,8 @@ from torch import Tensor
 from musicu.audio.mel import LogMel
 from musicu.errors import ModelError
 from musicu.evaluation.retrieval_metrics import average_precision, similarities
-from musicu.training.data import Material, embed_windows
+from musicu.training.data import Material
+from musicu.training.distill import embed_windows
 from musicu.training.labels import Labels
 from musicu.training.network import Student
 from musicu.training.objectives import label_tensors

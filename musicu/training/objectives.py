@@ -18,15 +18,7 @@ from musicu.training.data import Material
 from musicu.training.labels import Labels
 from musicu.training.losses import contrast, likeness, soft_neighbors
 
-__all__ = [
-    "Distillation",
-    "Labelling",
-    "Objective",
-    "Rows",
-    "Targets",
-    "draw_windows",
-    "label_tensors",
-]
+__all__ = ["Distillation", "Labelling", "Objective", "Targets", "label_tensors"]
 
 Rows = NDArray[np.int64]
 
@@ -43,13 +35,9 @@ class Objective(Protocol):
     def draw(self, rng: np.random.Generator) -> Rows:
         """Choose the rows of a step."""
 
-    def wanted_of(self, rows: Rows) -> Tensor | None:
-        """Return the unit vectors [n, dim] that are wanted of clean rows; None: nobody knows."""
-
-    def loss(self, z: Tensor, rows: Rows, power: Tensor, partner: Tensor, weight: Tensor) -> Tensor:
+    def loss(self, z: Tensor, rows: Rows, partner: Tensor, weight: Tensor) -> Tensor:
         """Judge unit vectors [n, dim] of these rows, into which ``rows[partner]`` were mixed.
 
-        ``power`` [n, time, mel] is the mel power of the mixtures, before anything was distorted;
         ``weight`` [n] is the partner's share of what is wanted.
         """
 
@@ -175,6 +163,8 @@ class Distillation:
         self.wanted = torch.from_numpy(
             np.concatenate([self.targets(material.answers[i : i + _CHUNK]) for i in chunks])
         )
+        self._bounds = np.searchsorted(material.view, np.arange(len(material.clip) + 1))
+        self._chance = material.weight / material.weight.sum()
 
     def refine(self, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
         """Want the map ``x @ weight.T + bias`` of the teachers' answers, as unit vectors.
@@ -187,13 +177,11 @@ class Distillation:
 
     def draw(self, rng: np.random.Generator) -> Rows:
         """Choose views by their weight, and two windows of each."""
-        return draw_windows(self.material, self.batch, rng)
+        replace = int((self._chance > 0).sum()) < self.batch
+        chosen = rng.choice(len(self._chance), size=self.batch, replace=replace, p=self._chance)
+        return _two_windows(chosen, self._bounds, rng)
 
-    def wanted_of(self, rows: Rows) -> Tensor:
-        """Return the targets."""
-        return self.wanted[rows]
-
-    def loss(self, z: Tensor, rows: Rows, power: Tensor, partner: Tensor, weight: Tensor) -> Tensor:
+    def loss(self, z: Tensor, rows: Rows, partner: Tensor, weight: Tensor) -> Tensor:
         """1 - cosine to the targets, and the contrast between views."""
         wanted = self.wanted[rows]
         wanted = torch.lerp(wanted, wanted[partner], weight[:, None])
@@ -258,10 +246,7 @@ class Labelling:
                 second.append(int(rng.choice(len(self._chance), p=self._chance)))
         return _two_windows(np.concatenate([first, second]), self._bounds, rng)
 
-    def wanted_of(self, rows: Rows) -> None:
-        """Labels ask for no vectors."""
-
-    def loss(self, z: Tensor, rows: Rows, power: Tensor, partner: Tensor, weight: Tensor) -> Tensor:
+    def loss(self, z: Tensor, rows: Rows, partner: Tensor, weight: Tensor) -> Tensor:
         """SupCon by clip and by artist, and soft neighbors by the other labels."""
         clip = self.material.clip[self.material.view[rows]]
         clips = torch.from_numpy(clip)
@@ -303,15 +288,6 @@ def label_tensors(labels: Labels) -> tuple[NDArray[np.int64], Tensor, list[Tenso
     codes = [torch.from_numpy(_codes(values)) for values in labels.single.values()]
     single = torch.stack(codes) if codes else torch.empty(0, len(artist), dtype=torch.int64)
     return artist, single, [_hot(sets) for sets in labels.multi.values()]
-
-
-def draw_windows(material: Material, batch: int, rng: np.random.Generator) -> Rows:
-    """Choose so many views by their weight, and two windows of each."""
-    chance = material.weight / material.weight.sum()
-    replace = int((chance > 0).sum()) < batch
-    chosen = rng.choice(len(chance), size=batch, replace=replace, p=chance)
-    bounds = np.searchsorted(material.view, np.arange(len(material.clip) + 1))
-    return _two_windows(chosen, bounds, rng)
 
 
 def _two_windows(views: NDArray[np.int64], bounds: Rows, rng: np.random.Generator) -> Rows:

@@ -42,9 +42,7 @@ class Plan:
     shaping : np.ndarray [shape=(sources,), bool]
         Those of them whose clips shape the space to learn.
     teachers : list of Teacher
-        None: learn from the ensemble, or else from the labels.
-    ensemble : list of Start
-        Students to imitate; none with teachers.
+        None: learn from the labels.
     labels : tuple of str
         Paths of the tables of labels.
     artist, single, multi : optional
@@ -65,7 +63,6 @@ class Plan:
     sources: list[Source]
     shaping: NDArray[np.bool_]
     teachers: list[Teacher]
-    ensemble: list[Start]
     labels: tuple[str, ...]
     artist: str | None
     single: Sequence[str] | None
@@ -83,7 +80,6 @@ class Plan:
         audio: Names,
         *,
         teachers: Names,
-        ensemble: Names,
         labels: Names,
         artist: str | None,
         single: Sequence[str] | None,
@@ -107,10 +103,8 @@ class Plan:
         MetadataError
             The labels cannot be read.
         """
-        if not teachers and not labels and not ensemble:
+        if not teachers and not labels:
             raise ModelError("nothing to learn from: name a teacher, or labels, or both")
-        if ensemble and (teachers or labels):
-            raise ModelError("ensemble: its students take the place of teachers and labels")
         if not timbre >= 0:
             raise ModelError("timbre: its share must be at least 0")
         if recipe.patience and not isinstance(hold_out, str) and not hold_out:
@@ -132,14 +126,13 @@ class Plan:
             sources=sources,
             shaping=shaping,
             teachers=asked,
-            ensemble=[Start.find(name, front_end) for name in ensemble],
             labels=tuple(os.fspath(table) for table in labels),
             artist=artist,
             single=single,
             multi=multi,
             collections=collections,
             refinement=refinement,
-            timbre=timbre if teachers or ensemble else 0.0,
+            timbre=timbre if teachers else 0.0,
             hold_out=hold_out,
             start_from=start_from,
             start=None if start_from is None else Start.find(start_from, front_end),
@@ -152,7 +145,6 @@ class Plan:
             **asdict(self.recipe),
             "front_end": asdict(self.front_end),
             "teachers": [(t.model.id, t.model.sha256, t.outputs, t.fast) for t in self.teachers],
-            **({"ensemble": [_digest(m.file) for m in self.ensemble]} if self.ensemble else {}),
             "audio": [
                 (s.share, [c.identity for c in clips if c.source == i])
                 for i, s in enumerate(self.sources)

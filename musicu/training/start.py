@@ -16,7 +16,6 @@ from musicu.encoders.heard import HeardFolder
 from musicu.encoders.registry import find_model
 from musicu.errors import ModelError
 from musicu.training.network import Student
-from musicu.training.timbre import Cepstra
 
 __all__ = ["HEARD_NOTE", "Start", "load_checkpoint", "load_student"]
 
@@ -34,14 +33,10 @@ class Start:
         A checkpoint of a training, or the graph of a model folder.
     heard : list of HeardFolder or None
         What these weights learned from; None if that was not noted.
-    name, license : str
-        A model's id and version, and the licence of its weights; a checkpoint's folder.
     """
 
     file: Path
     heard: list[HeardFolder] | None
-    name: str
-    license: str
 
     @classmethod
     def find(cls, name: str | os.PathLike[str], front_end: LogMel) -> Start:
@@ -65,8 +60,7 @@ class Start:
             load_checkpoint(file)
             note = file.parent / HEARD_NOTE
             noted = json.loads(note.read_text("utf-8")) if note.is_file() else None
-            heard = None if noted is None else [HeardFolder.from_dict(e) for e in noted]
-            return cls(file, heard, file.resolve().parent.name, "not stated")
+            return cls(file, None if noted is None else [HeardFolder.from_dict(e) for e in noted])
         try:
             model = find_model(name)
         except ModelError:
@@ -74,8 +68,7 @@ class Start:
         if model.front_end != front_end:
             raise ModelError(f"{name}: has another front end than the student that starts from it")
         load_student(model.weights)
-        heard = None if model.heard is None else list(model.heard)
-        return cls(model.weights, heard, model.name, model.license)
+        return cls(model.weights, None if model.heard is None else list(model.heard))
 
 
 def load_checkpoint(file: Path) -> dict[str, Any]:
@@ -102,7 +95,7 @@ def load_student(file: Path, windows: Tensor | None = None) -> Student:
     ----------
     file : Path
         A checkpoint: the averaged student as it was when it did best. Or a graph, as
-        :func:`musicu.training.export.export` writes them: convolutions, linear layers, timbre.
+        :func:`musicu.training.export.export` writes them: its convolutions and first linear layer.
     windows : Tensor [shape=(n, time, mel)], optional
         Compressed windows. In a graph the normalizations are part of the convolutions; they are
         taken out again with the statistics of these, so that the student can be trained.
@@ -148,10 +141,6 @@ def _from_graph(file: Path) -> Student:
             norm.bias.copy_(torch.tensor(bias))
         student.project.weight.copy_(torch.tensor(linear))
         student.project.bias.copy_(torch.tensor(there["project.bias"]))
-    if (last := there.get("refined.weight")) is not None:
-        n_mels = graph.input[0].type.tensor_type.shape.dim[2].dim_value
-        timbre = Cepstra(n_mels) if last.shape[1] > len(linear) else None
-        student.refine(torch.tensor(last), torch.tensor(there["refined.bias"]), timbre)
     return student
 
 

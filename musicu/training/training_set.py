@@ -104,7 +104,7 @@ def build_training_set(
     labels = label_clips(clips, plan.collections)
     artists = labels.artist.tolist() if plan.labels else None
     held = hold_out_clips(clips, artists, plan.hold_out, seed=recipe.seed)
-    mixed = bool(plan.teachers or plan.ensemble)
+    mixed = bool(plan.teachers)
     altered = altered_views(clips, held, recipe.views, mixed=mixed, seed=recipe.seed)
     views = [*clean_views(clips), *altered]
     hear(views)
@@ -116,7 +116,7 @@ def build_training_set(
 
 
 def note_heard(plan: Plan, data: TrainingSet, work: Path) -> list[HeardFolder] | None:
-    """Note in the work folder which clips the weights learn from, or those they learn from did.
+    """Note in the work folder which clips the weights learn from, those of a start included.
 
     Parameters
     ----------
@@ -128,15 +128,14 @@ def note_heard(plan: Plan, data: TrainingSet, work: Path) -> list[HeardFolder] |
     Returns
     -------
     list of HeardFolder or None
-        Folder by folder, first those of what it starts from or imitates; None if one has no note.
+        Folder by folder, first those of what it starts from; None if that has no note.
     """
     heard: list[HeardFolder] = []
-    for origin in [*([plan.start] if plan.start else []), *plan.ensemble]:
-        if origin.heard is None:
+    if plan.start is not None:
+        if plan.start.heard is None:
             (work / HEARD_NOTE).unlink(missing_ok=True)
             return None
-        known = {one.sha256 for one in heard}
-        heard += [one for one in origin.heard if one.sha256 not in known]
+        heard = list(plan.start.heard)
     for number, source in enumerate(plan.sources):
         pairs = zip(data.clips, data.held.tolist(), strict=True)
         learned = [c.identity for c, held in pairs if c.source == number and not held]
