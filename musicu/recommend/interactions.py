@@ -203,7 +203,7 @@ class Interactions:
         Raises
         ------
         RecommenderError
-            There is no such user.
+            There is no such user; the text does not repeat who was asked for.
         """
         position = self._position(user)
         kept = self.where(self.user != position)
@@ -230,6 +230,8 @@ class Interactions:
 
 def hash_user(user: str, salt: str) -> str:
     """Return the name a user goes by where a salt is used: keyed SHA-256 (RFC 2104), 32 digits.
+
+    Without the salt nobody can tell who it is, nor try names out; keep it apart from the data.
 
     Raises
     ------
@@ -319,21 +321,16 @@ def read_interactions(
     if log.value is not None:
         value = log.value[order]
         said = np.isfinite(value)
-        when = None if time is None else time[said]
-        feedback = Feedback(users, items, user[said], item[said], value[said], when)
+        moments = None if time is None else time[said]
+        feedback = Feedback(users, items, user[said], item[said], value[said], moments)
+        # What was disliked in any of the rows was no play of something liked.
         liked = np.minimum.reduceat(np.where(said, value, 0), first) >= 0
     time = None if time is None else time[first]
+    log_of_all = user[first], item[first], weight, time
     kept = liked & (weight > 0)
-    played, at = np.unique(item[first][kept], return_inverse=True)
-    return Interactions(
-        users,
-        [items[i] for i in played],
-        user[first][kept],
-        at,
-        weight[kept],
-        None if time is None else time[kept],
-        feedback=feedback,
-    )
+    log_of_plays = [x if x is None else x[kept] for x in log_of_all]
+    played, log_of_plays[1] = np.unique(item[first][kept], return_inverse=True)
+    return Interactions(users, [items[i] for i in played], *log_of_plays, feedback=feedback)
 
 
 def _sorted(ids: list[str], codes: NDArray[np.int32]) -> tuple[list[str], NDArray[Any]]:

@@ -67,8 +67,8 @@ class Preference:
         """
         rest = np.asarray(said, dtype=np.float64) - self.mean - rows.scores(self.weights)
         kernel = rows.similarity(rows).astype(np.float64)
-        found = np.linalg.solve(kernel + _PENALTY * np.eye(len(rest)), rest)
-        return np.asarray(found, dtype=np.float64)
+        found: Floats64 = np.linalg.solve(kernel + _PENALTY * np.eye(len(rest)), rest)
+        return found
 
 
 def learn_preference(
@@ -92,11 +92,10 @@ def learn_preference(
     if feedback is None or not len(feedback):
         return None
     place = np.array(
-        [items.position(id) if items.__contains__(id) else -1 for id in feedback.items],
-        dtype=np.intp,
+        [items.position(id) if id in items else -1 for id in feedback.items], dtype=np.intp
     )
     at = place[feedback.item]
-    described = np.asarray(vectors.present.any(axis=1))
+    described = vectors.present.any(axis=1)
     told = (at >= 0) & described[np.maximum(at, 0)]
     if not told.any():
         return None

@@ -111,9 +111,7 @@ class Scorer:
     def _with_said(self, listener: Listener, said: Mapping[str, float]) -> Listener:
         """Return a listener who said something of items; of unknown ones it tells nothing."""
         model, items = self.model, self.model.items
-        spoken = {
-            items.position(id): float(value) for id, value in said.items() if items.__contains__(id)
-        }
+        spoken = {items.position(id): float(value) for id, value in said.items() if id in items}
         if any(not abs(value) <= 1 for value in spoken.values()):
             raise MusicuError("what was said of an item is a number from -1 to 1")
         at = np.array(sorted(spoken), dtype=np.intp)
