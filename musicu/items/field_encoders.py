@@ -201,8 +201,8 @@ class EmbeddingEncoder:
 def gaussian_features(x: NDArray[np.float64], period: float, width: float) -> Floats:
     """Return rows of unit length whose dot product is ``exp(-(distance / width) ** 2)``.
 
-    The distance is that on a circle. The Gaussian's Fourier series is cut where a frequency's
-    share falls below 1e-4 of the first one's; after A. Rahimi and B. Recht, "Random
+    The distance is that on a circle, either way around. The Gaussian's Fourier series is cut where
+    a frequency's share falls below 1e-4 of the first one's; after A. Rahimi and B. Recht, "Random
     features for large-scale kernel machines", NeurIPS 2007, with all frequencies of the circle in
     place of random ones.
 

@@ -40,11 +40,17 @@ def call_cli(
 
 @contextmanager
 def _environment(env: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for a while; what the program sets for its own process stays."""
+    """Set variables for a while; what the program sets for its own process stays.
+
+    But for its catalog, which it takes from its settings: the next call has settings of its own.
+    """
+    catalog = os.environ.get("MUSICU_CATALOG")
     with pytest.MonkeyPatch.context() as patched:
         for name, value in env.items():
             patched.setenv(name, value)
         yield
+    if catalog is None:
+        os.environ.pop("MUSICU_CATALOG", None)
 
 
 def call_with_stdout(
