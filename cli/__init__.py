@@ -33,7 +33,11 @@ def main() -> None:
             app(prog_name="musicu")
         finally:
             sys.stdout.flush()
-    except SystemExit:
+    except SystemExit as end:
+        if end.code:  # typer ends so where a reader has left, with text that cannot be written
+            from musicu.cli.streams import close_streams
+
+            close_streams()
         raise
     except BaseException as error:
         text = _explain(error)
