@@ -19,7 +19,7 @@ _MARKED = "+ clearly better, - clearly worse than the one it is compared with"
 
 app = App(name="evaluate", help="How good encoders and recommendations are, measured.")
 app.command()(evaluate_recommenders.recommend)
-app.command()(evaluate_recommenders.ab)
+app.command()(evaluate_online.ab)
 app.command("off-policy")(evaluate_online.off_policy)
 app.command()(evaluate_online.interleaving)
 

@@ -1,4 +1,4 @@
-"""``musicu evaluate recommend`` and ``musicu evaluate ab``: do recommendations reach people."""
+"""``musicu evaluate recommend``: do recommendations reach people."""
 
 import datetime
 from dataclasses import replace
@@ -165,82 +165,6 @@ def recommend(
     for note in evaluation.notes:
         say(note, quiet=quiet)
     write_report(report, lambda: evaluation_page(evaluation, provenance()))
-
-
-@row_output
-def ab(
-    log: Annotated[
-        Path,
-        typer.Argument(help="A row a user, or several: columns user, variant, numbers, time."),
-    ],
-    metric: Annotated[
-        list[str],
-        typer.Option(help="A column, or a ratio of two: 'clicks / shown'.", metavar="METRIC"),
-    ],
-    control: Annotated[
-        str | None,
-        typer.Option(help="The variant to compare with; else 'control', else the first by name."),
-    ] = None,
-    covariate: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What the same users did before: METRIC=COLUMN.", metavar="METRIC=COLUMN"
-        ),
-    ] = None,
-    share: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="How users were meant to be split; else evenly.", metavar="VARIANT=SHARE"
-        ),
-    ] = None,
-    user: Annotated[str, typer.Option(help="Column of users.")] = "user",
-    variant: Annotated[str, typer.Option(help="Column of variants.")] = "variant",
-    time: Annotated[str | None, typer.Option(help="Column of times; else time, if there.")] = None,
-    once: Annotated[
-        bool, typer.Option("--once", help="This is the one look, at an end fixed beforehand.")
-    ] = False,
-    planned: Annotated[
-        int, typer.Option(min=1, help="Users planned; fixed before the trial.")
-    ] = 10_000,
-    alpha: Annotated[float, typer.Option(help="Error rate, between 0 and 1.")] = 0.05,
-    report: Report = None,
-    quiet: Quiet = False,
-    *,
-    output: Format,
-) -> None:
-    """Analyze the log of an A/B test; verdicts hold however often one looks."""
-    before = dict(pairs(covariate, "--covariate", "METRIC=COLUMN"))
-    shares = {}
-    for name, text in pairs(share, "--share", "VARIANT=SHARE"):
-        try:
-            shares[name] = float(text)
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is no number", param_hint="--share") from None
-    if not 0 < alpha < 1:
-        raise typer.BadParameter("a number between 0 and 1 is needed", param_hint="--alpha")
-    from musicu.evaluation.ab.analyze import analyze_ab
-    from musicu.evaluation.ab.log import read_ab_log
-    from musicu.reports.ab_page import ab_page
-
-    check_report(report)
-    found = analyze_ab(
-        read_ab_log(log, user=user, variant=variant, time=time),
-        metric,
-        control=control,
-        covariates=before,
-        shares=shares or None,
-        sequential=not once,
-        planned=planned,
-        alpha=alpha,
-    )
-    if output in (Format.JSON, Format.NL):
-        emit([found.to_dict()], output)
-    else:
-        shown = "variant metric control treatment effect low high p_holm anytime_p_holm verdict"
-        emit(found.rows(), output, table=shown.split())
-    for note in found.notes:
-        say(note, quiet=quiet)
-    write_report(report, lambda: ab_page(found, provenance()))
 
 
 def _protocol(
