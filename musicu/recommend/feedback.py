@@ -7,6 +7,7 @@ preference. What is said of something after it was heard has a sign, and is kept
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -89,12 +90,20 @@ class Feedback:
         against = int((self.value < 0).sum())
         return f"Feedback({len(self) - against:,} for, {against:,} against)"
 
+    @cached_property
+    def _rows_of(self) -> dict[str, NDArray[np.intp]]:
+        """Rows of each user who said something, sorted out once for all who ask."""
+        order = np.argsort(self.user, kind="stable")
+        spoke, first = np.unique(self.user[order], return_index=True)
+        names = [self.users[i] for i in spoke.tolist()]
+        return dict(zip(names, np.split(order, first[1:]), strict=True)) if names else {}
+
     def of_user(self, user: str) -> tuple[tuple[str, ...], Floats]:
         """Return what one user spoke of, and the mean of what was said of each; maybe nothing."""
-        rows = self.user == self.users.index(user) if user in self.users else np.zeros(0, bool)
-        at, where = np.unique(self.item[: len(rows)][rows], return_inverse=True)
-        if not len(at):
+        rows = self._rows_of.get(user)
+        if rows is None:
             return (), np.zeros(0, dtype=np.float32)
+        at, where = np.unique(self.item[rows], return_inverse=True)
         said = np.bincount(where, weights=self.value[rows]) / np.bincount(where)
         return tuple(self.items[i] for i in at), said.astype(np.float32)
 
