@@ -177,6 +177,55 @@ def encoder(
     say(f"{out}: musicu embed --model {shlex.quote(str(out))} FOLDER", quiet=quiet)
 
 
+@app.command()
+def join(
+    models: Annotated[
+        list[str], typer.Argument(help="Models to join: names or folders.", metavar="MODEL...")
+    ],
+    audio: Annotated[
+        list[str],
+        typer.Option(help="Folder of music that the joined space is fitted to.", metavar="FOLDER"),
+    ],
+    out: Annotated[Path, typer.Option(help="The model folder to make.", metavar="FOLDER")],
+    dim: Annotated[int, typer.Option(min=1, help="Length of an embedding.")] = 256,
+    whiten: Annotated[
+        float, typer.Option(min=0, max=1, help="0 keeps the models' geometry, 1 evens it.")
+    ] = 0.2,
+    most_windows: Annotated[
+        int | None, typer.Option(min=2, help="Windows of a longer track to hear, at most.")
+    ] = None,
+    most_clips: Annotated[
+        int, typer.Option(min=20, help="Clips to fit it to; of more, so many are drawn.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
+    id: Annotated[str | None, typer.Option(help="The model's id; else the folder's name.")] = None,
+    version: Annotated[str, typer.Option(help="The model's version.")] = "1",
+    license: Annotated[str, typer.Option(help="Licence of the weights.")] = "not stated",
+    description: Annotated[str, typer.Option(help="One line on the model.")] = "",
+    quiet: Quiet = False,
+) -> None:
+    """Join encoders that hear the same windows to one, which hears what each of them does."""
+    from musicu.training import Progress, join_models
+
+    with _telling(quiet=quiet) as tell:
+        join_models(
+            models,
+            out,
+            audio=audio,
+            dim=dim,
+            whiten=whiten,
+            most_windows=most_windows,
+            most_clips=most_clips,
+            seed=seed,
+            id=id,
+            version=version,
+            license=license,
+            description=description,
+            progress=tell and (lambda done, total: tell(Progress("hear", done, total))),
+        )
+    say(f"{out}: musicu embed --model {shlex.quote(str(out))} FOLDER", quiet=quiet)
+
+
 @contextmanager
 def _telling(*, quiet: bool) -> Iterator["Callable[[Progress], None] | None"]:
     """Show a bar to whoever watches; write a line for each evaluation to all."""

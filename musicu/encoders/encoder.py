@@ -164,7 +164,7 @@ class Encoder:
         ModelError
             The model gives no vector for it.
         """
-        return self._embedder(y, sr).track()
+        return self._embedder(y, sr, most=self.model.most_windows).track()
 
     def embed_windows(self, y: Array, sr: int) -> tuple[Array, NDArray[np.float64]]:
         """Embed each window of a track.
@@ -189,7 +189,7 @@ class Encoder:
         embedder = self._embedder(y, sr)
         return _units(embedder.windows), np.array(embedder.times)
 
-    def _embedder(self, y: Array, sr: int) -> Embedder:
+    def _embedder(self, y: Array, sr: int, *, most: int | None = None) -> Embedder:
         y = np.atleast_2d(y)
         if y.ndim != 2 or y.size == 0 or len(y) > MOST_CHANNELS:
             raise AudioError("<array>", f"samples must be [n] or [channels, n], not {y.shape}")
@@ -202,7 +202,7 @@ class Encoder:
             import soxr
 
             y = soxr.resample(y, sr, self.model.front_end.sr, quality="HQ")
-        embedder = Embedder(self)
+        embedder = Embedder(self, most=most)
         embedder.push(y)
         embedder.finish()
         return embedder
@@ -253,6 +253,9 @@ class Embedder:
     ----------
     encoder : Encoder
         The encoder; blocks come at its front end's rate.
+    most : int or None
+        Embed so many windows at most, evenly spaced over the track: whenever there are more, every
+        other one is dropped. They then wait for the track's end. None: all, as they come.
 
     Attributes
     ----------
@@ -260,8 +263,9 @@ class Embedder:
         Start of each window so far (s).
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, *, most: int | None = None) -> None:
         self._encoder = encoder
+        self._most, self._step, self._seen = most, 1, 0
         self._front_end = front_end = encoder.model.front_end
         self._frames = front_end.stream()
         self._windower = Windower(front_end)
@@ -310,17 +314,25 @@ class Embedder:
 
     def _take(self, windows: Iterable[tuple[float, Array]]) -> None:
         for time, window in windows:
+            wanted = self._seen % self._step == 0
+            self._seen += 1
+            if not wanted:
+                continue
             self.times.append(time)
-            self._waiting.append(window)
-            if len(self._waiting) == self._batch:
+            # A copy, where it waits for long: the window is a part of a larger block.
+            self._waiting.append(window.copy() if self._most else window)
+            if self._most and len(self._waiting) > self._most:
+                del self.times[1::2], self._waiting[1::2]
+                self._step *= 2
+            elif not self._most and len(self._waiting) == self._batch:
                 self._flush()
 
     def _flush(self) -> None:
-        if self._waiting:
-            windows = np.stack(self._waiting)
+        for at in range(0, len(self._waiting), self._batch):
+            windows = np.stack(self._waiting[at : at + self._batch])
             self._levels += self._front_end.levels(windows).tolist()
             self._vectors.append(self._encoder.run(self._front_end.prepare(windows)))
-            self._waiting.clear()
+        self._waiting.clear()
 
 
 def _units(vectors: NDArray[np.floating]) -> Array:

@@ -140,6 +140,8 @@ class Model:
         one.
     gate_db : float or None
         Windows this far below the track's loudest one do not enter its vector (dB); None: all do.
+    most_windows : int or None
+        Of a longer track, so many windows enter its vector at most, evenly spaced; None: all do.
     tags : tuple of Tag
         What the model can say of music, in the order of its tag head; empty without one.
     tags_sha256 : str
@@ -163,6 +165,7 @@ class Model:
     output: str = ""
     layout: Literal["time-mel", "mel-time"] = "time-mel"
     gate_db: float | None = None
+    most_windows: int | None = None
     tags: tuple[Tag, ...] = ()
     tags_sha256: str = ""
     figures: dict[str, Any] = field(default_factory=dict, hash=False)
@@ -266,6 +269,9 @@ class Model:
                 output=str(config.get("output", "")),
                 layout=config.get("layout", "time-mel"),
                 gate_db=None if config.get("gate_db") is None else float(config["gate_db"]),
+                most_windows=(
+                    None if config.get("most_windows") is None else int(config["most_windows"])
+                ),
                 tags=tuple(map(Tag.from_dict, config.get("tags", ()))),
                 tags_sha256=(
                     _checked(folder / "tags.npz", config, "tags_sha256")
@@ -293,6 +299,8 @@ class Model:
             raise ModelError(f"{self.folder}/config.json: windows or vectors beyond any memory")
         if self.gate_db is not None and not math.isfinite(self.gate_db):
             raise ModelError(f"{self.folder}/config.json: gate_db must be a finite number")
+        if self.most_windows is not None and self.most_windows < 2:
+            raise ModelError(f"{self.folder}/config.json: most_windows must be at least 2")
         if self.dim < 1 or self.layout not in ("time-mel", "mel-time"):
             raise ModelError(
                 f"{self.folder}/config.json: dim must be >= 1 and layout 'time-mel' or 'mel-time'"

@@ -12,6 +12,7 @@ for _module, _package in _NEEDED.items():
 
 from musicu.training.distill import Recipe  # noqa: E402
 from musicu.training.encoder import Progress, Trained, train_encoder  # noqa: E402
+from musicu.training.join import join_models  # noqa: E402
 from musicu.training.refine import Refinement  # noqa: E402
 
-__all__ = ["Progress", "Recipe", "Refinement", "Trained", "train_encoder"]
+__all__ = ["Progress", "Recipe", "Refinement", "Trained", "join_models", "train_encoder"]

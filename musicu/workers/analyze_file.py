@@ -90,7 +90,7 @@ def analyze(
     from musicu.audio.descriptors import Describer
 
     sr = encoder.model.front_end.sr if encoder else _DESCRIBE_SR
-    embedder = Embedder(encoder) if encoder else None
+    embedder = Embedder(encoder, most=encoder.model.most_windows) if encoder else None
     describer = Describer(sr) if describe else None
     loudness = _Loudness()
     stream = AudioStream(path, sr=sr, tap=loudness.push if describe else None)
