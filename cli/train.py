@@ -191,6 +191,9 @@ def join(
     whiten: Annotated[
         float, typer.Option(min=0, max=1, help="0 keeps the models' geometry, 1 evens it.")
     ] = 0.2,
+    treble_axes: Annotated[
+        int, typer.Option(min=0, help="Directions to leave out in which lost treble moves vectors.")
+    ] = 0,
     most_windows: Annotated[
         int | None, typer.Option(min=2, help="Windows of a longer track to hear, at most.")
     ] = None,
@@ -214,6 +217,7 @@ def join(
             audio=audio,
             dim=dim,
             whiten=whiten,
+            treble_axes=treble_axes,
             most_windows=most_windows,
             most_clips=most_clips,
             seed=seed,

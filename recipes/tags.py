@@ -7,7 +7,9 @@
 `words.csv`, beside this file, says which words of which teacher vote for each of ours, and which
 labels are true of it. TEACHERS holds the teachers (see `teacher_words.py`, which asks them), CACHE
 what they said. Folders of `--data` are learned from; of `--measure` the labels only tell how good
-the words are. Rows that are not for commercial use (`nc`) are never learned from.
+the words are. Rows that are not for commercial use (`nc`), and labels that `words.csv` keeps for
+measuring, are learned from with `--research` only. From where on something is no music is chosen
+with all of them in view: of no collection of music more than one in 200 may be taken for none.
 
 1. *Votes.* Each teacher's log-odds are brought to one scale by a slope and an offset, fitted on the
    words of which the renders and the sounds know the truth. A word's vote is the mean over its
@@ -24,7 +26,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +83,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--measure", type=Path, nargs="*", default=[])
     parser.add_argument("--most", type=int, default=600, help="clips of a folder")
+    parser.add_argument("--research", action="store_true", help="learn from all rows and labels")
     parser.add_argument("--report", type=Path, required=True, help="CSV with a row a word")
     parser.add_argument("--offline", action="store_true", help="only clips already asked about")
     parser.add_argument("--dry-run", action="store_true", help="measure, but write no head")
@@ -90,14 +93,16 @@ def main() -> None:
     if not arguments.offline:
         ask(arguments)
     own = arguments.model, arguments.teachers, arguments.cache, arguments.most
-    pool = read_pool(arguments.data, *own, free=True)
+    if arguments.research:
+        words = [replace(word, fit=(*word.fit, *word.check)) for word in words]
+    pool = read_pool(arguments.data, *own, free=not arguments.research)
     learned = learn(words, pool, arguments.teachers)
-    tags, kept, rows = judge(words, pool, learned)
+    other = read_pool(arguments.measure, *own, free=False) if arguments.measure else None
+    tags, kept, rows = judge(words, pool, learned, other)
     known = familiar(pool)
     if not arguments.dry_run:
         weights, bias = learned.fit.weights[kept], learned.fit.bias[kept]
         write_tags(arguments.model, tags, weights, bias, known=known)
-    other = read_pool(arguments.measure, *own, free=False) if arguments.measure else None
     report(words, pool, learned, tags, kept, known, other, arguments.teachers)
     with open(arguments.report, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())
@@ -173,10 +178,13 @@ def shares(pool: Pool) -> np.ndarray:
 
 
 def judge(
-    words: list[Word], pool: Pool, learned: Learned
+    words: list[Word], pool: Pool, learned: Learned, other: Pool | None = None
 ) -> tuple[list[dict], list[int], list[dict]]:
     """Return entries of the config, the places of the words kept, and rows of the report."""
     tags, kept, rows = [], [], []
+    elsewhere = (
+        None if other is None else sigmoid(other.vectors @ learned.fit.weights.T + learned.fit.bias)
+    )
     for at, word in enumerate(words):
         heard, truth, votes = (
             values[:, at] for values in (learned.fit.held_out, learned.truth, learned.votes)
@@ -199,6 +207,9 @@ def judge(
         if row["shipped"] == "no":
             continue
         row["threshold"] = threshold(word, pool, heard, truth, votes, among)
+        if other is not None and word.name in (NON_MUSIC, "speech"):
+            strict = loudest(other, elsewhere[:, at])
+            row["threshold"] = max(row["threshold"], strict)
         kept.append(at)
         tags.append(entry(word, row))
     return tags, kept, rows
@@ -221,20 +232,21 @@ def threshold(
 ) -> float:
     """Return the probability from which on a word is said."""
     if word.name in (NON_MUSIC, "speech"):
-        # As much as is taken for none of each collection of music, whatever its size.
-        names = np.array([clip.collection for clip in pool.clips])
-        high = [
-            np.quantile(heard[pool.music & (names == name)], 1 - MISTAKEN)
-            for name in np.unique(names[pool.music])
-        ]
-        return round(min(float(max(high)) + 1e-3, 0.999), 3)
+        return loudest(pool, heard)
+    # Where nothing is labelled, a vote of a third is a third of a yes.
     yes = np.where(np.isnan(truth), votes, truth)
     known = among & ~np.isnan(yes)
-    true = yes[known] > 0.5
-    if true.sum() < FEWEST:
-        # The loudest that anybody has heard of it stand for its yes.
-        true = yes[known] >= np.sort(yes[known])[-FEWEST]
-    return max(best_threshold(true, heard[known], BETA), 0.02)
+    return max(best_threshold(yes[known], heard[known], BETA), 0.02)
+
+
+def loudest(pool: Pool, heard: np.ndarray) -> float:
+    """Return the probability that few of each collection of music are above, whatever its size."""
+    names = np.array([clip.collection for clip in pool.clips])
+    high = [
+        np.quantile(heard[pool.music & (names == name)], 1 - MISTAKEN)
+        for name in np.unique(names[pool.music])
+    ]
+    return round(min(float(max(high)) + 1e-3, 0.999), 3)
 
 
 def entry(word: Word, row: dict) -> dict:

@@ -2,7 +2,10 @@
 
 Small networks of different teachers err in different ways; together they hear more than each does.
 Their vectors are brought to a common spread, put end to end, and turned to principal components, as
-teachers' answers are (:class:`musicu.training.objectives.Targets`).
+teachers' answers are (:class:`musicu.training.objectives.Targets`). Where old or narrow recordings
+are not to be a place of their own, the directions in which lost treble moves vectors are left out
+before, after the nuisance attribute projection of speaker recognition (Solomonoff, Campbell and
+Boardman, ICASSP 2005).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from scipy.signal import butter, sosfilt
 
 from musicu.audio.decode import AudioStream
 from musicu.encoders.encoder import SILENCE, Embedder, Encoder
@@ -31,6 +35,8 @@ __all__ = ["join_models", "joined_graph"]
 _OUTPUT = "embedding"
 # Half precision halves the file; smaller arrays are not worth a node more.
 _HALVED = 1024
+# Clips that are heard without their treble as well; where it is cut (Hz), and how steeply.
+_MOVED, _LOST, _ORDER = 300, 4000.0, 8
 
 
 def join_models(
@@ -40,6 +46,7 @@ def join_models(
     audio: Sequence[str | os.PathLike[str]],
     dim: int = 256,
     whiten: float = 0.2,
+    treble_axes: int = 0,
     most_windows: int | None = None,
     most_clips: int = 1000,
     seed: int = 0,
@@ -63,6 +70,9 @@ def join_models(
         Length of the joined vectors.
     whiten : float in [0, 1]
         How far the components are brought to equal spread.
+    treble_axes : int >= 0
+        How many directions to leave out: the principal ones of what a low-pass at 4 kHz does to
+        vectors.
     most_windows : int or None
         See :attr:`musicu.encoders.model.Model.most_windows`.
     most_clips : int
@@ -91,30 +101,36 @@ def join_models(
     work = Path(f"{os.fspath(out)}.work")
     work.mkdir(parents=True, exist_ok=True)
     clips, skipped = find_clips([Source.parse(one) for one in audio], work / "files.json")
-    if len(clips) > most_clips:
-        drawn = np.random.default_rng(seed).choice(len(clips), most_clips, replace=False)
-        clips = [clips[at] for at in np.sort(drawn)]
-    vectors = []
+    drawn = np.random.default_rng(seed).permutation(len(clips))[:most_clips]
+    clips = [clips[at] for at in drawn]
+    vectors, moves = [], []
     for done, clip in enumerate(clips, start=1):
         try:
             vectors.append(np.concatenate([_mean(clip.path, one) for one in encoders]))
+            if treble_axes and len(moves) < _MOVED:
+                dull = [_mean(clip.path, one, low_pass=True) for one in encoders]
+                moves.append(np.concatenate(dull) - vectors[-1])
         except AudioError as error:
             skipped[str(clip.path)] = error.reason
         if progress:
             progress(done, len(clips))
     require_clips(clips[: len(vectors)], skipped)
-    fitted = Targets.fit(
-        np.array(vectors), dim, whiten=whiten, blocks=[model.dim for model in parts]
+    blocks = [model.dim for model in parts]
+    weight, bias = _fit(
+        np.array(vectors), np.array(moves), treble_axes, blocks, dim=dim, whiten=whiten
     )
-    weight = fitted.components / fitted.scale[:, None]
-    graph = joined_graph(parts, weight, -fitted.mean @ weight)
+    graph = joined_graph(parts, weight, bias)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     data = graph.SerializeToString()
     (folder / "encoder.onnx").write_bytes(data)
     config = _config(parts, len(vectors), id or folder.name, version, license, description)
     config |= {"dim": dim, "sha256": hashlib.sha256(data).hexdigest()}
-    config["recipe"] = {"joined": [m.name for m in parts], "whiten": whiten}
+    config["recipe"] = {
+        "joined": [model.name for model in parts],
+        "whiten": whiten,
+        "treble_axes": treble_axes,
+    }
     if most_windows is not None:
         config["most_windows"] = most_windows
     (folder / "config.json").write_text(
@@ -182,7 +198,7 @@ def joined_graph(
 
 
 def _halved(initializers: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Store large arrays in half precision; the runtime undoes it once, when the graph is opened."""
+    """Store large arrays in half precision; the runtime undoes it once, on opening the graph."""
     casts, stored = [], []
     for one in initializers:
         values = numpy_helper.to_array(one)
@@ -195,11 +211,40 @@ def _halved(initializers: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     return casts, stored
 
 
-def _mean(path: Path, encoder: Encoder) -> NDArray[np.float32]:
+def _fit(
+    vectors: NDArray[np.float32],
+    moves: NDArray[np.float32],
+    axes: int,
+    blocks: Sequence[int],
+    *,
+    dim: int,
+    whiten: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fit the linear layer [sum of blocks, dim] and its bias [dim]."""
+    # Only for the spread of each part: all of its components are kept.
+    even = Targets.fit(vectors, vectors.shape[1], whiten=0.0, blocks=blocks)
+    keep = np.eye(vectors.shape[1])
+    if axes:
+        moved = (moves / even.scale).astype(np.float64)
+        _, directions = np.linalg.eigh(moved.T @ moved)
+        keep -= directions[:, -axes:] @ directions[:, -axes:].T
+    x = ((vectors - even.mean) / even.scale) @ keep
+    turned = Targets.fit(x, dim, whiten=whiten, blocks=[x.shape[1]])
+    weight = keep @ (turned.components / turned.scale[:, None]) / even.scale[:, None]
+    return weight.astype(np.float32), (-even.mean @ weight).astype(np.float32)
+
+
+def _mean(path: Path, encoder: Encoder, *, low_pass: bool = False) -> NDArray[np.float32]:
     """Return the mean of a clip's windows, as the network gave them."""
     embedder = Embedder(encoder)
-    stream = AudioStream(path, sr=encoder.model.front_end.sr)
+    sr = encoder.model.front_end.sr
+    stream = AudioStream(path, sr=sr)
+    sections = butter(_ORDER, min(_LOST, 0.49 * sr), fs=sr, output="sos")
+    state = np.zeros((len(sections), 2))
     for block in stream:
+        if low_pass:
+            block, state = sosfilt(sections, block, zi=state)
+            block = block.astype(np.float32)
         embedder.push(block)
     if stream.peak < SILENCE:
         raise AudioError(stream.path, "silence: nothing to embed")

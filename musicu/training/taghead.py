@@ -208,13 +208,13 @@ def learn_tags(
     return tags, fit.weights[kept], fit.bias[kept]
 
 
-def best_threshold(truth: NDArray[np.bool_], heard: Floats, beta: float = 1.0) -> float:
+def best_threshold(truth: NDArray[Any], heard: Floats, beta: float = 1.0) -> float:
     """Probability from which on saying the tag gives the best F measure.
 
     Parameters
     ----------
-    truth : np.ndarray [shape=(n,), bool]
-        Which tracks have it.
+    truth : np.ndarray [shape=(n,)], in [0, 1]
+        Which tracks have it, or how likely they do: then it is the expected hits that count.
     heard : np.ndarray [shape=(n,), float64]
         Its probability.
     beta : float > 0
