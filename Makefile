@@ -101,7 +101,7 @@ LEFT_OUT = --collection taffc=$(MUSICU_DATA)/taffc/manifest.csv+$(MUSICU_DATA)/t
 	--collection games=$(MUSICU_DATA)/game_music/manifest.csv$(if $(DEBIAN),+$(DEBIAN)/manifest.csv) \
 	--collection free=$(MUSICU_DATA)/free_music/manifest.csv \
 	$(if $(DEBIAN),--only kind=music --only duplicate_of=)
-MODELS ?= musicu-2 musicu-2-free musicu-1
+MODELS ?= musicu-3 musicu-3-free musicu-2 musicu-2-free musicu-1
 VECTORS ?= build/vectors.db
 # Models of one fold or one collection each are for one table each.
 SHIPPED = $(foreach m,$(MODELS),$(if $(findstring {,$m),,$m))

@@ -2,7 +2,8 @@
 
 A folder's `manifest.csv` names its clips; what is known of one stands in its columns: `instruments`
 ("piano:1.00|drums:0.94", shares of the time), `style`, `vocals`, `genres`, `moods`, `quadrant`,
-`kind` (music, speech, noise and so on). A label is written `column:value`, several values with `/`.
+`kind` (music, speech, noise and so on). A label is written `column:value`, several values with `/`
+(a value may have one, too: `genres:Pop/Rock`).
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ def label(text: str, clip: Clip) -> float:
         return np.nan if 0 < share < HEARD else float(share > 0)
     if column == "style":
         return float(any(one in held for one in wanted))
-    return float(not set(held.split("|")).isdisjoint(wanted))
+    return float(not set(held.split("|")).isdisjoint({value, *wanted}))
 
 
 def ensemble(clip: Clip, wanted: str) -> float:

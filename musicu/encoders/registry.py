@@ -23,7 +23,7 @@ __all__ = [
     "user_models",
 ]
 
-DEFAULT_MODEL = "musicu-2"
+DEFAULT_MODEL = "musicu-3"
 
 # Beside the package in a wheel, beside its folder in a checkout.
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -103,7 +103,7 @@ class Tracks:
         size : int >= 1 or None
             How many tracks are enough; None reads all.
         model : str or None
-            Name of the model whose vectors are wanted: ``"musicu-2@1"``. None is the current one.
+            Name of the model whose vectors are wanted: ``"musicu-3@1"``. None is the current one.
         seed : int
             Of the drawing.
 

@@ -269,7 +269,7 @@ class PlacedUpload(UploadDescription):
 class SimilarAnswer(BaseModel):
     """Tracks, the best first."""
 
-    model: str = Field(description="Model of the vectors.", examples=["musicu-2@1"])
+    model: str = Field(description="Model of the vectors.", examples=["musicu-3@1"])
     by: str = Field(
         description="What the scores mean.",
         json_schema_extra=lambda schema: schema.update(enum=[*SPACES, "path"]),

@@ -57,6 +57,7 @@ def test_labels_know_what_they_do_not_know() -> None:
     assert label("instruments:flute/violin", render) == 0
     assert np.isnan(label("instruments:drums", render))
     assert np.isnan(label("instruments:piano", clip()))
+    assert label("genres:Pop/Rock", clip(genres="Jazz|Pop/Rock")) == 1
     song = clip("free", style="lo-fi hip-hop/chill", vocals="vocals?")
     assert label("style:hip-hop", song) == 1 and label("style:jazz", song) == 0
     assert np.isnan(label("vocals:vocals", song))

@@ -55,7 +55,7 @@ _TRIES = 3
 class EmbeddedUpload(UploadDescription):
     """What is known of an uploaded file, and its embedding."""
 
-    model: str = Field(description="Model of the vector.", examples=["musicu-2@1"])
+    model: str = Field(description="Model of the vector.", examples=["musicu-3@1"])
     vector: list[float] = optional("The embedding: a unit vector; if it was asked for.")
 
 

@@ -55,7 +55,7 @@ class Readiness(BaseModel):
 
     ready: bool
     tracks: int = Field(examples=[1204])
-    model: str | None = Field(examples=["musicu-2@1"])
+    model: str | None = Field(examples=["musicu-3@1"])
     parts: Parts
 
 
@@ -92,7 +92,7 @@ class Info(BaseModel):
     """What is served."""
 
     version: str
-    model: str = Field(examples=["musicu-2@1"])
+    model: str = Field(examples=["musicu-3@1"])
     tracks: int = Field(examples=[1204])
     limits: Limits
     features: Features
