@@ -104,6 +104,9 @@ def isolated(
     monkeypatch.setenv("MUSICU_MODELS", str(tmp_path / "models"))
     # One for all tests: what Numba compiles for the map takes longer than most of them.
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(shared_folder(tmp_path_factory) / "numba"))
+    # Tests take all cores already, and a worker costs most of a second to start: one of them, where
+    # a test does not ask for more.
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
 
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

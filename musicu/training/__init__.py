@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from musicu.errors import MissingExtraError
 
-_NEEDED = {"torch": "torch", "torchaudio": "torchaudio", "onnx": "onnx", "sklearn": "scikit-learn"}
+_NEEDED = {"torch": "torch", "onnx": "onnx", "sklearn": "scikit-learn"}
 
 for _module, _package in _NEEDED.items():
     if find_spec(_module) is None:

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import soxr
 import torch
-import torchaudio.functional as ta
+from numpy.typing import NDArray
+from scipy.signal import sosfilt
 from torch import Tensor
 
-__all__ = ["alter", "augment", "mask", "mix", "mix_windows", "transpose"]
+__all__ = ["alter", "augment", "equalizer", "mask", "mix", "mix_windows", "transpose"]
 
-# torchaudio's filters clip at full scale: 20 dB of headroom for what they add.
-_HEADROOM = 0.1
+_BASS, _TREBLE = 100.0, 3000.0  # Hz: the middles of the shelves' slopes
+_Q = 0.707
 
 
 def alter(y: Tensor, sr: int, generator: torch.Generator) -> Tensor:
@@ -44,15 +47,61 @@ def alter(y: Tensor, sr: int, generator: torch.Generator) -> Tensor:
     def uniform(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))
 
-    peak = float(y.abs().max())
-    if peak == 0.0:
-        return y
-    x = y * (_HEADROOM / peak)
-    x = ta.bass_biquad(x, sr, uniform(-4, 4))
-    x = ta.treble_biquad(x, sr, uniform(-4, 4))
-    x = ta.equalizer_biquad(x, sr, 200 * 25 ** uniform(0, 1), uniform(-4, 4))
-    altered: Tensor = ta.gain(x * (peak / _HEADROOM), uniform(-4, 4))
-    return altered
+    bass, treble = uniform(-4, 4), uniform(-4, 4)
+    hz, band = 200 * 25 ** uniform(0, 1), uniform(-4, 4)
+    x = sosfilt(equalizer(sr, bass=bass, treble=treble, band=band, hz=hz), y.numpy())
+    return torch.from_numpy((x * 10 ** (uniform(-4, 4) / 20)).astype(np.float32))
+
+
+def equalizer(
+    sr: int, *, bass: float, treble: float, band: float, hz: float
+) -> NDArray[np.float64]:
+    """Return the filters of an equalizer: a knob for bass, one for treble, a band between.
+
+    Robert Bristow-Johnson, "Cookbook formulae for audio equalizer biquad filter coefficients".
+
+    Parameters
+    ----------
+    sr : int
+        Sample rate (Hz), above 6000.
+    bass, treble : float
+        Gain (dB) far below 100 Hz and far above 3 kHz; half of it there.
+    band : float
+        Gain (dB) at ``hz``.
+    hz : float in (0, sr / 2)
+        Middle of the band, whose Q is that of the shelves: 0.707.
+
+    Returns
+    -------
+    np.ndarray [shape=(3, 6)]
+        Second-order sections ``b0 b1 b2 a0 a1 a2``.
+    """
+    cos, alpha = _angle(sr, hz)
+    a = 10 ** (band / 40)
+    peak = [1 + alpha * a, -2 * cos, 1 - alpha * a, 1 + alpha / a, -2 * cos, 1 - alpha / a]
+    sections = np.array([_shelf(sr, _BASS, bass, 1), _shelf(sr, _TREBLE, treble, -1), peak])
+    normed: NDArray[np.float64] = sections / sections[:, 3:4]
+    return normed
+
+
+def _shelf(sr: int, hz: float, db: float, side: int) -> list[float]:
+    """Coefficients of the shelf below (``side=1``) or above (-1) a frequency."""
+    cos, alpha = _angle(sr, hz)
+    a = 10 ** (db / 40)
+    less, more, slope = side * (a - 1) * cos, side * (a + 1) * cos, 2 * math.sqrt(a) * alpha
+    return [
+        a * (a + 1 - less + slope),
+        2 * a * side * (a - 1 - more),
+        a * (a + 1 - less - slope),
+        a + 1 + less + slope,
+        -2 * side * (a - 1 + more),
+        a + 1 + less - slope,
+    ]
+
+
+def _angle(sr: int, hz: float) -> tuple[float, float]:
+    angle = 2 * math.pi * hz / sr
+    return math.cos(angle), math.sin(angle) / 2 / _Q
 
 
 def mix(y: Tensor, other: Tensor, generator: torch.Generator) -> Tensor:
@@ -93,9 +142,7 @@ def transpose(y: Tensor, sr: int, generator: torch.Generator) -> Tensor:
         Its length changes with the speed.
     """
     speed = 2 ** (float(torch.rand((), generator=generator)) / 2 - 0.25)
-    # In steps of 1 %, so that the resampler's table stays small.
-    played: Tensor = ta.resample(y, sr * round(100 * speed), sr * 100)
-    return played
+    return torch.from_numpy(soxr.resample(y.numpy(), sr * speed, sr, quality="HQ"))
 
 
 def augment(power: Tensor, generator: torch.Generator) -> Tensor:

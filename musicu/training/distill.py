@@ -173,7 +173,8 @@ def distil(
     checkpoint = folder / "checkpoint.pt"
     if start_from is not None and not checkpoint.exists():
         _initialize(student, start_from, material, objective, front_end, recipe.seed)
-    student = student.to(memory_format=torch.channels_last)
+    placed: Any = student  # not all versions of torch declare what this takes
+    placed.to(memory_format=torch.channels_last)
     average = Student(recipe.dim).requires_grad_(requires_grad=False).eval()
     average.load_state_dict(student.state_dict())
     optimizer = torch.optim.AdamW(

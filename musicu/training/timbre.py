@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import dct
 from torch import Tensor, nn
-from torchaudio.functional import create_dct
 
 __all__ = ["Cepstra", "beside"]
 
@@ -35,7 +35,8 @@ class Cepstra(nn.Module):
 
     def __init__(self, n_mels: int) -> None:
         super().__init__()
-        self.register_buffer("cosines", create_dct(_CEPSTRA + 1, n_mels, norm="ortho")[:, 1:])
+        cosines = dct(np.eye(n_mels), norm="ortho")[:, 1 : _CEPSTRA + 1]
+        self.register_buffer("cosines", torch.from_numpy(cosines.astype(np.float32)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Describe compressed windows [batch, time, mel].

@@ -268,9 +268,9 @@ def test_descriptors_are_added_to_what_is_known(shelf: Shelf) -> None:
 
 def test_descriptors_of_an_earlier_version_are_measured_anew(shelf: Shelf) -> None:
     folder, version = shelf / "Dora", "json_extract(descriptors, '$.version')"
+    with shelf.open() as catalog:
+        catalog.add_folder(folder, describe=True)
     for earlier in ("json_remove(descriptors, '$.version')", "'not JSON'"):
-        with shelf.open() as catalog:
-            catalog.add_folder(folder, describe=True)
         with closing(sqlite3.connect(shelf.db)) as connection:
             connection.execute(f"UPDATE tracks SET descriptors = {earlier} WHERE {version}")
             connection.commit()
@@ -308,12 +308,28 @@ def _wait_for_rows(db: Path, count: int, process: subprocess.Popen[str]) -> None
     raise AssertionError("the run ended, or never came so far")
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Sixty songs, and a catalog into which they came in one run; not to be changed."""
+    base = tmp_path_factory.mktemp("whole")
+    _write_songs(base / "songs", 60)
+    with Catalog(base / "whole.db") as catalog:
+        catalog.add_folder(base / "songs")
+    return base / "songs", base / "whole.db"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_is_cut_off_goes_on_and_comes_to_the_same(
-    tmp_path: Path, how: signal.Signals
+    whole: tuple[Path, Path], tmp_path: Path, how: signal.Signals
 ) -> None:
-    folder, count = tmp_path / "songs", 60
-    _write_songs(folder, count)
+    folder, count = whole[0], 60
     db = tmp_path / "cut.db"
     process = _start(folder, db)
     _wait_for_rows(db, 3, process)
@@ -332,11 +348,10 @@ def test_a_run_that_is_cut_off_goes_on_and_comes_to_the_same(
             "embedded": count - kept,
         }
         assert catalog.verify() == []
-    with Catalog(tmp_path / "whole.db") as catalog:
-        catalog.add_folder(folder)
-    assert _rows(db) == _rows(tmp_path / "whole.db")
+    assert _rows(db) == _rows(whole[1])
 
 
+@pytest.mark.slow
 def test_two_runs_at_the_same_time_come_to_the_same_as_one(tmp_path: Path) -> None:
     """On a catalog that neither of them finds there."""
     folder, db = tmp_path / "songs", tmp_path / "both.db"

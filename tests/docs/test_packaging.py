@@ -72,7 +72,7 @@ def test_the_wheel_says_what_it_needs_and_offers(wheel: Path) -> None:
     assert "musicu = musicu.cli:main" in about["entry_points.txt"]
     needed = [line for line in about["METADATA"].splitlines() if line.startswith("Requires-Dist:")]
     always = {line.split()[1].split(">")[0].split("=")[0] for line in needed if "extra" not in line}
-    heavy = {"torch", "torchaudio", "onnx", "pyarrow", "tensorflow", "mutagen", "pytest"}
+    heavy = {"torch", "onnx", "pyarrow", "tensorflow", "mutagen", "pytest"}
     assert not always & (heavy | {"librosa", "scikit-learn", "numba"})
     assert {"numpy", "onnxruntime", "av"} <= always
 

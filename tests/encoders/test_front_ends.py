@@ -256,7 +256,6 @@ def test_teachers_of_any_front_end_answer_for_a_students_windows(
     tmp_path: Path, energies: Path
 ) -> None:
     pytest.importorskip("torch", reason="needs musicu[train]")
-    pytest.importorskip("torchaudio", reason="needs musicu[train]")
     from musicu.training.teachers import Teacher
 
     student = LOG_MEL_PRESETS["musicu"]

@@ -506,8 +506,9 @@ def test_all_forms_hold_the_same_numbers(
 
 @pytest.mark.slow
 def test_the_cost_stands_beside_that_of_decoding(
-    labels: Path, shelf: Shelf, run_cli: RunCli, tmp_path: Path
+    labels: Path, shelf: Shelf, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("musicu.evaluation.encoders.cost.SECONDS", 20)
     words = ["--labels", labels, "--audio", shelf.folder, "--cost", "--draws", 20, "--json"]
     (full,) = json.loads(run(run_cli, *words))
     cost = full["costs"][DEFAULT_MODEL]

@@ -1,6 +1,5 @@
 """The measures of rankings, against ranx and against lists whose answer is known."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from references import references
 from scipy.sparse import csr_array
 
 from musicu.errors import MusicuError
@@ -17,11 +17,9 @@ from musicu.evaluation.ranking_metrics import KS, hits, measure, measure_audienc
 # All are sums of a few doubles.
 TOLERANCE = 1e-9
 SEEDS = st.integers(0, 10_000)
-RANX = {"hit": "hit_rate"}
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
-Positions = NDArray[np.intp]
 
 
 def problem(
@@ -34,34 +32,20 @@ def problem(
     return scores, relevant
 
 
-def ranx_values(ranked: Positions, relevant: Bools, names: list[str]) -> dict[str, Any]:
-    """The same measures of the queries that have something to find, in their order."""
-    with warnings.catch_warnings():  # of its own dependencies
-        warnings.simplefilter("ignore")
-        import ranx
-
-        wanted, run = {}, {}
-        for i in np.flatnonzero(relevant.any(axis=1)):
-            wanted[f"q{i:03d}"] = {str(j): 1 for j in np.flatnonzero(relevant[i])}
-            run[f"q{i:03d}"] = {str(j): 1000.0 - p for p, j in enumerate(ranked[i]) if j >= 0}
-        asked = [f"{RANX.get(n.split('@')[0], n.split('@')[0])}@{n.split('@')[1]}" for n in names]
-        got = ranx.evaluate(ranx.Qrels(wanted), ranx.Run(run), asked, return_mean=False)
-        return {name: got[other] for name, other in zip(names, asked, strict=True)}
-
-
-@pytest.mark.slow
-@given(seed=SEEDS, items=st.integers(5, 130), share=st.sampled_from([0.02, 0.2, 1.0]))
-@settings(max_examples=8, deadline=None)
-def test_each_query_measures_what_ranx_says(seed: int, items: int, share: float) -> None:
-    scores, relevant = problem(seed, items=items, share=share)
-    relevant[0, 0] = True  # ranx wants one query at least
-    ranked = top_n(scores, max(KS))
+@pytest.mark.parametrize("told", references("ranx: ranking"), ids=lambda told: str(told["items"]))
+def test_each_query_measures_what_ranx_says(told: dict[str, Any]) -> None:
+    """Of the last one, which has nothing to find, ranx says nothing."""
+    ranked = np.full((6, max(KS)), -1)
+    relevant = np.zeros((6, told["items"]), dtype=np.bool_)
+    for row, list_, sought in zip(range(6), told["ranked"], told["relevant"], strict=True):
+        ranked[row, : len(list_)] = list_
+        relevant[row, sought] = True
     got = measure(ranked, csr_array(relevant))
-    wanted = ranx_values(ranked, relevant, list(got.values))
-    assert len(wanted) == 6 * len(KS)
+    assert got.values.keys() == told["values"].keys() and len(got.values) == 6 * len(KS)
+    assert got.scored.tolist() == [True] * 5 + [False]
     for name, row in got.values.items():
-        np.testing.assert_allclose(row[got.scored], wanted[name], atol=TOLERANCE, err_msg=name)
-        assert np.isnan(row[~got.scored]).all()
+        np.testing.assert_allclose(row[:5], told["values"][name], atol=TOLERANCE, err_msg=name)
+        assert np.isnan(row[5])
 
 
 @given(seed=SEEDS, share=st.sampled_from([0.0, 0.02, 0.5, 1.0]))

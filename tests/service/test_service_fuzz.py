@@ -16,7 +16,7 @@ from served import PATIENCE, Served, serving
 
 schemathesis = pytest.importorskip("schemathesis")
 
-CASES = 2000
+CASES = 800
 
 
 @pytest.fixture

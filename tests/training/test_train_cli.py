@@ -12,7 +12,6 @@ from conftest import PROGRAM, RunCli
 from toys import make_clips, make_teacher
 
 pytest.importorskip("torch", reason="needs musicu[train]")
-pytest.importorskip("torchaudio", reason="needs musicu[train]")
 pytest.importorskip("onnx", reason="needs musicu[train]")
 
 pytestmark = pytest.mark.train
