@@ -160,5 +160,5 @@ clean:
 	touch $@
 
 .venv/dev: .venv/core pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[ab,dev,evaluate,parquet,serve,train]'
+	$(BIN)/pip install --quiet --editable '.[ab,dev,evaluate,parquet,serve,train,watch]'
 	touch $@

@@ -49,11 +49,21 @@ def _register() -> None:
         simulate,
         tags,
         train,
+        watch,
     )
 
     sections = {
         "Hear and find": (
-            *(embed, similar, tags.find, mix.mix, journey.journey, features, tags.tags),
+            *(
+                embed,
+                watch.watch,
+                similar,
+                tags.find,
+                mix.mix,
+                journey.journey,
+                features,
+                tags.tags,
+            ),
             *(check.check, catalog.app),
         ),
         "Recommend": (

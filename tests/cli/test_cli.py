@@ -79,6 +79,7 @@ def test_every_command_and_option_has_help(words: list[str], command: Any) -> No
 def test_the_commands_are_these() -> None:
     assert {" ".join(words) for words in LEAVES} == {
         "embed",
+        "watch",
         "similar",
         "features",
         "tags",
