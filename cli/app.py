@@ -43,6 +43,7 @@ def _register() -> None:
         mix,
         models,
         monitor,
+        playlists,
         recommend,
         release,
         serve,
@@ -50,20 +51,13 @@ def _register() -> None:
         tags,
         train,
         watch,
+        write_tags,
     )
 
     sections = {
         "Hear and find": (
-            *(
-                embed,
-                watch.watch,
-                similar,
-                tags.find,
-                mix.mix,
-                journey.journey,
-                features,
-                tags.tags,
-            ),
+            *(embed, watch.watch, similar, tags.find, mix.mix, journey.journey),
+            *(playlists.playlists, features, tags.tags, write_tags.write_tags),
             *(check.check, catalog.app),
         ),
         "Recommend": (

@@ -80,11 +80,12 @@ def test_the_commands_are_these() -> None:
     assert {" ".join(words) for words in LEAVES} == {
         "embed",
         "watch",
+        "write-tags",
         "similar",
         "features",
         "tags",
         "find",
-        *("mix", "journey", "serve", "monitor"),
+        *("mix", "journey", "playlists", "serve", "monitor"),
         *("fit", "recommend", "audience", "release", "check", "simulate"),
         *(f"evaluate {name}" for name in ("encoder", "recommend", "ab")),
         *("evaluate off-policy", "evaluate interleaving"),
