@@ -44,6 +44,7 @@ def _register() -> None:
         models,
         monitor,
         playlists,
+        push,
         recommend,
         release,
         serve,
@@ -57,7 +58,7 @@ def _register() -> None:
     sections = {
         "Hear and find": (
             *(embed, watch.watch, similar, tags.find, mix.mix, journey.journey),
-            *(playlists.playlists, features, tags.tags, write_tags.write_tags),
+            *(playlists.playlists, push.push, features, tags.tags, write_tags.write_tags),
             *(check.check, catalog.app),
         ),
         "Recommend": (

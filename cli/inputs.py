@@ -169,7 +169,7 @@ def matched_log(
     secret = salt(salt_file)
     table: Any = log
     if is_listening_export(log):
-        from musicu.recommend.named_items import match_listens
+        from musicu.recommend.matched_listens import match_listens
 
         matched_names = match_listens(read_listens(log), names.items, source=os.fspath(log))
         say(matched_names.summary(), quiet=quiet)

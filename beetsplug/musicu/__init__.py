@@ -169,4 +169,5 @@ class MusicuPlugin(BeetsPlugin):
 
 
 def _open(*, create: bool = False) -> Catalog:
-    return Catalog(config["musicu"]["catalog"].get(str) or None, create=create)
+    named = os.path.expanduser(config["musicu"]["catalog"].get(str))
+    return Catalog(named or None, create=create)

@@ -85,7 +85,7 @@ def test_the_commands_are_these() -> None:
         "features",
         "tags",
         "find",
-        *("mix", "journey", "playlists", "serve", "monitor"),
+        *("mix", "journey", "playlists", "push", "serve", "monitor"),
         *("fit", "recommend", "audience", "release", "check", "simulate"),
         *(f"evaluate {name}" for name in ("encoder", "recommend", "ab")),
         *("evaluate off-policy", "evaluate interleaving"),

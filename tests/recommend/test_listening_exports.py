@@ -8,10 +8,11 @@ from conftest import RunCli, Shelf
 
 from musicu.errors import MetadataError, RecommenderError
 from musicu.items.item import Item, Items
+from musicu.items.named_items import NamedItems
 from musicu.metadata.fields import Metadata
 from musicu.recommend.interactions import read_interactions
 from musicu.recommend.listening_exports import Listen, is_listening_export, read_listens
-from musicu.recommend.named_items import NamedItems, match_listens
+from musicu.recommend.matched_listens import match_listens
 
 MBID = "0a0a0a0a-0000-4000-8000-000000000001"
 
@@ -122,7 +123,7 @@ ITEMS = Items(
     ],
 )
 def test_names_are_matched_as_they_are_spelled(heard: Listen, id: str | None) -> None:
-    assert NamedItems(ITEMS).find(heard) == id
+    assert NamedItems(ITEMS).find(heard.artist, heard.title, heard.album, heard.recording) == id
 
 
 def test_what_is_not_matched_is_counted_and_said(tmp_path: Path) -> None:

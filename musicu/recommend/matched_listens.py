@@ -1,4 +1,4 @@
-"""Items found by artist and title, as players write them down: the way of listening exports."""
+"""Listening exports as logs: what was listened to, found among items by artist and title."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from musicu.errors import RecommenderError
-from musicu.items.item import Item, Items
-from musicu.items.titles import song_title
-from musicu.metadata.artists import artist_keys, named_artists
-from musicu.metadata.fields import Metadata
-from musicu.metadata.names import normalize_name
+from musicu.items.item import Items
+from musicu.items.named_items import NamedItems
 from musicu.recommend.listening_exports import Listen
 
-__all__ = ["MatchedListens", "NamedItems", "match_listens"]
+__all__ = ["MatchedListens", "match_listens"]
 
 
 @dataclass(frozen=True)
@@ -56,52 +53,6 @@ class MatchedListens:
         return f"matched {text}; most heard of the others: {artist} - {title} ({count:,})"
 
 
-class NamedItems:
-    """Items by their artists and titles.
-
-    Parameters
-    ----------
-    items : Items
-    """
-
-    def __init__(self, items: Items) -> None:
-        self._by_recording: dict[str, Item] = {}
-        self._by_title: dict[tuple[str, str], list[Item]] = {}
-        self._by_song: dict[tuple[str, str], list[Item]] = {}
-        for item in items:
-            about = item.metadata
-            if about.mb_recording:
-                self._by_recording.setdefault(about.mb_recording, item)
-            if not about.title:
-                continue
-            song = song_title(item)
-            for artist in artist_keys(about):
-                self._by_title.setdefault((artist, normalize_name(about.title)), []).append(item)
-                if song:
-                    self._by_song.setdefault((artist, song), []).append(item)
-
-    def find(self, listen: Listen) -> str | None:
-        """Return the id of the item that was listened to; None if it is none of them.
-
-        By MusicBrainz's recording; else by one of the artists and the title, as
-        :func:`musicu.metadata.names.normalize_name` spells them; else by the song, another version
-        of which it may be (:func:`musicu.items.titles.song_title`). Of several, the one on an album
-        of the same name, else the first.
-        """
-        if listen.recording in self._by_recording:
-            return self._by_recording[listen.recording].id
-        artists, title = named_artists(listen.artist), normalize_name(listen.title)
-        found = [one for a in artists for one in self._by_title.get((a, title), ())]
-        if not found:
-            song = song_title(Item("", Metadata(title=listen.title, artist=listen.artist)))
-            found = [one for a in artists for one in self._by_song.get((a, song or ""), ())]
-        if not found:
-            return None
-        album = normalize_name(listen.album)
-        same = (one for one in found if normalize_name(one.metadata.album or "") == album)
-        return next(same, found[0]).id
-
-
 def match_listens(listens: Iterable[Listen], items: Items, *, source: str) -> MatchedListens:
     """Find the items of listens; what is none of them is left out, and counted.
 
@@ -127,7 +78,7 @@ def match_listens(listens: Iterable[Listen], items: Items, *, source: str) -> Ma
         count += 1
         key = listen.artist, listen.title, listen.album, listen.recording
         if key not in meant:
-            meant[key] = names.find(listen)
+            meant[key] = names.find(*key)
         tracks.add(key[:2])
         if (id := meant[key]) is None:
             unknown[key[:2]] += 1
