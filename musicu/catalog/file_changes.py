@@ -64,6 +64,7 @@ def compare_files(
     force: bool,
     retry: bool,
     settled: Callable[[FoundFile], bool] | None = None,
+    again: bool = True,
 ) -> FileChanges:
     """Compare the disk with the catalog.
 
@@ -81,6 +82,8 @@ def compare_files(
         Whether to analyze everything, or what failed, again.
     settled : callable or None
         Tells of a new or changed file whether it is written to its end; None takes it for granted.
+    again : bool
+        Whether to try again what failed for a passing cause.
 
     Raises
     ------
@@ -91,7 +94,7 @@ def compare_files(
     away = _check_roots(store, known, roots)
     seen: set[str] = set()
     unseen = set(away)
-    again: list[FoundFile] = []
+    passing: list[FoundFile] = []
     # An earlier identity cannot be compared with today's: a moved file is known by its size, time
     # and name.
     stale = {
@@ -123,7 +126,10 @@ def compare_files(
             elif row.track is not None and not row.current:
                 changes.stale.append(found)
             elif row.cause in PASSING and not force:
-                again.append(found)
+                if again:
+                    passing.append(found)
+                else:
+                    changes.failed += 1
             elif not force and _is_settled(row, ready, retry=retry):
                 # A failure that stands is a failure still.
                 changes.failed += row.kind == "error"
@@ -134,7 +140,7 @@ def compare_files(
         if len(seen) == before and root not in unseen and _holds_tracks(root, known):
             unseen.add(root)
             away.append(root)
-    changes.todo += again
+    changes.todo += passing
     changes.gone = _gone(known, seen, {old for old, _ in changes.renamed}, set(roots), unseen)
     changes.away, changes.found = tuple(away), len(seen)
     return changes

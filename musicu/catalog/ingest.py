@@ -50,12 +50,13 @@ def add_folders(
     dry_run: bool = False,
     progress: Callable[[Progress], None] | None = None,
     settled: Callable[[FoundFile], bool] | None = None,
+    again: bool = True,
     stop: Event | None = None,
 ) -> Summary:
     """Embed what is new or changed under some folders, or those added before: :func:`ingest`.
 
-    Parameters, result and errors are those of :meth:`musicu.Catalog.add_folder`; `settled` and
-    `stop` those of :func:`ingest`.
+    Parameters, result and errors are those of :meth:`musicu.Catalog.add_folder`; `settled`,
+    `again` and `stop` those of :func:`ingest`.
     """
     roots = [absolute(folder) for folder in folders]
     # Of a drive that is away, only the catalog knows how its names are spelled.
@@ -77,6 +78,7 @@ def add_folders(
         settings=WorkerSettings(model=None, nice=nice, timeout=timeout),
         progress=progress,
         settled=settled,
+        again=again,
         stop=stop,
     )
 
@@ -131,6 +133,7 @@ def ingest(
     command: list[str] | None = None,
     progress: Callable[[Progress], None] | None = None,
     settled: Callable[[FoundFile], bool] | None = None,
+    again: bool = True,
     stop: Event | None = None,
 ) -> Summary:
     """Update the catalog to match the files on disk.
@@ -168,6 +171,8 @@ def ingest(
         Called after each file.
     settled : callable or None
         Tells of a new or changed file whether it is written to its end; else it is left for later.
+    again : bool
+        Try again what failed for a passing cause.
     stop : threading.Event or None
         Once set, the files in hand are the last, as after Ctrl-C.
 
@@ -180,7 +185,9 @@ def ingest(
     """
     known = store.files()
     ready = set(embedded_ids(store, store.find_model(model), described=describe).values())
-    changes = compare_files(store, known, roots, ready, force=force, retry=retry, settled=settled)
+    changes = compare_files(
+        store, known, roots, ready, force=force, retry=retry, settled=settled, again=again
+    )
     summary = _count(changes, known)
     if dry_run:
         return summary

@@ -22,6 +22,8 @@ PathLike = str | os.PathLike[str]
 _TICK = 0.5  # seconds between two looks at the clock
 # Of the time at most a fifth is spent on walking through folders.
 _REST = 4.0
+# Seconds until what failed for a passing cause (time, memory) is tried again.
+_AGAIN = 3600.0
 
 
 class Settling:
@@ -83,7 +85,8 @@ def watch_folders(
 
     The system tells of changes (through `watchfiles`); each is followed by a look at all that was
     changed, as :meth:`musicu.Catalog.add_folder` looks, so that moved folders, marked folders and
-    drives that are away are what they are there. A file is analyzed once it has stopped growing.
+    drives that are away are what they are there. A file is analyzed once it has stopped growing;
+    what failed for a passing cause is tried again once an hour.
     The catalog is open only during a look.
 
     Returns when `stop` is set, or at Ctrl-C or SIGTERM: files in hand are finished and stored.
@@ -129,17 +132,21 @@ def watch_folders(
     settling = Settling(settle)
     changes = _told(roots, path, settling, stop) if poll is None else _polled(poll, stop)
     due: float | None = 0.0
+    rested = hour = 0.0
     with stop_signals(stop.set):
         for changed in changes:
             now = time.monotonic()
             if changed and due is None:
                 due = now + (settle if poll is None else 0.0)
-            if due is None or now < due:
+            if due is None or now < max(due, rested):
                 continue
+            limits: dict[str, Any] = {"settled": settling, "again": now >= hour, "stop": stop}
             with Store(path, create=True) as store:
-                summary = add_folders(store, roots, settled=settling, stop=stop, **options)
-            took = 0.0 if summary.pending else time.monotonic() - now
-            due = time.monotonic() + max(settle, _REST * took) if summary.unsettled else None
+                summary = add_folders(store, roots, **limits, **options)
+            ended = time.monotonic()
+            hour = now + _AGAIN if limits["again"] else hour
+            rested = 0.0 if summary.pending else ended + _REST * (ended - now)
+            due = ended + settle if summary.unsettled else None
             settling.forget(now)
             if report and _telling(summary):
                 report(summary)

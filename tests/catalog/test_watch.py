@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import PROGRAM, Shelf
+from conftest import PROGRAM, MakeStore, Shelf
 
 from musicu.catalog.catalog import Catalog
+from musicu.catalog.file_changes import compare_files
 from musicu.catalog.ingest_summary import Summary
 from musicu.catalog.scan import FoundFile
 from musicu.catalog.tracks import read_columns
@@ -118,3 +120,29 @@ def test_sigterm_ends_it_cleanly(shelf: Shelf) -> None:
     _, rest = process.communicate(timeout=_TIMEOUT)
     assert (process.returncode, rest) == (0, "")
     assert "1 recognized" in line, line
+
+
+def test_what_failed_for_a_passing_cause_is_tried_again_if_that_is_asked_for(
+    tmp_path: Path, make_store: MakeStore
+) -> None:
+    store, _ = make_store(np.eye(2, dtype=np.float32))
+    song = tmp_path / "music/slow.flac"
+    song.parent.mkdir()
+    song.write_bytes(b"x")
+    info = song.stat()
+    store.put_file(
+        str(song), info.st_size, info.st_mtime_ns, kind="error", reason="slow", cause="time"
+    )
+    roots = [str(song.parent)]
+    for again in (True, False):
+        changes = compare_files(
+            store, store.files(), roots, set(), force=False, retry=False, again=again
+        )
+        assert (len(changes.todo), changes.failed) == (again, not again)
+    new = song.with_name("new.flac")
+    new.write_bytes(b"y")
+    changes = compare_files(
+        store, store.files(), roots, set(), force=False, retry=False, settled=lambda _: False
+    )
+    assert changes.unsettled == 1
+    assert [found.path for found in changes.todo] == [str(song)]
