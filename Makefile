@@ -165,5 +165,5 @@ clean:
 
 # What .venv/core is to have is in it, too.
 .venv/dev: .venv/bin/python pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[ab,dev,evaluate,parquet,serve,train]' $(TORCH)
+	$(BIN)/pip install --quiet --editable '.[ab,dev,evaluate,parquet,serve,train,watch]' $(TORCH)
 	touch .venv/core $@

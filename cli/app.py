@@ -43,17 +43,22 @@ def _register() -> None:
         mix,
         models,
         monitor,
+        playlists,
+        push,
         recommend,
         release,
         serve,
         simulate,
         tags,
         train,
+        watch,
+        write_tags,
     )
 
     sections = {
         "Hear and find": (
-            *(embed, similar, tags.find, mix.mix, journey.journey, features, tags.tags),
+            *(embed, watch.watch, similar, tags.find, mix.mix, journey.journey),
+            *(playlists.playlists, push.push, features, tags.tags, write_tags.write_tags),
             *(check.check, catalog.app),
         ),
         "Recommend": (

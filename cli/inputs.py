@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -73,7 +73,8 @@ ItemVectors = Annotated[
 Log = Annotated[
     Path,
     typer.Argument(
-        help="Who listened to what: CSV, JSON lines, Parquet; columns user, item, weight, time."
+        help="Who listened to what: CSV, JSON lines, Parquet; columns user, item, weight, time. Or "
+        "what ListenBrainz or a last.fm exporter gave you, or a folder of these."
     ),
 ]
 DuplicateRows = Annotated[
@@ -156,13 +157,24 @@ def matched_log(
     quiet: bool,
     forget: Sequence[str] = (),
 ) -> "Interactions":
-    """Read a log and call its items by their ids; say how much of it was left out."""
+    """Read a log and call its items by their ids; say how much of it was left out.
+
+    Of listening exports, which name artists and titles, what is no item is left out.
+    """
     from musicu.errors import RecommenderError
     from musicu.recommend.interactions import hash_user, read_interactions
     from musicu.recommend.item_ids import match_items
+    from musicu.recommend.listening_exports import is_listening_export, read_listens
 
     secret = salt(salt_file)
-    read = read_interactions(log, duplicates=duplicates.value, salt=secret)
+    table: Any = log
+    if is_listening_export(log):
+        from musicu.recommend.matched_listens import match_listens
+
+        matched_names = match_listens(read_listens(log), names.items, source=os.fspath(log))
+        say(matched_names.summary(), quiet=quiet)
+        table, duplicates = matched_names.columns(), Duplicates.SUM
+    read = read_interactions(table, duplicates=duplicates.value, salt=secret)
     for user in forget:
         read = read.without_user(user if secret is None else hash_user(user, secret))
     if not len(read):

@@ -146,6 +146,7 @@ def report(summary: Summary, form: Format, *, quiet: bool, dry_run: bool = False
         "failed": summary.failed,
         "not audio": summary.skipped,
         "gone": summary.missing,
+        "still being written": summary.unsettled,
     }
     said = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)
     say(f"{summary.found:,} files: {said or 'nothing to do'}", quiet=quiet)

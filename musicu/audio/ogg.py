@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from musicu.audio.containers import OggPage, find_bytes, ogg_pages
 from musicu.audio.source import Source
 
-__all__ = ["begins_whole", "last_granule", "ogg_links", "page_is_last"]
+__all__ = ["begins_whole", "last_granule", "ogg_links", "page_checksum", "page_is_last"]
 
 # The longest page (RFC 3533, section 6) and some foreign bytes behind it.
 _TAIL = 2 * 65536
@@ -71,12 +71,17 @@ def _pages(source: Source) -> Iterator[OggPage]:
         at = find_bytes(source.at, latest + 1, b"OggS")
 
 
-def _is_sound(source: Source, page: OggPage) -> bool:
-    """Whether a page has the checksum that it states.
+def page_checksum(page: bytes) -> bytes:
+    """Return the checksum [4] that a page should state, whatever it does (RFC 3533, section 6).
 
     It is zlib's CRC with the bits of all bytes reversed, and not inverted.
     """
+    turned = (page[:22] + bytes(4) + page[26:]).translate(_REVERSED)
+    crc = zlib.crc32(turned, 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return crc.to_bytes(4, "big").translate(_REVERSED)
+
+
+def _is_sound(source: Source, page: OggPage) -> bool:
+    """Whether a page has the checksum that it states."""
     data = source.at(page.at, page.length)
-    turned = (data[:22] + bytes(4) + data[26:]).translate(_REVERSED)
-    crc = (zlib.crc32(turned, 0xFFFFFFFF) ^ 0xFFFFFFFF).to_bytes(4, "big").translate(_REVERSED)
-    return crc == page.head[22:26]
+    return page_checksum(data) == data[22:26]

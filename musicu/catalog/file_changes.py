@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from musicu.catalog.scan import FoundFile, scan
@@ -35,8 +35,9 @@ class FileChanges:
         Paths that are there again, and that are there no longer.
     away : tuple of str
         Folders that cannot be seen now; nothing is known to have changed in them.
-    found, unchanged, failed, skipped : int
-        Files seen; of them known and left alone; standing failures; not opened.
+    found, unchanged, failed, skipped, unsettled : int
+        Files seen; of them known and left alone; standing failures; not opened; new or changed, but
+        not written to their end yet.
     """
 
     todo: list[FoundFile] = field(default_factory=list)
@@ -51,6 +52,7 @@ class FileChanges:
     unchanged: int = 0
     failed: int = 0
     skipped: int = 0
+    unsettled: int = 0
 
 
 def compare_files(
@@ -61,6 +63,8 @@ def compare_files(
     *,
     force: bool,
     retry: bool,
+    settled: Callable[[FoundFile], bool] | None = None,
+    again: bool = True,
 ) -> FileChanges:
     """Compare the disk with the catalog.
 
@@ -76,6 +80,10 @@ def compare_files(
         Row numbers of tracks that need nothing.
     force, retry : bool
         Whether to analyze everything, or what failed, again.
+    settled : callable or None
+        Tells of a new or changed file whether it is written to its end; None takes it for granted.
+    again : bool
+        Whether to try again what failed for a passing cause.
 
     Raises
     ------
@@ -86,7 +94,7 @@ def compare_files(
     away = _check_roots(store, known, roots)
     seen: set[str] = set()
     unseen = set(away)
-    again: list[FoundFile] = []
+    passing: list[FoundFile] = []
     # An earlier identity cannot be compared with today's: a moved file is known by its size, time
     # and name.
     stale = {
@@ -108,6 +116,8 @@ def compare_files(
                 _pass_over(changes, found, same=same)
                 if found.failed:
                     unseen.add(found.path)  # what lies in there is not gone, but hidden
+            elif not same and settled is not None and not settled(found):
+                changes.unsettled += 1
             elif row is None and (old := _moved_from(found, stale)):
                 changes.renamed.append((old, found.path))
                 changes.stale.append(found)
@@ -116,7 +126,10 @@ def compare_files(
             elif row.track is not None and not row.current:
                 changes.stale.append(found)
             elif row.cause in PASSING and not force:
-                again.append(found)
+                if again:
+                    passing.append(found)
+                else:
+                    changes.failed += 1
             elif not force and _is_settled(row, ready, retry=retry):
                 # A failure that stands is a failure still.
                 changes.failed += row.kind == "error"
@@ -127,7 +140,7 @@ def compare_files(
         if len(seen) == before and root not in unseen and _holds_tracks(root, known):
             unseen.add(root)
             away.append(root)
-    changes.todo += again
+    changes.todo += passing
     changes.gone = _gone(known, seen, {old for old, _ in changes.renamed}, set(roots), unseen)
     changes.away, changes.found = tuple(away), len(seen)
     return changes

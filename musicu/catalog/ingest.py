@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from types import FrameType
+from threading import Event
 from typing import Any
 
 from musicu.catalog.file_changes import FileChanges, compare_files
@@ -19,7 +17,9 @@ from musicu.catalog.ingest_summary import Progress, Summary
 from musicu.catalog.lookup import spell_as_stored
 from musicu.catalog.model_choice import model_to_embed
 from musicu.catalog.moved_files import MovedFiles
+from musicu.catalog.scan import FoundFile
 from musicu.catalog.sound_tags import store_tags
+from musicu.catalog.stop_signals import stop_signals
 from musicu.catalog.store import FileRow, Store
 from musicu.catalog.track_ids import clear_problems, embedded_ids
 from musicu.encoders.model import Model
@@ -49,10 +49,14 @@ def add_folders(
     retry: bool = False,
     dry_run: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    settled: Callable[[FoundFile], bool] | None = None,
+    again: bool = True,
+    stop: Event | None = None,
 ) -> Summary:
     """Embed what is new or changed under some folders, or those added before: :func:`ingest`.
 
-    Parameters, result and errors are those of :meth:`musicu.Catalog.add_folder`.
+    Parameters, result and errors are those of :meth:`musicu.Catalog.add_folder`; `settled`,
+    `again` and `stop` those of :func:`ingest`.
     """
     roots = [absolute(folder) for folder in folders]
     # Of a drive that is away, only the catalog knows how its names are spelled.
@@ -73,6 +77,9 @@ def add_folders(
         dry_run=dry_run,
         settings=WorkerSettings(model=None, nice=nice, timeout=timeout),
         progress=progress,
+        settled=settled,
+        again=again,
+        stop=stop,
     )
 
 
@@ -125,6 +132,9 @@ def ingest(
     settings: WorkerSettings | None = None,
     command: list[str] | None = None,
     progress: Callable[[Progress], None] | None = None,
+    settled: Callable[[FoundFile], bool] | None = None,
+    again: bool = True,
+    stop: Event | None = None,
 ) -> Summary:
     """Update the catalog to match the files on disk.
 
@@ -159,6 +169,12 @@ def ingest(
         How to start a worker, for tests.
     progress : callable or None
         Called after each file.
+    settled : callable or None
+        Tells of a new or changed file whether it is written to its end; else it is left for later.
+    again : bool
+        Try again what failed for a passing cause.
+    stop : threading.Event or None
+        Once set, the files in hand are the last, as after Ctrl-C.
 
     Raises
     ------
@@ -169,7 +185,9 @@ def ingest(
     """
     known = store.files()
     ready = set(embedded_ids(store, store.find_model(model), described=describe).values())
-    changes = compare_files(store, known, roots, ready, force=force, retry=retry)
+    changes = compare_files(
+        store, known, roots, ready, force=force, retry=retry, settled=settled, again=again
+    )
     summary = _count(changes, known)
     if dry_run:
         return summary
@@ -186,6 +204,9 @@ def ingest(
             for _ in run.steps(pool):
                 if progress:
                     progress(run.progress())
+                if stop is not None and stop.is_set():
+                    summary.interrupted = True
+                    pool.stop()
     _tidy(store, roots, moves)
     summary.missing += moves.lost
     summary.away = tuple(root for root in changes.away if root not in moves.forgotten)
@@ -230,6 +251,7 @@ def _count(changes: FileChanges, known: dict[str, FileRow]) -> Summary:
         skipped=changes.skipped,
         missing=sum(known[path].track is not None for path in changes.gone),
         away=changes.away,
+        unsettled=changes.unsettled,
     )
 
 
@@ -271,19 +293,13 @@ def _tidy(store: Store, roots: Sequence[str], moves: MovedFiles) -> None:
 
 @contextmanager
 def _interruptible(pool: Pool, summary: Summary) -> Iterator[None]:
-    """Let the first Ctrl-C finish what is in hand; a second one stops at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """Let the first Ctrl-C, or SIGTERM, finish what is in hand; a second one stops at once."""
 
-    def stop(signum: int, frame: FrameType | None) -> None:
+    def stop() -> None:
         if summary.interrupted:
             raise KeyboardInterrupt
         summary.interrupted = True
         pool.stop()
 
-    before = signal.signal(signal.SIGINT, stop)
-    try:
+    with stop_signals(stop):
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -38,9 +38,11 @@ class Summary:
     fault : str or None
         If no file could be used: one line that says what they share.
     interrupted : bool
-        Stopped by Ctrl-C before all was done.
+        Stopped by Ctrl-C or SIGTERM before all was done.
     unmatched : tuple of str
         Keys of the metadata sheet that fitted no file.
+    unsettled : int
+        New or changed files that were still being written, and were left for later.
     """
 
     found: int = 0
@@ -57,6 +59,7 @@ class Summary:
     fault: str | None = None
     interrupted: bool = False
     unmatched: tuple[str, ...] = ()
+    unsettled: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,14 @@ Navidrome, gonic, LMS, Ampache, Nextcloud Music and others speak it. A song's id
 from __future__ import annotations
 
 import hashlib
-import http.client
-import json
 import secrets
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from musicu.errors import MetadataError
+from musicu.items.http_json import request_json, server_address
 from musicu.items.item import Item, Items
+from musicu.items.media_server import ServerTrack
 from musicu.metadata.values import metadata_that_fits, texts
 
 __all__ = ["OpenSubsonic", "song_item"]
@@ -48,18 +45,7 @@ class OpenSubsonic:
     """
 
     def __init__(self, url: str, user: str, password: str, *, timeout: float = 30.0) -> None:
-        try:
-            parts = urllib.parse.urlsplit(url)
-            host = parts.hostname + (f":{parts.port}" if parts.port else "")  # type: ignore[operator]
-        except (ValueError, TypeError):
-            host = ""
-        if not host or parts.scheme not in ("http", "https"):
-            # The address may hold a password too.
-            raise MetadataError(
-                "the server's address must begin with http:// or https:// and a host"
-            )
-        path = parts.path.rstrip("/").removesuffix("/rest")
-        self.url = f"{parts.scheme}://{host}{path}"
+        self.url = server_address(url).removesuffix("/rest")
         self._user = user
         self._password = password
         self._timeout = timeout
@@ -101,7 +87,7 @@ class OpenSubsonic:
         offset = 0
         while True:
             counts = {"artistCount": 0, "albumCount": 0, "songCount": _PAGE, "songOffset": offset}
-            found = self._ask("search3", query="", **counts).get("searchResult3") or {}
+            found = self._ask("search3", {"query": "", **counts}).get("searchResult3") or {}
             page = found.get("song") or []
             fresh = [song for song in page if str(song.get("id")) not in seen]
             if page and not fresh:
@@ -121,30 +107,56 @@ class OpenSubsonic:
                 "does not answer empty searches as OpenSubsonic servers do"
             )
 
-    def _ask(self, endpoint: str, **wanted: str | int) -> dict[str, Any]:
+    def tracks(self) -> Iterator[ServerTrack]:
+        """Yield all songs; see :meth:`songs` and :class:`musicu.items.media_server.Server`."""
+        for song in self.songs():
+            yield ServerTrack(
+                str(song["id"]),
+                str(song.get("path") or ""),
+                str(song.get("displayArtist") or song.get("artist") or ""),
+                str(song.get("title") or ""),
+                str(song.get("album") or ""),
+                str(song.get("musicBrainzId") or ""),
+            )
+
+    def playlists(self) -> dict[str, str]:
+        """Return the ids of the user's own playlists by their names."""
+        found = self._ask("getPlaylists").get("playlists") or {}
+        lists = found.get("playlist") or []
+        own = (one for one in lists if one.get("owner", self._user) == self._user)
+        return {str(one["name"]): str(one["id"]) for one in own}
+
+    def put_playlist(self, name: str, ids: Sequence[str], *, replace: str | None = None) -> None:
+        """Make a playlist, or give one other tracks."""
+        which = {"name": name} if replace is None else {"playlistId": replace}
+        self._ask("createPlaylist", form={**which, "songId": list(ids)})
+
+    def _ask(
+        self,
+        endpoint: str,
+        wanted: Mapping[str, Any] | None = None,
+        *,
+        form: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         salt = secrets.token_hex(8)
         token = hashlib.md5((self._password + salt).encode(), usedforsecurity=False).hexdigest()
         access = {"u": self._user, "t": token, "s": salt}
         client = {"v": _VERSION, "c": "musicu", "f": "json"}
-        query = urllib.parse.urlencode({**access, **client, **wanted})
         address = f"{self.url}/rest/{endpoint}"  # for messages: without what proves who asks
+        query = {**access, **client, **(wanted or {})}
+        # Long lists fit into no address.
+        said = request_json(
+            address,
+            query,
+            method="GET" if form is None else "POST",
+            form=form,
+            timeout=self._timeout,
+            kind="OpenSubsonic server",
+        )
         try:
-            with urllib.request.urlopen(f"{address}?{query}", timeout=self._timeout) as response:
-                body = response.read()
-        except urllib.error.HTTPError as error:
-            error.close()
-            raise MetadataError(
-                f"{address}: the server answers {error.code} {error.reason}; is this its address?"
-            ) from None
-        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, TimeoutError):
-                reason = f"no answer within {self._timeout:g} s"
-            raise MetadataError(f"{address}: {reason or type(error).__name__}") from None
-        try:
-            answer: dict[str, Any] = json.loads(body)["subsonic-response"]
+            answer: dict[str, Any] = said["subsonic-response"]
             status = answer["status"]
-        except (ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
             raise MetadataError(f"{address}: no OpenSubsonic server answers here") from None
         if status != "ok":
             told = answer.get("error") or {}

@@ -35,7 +35,7 @@ from musicu.metadata.parsers import is_placeholder, squeeze
 from musicu.metadata.path_guesses import guess_metadata
 from musicu.metadata.text_encodings import decode
 
-__all__ = ["read_tags"]
+__all__ = ["read_tags", "read_texts"]
 
 _WANTED = frozenset(name for field in FIELDS.values() for name in field.names)
 # ID3v1 cuts at 30 bytes; what was copied from it is as long, or a little less without its spaces.
@@ -104,6 +104,26 @@ def read_tags(path: str | os.PathLike[str]) -> Metadata:
         reason = error.strerror or "cannot be read"
         raise AudioError(name, reason.lower(), cause=cause) from error
     return guess_metadata(name, complete_metadata(found))
+
+
+def read_texts(file: BinaryIO) -> dict[str, list[str]]:
+    """Return the texts that all tags of a file hold, the best block's first, unparsed.
+
+    Parameters
+    ----------
+    file : binary file
+
+    Returns
+    -------
+    dict of str to list of str
+        By name, as :func:`musicu.metadata.parsers.squeeze` spells it; only names that a field of
+        :class:`Metadata` goes by.
+    """
+    found: dict[str, list[str]] = {}
+    for block in _blocks(file):
+        for name, texts in _read_texts(block)[0].items():
+            found.setdefault(name, []).extend(texts)
+    return found
 
 
 def _blocks(file: BinaryIO) -> list[_Block]:

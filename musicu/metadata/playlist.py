@@ -3,16 +3,28 @@
 import math
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from musicu.errors import MusicuError
 from musicu.files import open_file, written_file
 
-__all__ = ["PlaylistEntry", "read_m3u8", "render_m3u8", "write_m3u8"]
+__all__ = [
+    "PlaylistEntry",
+    "has_comment",
+    "playlist_file_name",
+    "read_m3u8",
+    "render_m3u8",
+    "write_m3u8",
+]
 
 # Line breaks, and what no path on disk decodes to (0xdc80 to 0xdcff are bytes that are not UTF-8).
 _UNFIT = re.compile("[\r\n\0\ud800-\udc7f\udd00-\udfff]")
+
+_RESERVED = frozenset('/\\:*?"<>|')
+# What Windows keeps for devices, with any ending.
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+_LONGEST = 120  # bytes of a name, without its ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,7 @@ def render_m3u8(
     folder: str | os.PathLike[str] | None,
     *,
     title: str | None = None,
+    comment: str | None = None,
 ) -> tuple[bytes, list[PlaylistEntry]]:
     """Render a playlist.
 
@@ -53,6 +66,8 @@ def render_m3u8(
         Where the playlist will lie; None leaves paths as they are.
     title : str, optional
         What the playlist is called.
+    comment : str, optional
+        A line that players pass over.
 
     Returns
     -------
@@ -66,6 +81,8 @@ def render_m3u8(
     lines = [b"#EXTM3U"]
     if title:
         lines.append(f"#PLAYLIST:{_one_line(title)}".encode("utf-8", "replace"))
+    if comment:
+        lines.append(_comment(comment))
     unfit = []
     for entry in entries:
         if not entry.path or _UNFIT.search(entry.path):
@@ -78,7 +95,12 @@ def render_m3u8(
 
 
 def write_m3u8(
-    target: str | os.PathLike[str], entries: Iterable[PlaylistEntry]
+    target: str | os.PathLike[str],
+    entries: Iterable[PlaylistEntry],
+    *,
+    title: str | None = None,
+    comment: str | None = None,
+    relative: bool = True,
 ) -> list[PlaylistEntry]:
     """Write a playlist as :func:`render_m3u8` renders it: whole, or not at all.
 
@@ -87,6 +109,10 @@ def write_m3u8(
     target : str or os.PathLike
         The playlist's file; replaced where it exists.
     entries : iterable of PlaylistEntry
+    title, comment : str, optional
+        As for :func:`render_m3u8`.
+    relative : bool
+        Paths from the playlist's folder; else as they are.
 
     Returns
     -------
@@ -100,7 +126,7 @@ def write_m3u8(
     """
     name = os.fspath(target)
     folder = os.path.dirname(os.path.abspath(name))
-    text, unfit = render_m3u8(entries, folder)
+    text, unfit = render_m3u8(entries, folder if relative else None, title=title, comment=comment)
     try:
         with written_file(name) as file:
             file.write(text)
@@ -127,6 +153,54 @@ def read_m3u8(path: str | os.PathLike[str]) -> list[str]:
     text = data.decode("utf-8", "surrogateescape")
     lines = (line.rstrip("\r") for line in text.split("\n"))
     return [_absolute(line, folder) for line in lines if line and not line.startswith("#")]
+
+
+def has_comment(path: str | os.PathLike[str], comment: str) -> bool:
+    """Whether a playlist has a line that :func:`render_m3u8` wrote as its comment.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    with open_file(path) as file:
+        return _comment(comment) in file.read().splitlines()
+
+
+def playlist_file_name(title: str, taken: Container[str] = ()) -> str:
+    """Return a name of a file that every system can hold, for a playlist of some title.
+
+    Parameters
+    ----------
+    title : str
+    taken : container of str
+        Names that it must not have, in lower case: some systems tell no cases.
+
+    Returns
+    -------
+    str
+        Ends in ``.m3u8``.
+
+    Examples
+    --------
+    >>> from musicu.metadata.playlist import playlist_file_name
+    >>> playlist_file_name("AC/DC: live?", {"ac dc live.m3u8"})
+    'AC DC live (2).m3u8'
+    """
+    text = "".join(" " if letter in _RESERVED else letter for letter in title)
+    text = "".join(filter(str.isprintable, " ".join(text.split())))
+    text = text.encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore").strip(". ")
+    if not text or _DEVICES.fullmatch(text):
+        text = f"playlist {text}".rstrip()
+    name, number = f"{text}.m3u8", 1
+    while name.lower() in taken:
+        number += 1
+        name = f"{text} ({number}).m3u8"
+    return name
+
+
+def _comment(text: str) -> bytes:
+    return f"# {_one_line(text)}".encode("utf-8", "replace")
 
 
 def _info(entry: PlaylistEntry) -> str:

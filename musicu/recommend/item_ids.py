@@ -36,6 +36,11 @@ class ItemResolver:
         Where relative paths may start.
     aliases : mapping of str to str
         Earlier ids of items, each with today's.
+
+    Attributes
+    ----------
+    items : Items
+        What was given.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class ItemResolver:
         folders: Iterable[str] = (),
         aliases: Mapping[str, str] | None = None,
     ) -> None:
+        self.items = items
         self._ids = dict.fromkeys(items.ids)
         self._aliases = {old: id for old, id in (aliases or {}).items() if id in self._ids}
         self._folders = tuple(folders)

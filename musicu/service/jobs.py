@@ -333,5 +333,5 @@ def _scan(path: Path, report: JobProgress) -> dict[str, Any]:
             progress=tell,
         )
     counts = asdict(summary)
-    del counts["interrupted"], counts["unmatched"]
+    del counts["interrupted"], counts["unmatched"], counts["unsettled"]
     return counts

@@ -79,11 +79,13 @@ def test_every_command_and_option_has_help(words: list[str], command: Any) -> No
 def test_the_commands_are_these() -> None:
     assert {" ".join(words) for words in LEAVES} == {
         "embed",
+        "watch",
+        "write-tags",
         "similar",
         "features",
         "tags",
         "find",
-        *("mix", "journey", "serve", "monitor"),
+        *("mix", "journey", "playlists", "push", "serve", "monitor"),
         *("fit", "recommend", "audience", "release", "check", "simulate"),
         *(f"evaluate {name}" for name in ("encoder", "recommend", "ab")),
         *("evaluate off-policy", "evaluate interleaving"),

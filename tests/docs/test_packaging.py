@@ -26,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy so that nothing is left in the checkout."""
     pytest.importorskip("setuptools")
     source = tmp_path_factory.mktemp("source")
-    for name in ("musicu", "cli", "models", "tests", "bench", "fixtures", "docs"):
+    for name in ("beetsplug", "musicu", "cli", "models", "tests", "bench", "fixtures", "docs"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, ignore=_JUNK)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -45,7 +45,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _expected() -> set[str]:
     named = ("musicu/py.typed", "musicu/audio/tempo.npz")
     files = {name: ROOT / name for name in named}
-    for path in [*(ROOT / "musicu").rglob("*.py"), *(ROOT / "cli").glob("*.py")]:
+    folders = ("beetsplug", "musicu")
+    modules = [path for name in folders for path in (ROOT / name).rglob("*.py")]
+    for path in [*modules, *(ROOT / "cli").glob("*.py")]:
         name = path.relative_to(ROOT).as_posix()
         files[f"musicu/{name}" if name.startswith("cli/") else name] = path
     for path in (ROOT / "musicu/service/page").iterdir():
@@ -61,7 +63,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     about = {name for name in names if name.split("/")[0].endswith(".dist-info")}
     assert names - about == _expected()
     assert "LICENSE" in {name.rpartition("/")[2] for name in about}
-    assert {name.split("/")[0] for name in names - about} == {"musicu"}
+    assert {name.split("/")[0] for name in names - about} == {"beetsplug", "musicu"}
     assert {f"musicu/models/{DEFAULT_MODEL}/encoder.onnx", "musicu/cli/app.py"} <= names
 
 

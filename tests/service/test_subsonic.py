@@ -302,3 +302,26 @@ def test_endpoints_that_are_not_there_and_parameters_that_are_wrong_are_told(
     assert rest(served, "getSong")["error"]["code"] == 10
     wrong = rest(served, "getSonicSimilarTracks", id=ids["Dawn"], count="many")
     assert (wrong["status"], wrong["error"]["code"]) == ("failed", 0)
+
+
+def test_jsonp_calls_a_function_and_nothing_else(served: Served, ids: dict[str, str]) -> None:
+    def ask(callback: str, **more: str) -> Any:
+        asked = {"apiKey": TOKEN, "f": "jsonp", "callback": callback, "query": ""} | more
+        return served.http.get("/rest/search3", params=asked)
+
+    answer = ask("app.take_$1")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.text.startswith("app.take_$1({") and answer.text.endswith("});")
+    told = json.loads(answer.text.removeprefix("app.take_$1(").removesuffix(");"))
+    assert len(told["subsonic-response"]["searchResult3"]["song"]) == len(ids)
+    for callback in ("", "alert(1)//", "a b", "a.", "x" * 99, "ü"):
+        refused = ask(callback)
+        assert "jsonp needs a callback" in refused.text.lower(), callback
+        assert "javascript" not in refused.headers["content-type"]
+
+
+def test_jsonp_is_not_for_anybodys_page(original: Shelf) -> None:
+    with serving(original.db) as running:
+        asked = {"f": "jsonp", "callback": "f", "query": ""}
+        answer = running.http.get("/rest/search3", params=asked)
+        assert "searchResult3" not in answer.text and "where a token is needed" in answer.text

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from musicu.catalog.store import Store
 from musicu.catalog.tracks import find_columns
-from musicu.metadata.playlist import PlaylistEntry, render_m3u8
+from musicu.metadata.playlist import PlaylistEntry, playlist_file_name, render_m3u8
 from musicu.service.schemas import StrictModel, TrackId
 from musicu.service.state import Service, service_of
 
@@ -46,14 +46,13 @@ async def make_playlist(
 ) -> Response:
     """Make a playlist (m3u8) of stored tracks, in their order."""
     text, left_out = await service.work(_render, service, body)
-    name = "".join(" " if letter in '/\\:*?"<>|' else letter for letter in body.title)
-    name = " ".join(filter(str.isprintable, name.split())).strip(". ") or "playlist"
+    name = playlist_file_name(body.title)
     return Response(
         text,
         media_type="audio/x-mpegurl; charset=utf-8",
         headers={
             "Content-Disposition": (
-                f"attachment; filename=\"playlist.m3u8\"; filename*=UTF-8''{_quoted(name)}.m3u8"
+                f"attachment; filename=\"playlist.m3u8\"; filename*=UTF-8''{_quoted(name)}"
             ),
             "X-Left-Out": str(left_out),
         },

@@ -12,10 +12,11 @@ from starlette.responses import Response
 from musicu.errors import MusicuError
 from musicu.service.responses import as_json
 
-__all__ = ["VERSION", "SubsonicError", "envelope"]
+__all__ = ["VERSION", "SubsonicError", "envelope", "is_callback"]
 
 VERSION = "1.16.1"  # of Subsonic's API, which OpenSubsonic continues
 _NAMESPACE = "http://subsonic.org/restapi"
+_CALLBACK = re.compile(r"[A-Za-z_$][\w$]{0,63}(?:\.[A-Za-z_$][\w$]{0,63}){0,7}", re.ASCII)
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -37,7 +38,12 @@ class SubsonicError(MusicuError):
 
 
 def envelope(
-    answer: Mapping[str, Any] | SubsonicError, *, form: str, server: str, status: int = 200
+    answer: Mapping[str, Any] | SubsonicError,
+    *,
+    form: str,
+    server: str,
+    status: int = 200,
+    callback: str = "",
 ) -> Response:
     """Wrap an answer as clients expect it.
 
@@ -46,11 +52,13 @@ def envelope(
     answer : mapping or Fault
         Members of the response.
     form : str
-        ``"json"``; anything else is XML.
+        ``"json"``, or ``"jsonp"`` with a callback; anything else is XML.
     server : str
         Version of the server.
     status : int
         HTTP status; faults have 200, too.
+    callback : str
+        Name of the function that JSONP calls, see :func:`is_callback`.
     """
     told: dict[str, Any] = {
         "status": "failed" if isinstance(answer, SubsonicError) else "ok",
@@ -65,10 +73,21 @@ def envelope(
         told |= answer
     if form == "json":
         return as_json({"subsonic-response": told}, status)
+    if form == "jsonp" and is_callback(callback):
+        body = bytes(as_json({"subsonic-response": told}).body)
+        # What JSON holds and older JavaScript took for the end of a line.
+        body = body.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+        text = callback.encode() + b"(" + body + b");"
+        return Response(text, status, media_type="text/javascript")
     element = _element("subsonic-response", told)
     element.set("xmlns", _NAMESPACE)
     text = ElementTree.tostring(element, encoding="utf-8", xml_declaration=True)
     return Response(text, status, media_type="application/xml")
+
+
+def is_callback(name: str) -> bool:
+    """Whether a text is the name of a function, and nothing that could be run besides."""
+    return _CALLBACK.fullmatch(name) is not None
 
 
 def _element(name: str, members: Mapping[str, Any]) -> ElementTree.Element:

@@ -10,6 +10,7 @@ import hmac
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -24,7 +25,7 @@ from musicu.service.routes.media import audio
 from musicu.service.settings import VERSION
 from musicu.service.similar import EncodedAnswer
 from musicu.service.state import Service, service_of
-from musicu.service.subsonic.responses import SubsonicError, envelope
+from musicu.service.subsonic.responses import SubsonicError, envelope, is_callback
 from musicu.service.subsonic.songs import read_songs
 
 __all__ = ["router"]
@@ -77,20 +78,23 @@ async def answer(
     if request.method == "POST" and kind == "application/x-www-form-urlencoded":
         body = (await request.body()).decode("utf-8", "replace")
         given |= dict(parse_qsl(body, keep_blank_values=True))
-    form = given.get("f", "xml")
+    form, callback = given.get("f", "xml"), given.get("callback", "")
+    wrap = partial(envelope, form=form, server=VERSION, callback=callback)
     endpoint = _ENDPOINTS.get(name.removesuffix(".view"))
     try:
         if endpoint is None:
             fault = SubsonicError(0, "there is no such endpoint here")
-            return envelope(fault, form=form, server=VERSION, status=404)
+            return wrap(fault, status=404)
+        if form == "jsonp":
+            _check_jsonp(callback, service.settings.token)
         if endpoint is not _extensions:  # which anybody may ask for
             _check(given, service.settings.token)
         found = await endpoint(_SubsonicRequest(service, given))
     except MusicuError as error:
-        return envelope(_fault(error), form=form, server=VERSION)
+        return wrap(_fault(error))
     if isinstance(found, Response):
         return found
-    return envelope(found, form=form, server=VERSION)
+    return wrap(found)
 
 
 def _fault(error: MusicuError) -> SubsonicError:
@@ -100,6 +104,14 @@ def _fault(error: MusicuError) -> SubsonicError:
         isinstance(error, Refusal) and error.status in (404, 410)
     )
     return SubsonicError(70, "there is no such song") if missing else SubsonicError(0, str(error))
+
+
+def _check_jsonp(callback: str, token: str | None) -> None:
+    """Refuse JSONP that anybody's page could ask for: it is read across sites by design."""
+    if token is None:
+        raise SubsonicError(0, "JSONP is answered where a token is needed; ask for json")
+    if not is_callback(callback):
+        raise SubsonicError(10, "JSONP needs a callback: the name of a function")
 
 
 def _check(given: Mapping[str, str], token: str | None) -> None:
