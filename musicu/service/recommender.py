@@ -11,6 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from musicu.recommend.interactions import hash_user
 from musicu.recommend.loading import CatalogRecommender, load_catalog_recommender
 from musicu.recommend.recommender import History
 from musicu.recommend.results import Audience, Recommendations
+from musicu.recommend.slate import SlateRequest, make_slate
+from musicu.recommend.surface import SHIPPED, Surface, read_surfaces
 from musicu.service.errors import Busy, Refusal
 from musicu.service.queues import WorkQueue
 from musicu.service.settings import Settings
@@ -46,7 +49,9 @@ class ReloadingRecommender:
     Attributes
     ----------
     queue : WorkQueue
-        Requests for recommendations; both methods are to be called on its thread.
+        Requests for recommendations; its methods are to be called on its thread.
+    surfaces : mapping of str to Surface
+        Those that come along, and those of the settings' folder, by name.
     problem : str or None
         Why what is there now cannot be loaded, if that is so.
     """
@@ -55,6 +60,8 @@ class ReloadingRecommender:
         if settings.recommender is None:
             raise MusicuError("no recommender to serve: name one with --recommender")
         self.problem: str | None = None
+        own = () if settings.surfaces is None else (settings.surfaces,)
+        self.surfaces: Mapping[str, Surface] = read_surfaces(SHIPPED, *own)
         self.queue = WorkQueue("recommendations", 1, settings.queue, settings.deadline)
         self._folder: Path = settings.recommender
         self._catalog = settings.catalog
@@ -108,19 +115,41 @@ class ReloadingRecommender:
             A rule is out of its range.
         """
         loaded = self._ready()
-        if isinstance(user, str):
-            if self._plays is None:
-                raise Refusal(
-                    404, "no log of listening is served: send a history, or serve with --log"
-                )
-            user = _name(user)
         return loaded.recommender.recommend(
-            user,
+            self._known(user),
             n,
             candidates=loaded.candidates,
             exclude=() if include_non_music else loaded.non_music,
             **(rules or {}),
         )
+
+    def slate(
+        self, surface: Surface, request: SlateRequest, *, include_non_music: bool = False
+    ) -> Recommendations:
+        """Return what a surface shows; see :func:`musicu.recommend.slate.make_slate`.
+
+        Raises
+        ------
+        MusicuError
+            As of :meth:`recommend`.
+        """
+        loaded = self._ready()
+        left_out = frozenset[str]() if include_non_music else loaded.non_music
+        request = replace(
+            request,
+            user=None if request.user is None else self._known(request.user),
+            now=time.time() if request.now is None else request.now,
+            exclude={*request.exclude, *left_out} & set(loaded.recommender.items.ids),
+        )
+        return make_slate(loaded.recommender, surface, request, candidates=loaded.candidates)
+
+    def _known(self, user: str | History) -> str | History:
+        """Return a listener, one of the log by the name that the log has."""
+        if isinstance(user, History):
+            return user
+        if self._plays is None:
+            raise Refusal(404, "no log of listening is served: send a history, or serve with --log")
+        return _name(user)
 
     def audience(self, id: str, n: int = 20) -> Audience:
         """Return whom a stored track fits; see :meth:`musicu.Recommender.audience`.

@@ -116,6 +116,33 @@ def track(number: int) -> str:
     return f"{number:032x}"
 
 
+# Surfaces
+
+
+def test_a_surface_is_named_or_described_by_a_file(world: World, tmp_path: Path) -> None:
+    log = ("--log", world.log, "--user", USER, "--duplicates", "sum")
+    base = ("recommend", "--recommender", world.fitted, *log)
+    found = ask(*base, "--surface", "home-shelf", "--at", "2024-01-21T08:00")
+    artists = Counter(one["artist"] for one in found)
+    assert found and max(artists.values()) <= 2
+    # What plays stands beside the listener; -n goes over the surface's own number.
+    playing = ask(*base, "--surface", "now-playing", track(5), "-n", "4")
+    assert len(playing) == 4 and track(5) not in {one["id"] for one in playing}
+    assert ask("recommend", "--recommender", world.fitted, "--surface", "now-playing", track(5))
+    mine = tmp_path / "mine.toml"
+    mine.write_text("n = 3\ndiversity = 0.5\n")
+    done = call_cli(*base, "--surface", mine, "--device", "car")
+    assert done.stdout.count("\n") == 4
+    assert "not used: device" in done.stderr
+    fault = one_line(call_cli(*base, "--surface", "radio"))
+    assert "there are home-shelf" in fault
+
+
+def test_a_moment_without_a_surface_is_a_fault_of_usage(world: World) -> None:
+    done = call_cli("recommend", "--recommender", world.fitted, "--device", "car", track(0))
+    assert done.returncode == 2 and "--surface" in done.stderr
+
+
 # Usage
 
 

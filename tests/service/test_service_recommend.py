@@ -232,3 +232,29 @@ def test_until_it_is_loaded_it_is_busy_and_a_broken_one_says_why(world: World) -
         broken.audience("a")
     assert refused.value.status == 503 and "/" not in str(refused.value)
     broken._over.set()
+
+
+def test_a_surface_is_asked_for_by_name(world: World, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "car.toml").write_text('about = "For the car."\nn = 3\nmax_per_artist = 1\n')
+    options = {"recommender": world.fitted, "log": world.log, "surfaces": own}
+    with serving(world.catalog, **options) as served:
+        until(lambda: served.service.recommender.ready)
+        told = served.ask("GET", "/v1/surfaces")["surfaces"]
+        assert {"release-radar", "car"} <= {one["name"] for one in told}
+        user = {"user": "listener 3"}
+        found = recommend(served, **user, surface="car", weekday="Monday", device="car")
+        assert len(set(one["artist"] for one in found["recommendations"])) == len(ids(found)) == 3
+        assert "not used: device and weekday" in " ".join(found["notes"])
+        # What is said goes over the surface's own rules; what stands elsewhere is left out.
+        first = ids(found)[:1]
+        more = recommend(served, **user, surface="car", n=5, max_per_artist=5, exclude=first)
+        assert len(ids(more)) == 5 and first[0] not in ids(more)
+        plays = PLAYED[0]["id"]
+        alone = ids(recommend(served, surface="now-playing", playing=[plays[:12] + plays[12:]]))
+        assert alone and plays not in alone
+        assert recommend(served, surface="now-playing", playing=[plays], **user)
+        detail = recommend(served, 422, **user, surface="radio")["detail"]
+        assert "no such surface; there are home-shelf" in detail
+        assert "goes with a surface" in recommend(served, 422, **user, device="car")["detail"]
