@@ -138,6 +138,20 @@ def test_a_surface_is_named_or_described_by_a_file(world: World, tmp_path: Path)
     assert "there are home-shelf" in fault
 
 
+def test_slates_are_measured_on_what_was_played_later(world: World) -> None:
+    base = ("evaluate", "slates", world.log, "--since", "2024-01-15", "--duplicates", "sum")
+    folder = ("--recommender", f"one={world.fitted}")
+    done = call_cli(*base, *folder, "--recommender", f"two={world.fitted}", "--users", "4", "--csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert {row["contender"] for row in rows} == {"one", "two"}
+    assert {row["measure"] for row in rows} >= {"err", "ndcg", "new", "coverage"}
+    (same,) = [row for row in rows if (row["contender"], row["measure"]) == ("two", "err")]
+    assert (float(same["difference"]), same["verdict"]) == (0.0, "open")
+    places = ("--surface", "home-shelf", "--surface", "release-radar", "--users", "2")
+    (told,) = ask(*base, *folder, *places)
+    assert {score["system"] for score in told["scores"]} == {"home-shelf", "release-radar"}
+
+
 def test_a_moment_without_a_surface_is_a_fault_of_usage(world: World) -> None:
     done = call_cli("recommend", "--recommender", world.fitted, "--device", "car", track(0))
     assert done.returncode == 2 and "--surface" in done.stderr
