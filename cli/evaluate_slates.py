@@ -17,9 +17,19 @@ from musicu.cli.inputs import (
 )
 from musicu.cli.options import Format, Quiet, emit, row_output, say
 
-Day = Annotated[
+__all__ = ["Since", "Until", "seconds", "slates"]
+
+_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M"]
+Since = Annotated[
+    datetime.datetime,
+    typer.Option(
+        formats=_FORMATS,
+        help="Histories end here (UTC), and what was played from here on is to be found.",
+    ),
+]
+Until = Annotated[
     datetime.datetime | None,
-    typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="Leave out what is from then on."),
+    typer.Option(formats=_FORMATS, help="Leave out what is from then on."),
 ]
 
 
@@ -34,14 +44,8 @@ def slates(
             metavar="FOLDER",
         ),
     ],
-    since: Annotated[
-        datetime.datetime,
-        typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
-            help="Histories end here (UTC), and what was played from here on is to be found.",
-        ),
-    ],
-    until: Day = None,
+    since: Since,
+    until: Until = None,
     surface: Annotated[
         list[str] | None,
         typer.Option(help="What is shown; else home-shelf. Several are set beside each other."),
@@ -90,8 +94,8 @@ def slates(
         found = evaluate_slates(
             contenders,
             interactions,
-            _seconds(since),
-            until=None if until is None else _seconds(until),
+            seconds(since),
+            until=None if until is None else seconds(until),
             most=users,
             seed=seed,
             progress=update and (lambda done, total: update(completed=done, total=total)),
@@ -111,5 +115,6 @@ def _named(text: str) -> tuple[str, Path]:
     return (name, Path(folder)) if found else (Path(text).name, Path(text))
 
 
-def _seconds(day: datetime.datetime) -> float:
+def seconds(day: datetime.datetime) -> float:
+    """Return a moment (UTC) in seconds since 1970."""
     return day.replace(tzinfo=datetime.UTC).timestamp()

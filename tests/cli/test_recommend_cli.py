@@ -152,6 +152,33 @@ def test_slates_are_measured_on_what_was_played_later(world: World) -> None:
     assert {score["system"] for score in told["scores"]} == {"home-shelf", "release-radar"}
 
 
+def test_versions_are_kept_challenged_promoted_and_rolled_back(
+    world: World, tmp_path: Path
+) -> None:
+    folder = tmp_path / "registry"
+    fit = ("fit", world.log, "--registry", folder, "--catalog", world.catalog)
+    one, two = (call_cli(*fit, "--dim", dim, "--note", f"dim {dim}") for dim in ("4", "8"))
+    assert "version 1: served" in one.stderr and "registry promote" in two.stderr
+    versions = ask("registry", "list", folder)
+    assert [(row["version"], row["champion"]) for row in versions] == [(1, True), (2, False)]
+    assert versions[1]["parameters"]["dim"] == 8 and versions[1]["log"]["users"] == 30
+    assert "dim 4" in call_cli("registry", "show", folder).stdout
+    base = ("registry", "challenge", folder, world.log, "--since", "2024-01-15", "--users", "3")
+    done = call_cli(*base, "--duplicates", "sum", "--csv")
+    assert done.returncode == 0 and "too good" in done.stderr
+    assert "version 2 is not clearly better than version 1" in done.stderr
+    (kept,) = ask("registry", "show", folder, "2")[0]["evaluations"]
+    assert kept["beside"] == 1 and 0 <= kept["metrics"]["ndcg"] <= 1
+    assert call_cli("registry", "promote", folder, "2").returncode == 0
+    assert ask("recommend", "--recommender", folder, track(0))
+    assert "version 1 is served again" in call_cli("registry", "rollback", folder).stderr
+    one_line(call_cli("registry", "rollback", folder), "nothing was served before")
+    assert call_cli("registry", "add", folder, world.fitted, "--metric", "ndcg=0.2").returncode == 0
+    assert call_cli("registry", "remove", folder, "2").returncode == 0
+    assert [row["version"] for row in ask("registry", "list", folder)] == [1, 3]
+    assert call_cli("fit", world.log, "--catalog", world.catalog).returncode == 2
+
+
 def test_a_moment_without_a_surface_is_a_fault_of_usage(world: World) -> None:
     done = call_cli("recommend", "--recommender", world.fitted, "--device", "car", track(0))
     assert done.returncode == 2 and "--surface" in done.stderr

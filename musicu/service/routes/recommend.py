@@ -44,6 +44,7 @@ class RecommendAnswer(BaseModel):
     recommendations: list[Recommendation]
     notes: list[str] = Field(description="What the rules could not give, one line each.")
     novelty: str = Field(description="How many are new, and why: 'new: 4 of 20 ...'.")
+    version: int | None = Field(description="Of a registry, which answers; else null.")
 
 
 class SurfaceEntry(BaseModel):
@@ -209,6 +210,7 @@ async def recommend(
         "recommendations": [one.to_dict() for one in found],
         "notes": list(found.notes),
         "novelty": found.novelty,
+        "version": recommender.version,
     }
     members = {name: fragment(member) for name, member in told.items()}
     return service.respond(EncodedAnswer(members, tuple(one.id for one in found)))
