@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from musicu.cli.evaluate_fairness import LeastListeners, MostItems, MostWeight
 from musicu.cli.inputs import (
     DuplicateRows,
     Duplicates,
@@ -54,6 +55,9 @@ def fit(
         ),
     ] = None,
     salt_file: SaltFile = None,
+    most_items: MostItems = None,
+    most_weight: MostWeight = None,
+    least_listeners: LeastListeners = 1,
     dim: Annotated[
         int | None, typer.Option(min=1, help="Length of the listeners' factors.")
     ] = None,
@@ -81,6 +85,7 @@ def fit(
     if items is None and (column or audio):
         raise typer.BadParameter("--column and --audio describe --items: name them")
     from musicu.cli.progress import task_bar
+    from musicu.recommend.bounds import Bound
     from musicu.recommend.recommender import Recommender
     from musicu.recommend.storage import check_folder
 
@@ -96,6 +101,8 @@ def fit(
         quiet=quiet,
         forget=forget or (),
     )
+    bound = Bound(most_items=most_items, most_weight=most_weight, least_listeners=least_listeners)
+    interactions = bound.apply(interactions)
     say(
         f"fitting: {len(interactions):,} interactions of {len(interactions.users):,} users with "
         f"{len(interactions.items):,} items; {len(known):,} items are known, "

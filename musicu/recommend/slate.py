@@ -19,13 +19,17 @@ from numpy.typing import NDArray
 
 from musicu.arrays import top_k
 from musicu.errors import MusicuError
+from musicu.items.versions import versions
+from musicu.metadata.artists import album_key, artist_keys
 from musicu.recommend.candidates import Source
 from musicu.recommend.fitted_model import FittedModel
+from musicu.recommend.groups import item_groups
 from musicu.recommend.listener import Listener
 from musicu.recommend.recommender import History, Recommender
-from musicu.recommend.results import Recommendations
+from musicu.recommend.results import Recommendation, Recommendations
 from musicu.recommend.scorer import Scorer
 from musicu.recommend.surface import Surface
+from musicu.search.rerank import rerank
 
 __all__ = ["SlateRequest", "make_slate", "released_between"]
 
@@ -126,18 +130,29 @@ def make_slate(
         history = replace(history, playing=request.playing, playing_share=surface.playing)
     timed = history.times is not None
     asked = copy(recommender)
-    asked.sources = _sources(recommender, surface, now, candidates)
-    found = asked.recommend(
-        history,
-        surface.n if request.n is None else request.n,
-        exclude={*request.exclude, *request.playing, *_resting(surface, history, now)},
-        now=now,
-        hour=hour if timed and "hour" in surface.context else None,
-        **surface.rules,
-    )
-    notes = [*found.notes, *_unused(surface, request, timed=timed, now=now)]
+    allowed = _allowed(model, surface, now)
+    if candidates is not None:
+        inside = np.zeros(len(model.items), dtype=np.bool_)
+        inside[model.positions(candidates)] = True
+        allowed = inside if allowed is None else allowed & inside
+    out = {*request.exclude, *request.playing, *_resting(surface, history, now)}
+    counted = hour if timed and "hour" in surface.context else None
+
+    def recommend(n: int, allowed: Bools | None) -> Recommendations:
+        asked.sources = _sources(recommender, surface, allowed)
+        return asked.recommend(history, n, exclude=out, now=now, hour=counted, **surface.rules)
+
+    n = surface.n if request.n is None else request.n
+    found = recommend(n, allowed)
+    shown, notes = tuple(found), list(found.notes)
+    if surface.least_share:
+        member = _member(model, surface)
+        favored = recommend(n, member if allowed is None else member & allowed)
+        shown, short = _with_least(model, found, favored, member, surface, n)
+        notes += short
+    notes += _unused(surface, request, timed=timed, now=now)
     return Recommendations(
-        found, notes=notes, exploration=found.exploration, new_share=found.new_share
+        shown, notes=notes, exploration=found.exploration, new_share=found.new_share
     )
 
 
@@ -167,10 +182,7 @@ def released_between(model: FittedModel, first: float, last: float) -> tuple[Boo
 
 
 def _sources(
-    recommender: Recommender,
-    surface: Surface,
-    now: float | None,
-    candidates: Collection[str] | None,
+    recommender: Recommender, surface: Surface, allowed: Bools | None
 ) -> dict[str, Source]:
     """Return the candidate sources that a surface asks, held to what it may show."""
     there = recommender.sources
@@ -181,11 +193,6 @@ def _sources(
                 f"{', '.join(there)}"
             )
     chosen = {name: there[name] for name in surface.sources or there}
-    allowed = _allowed(recommender.model, surface, now)
-    if candidates is not None:
-        inside = np.zeros(len(recommender.items), dtype=np.bool_)
-        inside[recommender.model.positions(candidates)] = True
-        allowed = inside if allowed is None else allowed & inside
     if allowed is None:
         return chosen
     # What the others propose may all be forbidden: the best of what is not comes beside it.
@@ -201,6 +208,43 @@ def _allowed(model: FittedModel, surface: Surface, now: float | None) -> Bools |
         return new
     released, undated = released_between(model, now - surface.released_days * _DAY, now)
     return released | (undated & new)
+
+
+def _member(model: FittedModel, surface: Surface) -> Bools:
+    by, _, value = surface.least_group.partition("=")
+    found: Bools = item_groups(model, by) == value
+    return found
+
+
+def _with_least(
+    model: FittedModel,
+    found: Recommendations,
+    favored: Recommendations,
+    member: Bools,
+    surface: Surface,
+    n: int,
+) -> tuple[tuple[Recommendation, ...], list[str]]:
+    """Merge a slate with one of a group, so that the group has its share of every beginning."""
+    both = list({one.id: one for one in (*found, *favored)}.values())
+    at = model.positions(one.id for one in both)
+    chosen = model.items.take(at.tolist())
+    placed, notes = rerank(
+        [one.score for one in both],
+        n=n,
+        is_new=member[at],
+        min_new=surface.least_share,
+        artists=[artist_keys(item.metadata) for item in chosen],
+        albums=[album_key(item.metadata) for item in chosen],
+        versions=versions(chosen).tolist(),
+        max_per_artist=surface.max_per_artist,
+        max_per_album=surface.max_per_album,
+    )
+    short = any(note.startswith("min_new") for note in notes)
+    shown = (both[place.position] for place in placed)
+    return (
+        tuple(replace(one, rank=rank) for rank, one in enumerate(shown, 1)),
+        [f"the share of {surface.least_group} could not be kept: too few of it"] if short else [],
+    )
 
 
 def _within(source: Source, allowed: Bools) -> Source:

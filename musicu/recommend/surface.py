@@ -56,6 +56,12 @@ class Surface:
         For so long after a play it may not.
     diversity, max_per_artist, max_per_album, popularity_weight, min_new
         Rules of the list, as for :meth:`musicu.Recommender.recommend`.
+    least_group : str
+        A group of items that is to have its share, as ``"audience=tail"`` or ``"country=FI"``:
+        see :func:`musicu.recommend.groups.item_groups`.
+    least_share : float in [0, 1]
+        At least this share of every beginning of the slate, where there is enough of it; what is
+        kept for new items stands back behind it.
 
     Raises
     ------
@@ -84,6 +90,8 @@ class Surface:
     max_per_album: int | None = None
     popularity_weight: float = 0.0
     min_new: float | None = None
+    least_group: str = ""
+    least_share: float = 0.0
 
     def __post_init__(self) -> None:
         share = "a number from 0 to 1"
@@ -98,6 +106,8 @@ class Surface:
             "max_per_artist": (_is_cap(self.max_per_artist), "at least 1"),
             "max_per_album": (_is_cap(self.max_per_album), "at least 1"),
             "popularity_weight": (abs(self.popularity_weight) <= 100, "a number from -100 to 100"),
+            "least_group": ("=" in self.least_group or not self.least_share, "FIELD=VALUE"),
+            "least_share": (0 <= self.least_share <= 1, share),
             "min_new": (self.min_new is None or 0 <= self.min_new <= 1, share),
         }
         for name, (holds, needed) in checks.items():

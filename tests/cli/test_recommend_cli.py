@@ -179,6 +179,29 @@ def test_versions_are_kept_challenged_promoted_and_rolled_back(
     assert call_cli("fit", world.log, "--catalog", world.catalog).returncode == 2
 
 
+def test_who_is_shown_and_what_is_told_of_listeners(world: World, tmp_path: Path) -> None:
+    base = (world.log, "--duplicates", "sum")
+    report = tmp_path / "fair.html"
+    done = call_cli(
+        *("evaluate", "fairness", *base, "--recommender", world.fitted, "--since", "2024-01-15"),
+        *("--users", "4", "--target", "tail=0.3", "--report", report),
+    )
+    assert done.returncode == 0 and "exposure" in done.stdout and "reached" in done.stdout
+    assert "What targets cost" in report.read_text()
+    again = ("evaluate", "fairness", *base, "--recommender", world.fitted, "--since", "2024-01-15")
+    assert call_cli(*again, "--target", "tail=2").returncode == 2
+    (told,) = ask(
+        *("evaluate", "privacy", *base, "--catalog", world.catalog, "--users", "6"),
+        *("--left-out", "0", "--least-listeners", "2"),
+    )
+    assert told["bound"]["least_listeners"] == 2
+    assert all(0 <= one["auc"] <= 1 for one in told["attacks"])
+    out = tmp_path / "bounded"
+    fit = ("fit", *base, "--catalog", world.catalog, "--out", out, "--most-items", "5")
+    done = call_cli(*fit)
+    assert done.returncode == 0 and "fitting: " in done.stderr
+
+
 def test_a_moment_without_a_surface_is_a_fault_of_usage(world: World) -> None:
     done = call_cli("recommend", "--recommender", world.fitted, "--device", "car", track(0))
     assert done.returncode == 2 and "--surface" in done.stderr
