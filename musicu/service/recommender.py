@@ -149,11 +149,12 @@ class ReloadingRecommender:
         """
         loaded = self._ready()
         left_out = frozenset[str]() if include_non_music else loaded.non_music
+        known = loaded.recommender.items
         request = replace(
             request,
             user=None if request.user is None else self._known(request.user),
             now=time.time() if request.now is None else request.now,
-            exclude={*request.exclude, *left_out} & set(loaded.recommender.items.ids),
+            exclude=left_out.union(id for id in request.exclude if known.find(id) is not None),
         )
         found = make_slate(loaded.recommender, surface, request, candidates=loaded.candidates)
         return self._counted(surface.name, found, request.user, loaded)
