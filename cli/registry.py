@@ -85,7 +85,10 @@ def add(
     note: Note = "",
     quiet: Quiet = False,
 ) -> None:
-    """Keep a recommender that was fitted elsewhere; of its log nothing is known then."""
+    """Keep a recommender that was fitted elsewhere.
+
+    Of its log nothing is known then.
+    """
     from musicu.recommend.lineage import lineage_of
     from musicu.recommend.recommender import Recommender
     from musicu.recommend.registry import Registry
@@ -122,7 +125,10 @@ def rollback(folder: Folder, quiet: Quiet = False) -> None:
 
 @app.command()
 def remove(folder: Folder, version: Number, quiet: Quiet = False) -> None:
-    """Delete a version: what was learned from somebody who is to be forgotten must go."""
+    """Delete a version that is not served.
+
+    What was learned from somebody who is to be forgotten must go.
+    """
     from musicu.recommend.registry import Registry
 
     Registry(folder).remove(version)

@@ -106,8 +106,6 @@ def make_slate(
 
     Examples
     --------
-    >>> from musicu.recommend.slate import SlateRequest, make_slate
-    >>> from musicu.recommend.surface import find_surface
     >>> items = Items(Item(f"t{i}", Metadata(genres=("jazz",))) for i in range(4))
     >>> log = Interactions(["ann", "ben"], items.ids, [0, 0, 1], [0, 1, 1])
     >>> recommender = Recommender(dim=2).fit(log, items)

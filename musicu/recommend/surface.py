@@ -70,7 +70,6 @@ class Surface:
 
     Examples
     --------
-    >>> from musicu.recommend.surface import find_surface
     >>> find_surface("release-radar").only
     'released'
     """

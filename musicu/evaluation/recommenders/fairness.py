@@ -238,7 +238,8 @@ def _listeners(
     for user in (log.users[i] for i in users.tolist()):
         ids, weights, times = before.of_user(user)
         kept = [i for i, id in enumerate(ids) if items.find(id) is not None]
-        fresh = dict.fromkeys(id for id in after.of_user(user)[0] if id not in ids)
+        played = set(ids)
+        fresh = dict.fromkeys(id for id in after.of_user(user)[0] if id not in played)
         at = [place for id in fresh if (place := items.find(id)) is not None]
         if kept and at:
             assert times is not None
