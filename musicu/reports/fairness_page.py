@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from musicu.evaluation.recommenders.fairness import FairnessReport, GroupExposure, TargetPrice
+from musicu.evaluation.recommenders.fairness_results import (
+    FairnessReport,
+    GroupExposure,
+    TargetPrice,
+)
 from musicu.reports.html import Cell, Column, Page, Section, Table, p_text, render
 
 __all__ = ["fairness_page"]

@@ -11,8 +11,6 @@ the NDCG that lists lose by it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +18,11 @@ from numpy.typing import NDArray
 from musicu.errors import MusicuError
 from musicu.evaluation.bootstrap import bootstrap_means, interval
 from musicu.evaluation.ranking_metrics import measure
+from musicu.evaluation.recommenders.fairness_results import (
+    FairnessReport,
+    GroupExposure,
+    TargetPrice,
+)
 from musicu.evaluation.significance import DRAWS, bootstrap_test, randomization_test
 from musicu.recommend.candidates import propose
 from musicu.recommend.groups import item_groups
@@ -29,106 +32,13 @@ from musicu.recommend.recommender import History, Recommender
 from musicu.recommend.scorer import Scorer
 from musicu.search.rerank import rerank
 
-__all__ = ["FairnessReport", "GroupExposure", "TargetPrice", "evaluate_fairness"]
+__all__ = ["evaluate_fairness"]
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
 
 _POOL = 200  # candidates that are placed, and as many of a group that a target is for
 _MOST_GROUPS = 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupExposure:
-    """A group: what it is shown, and what listeners want of it.
-
-    Attributes
-    ----------
-    group : str
-    items : int
-        How many items it has.
-    exposure, exposure_low, exposure_high : float
-        Its share of all attention, with an interval over listeners.
-    merit, merit_low, merit_high : float
-        Its share of what was played later.
-    ratio : float
-        Exposure over merit: below 1 it is held back; NaN without merit.
-    """
-
-    group: str
-    items: int
-    exposure: float
-    exposure_low: float
-    exposure_high: float
-    merit: float
-    merit_low: float
-    merit_high: float
-    ratio: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class TargetPrice:
-    """A least share for a group, and what it costs.
-
-    Attributes
-    ----------
-    group : str
-    target : float
-        Least share of every beginning of a list.
-    reached : float
-        The group's share of the attention then.
-    met : float
-        Share of the lists in which it was kept.
-    ndcg, base : float
-        With the target, and without any.
-    difference, low, high : float
-        Between these, with an interval over listeners.
-    p : float
-        Of the randomization test.
-    """
-
-    group: str
-    target: float
-    reached: float
-    met: float
-    ndcg: float
-    base: float
-    difference: float
-    low: float
-    high: float
-    p: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class FairnessReport:
-    """Exposure and merit of groups, and the price of targets.
-
-    Attributes
-    ----------
-    by : str
-        What groups are told by.
-    listeners, n : int
-        How many lists, and how long they are.
-    groups : tuple of GroupExposure
-        The one with the most merit first.
-    targets : tuple of TargetPrice
-    notes : tuple of str
-    """
-
-    by: str
-    listeners: int
-    n: int
-    groups: tuple[GroupExposure, ...]
-    targets: tuple[TargetPrice, ...]
-    notes: tuple[str, ...]
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return a row a group."""
-        return [asdict(one) for one in self.groups]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values."""
-        return asdict(self)
 
 
 def evaluate_fairness(
