@@ -73,10 +73,9 @@ def _audiences(model: FittedModel) -> Labels:
     artist = np.unique(np.array(names, dtype=object), return_inverse=True)[1]
     listening = np.bincount(artist, weights=model.listeners)
     order = np.argsort(-listening, kind="stable")
-    # An artist belongs where the middle of the artist's share lies.
-    total = max(float(listening.sum()), 1.0)
-    middle = (np.cumsum(listening[order]) - listening[order] / 2) / total
-    third = np.minimum((3 * middle).astype(np.intp), 2)
+    # An artist belongs where the artist's share begins: the best known is always of the head.
+    before = np.cumsum(listening[order]) - listening[order]
+    third = np.minimum(3 * before // max(float(listening.sum()), 1.0), 2).astype(np.intp)
     group = np.empty(len(listening), dtype=np.intp)
     group[order] = third
     group[listening == 0] = 3
