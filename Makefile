@@ -1,5 +1,6 @@
 # make demo   installs, synthesizes a small catalog, embeds it, asks for tracks like a new release,
-#             and writes a report on it: demo/report/report.html; says how to look around in it
+#             writes a report on it: demo/report/report.html; then has made-up listeners, and shows
+#             one of them what came out lately; says how to look around in it
 # make test   installs everything the tests need, runs all checks
 # make test-versions
 #             the main job and the quick tests with the lowest versions that pyproject.toml declares
@@ -35,12 +36,23 @@ define job
 	$(1)/bin/musicu release $(DEMO)/new_release.flac --catalog $(2)/catalog.db --out $(2)/report
 endef
 
+# A copy of the catalog learns of the releases: the report is on one that it does not know.
+define radar
+	cp $(DEMO)/catalog.db $(DEMO)/radar.db
+	$(BIN)/musicu simulate $(DEMO)/plays.csv --users 60 --days 30 --catalog $(DEMO)/radar.db --force
+	$(BIN)/musicu fit $(DEMO)/plays.csv --out $(DEMO)/recommender --catalog $(DEMO)/radar.db --force
+	$(BIN)/musicu embed $(DEMO)/releases $(DEMO)/new_release.flac --quiet --catalog $(DEMO)/radar.db
+	$(BIN)/musicu recommend --surface release-radar --at 2026-06-01 --recommender $(DEMO)/recommender \
+	    --log $(DEMO)/plays.csv --user "listener 7" --catalog $(DEMO)/radar.db
+endef
+
 # The songs are the same whoever makes them, and made once.
 $(DEMO)/new_release.flac: fixtures/make_demo.py | .venv/core
 	$(BIN)/python fixtures/make_demo.py $(DEMO)
 
 demo: .venv/core $(DEMO)/new_release.flac
 	$(call job,.venv,$(DEMO))
+	$(radar)
 	@echo
 	@echo "To look around and listen: $(BIN)/musicu serve --catalog $(DEMO)/catalog.db"
 

@@ -46,6 +46,7 @@ def _register() -> None:
         playlists,
         push,
         recommend,
+        registry,
         release,
         serve,
         simulate,
@@ -65,7 +66,10 @@ def _register() -> None:
             *(fit.fit, recommend.recommend, audience.audience, release.release),
             simulate.simulate,
         ),
-        "Serve and measure": (serve.serve, monitor.monitor, evaluate.app, models.app, train.app),
+        "Serve and measure": (
+            *(serve.serve, monitor.monitor, registry.app, evaluate.app, models.app),
+            train.app,
+        ),
         "About musicu": (doctor.doctor, config.config),
     }
     for section, members in sections.items():

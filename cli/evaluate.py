@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicu.cli import evaluate_online, evaluate_recommenders
+from musicu.cli import evaluate_fairness, evaluate_online, evaluate_recommenders, evaluate_slates
 from musicu.cli.options import Format, Quiet, emit, row_output, say
 from musicu.cli.style import App
 
@@ -19,6 +19,9 @@ _MARKED = "+ clearly better, - clearly worse than the one it is compared with"
 
 app = App(name="evaluate", help="How good encoders and recommendations are, measured.")
 app.command()(evaluate_recommenders.recommend)
+app.command()(evaluate_slates.slates)
+app.command()(evaluate_fairness.fairness)
+app.command()(evaluate_fairness.privacy)
 app.command()(evaluate_online.ab)
 app.command("off-policy")(evaluate_online.off_policy)
 app.command()(evaluate_online.interleaving)

@@ -2,10 +2,11 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from musicu.cli.evaluate_fairness import LeastListeners, MostItems, MostWeight
 from musicu.cli.inputs import (
     DuplicateRows,
     Duplicates,
@@ -21,10 +22,24 @@ from musicu.cli.inputs import (
 )
 from musicu.cli.options import Catalog, Quiet, say
 
+if TYPE_CHECKING:
+    from musicu.recommend.recommender import Recommender
+
 
 def fit(
     log: Log,
-    out: Annotated[Path, typer.Option(help="Folder for the recommender.", metavar="FOLDER")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the recommender.", metavar="FOLDER")
+    ] = None,
+    registry: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: keep it as the next version of this registry, with its lineage; the "
+            "first is served at once.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    note: Annotated[str, typer.Option(help="What to say of it in the registry.")] = "",
     catalog: Catalog = None,
     items: ItemTable = None,
     column: ItemColumns = None,
@@ -40,6 +55,9 @@ def fit(
         ),
     ] = None,
     salt_file: SaltFile = None,
+    most_items: MostItems = None,
+    most_weight: MostWeight = None,
+    least_listeners: LeastListeners = 1,
     dim: Annotated[
         int | None, typer.Option(min=1, help="Length of the listeners' factors.")
     ] = None,
@@ -60,15 +78,19 @@ def fit(
 
     Items of the log go by the ids of the catalog's tracks, by paths of their files, or by ISRCs.
     """
+    if (out is None) == (registry is None):
+        raise typer.BadParameter("choose one: --out or --registry")
     if items is not None and catalog is not None:
         raise typer.BadParameter("choose one: --catalog or --items")
     if items is None and (column or audio):
         raise typer.BadParameter("--column and --audio describe --items: name them")
     from musicu.cli.progress import task_bar
+    from musicu.recommend.bounds import Bound
     from musicu.recommend.recommender import Recommender
     from musicu.recommend.storage import check_folder
 
-    check_folder(out, force=force)
+    if out is not None:
+        check_folder(out, force=force)
     known, names, _ = named_items(catalog, items, column or [], audio, quiet=quiet)
     interactions = matched_log(
         log,
@@ -79,6 +101,8 @@ def fit(
         quiet=quiet,
         forget=forget or (),
     )
+    bound = Bound(most_items=most_items, most_weight=most_weight, least_listeners=least_listeners)
+    interactions = bound.apply(interactions)
     say(
         f"fitting: {len(interactions):,} interactions of {len(interactions.users):,} users with "
         f"{len(interactions.items):,} items; {len(known):,} items are known, "
@@ -91,5 +115,20 @@ def fit(
         recommender = Recommender(seed=seed, **chosen).fit(interactions, known)
         if learn_ranking:
             recommender.learn_ranking()
-    recommender.save(out, force=force)
-    say(f"{out}: musicu recommend --recommender {shlex.quote(str(out))} ITEM", quiet=quiet)
+    if registry is not None:
+        _register(registry, recommender, note, quiet=quiet)
+    elif out is not None:
+        recommender.save(out, force=force)
+        say(f"{out}: musicu recommend --recommender {shlex.quote(str(out))} ITEM", quiet=quiet)
+
+
+def _register(folder: Path, recommender: "Recommender", note: str, *, quiet: bool) -> None:
+    from musicu.recommend.lineage import lineage_of
+    from musicu.recommend.registry import Registry
+
+    registry = Registry(folder, create=True)
+    version = registry.add(recommender, lineage_of(recommender, note=note))
+    if registry.champion is None:
+        version = registry.promote(version.number)
+    way = "served" if version.champion else f"musicu registry promote {folder} {version.number}"
+    say(f"{folder}: version {version.number}: {way}", quiet=quiet)

@@ -13,6 +13,8 @@ from musicu.cli.options import Catalog, Format, emit, emit_object, row_output, s
 
 __all__ = ["monitor"]
 
+_VERDICTS = {True: "drift", False: "no drift", None: "no answer"}
+
 
 @row_output
 def monitor(
@@ -100,15 +102,30 @@ def _show(told: dict[str, Any], form: Format) -> None:
     else:
         drift = told["drift"]
         if "requests" in told:
-            shown = {k: v for k, v in told.items() if k != "drift"}
+            answers = told.get("recommendations", {})
+            shown = {k: v for k, v in told.items() if k not in ("drift", "recommendations")}
             shown["since"] = datetime.fromtimestamp(told["since"]).isoformat(" ", "seconds")
             emit(_rows(shown), form)
             sys.stdout.write("\n")
+            for name, one in answers.items():
+                _say_answers(name, one)
         if drift["signals"]:
             columns = ["name", "drifted", "p", "statistic", "threshold", "words"]
             emit(drift["signals"], form, table=columns)
-        verdict = {True: "drift", False: "no drift", None: "no answer"}[drift["drifted"]]
-        say(f"{verdict} ({drift['n']} tracks by {drift['groups']} artists): {drift['words']}")
+        what = f"{drift['n']} tracks by {drift['groups']} artists"
+        say(f"{_VERDICTS[drift['drifted']]} ({what}): {drift['words']}")
+
+
+def _say_answers(name: str, told: dict[str, Any]) -> None:
+    """Say whether a surface answers as it did."""
+    drift, swap = told["drift"], told["swap"]
+    which = "" if told["version"] is None else f" of version {told['version']}"
+    say(
+        f"recommendations, {name}: {told['answers']:,} answers{which}; "
+        f"{_VERDICTS[drift['drifted']]}: {drift['words']}"
+    )
+    if swap["drifted"] is not None:
+        say(f"recommendations, {name}: {_VERDICTS[swap['drifted']]} by the swap: {swap['words']}")
 
 
 def _rows(told: dict[str, Any]) -> Iterator[dict[str, Any]]:

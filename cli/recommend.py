@@ -1,6 +1,8 @@
 """``musicu recommend``: music for a listener."""
 
+import datetime
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from musicu.recommend.loading import CatalogRecommender
     from musicu.recommend.recommender import History
     from musicu.recommend.results import Recommendation
+    from musicu.recommend.surface import Surface
 
 
 @row_output
@@ -54,11 +57,30 @@ def recommend(
         Path | None, typer.Option(help="A playlist of what was played.", metavar="M3U8")
     ] = None,
     catalog: RecommenderCatalog = None,
-    n: Annotated[int, typer.Option("-n", min=0, help="How many.")] = 20,
+    surface: Annotated[
+        str | None,
+        typer.Option(
+            help="For a place on a screen: home-shelf, now-playing, release-radar, "
+            "playlist-continuation, or a file that describes one; other options go over it.",
+            metavar="NAME",
+        ),
+    ] = None,
+    at: Annotated[
+        datetime.datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
+            help="When a --surface is for (UTC); else now.",
+            metavar="TIME",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="What a --surface is shown on; not used yet.")
+    ] = None,
+    n: Annotated[int | None, typer.Option("-n", min=0, help="How many; else 20.")] = None,
     where: Where = None,
     diversity: Annotated[
-        float, typer.Option(min=0, max=1, help="0 takes the best, 1 the most different.")
-    ] = 0.0,
+        float | None, typer.Option(min=0, max=1, help="0 takes the best, 1 the most different.")
+    ] = None,
     max_per_artist: MaxPerArtist = None,
     max_per_album: Annotated[
         int | None, typer.Option(min=1, help="At most so many of an album.", metavar="N")
@@ -70,8 +92,8 @@ def recommend(
         ),
     ] = None,
     popularity_weight: Annotated[
-        float, typer.Option(help="Above 0 the popular stand back.", metavar="X")
-    ] = 0.0,
+        float | None, typer.Option(help="Above 0 the popular stand back.", metavar="X")
+    ] = None,
     hour: Annotated[
         float | None,
         typer.Option(min=0, max=24, help="Hour of the day (UTC) it is for; needs times."),
@@ -100,7 +122,10 @@ def recommend(
     """
     if (log is None) != (user is None):
         raise typer.BadParameter("--log and --user belong together")
-    if (log is not None) + (history is not None) + bool(items) != 1:
+    place = _surface(surface, at, device)
+    # Where what plays counts, it may be named beside a listener.
+    named = (log is not None and not (place and place.playing), history is not None, bool(items))
+    if sum(named) > 1 or not (any(named) or log is not None):
         raise typer.BadParameter("name items, or --log with --user, or --history: one of these")
     if catalog is None and (where is not None or m3u8 is not None):
         raise typer.BadParameter("--where and --m3u8 need --catalog")
@@ -111,27 +136,50 @@ def recommend(
     from musicu.cli.track_output import write_playlist
     from musicu.recommend.loading import load_catalog_recommender
     from musicu.recommend.recommender import History
+    from musicu.recommend.slate import SlateRequest, make_slate
 
     loaded = load_catalog_recommender(recommender, catalog, where=where)
+    listener = None
     if log is not None and user is not None:
-        played = _of_user(loaded, log, user, salt_file, duplicates, quiet=quiet)
-    elif history is not None:
+        listener = _of_user(loaded, log, user, salt_file, duplicates, quiet=quiet)
+    played = None
+    if history is not None:
         played = _of_playlist(loaded, history, quiet=quiet)
+    elif items:
+        played = History([loaded.names.one(item, folder=".") for item in items])
+    rules = {
+        "diversity": diversity,
+        "max_per_artist": max_per_artist,
+        "max_per_album": max_per_album,
+        "popularity_weight": popularity_weight,
+        "min_new": min_new,
+        "again": again or None,
+    }
+    rules = {name: value for name, value in rules.items() if value is not None}
+    left_out = () if include_non_music else loaded.non_music
+    if place is None:
+        found = loaded.recommender.recommend(
+            listener or played or History(()),
+            20 if n is None else n,
+            candidates=loaded.candidates,
+            exclude=left_out,
+            hour=hour,
+            **rules,
+        )
     else:
-        played = History([loaded.names.one(item, folder=".") for item in items or ()])
-    found = loaded.recommender.recommend(
-        played,
-        n,
-        candidates=loaded.candidates,
-        exclude=() if include_non_music else loaded.non_music,
-        again=again,
-        hour=hour,
-        diversity=diversity,
-        max_per_artist=max_per_artist,
-        max_per_album=max_per_album,
-        popularity_weight=popularity_weight,
-        min_new=min_new,
-    )
+        playing = played.items if played and place.playing else ()
+        request = SlateRequest(
+            user=listener or (None if playing else played),
+            playing=playing,
+            now=_moment(at),
+            hour=hour,
+            device=device,
+            exclude=left_out,
+            n=n,
+        )
+        found = make_slate(
+            loaded.recommender, replace(place, **rules), request, candidates=loaded.candidates
+        )
     write_playlist(m3u8, _playlist(loaded, found))
     matched = _passages(found, loaded, catalog) if passages else {}
     if output is Format.TABLE:
@@ -146,6 +194,24 @@ def recommend(
         emit(rows, output)
     for note in (found.novelty, *found.notes):
         say(note, quiet=quiet)
+
+
+def _surface(
+    name: str | None, at: datetime.datetime | None, device: str | None
+) -> "Surface | None":
+    if name is None:
+        if at is not None or device is not None:
+            raise typer.BadParameter("--at and --device say something of a --surface")
+        return None
+    from musicu.recommend.surface import find_surface
+
+    return find_surface(name)
+
+
+def _moment(at: datetime.datetime | None) -> float:
+    if at is None:
+        return datetime.datetime.now(datetime.UTC).timestamp()
+    return at.replace(tzinfo=datetime.UTC).timestamp()
 
 
 def _of_user(

@@ -21,6 +21,10 @@ def serve(
         Path | None,
         typer.Option(help="Log of listening in which its users are looked up.", metavar="FILE"),
     ] = None,
+    surfaces: Annotated[
+        Path | None,
+        typer.Option(help="Folder of surfaces of your own, a TOML file each.", metavar="FOLDER"),
+    ] = None,
     uploads: Annotated[
         Path | None,
         typer.Option(
@@ -80,6 +84,7 @@ def serve(
         catalog=catalog_path(catalog),
         recommender=recommender,
         log=log,
+        surfaces=surfaces,
         uploads=uploads,
         token=token,
         host=host,

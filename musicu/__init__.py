@@ -47,7 +47,10 @@ if TYPE_CHECKING:
     from musicu.recommend.listener import History
     from musicu.recommend.matrix_api import MatrixRecommender
     from musicu.recommend.recommender import Recommender
+    from musicu.recommend.registry import Registry
     from musicu.recommend.results import Audience, Recommendation
+    from musicu.recommend.slate import SlateRequest, make_slate
+    from musicu.recommend.surface import Surface, find_surface
     from musicu.release.report import release_report
     from musicu.release.results import ReleaseReport
     from musicu.reports.write import write_report
@@ -100,9 +103,12 @@ __all__ = [
     "Query",
     "Recommendation",
     "Recommender",
+    "Registry",
     "ReleaseReport",
     "Seed",
+    "SlateRequest",
     "Summary",
+    "Surface",
     "TagHead",
     "TaggedMatch",
     "Tracks",
@@ -110,11 +116,13 @@ __all__ = [
     "check_batch",
     "describe",
     "find_model",
+    "find_surface",
     "identify",
     "inspect_items",
     "install_model",
     "list_models",
     "load",
+    "make_slate",
     "read_interactions",
     "read_items",
     "read_tags",
@@ -162,6 +170,9 @@ _HOMES = {
         "read_interactions",
     ),
     "recommend.recommender": ("Recommender",),
+    "recommend.registry": ("Registry",),
+    "recommend.slate": ("SlateRequest", "make_slate"),
+    "recommend.surface": ("Surface", "find_surface"),
     "recommend.results": (
         "Audience",
         "Recommendation",

@@ -1,4 +1,4 @@
-"""How well lists find what they should: recall, NDCG, MRR, MAP, precision, hits.
+"""How well lists find what they should: recall, NDCG, MRR, MAP, precision, hits, ERR.
 
 A list is a row of item positions, best first; -1 means nothing was recommended there. What a list
 should find is a row of booleans. A query is a listener and the items are tracks; turned around, a
@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from musicu.arrays import top_k
 from musicu.errors import MusicuError
 
-__all__ = ["KS", "RankingMetrics", "hits", "measure", "measure_audience", "top_n"]
+__all__ = [
+    "KS",
+    "RankingMetrics",
+    "expected_reciprocal_rank",
+    "hits",
+    "measure",
+    "measure_audience",
+    "top_n",
+]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -196,6 +204,50 @@ def measure(ranked: Positions, relevant: Any, *, ks: Sequence[int] = KS) -> Rank
         }
         values |= {f"{name}@{k}": np.where(scored, row, np.nan) for name, row in each.items()}
     return RankingMetrics(values=values, scored=scored)
+
+
+def expected_reciprocal_rank(
+    ranked: Positions, grades: Any, *, highest: int | None = None
+) -> Floats:
+    """Measure where somebody who reads a list from the top stops, satisfied.
+
+    At each place one stops with chance ``R = (2 ** grade - 1) / 2 ** highest``; ERR is the expected
+    value of 1 / the place (Chapelle, Metzler, Zhang & Grinspan, CIKM 2009): a second good item is
+    worth less below a first.
+
+    Parameters
+    ----------
+    ranked : np.ndarray [shape=(queries, n), intp]
+        Positions of items, best first; -1 is nothing.
+    grades : array [shape=(queries, items), int >= 0] or scipy.sparse array
+        How much each query wants each item; 0 is not at all.
+    highest : int >= 1, optional
+        The highest grade there is; that of `grades` if not given.
+
+    Returns
+    -------
+    np.ndarray [shape=(queries,), float64]
+        0 to 1; NaN where a query has nothing to find.
+
+    Raises
+    ------
+    MusicuError
+        As :func:`hits`; or a grade is below 0 or above the highest.
+    """
+    found = hits(ranked, grades)
+    stored = grades.data if hasattr(grades, "tocsr") else np.asarray(grades)
+    most = int(stored.max(initial=0)) if highest is None else highest
+    if stored.min(initial=0) < 0 or stored.max(initial=0) > most:
+        raise MusicuError(f"grades go from 0 to {most}")
+    given = np.zeros(found.shape)
+    row, column = np.nonzero(found)
+    values = grades.tocsr() if hasattr(grades, "tocsr") else np.asarray(grades)
+    given[row, column] = np.asarray(values[row, ranked[row, column]]).ravel()
+    stops = np.where(found, (np.exp2(given) - 1) / 2.0**most, 0.0)
+    reached = np.cumprod(np.hstack([np.ones((len(stops), 1)), 1 - stops[:, :-1]]), axis=1)
+    place = np.arange(1, found.shape[1] + 1)
+    result: Floats = (reached[:, : found.shape[1]] * stops / place).sum(axis=1)
+    return np.where(_counts(grades) > 0, result, np.nan)
 
 
 def measure_audience(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from musicu.monitoring.permutations import Permutations
 from musicu.monitoring.tracks import KINDS, NUMBERS, Tracks
 
-__all__ = ["FEWEST", "Statistic", "batch_statistics"]
+__all__ = ["FEWEST", "Statistic", "batch_statistics", "number_statistic"]
 
 Array = NDArray[np.float32]
 Array64 = NDArray[np.float64]
@@ -72,7 +72,7 @@ def batch_statistics(tracks: Tracks, draws: Permutations) -> Iterator[Statistic]
     for name, unit in NUMBERS.items():
         values = tracks.numbers(name)
         if _enough(np.isfinite(values), draws):
-            yield _number(name, unit, values, draws)
+            yield number_statistic(name, unit, values, draws)
     for name in KINDS:
         kinds = tracks.kinds(name)
         if _enough(np.array([bool(some) for some in kinds]), draws):
@@ -130,8 +130,22 @@ def _copies(near: NDArray[np.bool_], draws: Permutations) -> Statistic:
     )
 
 
-def _number(name: str, unit: str, values: Array64, draws: Permutations) -> Statistic:
-    """Compare a number's distributions (Anderson and Darling, 1952, on a grid of quantiles)."""
+def number_statistic(
+    name: str, unit: str, values: Array64, draws: Permutations, *, other: str = "the catalog's"
+) -> Statistic:
+    """Compare a number's distributions (Anderson and Darling, 1952, on a grid of quantiles).
+
+    Parameters
+    ----------
+    name, unit : str
+        What it is called, and what it is counted in.
+    values : np.ndarray [shape=(n,), float64]
+        NaN where it is not known.
+    draws : Permutations
+        Who is on which side.
+    other : str
+        What words call that of the other side.
+    """
     known = np.isfinite(values)
     grid = np.unique(np.quantile(values[known], _QUANTILES))
     below = ((values[:, None] <= grid) & known[:, None]).astype(np.float32)
@@ -145,7 +159,7 @@ def _number(name: str, unit: str, values: Array64, draws: Permutations) -> Stati
     return Statistic(
         name,
         _floats((((shares[0] - shares[1]) ** 2) / scale).mean(axis=1)),
-        f"median {here:.4g} {unit}, the catalog's {there:.4g}",
+        " ".join(f"median {here:.4g} {unit}".split()) + f", {other} {there:.4g}",
     )
 
 

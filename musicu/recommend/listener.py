@@ -33,12 +33,18 @@ class History:
     said : mapping of str to float
         What was said of items, from -1, disliked, to 1, liked; also of such as were not played. It
         tells where the recommender was fitted on what others said.
+    playing : sequence of str
+        What plays now, or the playlist that is to go on; all before may be empty then.
+    playing_share : float in (0, 1)
+        How much of the listener that is.
     """
 
     items: Sequence[str]
     weights: Sequence[float] | NDArray[Any] | None = None
     times: Sequence[float] | NDArray[Any] | None = None
     said: Mapping[str, float] = field(default_factory=dict)
+    playing: Sequence[str] = ()
+    playing_share: float = 0.5
 
 
 @dataclass(frozen=True)

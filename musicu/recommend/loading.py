@@ -11,6 +11,7 @@ from musicu.catalog.items import catalog_items, non_music_ids
 from musicu.recommend.interactions import read_interactions
 from musicu.recommend.item_ids import ItemResolver, catalog_names, match_items, new_items
 from musicu.recommend.recommender import Recommender
+from musicu.recommend.registry import served
 
 __all__ = ["CatalogRecommender", "load_catalog_recommender"]
 
@@ -28,12 +29,15 @@ class CatalogRecommender:
         The items to choose among. None is all: its own candidate sources propose then.
     non_music : frozenset of str
         The items that the catalog's model hears to be no music.
+    version : int or None
+        Which one of a registry it is.
     """
 
     recommender: Recommender
     names: ItemResolver
     candidates: tuple[str, ...] | None
     non_music: frozenset[str] = frozenset()
+    version: int | None = None
 
     def title(self, id: str, written: str | None) -> str:
         """Return what to call an item whose title may be unknown: by its file, or its id."""
@@ -55,7 +59,7 @@ def load_catalog_recommender(
     Parameters
     ----------
     folder : str or path-like
-        What :meth:`Recommender.save` wrote.
+        What :meth:`Recommender.save` wrote, or a registry, whose champion is loaded.
     catalog : str or path-like, optional
         The catalog it was fitted on. Without one its items are taken as they were saved.
     log : str or path-like, optional
@@ -78,6 +82,7 @@ def load_catalog_recommender(
     MetadataError
         The filter or the log cannot be understood.
     """
+    folder, version = served(folder)
     if catalog is None:
         recommender = Recommender.load(folder)
         names, candidates, non_music = ItemResolver(recommender.items), None, frozenset[str]()
@@ -101,4 +106,4 @@ def load_catalog_recommender(
             source=path.name,
         )
         recommender = recommender.with_log(played)
-    return CatalogRecommender(recommender, names, candidates, non_music)
+    return CatalogRecommender(recommender, names, candidates, non_music, version)

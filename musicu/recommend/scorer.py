@@ -90,23 +90,48 @@ class Scorer:
             A weight or time is no number, or an hour was asked for without times.
         """
         if isinstance(user, str):
-            feedback = self.model.log.feedback
-            said = {} if feedback is None else dict(zip(*feedback.of_user(user), strict=True))
-            user = History(*self.model.log.of_user(user), said)
-        if not len(user.items):
+            user = self.history(user)
+        if not len(user.items) and not len(user.playing):
             raise RecommenderError("the history is empty: name at least one item that was played")
-        played = self.model.positions(user.items)
+        played, weights = self._weighted(user, now, hour)
+        if len(user.playing):
+            if not 0 < user.playing_share < 1:
+                raise MusicuError(f"what plays is a share of {user.playing_share:g}: above 0 to 1")
+            here, counted = self._weighted(History(user.playing), None, None)
+            if whole := weights.sum():
+                odds = user.playing_share / (1 - user.playing_share)
+                counted = counted * (odds * whole / counted.sum())
+            played, weights = np.concatenate([played, here]), np.concatenate([weights, counted])
+        own, at = np.unique(played, return_inverse=True)
+        summed: Floats64 = np.bincount(at, weights=weights).astype(np.float64)
+        return self._with_said(self._listener(own, summed), user.said)
+
+    def history(self, user: str) -> History:
+        """Return what a user of the interactions played and said.
+
+        Raises
+        ------
+        RecommenderError
+            There is no such user, or the recommender was loaded and so knows none.
+        """
+        feedback = self.model.log.feedback
+        said = {} if feedback is None else dict(zip(*feedback.of_user(user), strict=True))
+        return History(*self.model.log.of_user(user), said)
+
+    def _weighted(
+        self, history: History, now: float | None, hour: float | None
+    ) -> tuple[Positions, Floats64]:
+        """Return positions of a history's rows, and how much each counts."""
+        played = self.model.positions(history.items)
         weights = history_weights(
-            np.ones(len(played)) if user.weights is None else user.weights,
-            user.times,
+            np.ones(len(played)) if history.weights is None else history.weights,
+            history.times,
             now=now,
             half_life_days=self.model.settings.half_life,
             groups=[album_key(self.model.items[i].metadata) for i in played.tolist()],
             context_hour=hour,
         )
-        own, at = np.unique(played, return_inverse=True)
-        summed: Floats64 = np.bincount(at, weights=weights).astype(np.float64)
-        return self._with_said(self._listener(own, summed), user.said)
+        return played, weights
 
     def _with_said(self, listener: Listener, said: Mapping[str, float]) -> Listener:
         """Return a listener who said something of items; of unknown ones it tells nothing."""

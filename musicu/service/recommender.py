@@ -11,14 +11,19 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from musicu.errors import MusicuError
+from musicu.monitoring.answers import Answer, AnswerMonitor
 from musicu.recommend.interactions import hash_user
 from musicu.recommend.loading import CatalogRecommender, load_catalog_recommender
 from musicu.recommend.recommender import History
+from musicu.recommend.registry import served
 from musicu.recommend.results import Audience, Recommendations
+from musicu.recommend.slate import SlateRequest, make_slate
+from musicu.recommend.surface import SHIPPED, Surface, read_surfaces
 from musicu.service.errors import Busy, Refusal
 from musicu.service.queues import WorkQueue
 from musicu.service.settings import Settings
@@ -27,6 +32,7 @@ __all__ = ["ReloadingRecommender"]
 
 # A catalog that grows all the time is read again after this many times as long as that takes.
 _PAUSE_FACTOR = 10.0
+_LISTS = "lists"  # what answers without a surface are called
 _INTERVAL = 1.0  # seconds between two looks at the files
 
 _log = logging.getLogger(__name__)
@@ -46,7 +52,11 @@ class ReloadingRecommender:
     Attributes
     ----------
     queue : WorkQueue
-        Requests for recommendations; both methods are to be called on its thread.
+        Requests for recommendations; its methods are to be called on its thread.
+    surfaces : mapping of str to Surface
+        Those that come along, and those of the settings' folder, by name.
+    answers : dict of AnswerMonitor
+        What was answered lately, by surface; ``"lists"`` without one.
     problem : str or None
         Why what is there now cannot be loaded, if that is so.
     """
@@ -55,6 +65,11 @@ class ReloadingRecommender:
         if settings.recommender is None:
             raise MusicuError("no recommender to serve: name one with --recommender")
         self.problem: str | None = None
+        own = () if settings.surfaces is None else (settings.surfaces,)
+        self.surfaces: Mapping[str, Surface] = read_surfaces(SHIPPED, *own)
+        self.answers: dict[str, AnswerMonitor] = {
+            name: AnswerMonitor() for name in (_LISTS, *self.surfaces)
+        }
         self.queue = WorkQueue("recommendations", 1, settings.queue, settings.deadline)
         self._folder: Path = settings.recommender
         self._catalog = settings.catalog
@@ -72,6 +87,11 @@ class ReloadingRecommender:
         """Look for changes no more, and answer nothing more."""
         self._over.set()
         await self.queue.close()
+
+    @property
+    def version(self) -> int | None:
+        """Which version of a registry answers; None for a folder that is no registry."""
+        return None if self._loaded is None else self._loaded.version
 
     @property
     def ready(self) -> bool:
@@ -108,19 +128,54 @@ class ReloadingRecommender:
             A rule is out of its range.
         """
         loaded = self._ready()
-        if isinstance(user, str):
-            if self._plays is None:
-                raise Refusal(
-                    404, "no log of listening is served: send a history, or serve with --log"
-                )
-            user = _name(user)
-        return loaded.recommender.recommend(
-            user,
+        found = loaded.recommender.recommend(
+            self._known(user),
             n,
             candidates=loaded.candidates,
             exclude=() if include_non_music else loaded.non_music,
             **(rules or {}),
         )
+        return self._counted(_LISTS, found, user, loaded)
+
+    def slate(
+        self, surface: Surface, request: SlateRequest, *, include_non_music: bool = False
+    ) -> Recommendations:
+        """Return what a surface shows; see :func:`musicu.recommend.slate.make_slate`.
+
+        Raises
+        ------
+        MusicuError
+            As of :meth:`recommend`.
+        """
+        loaded = self._ready()
+        left_out = frozenset[str]() if include_non_music else loaded.non_music
+        known = loaded.recommender.items
+        request = replace(
+            request,
+            user=None if request.user is None else self._known(request.user),
+            now=time.time() if request.now is None else request.now,
+            exclude=left_out.union(id for id in request.exclude if known.find(id) is not None),
+        )
+        found = make_slate(loaded.recommender, surface, request, candidates=loaded.candidates)
+        return self._counted(surface.name, found, request.user, loaded)
+
+    def _counted(
+        self, name: str, found: Recommendations, user: str | History | None, by: CatalogRecommender
+    ) -> Recommendations:
+        """Remember an answer, and return it."""
+        listener = user if isinstance(user, str) else None
+        scores = tuple(one.score for one in found)
+        answer = Answer(tuple(one.id for one in found), scores, found.new, listener)
+        self.answers[name].add(answer, by.version)
+        return found
+
+    def _known(self, user: str | History) -> str | History:
+        """Return a listener, one of the log by the name that the log has."""
+        if isinstance(user, History):
+            return user
+        if self._plays is None:
+            raise Refusal(404, "no log of listening is served: send a history, or serve with --log")
+        return _name(user)
 
     def audience(self, id: str, n: int = 20) -> Audience:
         """Return whom a stored track fits; see :meth:`musicu.Recommender.audience`.
@@ -150,7 +205,7 @@ class ReloadingRecommender:
         seen: tuple[Any, ...] = ()
         number, next_look = -1, 0.0
         while not self._over.is_set():
-            stamp = _stamp(self._folder / "recommender.json"), self._plays and _stamp(self._plays)
+            stamp = _state(self._folder), self._plays and _stamp(self._plays)
             now = self._snapshot_number()
             if stamp != seen or (now != number and time.monotonic() >= next_look):
                 seen, number, began = stamp, now, time.monotonic()
@@ -178,6 +233,15 @@ def _name(user: str) -> str:
 
 def _salt() -> str | None:
     return os.environ.get("MUSICU_SALT") or None
+
+
+def _state(folder: Path) -> tuple[Any, ...]:
+    """Return what changes when a recommender is replaced, or a registry serves another version."""
+    try:
+        chosen, _ = served(folder)
+    except MusicuError as error:  # told when it is loaded
+        return (str(error),)
+    return chosen, _stamp(chosen / "recommender.json")
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -176,6 +176,7 @@ def test_the_route_tells_what_the_service_counts(make_store: MakeStore) -> None:
         metrics=Metrics(),
         upload_monitor=UploadMonitor(store.path),
         exposure=served,
+        recommender=None,
         live=SimpleNamespace(snapshot=range(40)),
     )
     service.metrics.failed("silence: nothing to embed")

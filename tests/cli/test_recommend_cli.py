@@ -116,6 +116,97 @@ def track(number: int) -> str:
     return f"{number:032x}"
 
 
+# Surfaces
+
+
+def test_a_surface_is_named_or_described_by_a_file(world: World, tmp_path: Path) -> None:
+    log = ("--log", world.log, "--user", USER, "--duplicates", "sum")
+    base = ("recommend", "--recommender", world.fitted, *log)
+    found = ask(*base, "--surface", "home-shelf", "--at", "2024-01-21T08:00")
+    artists = Counter(one["artist"] for one in found)
+    assert found and max(artists.values()) <= 2
+    # What plays stands beside the listener; -n goes over the surface's own number.
+    playing = ask(*base, "--surface", "now-playing", track(5), "-n", "4")
+    assert len(playing) == 4 and track(5) not in {one["id"] for one in playing}
+    assert ask("recommend", "--recommender", world.fitted, "--surface", "now-playing", track(5))
+    mine = tmp_path / "mine.toml"
+    mine.write_text("n = 3\ndiversity = 0.5\n")
+    done = call_cli(*base, "--surface", mine, "--device", "car")
+    assert done.stdout.count("\n") == 4
+    assert "not used: device" in done.stderr
+    fault = one_line(call_cli(*base, "--surface", "radio"))
+    assert "there are home-shelf" in fault
+
+
+def test_slates_are_measured_on_what_was_played_later(world: World) -> None:
+    base = ("evaluate", "slates", world.log, "--since", "2024-01-15", "--duplicates", "sum")
+    folder = ("--recommender", f"one={world.fitted}")
+    done = call_cli(*base, *folder, "--recommender", f"two={world.fitted}", "--users", "4", "--csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert {row["contender"] for row in rows} == {"one", "two"}
+    assert {row["measure"] for row in rows} >= {"err", "ndcg", "new", "coverage"}
+    (same,) = [row for row in rows if (row["contender"], row["measure"]) == ("two", "err")]
+    assert (float(same["difference"]), same["verdict"]) == (0.0, "open")
+    places = ("--surface", "home-shelf", "--surface", "release-radar", "--users", "2")
+    (told,) = ask(*base, *folder, *places)
+    assert {score["system"] for score in told["scores"]} == {"home-shelf", "release-radar"}
+
+
+def test_versions_are_kept_challenged_promoted_and_rolled_back(
+    world: World, tmp_path: Path
+) -> None:
+    folder = tmp_path / "registry"
+    fit = ("fit", world.log, "--registry", folder, "--catalog", world.catalog)
+    one, two = (call_cli(*fit, "--dim", dim, "--note", f"dim {dim}") for dim in ("4", "8"))
+    assert "version 1: served" in one.stderr and "registry promote" in two.stderr
+    versions = ask("registry", "list", folder)
+    assert [(row["version"], row["champion"]) for row in versions] == [(1, True), (2, False)]
+    assert versions[1]["parameters"]["dim"] == 8 and versions[1]["log"]["users"] == 30
+    assert "dim 4" in call_cli("registry", "show", folder).stdout
+    base = ("registry", "challenge", folder, world.log, "--since", "2024-01-15", "--users", "3")
+    done = call_cli(*base, "--duplicates", "sum", "--csv")
+    assert done.returncode == 0 and "too good" in done.stderr
+    assert "version 2 is not clearly better than version 1" in done.stderr
+    (kept,) = ask("registry", "show", folder, "2")[0]["evaluations"]
+    assert kept["beside"] == 1 and 0 <= kept["metrics"]["ndcg"] <= 1
+    assert call_cli("registry", "promote", folder, "2").returncode == 0
+    assert ask("recommend", "--recommender", folder, track(0))
+    assert "version 1 is served again" in call_cli("registry", "rollback", folder).stderr
+    one_line(call_cli("registry", "rollback", folder), "nothing was served before")
+    assert call_cli("registry", "add", folder, world.fitted, "--metric", "ndcg=0.2").returncode == 0
+    assert call_cli("registry", "remove", folder, "2").returncode == 0
+    assert [row["version"] for row in ask("registry", "list", folder)] == [1, 3]
+    assert call_cli("fit", world.log, "--catalog", world.catalog).returncode == 2
+
+
+def test_who_is_shown_and_what_is_told_of_listeners(world: World, tmp_path: Path) -> None:
+    base = (world.log, "--duplicates", "sum")
+    report = tmp_path / "fair.html"
+    done = call_cli(
+        *("evaluate", "fairness", *base, "--recommender", world.fitted, "--since", "2024-01-15"),
+        *("--users", "4", "--target", "tail=0.3", "--report", report),
+    )
+    assert done.returncode == 0 and "exposure" in done.stdout and "reached" in done.stdout
+    assert "What targets cost" in report.read_text()
+    again = ("evaluate", "fairness", *base, "--recommender", world.fitted, "--since", "2024-01-15")
+    assert call_cli(*again, "--target", "tail=2").returncode == 2
+    (told,) = ask(
+        *("evaluate", "privacy", *base, "--catalog", world.catalog, "--users", "6"),
+        *("--left-out", "0", "--least-listeners", "2"),
+    )
+    assert told["bound"]["least_listeners"] == 2
+    assert all(0 <= one["auc"] <= 1 for one in told["attacks"])
+    out = tmp_path / "bounded"
+    fit = ("fit", *base, "--catalog", world.catalog, "--out", out, "--most-items", "5")
+    done = call_cli(*fit)
+    assert done.returncode == 0 and "fitting: " in done.stderr
+
+
+def test_a_moment_without_a_surface_is_a_fault_of_usage(world: World) -> None:
+    done = call_cli("recommend", "--recommender", world.fitted, "--device", "car", track(0))
+    assert done.returncode == 2 and "--surface" in done.stderr
+
+
 # Usage
 
 

@@ -50,6 +50,8 @@ def _expected() -> set[str]:
     for path in [*modules, *(ROOT / "cli").glob("*.py")]:
         name = path.relative_to(ROOT).as_posix()
         files[f"musicu/{name}" if name.startswith("cli/") else name] = path
+    for path in (ROOT / "musicu/recommend/surfaces").iterdir():
+        files[path.relative_to(ROOT).as_posix()] = path
     for path in (ROOT / "musicu/service/page").iterdir():
         files[path.relative_to(ROOT).as_posix()] = path
     for path in (ROOT / "models").glob("*/*"):

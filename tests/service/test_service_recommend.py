@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,9 @@ from musicu.catalog.items import catalog_items
 from musicu.catalog.store import Store
 from musicu.encoders.registry import find_model
 from musicu.recommend.interactions import hash_user, read_interactions
+from musicu.recommend.lineage import lineage_of
 from musicu.recommend.recommender import History, Recommender
+from musicu.recommend.registry import Registry
 from musicu.service.errors import Busy, Refusal
 from musicu.service.recommender import ReloadingRecommender
 from musicu.service.settings import Settings
@@ -232,3 +235,60 @@ def test_until_it_is_loaded_it_is_busy_and_a_broken_one_says_why(world: World) -
         broken.audience("a")
     assert refused.value.status == 503 and "/" not in str(refused.value)
     broken._over.set()
+
+
+def test_a_surface_is_asked_for_by_name(world: World, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "car.toml").write_text('about = "For the car."\nn = 3\nmax_per_artist = 1\n')
+    options = {"recommender": world.fitted, "log": world.log, "surfaces": own}
+    with serving(world.catalog, **options) as served:
+        until(lambda: served.service.recommender.ready)
+        told = served.ask("GET", "/v1/surfaces")["surfaces"]
+        assert {"release-radar", "car"} <= {one["name"] for one in told}
+        user = {"user": "listener 3"}
+        found = recommend(served, **user, surface="car", weekday="Monday", device="car")
+        assert len(set(one["artist"] for one in found["recommendations"])) == len(ids(found)) == 3
+        assert "not used: device and weekday" in " ".join(found["notes"])
+        # What is said goes over the surface's own rules; what stands elsewhere is left out.
+        first = ids(found)[:1]
+        more = recommend(served, **user, surface="car", n=5, max_per_artist=5, exclude=first)
+        assert len(ids(more)) == 5 and first[0] not in ids(more)
+        plays = PLAYED[0]["id"]
+        alone = ids(recommend(served, surface="now-playing", playing=[plays[:12] + plays[12:]]))
+        assert alone and plays not in alone
+        assert recommend(served, surface="now-playing", playing=[plays], **user)
+        detail = recommend(served, 422, **user, surface="radio")["detail"]
+        assert "no such surface; there are home-shelf" in detail
+        assert "goes with a surface" in recommend(served, 422, **user, device="car")["detail"]
+
+
+def test_a_registry_is_swapped_without_a_request_lost(world: World, tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "registry", create=True)
+    for taste in (0.0, 5.0):
+        recommender = learn(world, taste=taste)
+        registry.add(recommender, lineage_of(recommender))
+    registry.promote(1)
+    statuses: list[int] = []
+    over = threading.Event()
+    with serving(world.catalog, recommender=registry.folder, log=world.log) as served:
+        until(lambda: served.service.recommender.ready)
+        assert recommend(served, user="listener 3")["version"] == 1
+
+        def keep_asking() -> None:
+            while not over.is_set():
+                body = {"user": "listener 5", "n": 4}
+                statuses.append(served.http.post("/v1/recommend", json=body).status_code)
+
+        thread = threading.Thread(target=keep_asking)
+        thread.start()
+        try:
+            for change, version in ((lambda: registry.promote(2), 2), (registry.roll_back, 1)):
+                change()
+                until(lambda v=version: served.service.recommender.version == v)
+        finally:
+            over.set()
+            thread.join()
+        assert set(statuses) == {200}
+        told = served.ask("GET", "/v1/monitor")["recommendations"]["lists"]
+        assert told["version"] in (1, 2) and told["drift"]["drifted"] is None

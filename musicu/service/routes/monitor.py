@@ -11,6 +11,8 @@ from musicu.service.responses import as_json
 from musicu.service.state import Service, service_of
 
 __all__ = [
+    "AnswerDrift",
+    "AnswersSummary",
     "CacheSummary",
     "MonitorBody",
     "QueueSummary",
@@ -59,6 +61,27 @@ class UploadDrift(BaseModel):
     words: str = Field(examples=["codec: mp3float 100 %, the catalog's 2 %"])
 
 
+class AnswerDrift(BaseModel):
+    """Whether recommendations differ from earlier ones: in scores, new items, coverage."""
+
+    drifted: bool | None = Field(description="Null where there is too little to say.")
+    n: int = Field(description="Answers that were compared, on either side.", examples=[200])
+    groups: int = Field(description="Listeners of them.", examples=[61])
+    reference: int
+    signals: list[Signal]
+    words: str = Field(examples=["coverage: 310 different items, before 820"])
+
+
+class AnswersSummary(BaseModel):
+    """Recommendations lately, in lists or on a surface."""
+
+    version: int | None = Field(description="Of a registry, which answers.", examples=[3])
+    answers: int = Field(description="How many it gave.", examples=[1200])
+    before: int | None = Field(description="The version that answered before.", examples=[2])
+    drift: AnswerDrift = Field(description="The latest beside the first of this version.")
+    swap: AnswerDrift = Field(description="The latest beside those of the version before.")
+
+
 class MonitorBody(BaseModel):
     """How the service does since its start."""
 
@@ -81,6 +104,9 @@ class MonitorBody(BaseModel):
         description="How unevenly tracks are served (the Gini coefficient).", examples=[0.48]
     )
     drift: UploadDrift
+    recommendations: dict[str, AnswersSummary] = Field(
+        description="By surface, those that answered; 'lists' without one."
+    )
 
 
 @router.get(
@@ -96,10 +122,20 @@ async def monitor(service: Annotated[Service, Depends(service_of)]) -> Response:
     Drift is null where fewer than 20 tracks by 5 artists were uploaded.
     """
     # Both may take a second: the comparison when there is news, the counts after many answers.
-    drift, served = await asyncio.gather(
-        asyncio.to_thread(service.upload_monitor.report), asyncio.to_thread(_served, service)
+    drift, served, answers = await asyncio.gather(
+        asyncio.to_thread(service.upload_monitor.report),
+        asyncio.to_thread(_served, service),
+        asyncio.to_thread(_answers, service),
     )
-    return as_json({**service.metrics.summary(), **served, "drift": drift})
+    told = {**service.metrics.summary(), **served, "drift": drift, "recommendations": answers}
+    return as_json(told)
+
+
+def _answers(service: Service) -> dict[str, Any]:
+    if service.recommender is None:
+        return {}
+    told = {name: one.report() for name, one in service.recommender.answers.items()}
+    return {name: one for name, one in told.items() if one["answers"]}
 
 
 def _served(service: Service) -> dict[str, Any]:
