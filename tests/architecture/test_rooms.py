@@ -23,7 +23,7 @@ FLOORS = (
     ("catalog",),
     ("search",),
     ("recommend",),
-    ("simulation",),
+    ("simulation", "sequences"),
     ("evaluation",),
     ("release", "monitoring"),
     ("reports", "training"),

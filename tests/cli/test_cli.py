@@ -86,7 +86,7 @@ def test_the_commands_are_these() -> None:
         *("mix", "journey", "serve", "monitor"),
         *("fit", "recommend", "audience", "release", "check", "simulate"),
         *(f"evaluate {name}" for name in ("encoder", "recommend", "ab")),
-        *("evaluate off-policy", "evaluate interleaving"),
+        *("evaluate off-policy", "evaluate interleaving", "evaluate sessions"),
         "train encoder",
         *(f"catalog {name}" for name in ("info", "list", "errors", "retry")),
         *(f"catalog {name}" for name in ("forget", "verify", "export")),
