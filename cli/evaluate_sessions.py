@@ -93,7 +93,7 @@ def sessions(
         found = evaluate_sessions(
             plays,
             contents,
-            models=_models(model or []),
+            models=_models(model or [], plays),
             positions=positions or None,
             tuned_on=tuned_on,
             draws=draws,
@@ -141,5 +141,24 @@ def _told(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items()) or "usual"
 
 
-def _models(folders: list[Path]) -> dict[str, Any]:
-    return {}
+def _models(folders: list[Path], plays: "Plays") -> "dict[str, Any]":
+    """Return what makes rankers of models, which must not know the span that is asked about.
+
+    Raises
+    ------
+    ModelError
+        One does.
+    """
+    from musicu.errors import ModelError
+    from musicu.sequences.storage import load_session_model
+
+    begins = plays.within(plays.spans - 1).time.min(initial=float("inf"))
+    found = {}
+    for folder in folders:
+        model = load_session_model(folder)
+        if model.until >= begins:
+            raise ModelError(
+                f"{folder}: knows plays of the span that is asked about: fit it with --leave-out 1"
+            )
+        found[folder.name] = lambda _, contents, model=model: model.ranker(contents)
+    return found

@@ -199,4 +199,13 @@ BASELINES: Mapping[str, tuple[Any, Mapping[str, Sequence[Any]]]] = {
             "artists": (0.3, 0.6, 1.0, 1.5),
         },
     ),
+    "decayed tags + artists + item kNN": (
+        DecayedContent,
+        {
+            "neighbors": (1.0, 2.0, 4.0),
+            "played": (0.1, 0.2, 0.3, 0.4, 0.6),
+            "decay": (0.3, 0.5, 0.6, 0.7, 0.8),
+            "artists": (0.3, 0.6, 1.0, 1.5),
+        },
+    ),
 }

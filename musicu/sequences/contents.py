@@ -51,10 +51,13 @@ class Contents:
         With their audio vectors, where there are any.
     artists : tuple of str
         The artist's key of each, ``""`` where unknown.
+    encoder : CategoricalEncoder, optional
+        That knows tags already, from other items; else the tags of these items are what there is.
     """
 
     items: Items
     artists: tuple[str, ...]
+    encoder: CategoricalEncoder | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -77,9 +80,16 @@ class Contents:
     @cached_property
     def tags(self) -> csr_array:
         """Unit rows of tags [n, tags]."""
+        return self.fitted_encoder.transform(self.items)
+
+    @cached_property
+    def fitted_encoder(self) -> CategoricalEncoder:
+        """What knows the tags."""
+        if self.encoder is not None:
+            return self.encoder
         encoder = tag_encoder()
         encoder.fit(self.items)
-        return encoder.transform(self.items)
+        return encoder
 
     @cached_property
     def by_artist(self) -> csr_array:
@@ -99,7 +109,8 @@ class Contents:
 
     def take(self, order: Positions) -> Contents:
         """Return some of the items, in an order."""
-        return Contents(self.items.take(order), tuple(self.artists[at] for at in order))
+        artists = tuple(self.artists[at] for at in order)
+        return Contents(self.items.take(order), artists, self.encoder)
 
 
 def read_contents(

@@ -84,6 +84,7 @@ def test_the_commands_are_these() -> None:
         "tags",
         "find",
         *("mix", "journey", "serve", "monitor"),
+        *("fit sessions", "next"),
         *("fit", "recommend", "audience", "release", "check", "simulate"),
         *(f"evaluate {name}" for name in ("encoder", "recommend", "ab")),
         *("evaluate off-policy", "evaluate interleaving", "evaluate sessions"),

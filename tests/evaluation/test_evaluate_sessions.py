@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from musicu.errors import MusicuError
 from musicu.evaluation.sessions.evaluate import YARDSTICK, evaluate_sessions
-from musicu.evaluation.sessions.ranks import ndcg, rank_targets
-from musicu.evaluation.sessions.tuning import tune
 from musicu.sequences.baselines import BASELINES
 from musicu.sequences.contents import Contents, read_contents
 from musicu.sequences.plays import Plays, read_plays
 from musicu.sequences.queries import Queries
+from musicu.sequences.ranks import ndcg, rank_targets
+from musicu.sequences.tuning import tune
 
 
 class Oracle:

@@ -18,9 +18,7 @@ from musicu.errors import MusicuError
 from musicu.evaluation.bootstrap import interval
 from musicu.evaluation.list_metrics import coverage, exposure, popularity_lift, repetition
 from musicu.evaluation.scores import Comparison, Score
-from musicu.evaluation.sessions.ranks import rank_measures, rank_targets
 from musicu.evaluation.sessions.results import GROUPS, SessionEvaluation
-from musicu.evaluation.sessions.tuning import tune
 from musicu.evaluation.significance import adjust
 from musicu.evaluation.two_way import compare_two_way, two_way_means
 from musicu.sequences.baselines import BASELINES
@@ -28,6 +26,8 @@ from musicu.sequences.contents import Contents
 from musicu.sequences.fitted import Ranker
 from musicu.sequences.plays import Plays
 from musicu.sequences.queries import Queries
+from musicu.sequences.ranks import rank_measures, rank_targets
+from musicu.sequences.tuning import tune
 
 __all__ = ["YARDSTICK", "evaluate_sessions"]
 

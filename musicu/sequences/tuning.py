@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from musicu.evaluation.sessions.ranks import ndcg, rank_targets
 from musicu.sequences.contents import Contents
 from musicu.sequences.fitted import Ranker
 from musicu.sequences.plays import Plays
 from musicu.sequences.queries import Queries
+from musicu.sequences.ranks import ndcg, rank_targets
 
 __all__ = ["tune"]
 
