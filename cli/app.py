@@ -49,6 +49,7 @@ def _register() -> None:
         registry,
         release,
         serve,
+        sessions,
         simulate,
         tags,
         train,
@@ -78,6 +79,8 @@ def _register() -> None:
                 app.add_typer(one, rich_help_panel=section)
             else:
                 app.command(rich_help_panel=section)(one)
+    app.command("fit sessions", rich_help_panel="Recommend")(sessions.fit_sessions)
+    app.command("next", rich_help_panel="Recommend")(sessions.next_items)
 
 
 def _version(wanted: bool) -> None:

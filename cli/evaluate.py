@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicu.cli import evaluate_fairness, evaluate_online, evaluate_recommenders, evaluate_slates
+from musicu.cli import (
+    evaluate_fairness,
+    evaluate_online,
+    evaluate_recommenders,
+    evaluate_sessions,
+    evaluate_slates,
+)
 from musicu.cli.options import Format, Quiet, emit, row_output, say
 from musicu.cli.style import App
 
@@ -25,6 +31,7 @@ app.command()(evaluate_fairness.privacy)
 app.command()(evaluate_online.ab)
 app.command("off-policy")(evaluate_online.off_policy)
 app.command()(evaluate_online.interleaving)
+app.command()(evaluate_sessions.sessions)
 
 
 def _baselines(names: list[str] | None) -> list[str]:

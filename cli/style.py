@@ -72,6 +72,13 @@ class Group(TyperGroup):
                 formatter.write_dl([(name.ljust(widest), text) for name, text in rows])
         _write_parameters(self, ctx, formatter)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command; two words may name one, as in ``musicu fit sessions``."""
+        name = " ".join(args[:2])
+        if name in self.commands:
+            return name, self.commands[name], args[2:]
+        return super().resolve_command(ctx, args)
+
     def make_context(
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
     ) -> Any:

@@ -209,6 +209,8 @@ def _understand(table: Table, declared: Mapping[str, str]) -> tuple[str, dict[st
     for title in titles:
         # What is declared prevails: a column whose name says the same is left out.
         target = _recognize(title) if title not in declared or title in stated else None
+        if title in stated and target in FIELDS and FIELDS[str(target)].kind == "number":
+            continue  # a column "track" that is said to be the id holds no number of a track
         if target not in (None, "id") and not (target in taken and target not in _LISTS):
             holds[title] = str(target)
     by_target: dict[str, str] = {}

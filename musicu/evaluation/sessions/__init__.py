@@ -1,0 +1,1 @@
+"""How well what comes next in a session is told."""
