@@ -18,6 +18,7 @@ from musicu.catalog.store import Store, StoredModel
 from musicu.catalog.track_ids import find_alias, ids_meant
 from musicu.encoders.tagger import TagHead
 from musicu.errors import CatalogError
+from musicu.search.browse import Shelves
 from musicu.search.filter_cache import cached_filter
 from musicu.search.map_columns import Columns, build_columns
 from musicu.search.snapshot_reader import MEASURES, Page
@@ -99,6 +100,11 @@ class Snapshot:
     def columns(self) -> Columns:
         """Numbers and names of all tracks, one array each; built when first asked for."""
         return build_columns(self._measures, self._genres, self._keys)
+
+    @cached_property
+    def shelves(self) -> Shelves:
+        """What there is to browse; built when first asked for."""
+        return Shelves(self.cards, self.artists, self.albums)
 
     def position(self, id: str) -> int:
         """Look up a track by its id, or by the first 6 or more characters of it.

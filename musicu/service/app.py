@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from musicu.service.errors import failed_io, handle_problems, problem
 from musicu.service.metrics import MetricsMiddleware
 from musicu.service.routes import (
+    browse,
     embed,
     jobs,
     media,
@@ -37,6 +38,7 @@ __all__ = ["ROUTERS", "create_app"]
 ROUTERS = (
     system.router,
     tracks.router,
+    browse.router,
     similar.router,
     embed.router,
     media.router,

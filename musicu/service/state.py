@@ -26,14 +26,15 @@ from musicu.service.similar import EncodedAnswer, SimilarSearch
 from musicu.service.uploads.add import UploadAdder
 from musicu.service.uploads.analysis import UploadAnalyzer
 from musicu.service.uploads.store import UploadStore
-from musicu.workers.waveform_renderer import WaveformRenderer
+from musicu.workers.waveform_renderer import CoverRenderer, WaveformRenderer
 
 __all__ = ["Service", "service_of"]
 
 T = TypeVar("T")
 
 _THREADS, _WAITING = 2, 64
-_WAVEFORM_BYTES, _PASSAGE_BYTES = 256 << 20, 1 << 20
+_WAVEFORM_BYTES, _PASSAGE_BYTES, _COVER_BYTES = 256 << 20, 1 << 20, 64 << 20
+_COVERS_WAITING = 256  # a page of albums asks for all at once
 
 
 class Service:
@@ -62,6 +63,12 @@ class Service:
         Adds uploads to the catalog, if that is allowed.
     waveform_renderer : WaveformRenderer
         Computes waveforms.
+    cover_renderer : CoverRenderer
+        Makes thumbnails of covers.
+    cover_queue : WorkQueue
+        Requests for them.
+    covers : AsyncLRU
+        Thumbnail (JPEG, empty for none) by a track's id.
     waveforms : AsyncLRU
         Waveform (JSON) and mel picture (PNG) by a track's id.
     passages : AsyncLRU
@@ -112,6 +119,9 @@ class Service:
         )
         self.uploads = UploadStore(settings)
         self.waveform_renderer = WaveformRenderer(timeout=settings.decode_seconds)
+        self.cover_renderer = CoverRenderer(timeout=settings.decode_seconds)
+        self.cover_queue = WorkQueue("covers", 1, _COVERS_WAITING, settings.deadline)
+        self.covers: AsyncLRU[str, bytes] = AsyncLRU(_COVER_BYTES, lambda jpeg: 100 + len(jpeg))
         self.waveforms: AsyncLRU[str, tuple[bytes, bytes]] = AsyncLRU(
             _WAVEFORM_BYTES, lambda pair: sum(map(len, pair))
         )
@@ -122,7 +132,7 @@ class Service:
         """Have queues and caches counted, under names that monitoring knows."""
         self.metrics.add_queue("neighbors", self.similar.batcher)
         queues = [self.queue, self.analyzer.queue, self.analyzer.audio_queue]
-        queues.append(self.release_reporter.queue)
+        queues += [self.release_reporter.queue, self.cover_queue]
         if self.recommender:
             queues.append(self.recommender.queue)
         for queue in queues:
@@ -130,6 +140,7 @@ class Service:
         self.metrics.add_cache("answers", self.similar.cache)
         self.metrics.add_cache("portraits", self.waveforms)  # the label that dashboards have
         self.metrics.add_cache("passages", self.passages)
+        self.metrics.add_cache("covers", self.covers)
 
     async def start(self) -> None:
         """Begin to follow the catalog, and to have everything ready."""
@@ -149,6 +160,8 @@ class Service:
             asyncio.to_thread(self.live.close),
             asyncio.to_thread(self.explorer.close),
             asyncio.to_thread(self.waveform_renderer.close),
+            asyncio.to_thread(self.cover_renderer.close),
+            self.cover_queue.close(),
             self.analyzer.close(),
             self.release_reporter.close(),
             self.uploads.close(),

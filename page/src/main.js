@@ -1,6 +1,7 @@
 // The page's start, and what happens when a track is chosen.
 
 import { ask } from "./api.js";
+import { initBrowse, show as showBrowse } from "./browse.js";
 import { forgetDetails } from "./track-cache.js";
 import { $, toast } from "./dom.js";
 import { initDrop } from "./drop.js";
@@ -48,7 +49,11 @@ async function loadInfo() {
 }
 
 function readAddress() {
-  const { track, journey, tab } = address();
+  const { track, journey, tab, shelf, key } = address();
+  if (shelf && (shelf !== state.browse.shelf || key !== state.browse.key)) {
+    state.browse = { shelf, key };
+    showBrowse();
+  }
   if (track && track !== state.chosen) choose(track, { step: false });
   if (
     journey.length === 2 &&
@@ -105,6 +110,7 @@ async function start() {
   }
   recallSeeds();
   initSearch();
+  initBrowse();
   initPlaylist();
   initJourney();
   initLibrary();

@@ -2,6 +2,7 @@
 
 import WaveSurfer from "wavesurfer.js/dist/wavesurfer.js";
 import { ask, trackPath } from "./api.js";
+import { cover, coverPath } from "./cover.js";
 import { artistOf, cardOf, known, nameOf, titleOf } from "./track-cache.js";
 import { $, clock, icon, say, setVars, toast } from "./dom.js";
 import { emit, on, recall, remember, state } from "./state.js";
@@ -115,11 +116,13 @@ async function showTrack() {
     $("now-title").textContent = titleOf(card);
     $("now-artist").textContent = artistOf(card);
     $("now").disabled = false;
+    $("now-cover").replaceChildren(cover(id, card.album ?? titleOf(card)));
     if ("mediaSession" in navigator) {
       navigator.mediaSession.metadata = new MediaMetadata({
         title: titleOf(card),
         artist: card.artist ?? "",
         album: card.album ?? "",
+        artwork: state.uploads.has(id) ? [] : [{ src: coverPath(id), type: "image/jpeg" }],
       });
     }
   };

@@ -1,6 +1,7 @@
 // Search: by name or by what is heard; the answers are a list and stand out on the map.
 
 import { ask } from "./api.js";
+import { arrivals, grid } from "./browse.js";
 import { learn } from "./track-cache.js";
 import { $, button, count, el, fill, later, say } from "./dom.js";
 import { mark } from "./map.js";
@@ -8,9 +9,11 @@ import { play } from "./player.js";
 import { trackList } from "./rows.js";
 import { scene } from "./scene.js";
 import { emit, on, state } from "./state.js";
+import { t } from "./strings.js";
 import { raiseSheet, showTab } from "./tabs.js";
 
 const PAGE = 50;
+const ARRIVALS = 9; // albums that an empty search shows
 const HELP = { name: "Title, artist, album", sound: "sad jazz, piano" };
 
 let running = null;
@@ -109,7 +112,29 @@ function showStart() {
       el("p", { class: "soft" }, "Drop an audio file anywhere to see where it belongs."),
       some,
     ),
+    el("section", { class: "part", id: "arrivals", hidden: true }),
   );
+  showArrivals();
+}
+
+let newest = []; // albums, of the catalog as it was told last
+
+async function showArrivals() {
+  const fillIn = () => {
+    const part = $("arrivals");
+    if (!part || !newest.length) return;
+    part.hidden = false;
+    fill(
+      part,
+      el("h3", {}, t("browse.arrivals")),
+      grid("new", newest),
+      button(t("browse.all"), () => showTab("browse"), { icon: "browse", kind: "wide" }),
+    );
+  };
+  fillIn();
+  if (!state.info) return;
+  newest = await arrivals(ARRIVALS).catch(() => newest);
+  fillIn();
 }
 
 /** Look for what sounds like a word. */

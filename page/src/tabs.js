@@ -2,9 +2,11 @@
 
 import { $, el, icon, narrow } from "./dom.js";
 import { emit, keepAddress, state } from "./state.js";
+import { t } from "./strings.js";
 
 const TABS = [
   ["search", "Search", "search"],
+  ["browse", t("tab.browse"), "browse"],
   ["track", "Track", "track"],
   ["similar", "Similar", "similar"],
   ["playlist", "Playlist", "playlist"],

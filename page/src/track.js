@@ -1,6 +1,7 @@
 // The page of one track: what it is, what is heard in it, and where it stands in the catalog.
 
 import { send } from "./api.js";
+import { cover } from "./cover.js";
 import { detailsOf, learn, titleOf } from "./track-cache.js";
 import { $, button, clock, count, el, fill, say, toast } from "./dom.js";
 import { COLUMN_NAMES, shownValue } from "./legend.js";
@@ -45,6 +46,7 @@ export async function showTrackPage() {
     el(
       "div",
       { class: "track-head" },
+      cover(id, track.album ?? titleOf(track)),
       upload && el("p", { class: "eyebrow" }, "Your file"),
       el("h2", {}, titleOf(track)),
       el("p", { class: "by" }, track.artist || "Unknown artist"),

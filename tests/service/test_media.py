@@ -113,7 +113,22 @@ def test_a_part_beyond_the_end_is_told(served: Served, library: Library) -> None
     assert answer.status_code == 416
 
 
-@pytest.mark.parametrize("what", ["audio", "waveform", "mel.png"])
+def test_a_cover_is_made_anew_and_kept(served: Served, library: Library) -> None:
+    beside = library / "Carla/Tide/folder.jpg"
+    beside.write_bytes(compute_waveform(library / "Dora/Night.wav").mel_png())
+    url = f"/v1/tracks/{_id(library, '01 Ebb.m4a')}/cover.jpg"
+    answer = served.client.get(url)
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.content.startswith(b"\xff\xd8\xff")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    beside.unlink()
+    assert served.client.get(url).content == answer.content
+    # Beside these lies a cover.jpg that is no picture.
+    none = served.client.get(f"/v1/tracks/{_id(library, '01 Dawn.flac')}/cover.jpg")
+    assert (none.status_code, none.content) == (204, b"")
+
+
+@pytest.mark.parametrize("what", ["audio", "cover.jpg", "waveform", "mel.png"])
 @pytest.mark.parametrize(
     "id", ["0" * 32, "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "abcdef%00", "' OR 1=1 --"]
 )

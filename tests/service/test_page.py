@@ -237,6 +237,28 @@ def test_a_track_that_begins_by_itself_takes_nobody_from_another(visit: Visit) -
     expect(page.locator("#panel-track h2")).to_have_text("Granite")
 
 
+def test_an_album_is_found_by_browsing_and_played(visit: Visit) -> None:
+    page = visit.page
+    # With nothing searched for, there is something to look at.
+    expect(page.locator("#arrivals .tile")).to_have_count(5)
+    page.locator("#tab-browse").click()
+    page.locator("[name=shelf][value=artists]").check()
+    expect(page.locator("#panel-browse .tile b")).to_have_text(["Alba", "Bruno", "Carla"])
+    page.locator("[name=shelf][value=albums]").check()
+    page.locator("#panel-browse .tile").filter(has_text="First Light").click()
+    expect(page.locator("#panel-browse h2")).to_have_text("First Light")
+    rows = page.locator("#panel-browse .row")
+    expect(rows.locator(".row-name b")).to_have_text(["Dawn", "Noon"])
+    page.locator("#browse-play").click()
+    expect(page.locator("#now-title")).to_have_text("Dawn")
+    expect(page.locator("#panel-track h2")).to_have_text("Dawn")
+    expect(rows.first).to_have_attribute("aria-current", "true")
+    page.reload()  # the address names the album
+    expect(page.locator("#panel-browse h2")).to_have_text("First Light")
+    page.locator("#browse-back").click()
+    expect(page.locator("#panel-browse .tile")).to_have_count(3)
+
+
 def test_a_track_has_neighbors_with_reasons(visit: Visit) -> None:
     page = visit.page
     choose(page, "granite")
@@ -314,7 +336,7 @@ def test_it_is_accessible_in_every_size_and_scheme(
     page.goto(held.url)
     expect(page.locator("#legend")).to_be_visible()
     choose(page, "dawn")
-    for tab in ("search", "track", "similar", "playlist", "journey", "library"):
+    for tab in ("search", "browse", "track", "similar", "playlist", "journey", "library"):
         page.locator(f"#tab-{tab}").click()
         page.wait_for_timeout(300)
         found = axe.run(page).response["violations"]

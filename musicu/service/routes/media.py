@@ -1,4 +1,4 @@
-"""Sound and pictures of a track: its file, its waveform, its mel picture, and passages that match.
+"""Sound and pictures of a track: its file, waveform, mel picture, cover, and passages that match.
 
 A track is named by its id, never by a path: it is one of the catalog, or an upload of the last half
 hour. What has to be decoded for it is decoded in worker processes, in a line of its own.
@@ -118,6 +118,28 @@ async def mel(service: Here, id: TrackPath) -> Response:
     sound = await _find(service, id)
     _, picture = await _waveform(service, sound)
     return Response(picture, headers=_OWN, media_type="image/png")
+
+
+@router.get(
+    "/v1/tracks/{id}/cover.jpg",
+    summary="A track's cover",
+    response_class=Response,
+    responses={
+        200: {"description": "A small picture.", "content": {"image/jpeg": {}}},
+        204: {"description": "It has none."},
+    },
+)
+async def cover(service: Here, id: TrackPath) -> Response:
+    """Return the picture in the file or beside it: decoded, made small and written anew."""
+    sound = await _find(service, id)
+
+    async def make() -> bytes:
+        return await service.cover_queue.run(lambda _: service.cover_renderer.render(sound.path))
+
+    picture = await service.covers.get(sound.id, make)
+    if not picture:
+        return Response(status_code=204, headers=_OWN)
+    return Response(picture, headers=_OWN, media_type="image/jpeg")
 
 
 @router.post(
