@@ -142,6 +142,12 @@ class Snapshot:
         vector: Array = matrix.matrix[at]
         return vector
 
+    @property
+    def matrix(self) -> Array:
+        """The unit vectors [n, dim] of all tracks; a copy where some were added."""
+        parts = [self.nearest.matrix, self.tail.matrix]
+        return np.concatenate(parts) if len(self.tail) else parts[0]
+
     def vectors(self, positions: Sequence[int] | NDArray[np.integer]) -> Array:
         """Return the unit vectors [n, dim] of some tracks."""
         wanted = np.asarray(positions, dtype=np.intp)

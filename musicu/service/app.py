@@ -101,11 +101,17 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     app.mount("/page", StaticFiles(directory=_PAGE, check_dir=False), name="page")
     app.add_api_route("/", _index, include_in_schema=False)
+    app.add_api_route("/sw.js", _service_worker, include_in_schema=False)
     return app
 
 
 async def _index() -> Response:
     return FileResponse(_PAGE / "index.html", media_type="text/html; charset=utf-8")
+
+
+async def _service_worker() -> Response:
+    # At the root, as it may only serve what lies below it.
+    return FileResponse(_PAGE / "sw.js", media_type="text/javascript; charset=utf-8")
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

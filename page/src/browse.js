@@ -103,7 +103,7 @@ async function shelfView(shelf) {
   const list = grid(shelf, groups);
   let shown = groups.length;
   const more = button(
-    t("browse.more"),
+    t("more"),
     async () => {
       const next = await ask(urlOf(shelf, `?limit=${PAGE}&offset=${shown}`));
       shown += next.groups.length;
@@ -161,7 +161,7 @@ async function groupView(shelf, key) {
             .filter(Boolean)
             .join(" · "),
         ),
-        button(t("browse.play"), () => play(listed[0], { ids: listed }), {
+        button(t("play-all"), () => play(listed[0], { ids: listed }), {
           icon: "play",
           kind: "primary",
           id: "browse-play",

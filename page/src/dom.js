@@ -1,6 +1,8 @@
 // Small helpers around the document. Styles are only ever set by CSSOM: the service's policy
 // forbids style attributes.
 
+import { t } from "./strings.js";
+
 export const $ = (id) => document.getElementById(id);
 
 /** Make an element: properties, then children (nodes, strings, or nothing). */
@@ -125,9 +127,6 @@ export function clock(seconds) {
     : `${Math.floor(minutes / 60)}:${`${minutes % 60}`.padStart(2, "0")}:${rest}`;
 }
 
-export const count = (n, one, many = `${one}s`) =>
-  `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
-
 /** Tell those who do not see what changed. */
 export function say(text) {
   $("status").textContent = text;
@@ -140,7 +139,7 @@ export function toast(text, kind = "") {
     "div",
     { class: `toast ${kind}`, role: kind === "error" ? "alert" : "status" },
     el("span", {}, text),
-    iconButton("Dismiss", "cross", close),
+    iconButton(t("dismiss"), "cross", close),
   );
   $("toasts").append(line);
   while ($("toasts").children.length > 3) $("toasts").firstChild.remove();

@@ -1,5 +1,6 @@
 // The page's start, and what happens when a track is chosen.
 
+import { initLanguage } from "./language.js";
 import { ask } from "./api.js";
 import { initBrowse, show as showBrowse } from "./browse.js";
 import { forgetDetails } from "./track-cache.js";
@@ -66,6 +67,7 @@ function readAddress() {
 }
 
 async function start() {
+  initLanguage();
   initTheme();
   initTabs();
   initPlayer();
@@ -119,6 +121,8 @@ async function start() {
   const { track } = address();
   readAddress();
   addEventListener("popstate", readAddress);
+  // Without it the page works as well, but not without the service. A browser may refuse.
+  navigator.serviceWorker?.register("/sw.js").catch(() => {});
   initMapInput();
   await initMap();
   if (track) reveal(track, true);

@@ -1,5 +1,6 @@
 // The player: one audio element, the waveform by wavesurfer, a queue, and moments.
 
+import { t } from "./strings.js";
 import WaveSurfer from "wavesurfer.js/dist/wavesurfer.js";
 import { ask, trackPath } from "./api.js";
 import { cover, coverPath } from "./cover.js";
@@ -49,7 +50,7 @@ export async function play(
   } catch (error) {
     // Another track was chosen meanwhile, or the element's own error event tells.
     if (error.name === "NotAllowedError")
-      toast("The browser wants a click before it plays: press play.");
+      toast(t("player.click"));
   }
 }
 
@@ -82,7 +83,7 @@ export function step(by, { byHand = true } = {}) {
 /** Play the two passages that match best, one after the other. */
 export async function moments(a, b) {
   try {
-    say("Listening for the moments that match");
+    say(t("player.moments"));
     const found = await ask("/v1/match", { json: { a, b } });
     parts = {
       at: 0,
@@ -137,13 +138,13 @@ async function showTrack() {
       showTime();
     }
   }
-  if (known(id)) say(`Playing ${nameOf(known(id))}`);
+  if (known(id)) say(t("player.playing", { name: nameOf(known(id)) }));
 }
 
 function showButtons() {
   const playing = !audio.paused && !audio.ended;
   $("play").disabled = !state.playing;
-  $("play").setAttribute("aria-label", playing ? "Pause" : "Play");
+  $("play").setAttribute("aria-label", t(playing ? "pause" : "play"));
   $("play").replaceChildren(icon(playing ? "pause" : "play"));
   $("previous").disabled = !state.playing;
   $("next").disabled = parts ? parts.at >= parts.list.length - 1 : queue.at >= queue.ids.length - 1;
@@ -161,7 +162,7 @@ function showTime() {
   $("seek").max = Math.max(1, Math.round(total()));
   if (document.activeElement !== $("seek") || audio.paused === false)
     $("seek").value = Math.round(now);
-  $("seek").setAttribute("aria-valuetext", `${clock(now)} of ${clock(total())}`);
+  $("seek").setAttribute("aria-valuetext", t("player.time", { now: clock(now), all: clock(total()) }));
   if (parts && now >= parts.list[parts.at].to) playPart(parts.at + 1);
 }
 
@@ -174,7 +175,7 @@ function showPart() {
       to: `${(100 * part.to) / total()}%`,
     });
   if (part)
-    $("wave-part").firstChild.textContent = `moment ${parts.at + 1} of ${parts.list.length}`;
+    $("wave-part").firstChild.textContent = t("player.moment", { n: parts.at + 1, all: parts.list.length });
 }
 
 // ---------------------------------------------------------------- waveform
@@ -272,9 +273,6 @@ function setSpectrum(shown) {
 
 // ---------------------------------------------------------------- start
 
-const FAILED =
-  "This track cannot be played: its file is gone, or this browser does not know its format.";
-
 export function initPlayer() {
   $("play").onclick = toggle;
   $("previous").onclick = () => step(-1);
@@ -300,11 +298,11 @@ export function initPlayer() {
     audio.addEventListener(name, showTime);
   audio.addEventListener("durationchange", showPart);
   audio.addEventListener("ended", () => step(1, { byHand: false }));
-  audio.addEventListener("error", () => audio.getAttribute("src") && toast(FAILED, "error"));
+  audio.addEventListener("error", () => audio.getAttribute("src") && toast(t("player.failed"), "error"));
   on("theme", () => surfer?.setOptions(surferColors()));
   $("mel").onerror = () => {
     $("mel").hidden = true;
-    toast("There is no picture of this track.", "error");
+    toast(t("player.no-picture"), "error");
   };
   if ("mediaSession" in navigator) {
     const hands = {

@@ -3,7 +3,7 @@
 import { ask } from "./api.js";
 import { arrivals, grid } from "./browse.js";
 import { learn } from "./track-cache.js";
-import { $, button, count, el, fill, later, say } from "./dom.js";
+import { $, button, el, fill, later, narrow, say } from "./dom.js";
 import { mark } from "./map.js";
 import { play } from "./player.js";
 import { trackList } from "./rows.js";
@@ -14,7 +14,6 @@ import { raiseSheet, showTab } from "./tabs.js";
 
 const PAGE = 50;
 const ARRIVALS = 9; // albums that an empty search shows
-const HELP = { name: "Title, artist, album", sound: "sad jazz, piano" };
 
 let running = null;
 let cards = [];
@@ -51,19 +50,23 @@ async function search(more = false) {
 }
 
 function show({ terms, unused, faint }) {
-  const line = count(total, "track");
+  const line = t("tracks", { n: total });
   const notes = [
     terms?.length &&
-      `Listening for: ${terms.map(({ text, negated }) => (negated ? `not ${text}` : text)).join(", ")}`,
-    unused?.length && `Not understood: ${unused.join(", ")}`,
-    faint?.length && `Hardly heard: ${faint.map(({ text }) => text).join(", ")}`,
+      t("search.terms", {
+        terms: terms
+          .map(({ text, negated }) => (negated ? t("search.not", { text }) : text))
+          .join(", "),
+      }),
+    unused?.length && t("search.unused", { words: unused.join(", ") }),
+    faint?.length && t("search.faint", { words: faint.map(({ text }) => text).join(", ") }),
   ].filter(Boolean);
   fill(
     $("panel-search"),
     el(
       "div",
       { class: "panel-head" },
-      el("h2", {}, cards.length ? line : "Nothing found"),
+      el("h2", {}, cards.length ? line : t("search.nothing")),
       notes.length > 0 && el("p", { class: "soft" }, notes.join(" · ")),
     ),
     cards.length
@@ -72,14 +75,14 @@ function show({ terms, unused, faint }) {
           "p",
           { class: "soft" },
           by() === "sound"
-            ? "Try genres, moods, voices or instruments."
-            : "Every word must occur in title, artist or album. “Sound” searches what is heard.",
+            ? t("search.try.sound")
+            : t("search.try.name"),
         ),
     cards.length < total &&
       cards.length > 0 &&
-      button("Show more", () => search(true), { id: "search-more", kind: "wide" }),
+      button(t("more"), () => search(true), { id: "search-more", kind: "wide" }),
   );
-  say(cards.length ? `${line} found` : "Nothing found");
+  say(cards.length ? t("search.found", { line }) : t("search.nothing"));
   mark(
     cards.map(({ id }) => id),
     { fade: true },
@@ -90,7 +93,7 @@ function showStart() {
   const n = state.info?.tracks;
   const data = scene.data;
   const some = data?.ids.length
-    ? button("Play something", surprise, { icon: "play", kind: "primary", id: "surprise" })
+    ? button(t("search.surprise"), surprise, { icon: "play", kind: "primary", id: "surprise" })
     : null;
   fill(
     $("panel-search"),
@@ -101,15 +104,15 @@ function showStart() {
         "h2",
         { class: "large" },
         n
-          ? `${count(n, "track")}, by how ${n === 1 ? "it sounds" : "they sound"}`
-          : "A map of music by how it sounds",
+          ? t("search.start", { n })
+          : t("search.start.none"),
       ),
       el(
         "p",
         {},
-        "Each point is a track; neighbors sound alike. Click one to hear it, drag and scroll to look around.",
+        t("search.start.map"),
       ),
-      el("p", { class: "soft" }, "Drop an audio file anywhere to see where it belongs."),
+      el("p", { class: "soft" }, t("search.start.drop")),
       some,
     ),
     el("section", { class: "part", id: "arrivals", hidden: true }),
@@ -142,7 +145,7 @@ export function searchSound(word) {
   $("q").value = word;
   const sound = document.querySelector("[name=search-by][value=sound]");
   sound.checked = true;
-  $("q").placeholder = HELP.sound;
+  showHint();
   search();
 }
 
@@ -150,6 +153,12 @@ function surprise() {
   const { ids } = scene.data;
   const id = ids[Math.floor(Math.random() * ids.length)];
   emit("pick", id);
+}
+
+/** Say what can be searched for; where there is no room to, only that it can. */
+function showHint() {
+  const short = narrow() && document.activeElement !== $("q");
+  $("q").placeholder = short ? t("search.hint.short") : t(`search.hint.${by()}`);
 }
 
 export function initSearch() {
@@ -173,11 +182,14 @@ export function initSearch() {
   $("search-by").addEventListener("mousedown", (event) => event.preventDefault());
   for (const input of document.querySelectorAll("[name=search-by]")) {
     input.addEventListener("change", () => {
-      $("q").placeholder = HELP[by()];
       $("q").focus();
+      showHint();
       if ($("q").value.trim()) search();
     });
   }
+  for (const event of ["focus", "blur"]) $("q").addEventListener(event, showHint);
+  addEventListener("resize", showHint);
+  showHint();
   on("map info", () => !$("q").value.trim() && showStart());
   on(
     "tab",

@@ -127,6 +127,11 @@ def test_searching_and_playing_from_the_keyboard(visit: Visit) -> None:
 def test_a_click_on_the_map_plays_what_lies_there(visit: Visit, held: Served) -> None:
     page = visit.page
     choose(page, "dawn")
+    # Six of eight name a genre; what is heard is another way to color.
+    expect(page.locator("#color-by")).to_have_value("genre")
+    page.locator("#color-by").select_option("heard")
+    expect(page.locator("#legend .entries button").first).to_be_visible()
+    page.locator("#color-by").select_option("genre")
     page.locator("#zoom-track").click()
     page.wait_for_timeout(1500)  # the map glides there
     box = page.locator("#map-canvas").bounding_box()
@@ -264,6 +269,10 @@ def test_a_track_has_neighbors_with_reasons(visit: Visit) -> None:
     choose(page, "granite")
     page.locator("#tab-similar").click()
     rows = page.locator("#panel-similar .row")
+    # It begins with what the service compares by, and says so.
+    expect(page.locator("#likeness")).to_contain_text("nothing else")
+    page.locator("[name=by][value=all]").check()
+    expect(page.locator("#likeness")).to_contain_text("all that is known")
     expect(rows).to_have_count(7)
     rows.first.get_by_role("button", name="More about").click()
     more = rows.first.locator(".row-more")
