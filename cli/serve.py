@@ -21,6 +21,13 @@ def serve(
         Path | None,
         typer.Option(help="Log of listening in which its users are looked up.", metavar="FILE"),
     ] = None,
+    feedback: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file to keep what listeners play, like and skip, for 'musicu fit'.",
+            metavar="FILE",
+        ),
+    ] = None,
     uploads: Annotated[
         Path | None,
         typer.Option(
@@ -80,6 +87,7 @@ def serve(
         catalog=catalog_path(catalog),
         recommender=recommender,
         log=log,
+        feedback=feedback,
         uploads=uploads,
         token=token,
         host=host,

@@ -16,6 +16,7 @@ from musicu.service.metrics import MetricsMiddleware
 from musicu.service.routes import (
     browse,
     embed,
+    feedback,
     jobs,
     media,
     monitor,
@@ -43,6 +44,7 @@ ROUTERS = (
     embed.router,
     media.router,
     recommend.router,
+    feedback.router,
     release.router,
     jobs.router,
     playlists.router,

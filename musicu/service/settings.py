@@ -27,6 +27,8 @@ class Settings:
         Folder of a fitted recommender; None serves none.
     log : Path or None
         The log of listening that the recommender looks users up in.
+    feedback : Path or None
+        CSV file to which is appended what listeners say of tracks; None keeps nothing.
     uploads : Path or None
         Folder that uploaded tracks are added to, made if need be; None adds none.
     token : str or None
@@ -65,6 +67,7 @@ class Settings:
     catalog: Path
     recommender: Path | None = None
     log: Path | None = None
+    feedback: Path | None = None
     uploads: Path | None = None
     token: str | None = None
     host: str = "127.0.0.1"

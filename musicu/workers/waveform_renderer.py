@@ -1,4 +1,4 @@
-"""Waveforms and covers, made in worker processes that stay warm."""
+"""Waveforms, covers and transcoded files, made in worker processes that stay warm."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from musicu.audio.waveform import Waveform
 from musicu.errors import AudioError, MusicuError
 from musicu.workers.pool import Worker, WorkerSettings
 
-__all__ = ["CoverRenderer", "WaveformRenderer"]
+__all__ = ["CoverRenderer", "Transcoder", "WaveformRenderer"]
 
 
 class _Renderer:
@@ -25,6 +25,8 @@ class _Renderer:
         Seconds a file may take.
     memory : int
         Bytes of data a process may hold (where the system can limit it).
+    longest : float > 0 or None
+        Seconds of audio that a file may hold, where the program looks at that.
     command : list of str, optional
         How to start a process, for tests.
     """
@@ -37,9 +39,16 @@ class _Renderer:
         *,
         timeout: float = 60.0,
         memory: int = 1 << 30,
+        longest: float | None = None,
         command: list[str] | None = None,
     ) -> None:
-        settings = WorkerSettings(model=None, program=self.program, timeout=timeout, memory=memory)
+        settings = WorkerSettings(
+            model=None,
+            program=self.program,
+            timeout=timeout,
+            memory=memory,
+            longest=longest,
+        )
         self._workers = [Worker(settings, command) for _ in range(jobs)]
         self._free: queue.LifoQueue[Worker] = queue.LifoQueue()
         self._closed = False
@@ -57,14 +66,14 @@ class _Renderer:
     ) -> None:
         self.close()
 
-    def _ask(self, path: str | os.PathLike[str]) -> dict[str, Any]:
+    def _ask(self, path: str | os.PathLike[str], **more: Any) -> dict[str, Any]:
         """Return what the program answers for a file; see `render`."""
         path = os.fspath(path)
         worker = self._free.get()
         try:
             if self._closed:
                 raise MusicuError(f"the {self.program} renderer was closed")
-            answer = worker.call({"path": path})
+            answer = worker.call({"path": path, **more})
         finally:
             self._free.put(worker)
         if "error" in answer:
@@ -118,3 +127,21 @@ class CoverRenderer(_Renderer):
             The renderer was closed, or a process cannot start.
         """
         return bytes(self._ask(path)["picture"].tobytes())
+
+
+class Transcoder(_Renderer):
+    """Writes files as Opus; see :mod:`musicu.audio.transcode`."""
+
+    program = "transcode"
+
+    def write(self, path: str | os.PathLike[str], out: str | os.PathLike[str]) -> float:
+        """Transcode a file, as :func:`musicu.audio.transcode.transcode`; return its seconds.
+
+        Raises
+        ------
+        AudioError
+            Nothing can be read, it is too long, or it took too long.
+        MusicuError
+            The transcoder was closed, or a process cannot start.
+        """
+        return float(self._ask(path, out=os.fspath(out))["seconds"])

@@ -225,6 +225,18 @@ def _cover(settings: dict[str, Any]) -> Answer:
     return answer
 
 
+def _transcode(settings: dict[str, Any]) -> Answer:
+    """Write files as Opus, where the request says."""
+    from musicu.audio.transcode import transcode
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        # To warm up, there is nowhere to write to.
+        out = request.get("out", os.devnull)
+        return {"seconds": transcode(request["path"], out, longest=settings["longest"])}
+
+    return answer
+
+
 # What a worker process can run, by name: called once, within the limits, with the settings, each
 # returns what answers a request. Add a program here.
 PROGRAMS: dict[str, Callable[[dict[str, Any]], Answer]] = {
@@ -232,6 +244,7 @@ PROGRAMS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "windows": _windows,
     "waveform": _waveform,
     "cover": _cover,
+    "transcode": _transcode,
 }
 
 

@@ -3,15 +3,18 @@
 import { ask } from "./api.js";
 import { cover } from "./cover.js";
 import { $, button, clock, el, fill, say, segments } from "./dom.js";
+import { homeView } from "./home.js";
 import { mark } from "./map.js";
 import { play } from "./player.js";
 import { trackList } from "./rows.js";
-import { keepAddress, on, state } from "./state.js";
+import { address, keepAddress, on, state } from "./state.js";
 import { t } from "./strings.js";
 import { raiseSheet, showTab } from "./tabs.js";
 import { learn } from "./track-cache.js";
 
 const SHELVES = ["new", "albums", "artists", "genres"];
+
+const shelvesNow = () => (state.info?.features?.recommend ? ["you", ...SHELVES] : SHELVES);
 const PAGE = 60;
 
 let listed = []; // ids that are marked on the map
@@ -70,7 +73,7 @@ function shelves() {
   return segments(
     "shelf",
     t("browse.shelf"),
-    SHELVES.map((shelf) => [shelf, t(`browse.${shelf}`)]),
+    shelvesNow().map((shelf) => [shelf, t(`browse.${shelf}`)]),
     state.browse.shelf,
     (shelf) => {
       state.browse = { shelf, key: null };
@@ -86,7 +89,12 @@ export async function show() {
   const mine = (asked = `${shelf} ${key}`);
   const panel = $("panel-browse");
   try {
-    const content = key == null ? await shelfView(shelf) : await groupView(shelf, key);
+    const content =
+      shelf === "you"
+        ? await youView()
+        : key == null
+          ? await shelfView(shelf)
+          : await groupView(shelf, key);
     if (asked !== mine) return;
     fill(panel, ...content);
     $("panel-body").scrollTop = 0;
@@ -95,6 +103,15 @@ export async function show() {
       fill(panel, shelves(), el("p", { class: "error", role: "alert" }, error.message));
   }
   if (state.tab === "browse") mark(listed, { fade: true });
+}
+
+async function youView() {
+  const { ids, content } = await homeView();
+  listed = ids;
+  return [
+    el("div", { class: "panel-head" }, el("h2", { class: "hidden" }, t("browse.you")), shelves()),
+    ...content,
+  ];
 }
 
 async function shelfView(shelf) {
@@ -175,8 +192,13 @@ async function groupView(shelf, key) {
 export function initBrowse() {
   on("tab", (name) => {
     if (name !== "browse") return;
-    if (asked) mark(listed, { fade: true });
+    if (asked && state.browse.shelf !== "you") mark(listed, { fade: true });
     else show();
+  });
+  on("judged", () => state.browse.shelf === "you" && state.tab === "browse" && show());
+  on("info", () => {
+    // Whoever has a recommender begins with it.
+    if (!asked && state.info.features?.recommend && !address().shelf) state.browse.shelf = "you";
   });
   on("job-done kept", () => {
     asked = "";

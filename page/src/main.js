@@ -9,6 +9,7 @@ import { initDrop } from "./drop.js";
 import { initJourney, setEnds } from "./journey.js";
 import { initKeys } from "./keys.js";
 import { initLibrary } from "./library.js";
+import { anyHistory, initListening } from "./listening.js";
 import { initMapInput } from "./map-input.js";
 import { initMap, land, mark, refreshMap, reveal } from "./map.js";
 import { initPlayer, play } from "./player.js";
@@ -72,6 +73,7 @@ async function start() {
   initTabs();
   initPlayer();
   initKeys();
+  initListening();
   initDrop();
   on("select", ({ id, step }) => {
     if (id === state.chosen) return;
@@ -118,7 +120,9 @@ async function start() {
   initLibrary();
   showTrackPage();
   showSimilar();
-  const { track } = address();
+  const { track, tab } = address();
+  // Whoever was here before begins with what there is for him or her.
+  if (!track && !tab && state.info?.features.recommend && anyHistory()) showTab("browse");
   readAddress();
   addEventListener("popstate", readAddress);
   // Without it the page works as well, but not without the service. A browser may refuse.

@@ -11,6 +11,7 @@ import { colorNow } from "./theme.js";
 
 const audio = $("audio");
 const waves = new Map(); // id -> {seconds, peaks, tones}
+const ENOUGH = 30; // seconds that make a play, or half the track
 const FLAT = new Array(200).fill(0.03);
 
 let surfer = null;
@@ -18,9 +19,25 @@ let queue = { ids: [], at: -1 };
 let parts = null; // moments: [{id, from, to}], and which one plays
 let seconds = 0;
 let spectrum = false;
+let counted = false; // whether this track has been heard for long enough to count
+
+// Tracks whose own format this browser does not play.
+const foreign = new Set();
 
 const urlOf = (id) =>
-  state.uploads.get(id)?.url ?? new URL(trackPath(id, "/audio"), location.href).href;
+  state.uploads.get(id)?.url ??
+  new URL(trackPath(id, foreign.has(id) ? "/audio.opus" : "/audio"), location.href).href;
+
+/** Play a track that this browser does not know as another format, once. */
+function failed() {
+  const id = state.playing;
+  if (!audio.getAttribute("src")) return;
+  if (foreign.has(id) || state.uploads.has(id)) return toast(t("player.failed"), "error");
+  foreign.add(id);
+  say(t("player.transcoding"));
+  audio.src = urlOf(id);
+  audio.play().catch(() => {});
+}
 
 // ---------------------------------------------------------------- what plays
 
@@ -35,6 +52,9 @@ export async function play(
   if (!keepParts) parts = null;
   queue = { ids: [...ids], at: Math.max(0, ids.indexOf(id)) };
   if (state.playing !== id) {
+    if (state.playing && byHand && !counted && !parts && audio.currentTime > 1)
+      emit("heard", { id: state.playing, event: "skipped" });
+    counted = false;
     state.playing = id;
     audio.src = urlOf(id);
     seconds = known(id)?.seconds ?? 0;
@@ -163,6 +183,10 @@ function showTime() {
   if (document.activeElement !== $("seek") || audio.paused === false)
     $("seek").value = Math.round(now);
   $("seek").setAttribute("aria-valuetext", t("player.time", { now: clock(now), all: clock(total()) }));
+  if (!counted && !parts && total() && now >= Math.min(ENOUGH, total() / 2)) {
+    counted = true;
+    emit("heard", { id: state.playing, event: "played" });
+  }
   if (parts && now >= parts.list[parts.at].to) playPart(parts.at + 1);
 }
 
@@ -297,8 +321,12 @@ export function initPlayer() {
   for (const name of ["timeupdate", "durationchange", "seeked"])
     audio.addEventListener(name, showTime);
   audio.addEventListener("durationchange", showPart);
-  audio.addEventListener("ended", () => step(1, { byHand: false }));
-  audio.addEventListener("error", () => audio.getAttribute("src") && toast(t("player.failed"), "error"));
+  audio.addEventListener("ended", () => {
+    if (counted && !parts) emit("heard", { id: state.playing, event: "completed" });
+    counted = false;
+    step(1, { byHand: false });
+  });
+  audio.addEventListener("error", failed);
   on("theme", () => surfer?.setOptions(surferColors()));
   $("mel").onerror = () => {
     $("mel").hidden = true;

@@ -12,7 +12,8 @@ import { whyBar, whyList } from "./explanation.js";
  * A list of tracks.
  *
  * `options`: numbered (show ranks), score (card -> text), anchor (id whose moments can be
- * compared), edit ({up, down, remove}: make the list one that can be changed).
+ * compared), edit ({up, down, remove}: make the list one that can be changed), judged (what to do
+ * with the id of a track that somebody wants less of).
  */
 export function trackList(cards, options = {}) {
   const list = el("ol", { class: "rows" });
@@ -21,7 +22,7 @@ export function trackList(cards, options = {}) {
   return list;
 }
 
-function row(card, i, ids, { numbered = false, score, anchor, edit }) {
+function row(card, i, ids, { numbered = false, score, anchor, edit, judged }) {
   const start = () => {
     if (state.playing !== card.id) return play(card.id, { ids });
     toggle();
@@ -31,7 +32,7 @@ function row(card, i, ids, { numbered = false, score, anchor, edit }) {
   const toggleMore = iconButton(t("row.about", { title: titleOf(card) }), "more", () => {
     more.hidden = !more.hidden;
     toggleMore.setAttribute("aria-expanded", `${!more.hidden}`);
-    if (!more.hidden && !more.children.length) more.append(...details(card, anchor));
+    if (!more.hidden && !more.children.length) more.append(...details(card, anchor, judged));
   });
   toggleMore.setAttribute("aria-expanded", "false");
   const tools = edit
@@ -83,7 +84,7 @@ function row(card, i, ids, { numbered = false, score, anchor, edit }) {
   return node;
 }
 
-function details(card, anchor) {
+function details(card, anchor, judged) {
   const parts = [];
   if (card.versions?.length)
     parts.push(
@@ -101,6 +102,11 @@ function details(card, anchor) {
         button(t("row.moments"), () => moments(anchor, card.id), {
           icon: "play",
           data: { action: "moments" },
+        }),
+      judged &&
+        button(t("judge.less"), () => judged(card.id), {
+          icon: "cross",
+          data: { action: "dislike" },
         }),
       ...seedButtons(card.id),
     ),

@@ -23,6 +23,7 @@ const TEXTS = {
   "browse.count.new": ["{n} arrival|{n} arrivals", "{n} Neuzugang|{n} Neuzugänge"],
   "browse.genres": ["Genres", "Genres"],
   "browse.new": ["New", "Neu"],
+  "browse.you": ["For you", "Für dich"],
   "browse.none": [
     "The tracks of this catalog name none.",
     "Die Titel dieses Katalogs nennen keine.",
@@ -91,6 +92,18 @@ const TEXTS = {
   "job.scan": ["Looking for new files", "Neue Dateien werden gesucht"],
   "job.stop": ["Stop", "Anhalten"],
   "job.waiting": ["waiting", "wartet"],
+  "home.because": ["Because you played “{title}”", "Weil du „{title}“ gehört hast"],
+  "home.best": ["For you", "Für dich"],
+  "home.empty": [
+    "Play some music: what you play, like and skip tells what else there is for you. It stays in this browser.",
+    "Hör etwas Musik: was du hörst, magst und überspringst, sagt, was es sonst für dich gibt. Es bleibt in diesem Browser.",
+  ],
+  "home.forget": ["Forget what I played", "Vergessen, was ich gehört habe"],
+  "home.kept": [
+    "What you play, like and skip is kept by this browser.",
+    "Was du hörst, magst und überspringst, merkt sich dieser Browser.",
+  ],
+  "home.radar": ["New releases", "Neuerscheinungen"],
   "journey.from": ["from", "von"],
   "journey.help": [
     "From one track to another in small steps of sound.",
@@ -105,6 +118,8 @@ const TEXTS = {
   "journey.to": ["to", "nach"],
   "journey.turn": ["Turn around", "Umkehren"],
   "journey.use": ["Use the chosen track", "Gewählten Titel nehmen"],
+  "judge.less": ["Not for me", "Nichts für mich"],
+  "judge.like": ["Like", "Gefällt mir"],
   "legend.alone": ["Show one alone", "Nur eines zeigen"],
   "legend.busy": ["busy", "bewegt"],
   "legend.calm": ["calm", "ruhig"],
@@ -190,6 +205,10 @@ const TEXTS = {
   "player.show": ["Show this track", "Diesen Titel zeigen"],
   "player.spectrum": ["Show the spectrum", "Spektrum zeigen"],
   "player.time": ["{now} of {all}", "{now} von {all}"],
+  "player.transcoding": [
+    "Made into a format that this browser plays",
+    "Wird in ein Format gebracht, das dieser Browser spielt",
+  ],
   "player.volume": ["Volume", "Lautstärke"],
   "playlist.any": ["any", "beliebig"],
   "playlist.artist": ["Of one artist at most", "Höchstens je Künstler"],

@@ -6,6 +6,7 @@ import { cover } from "./cover.js";
 import { artistOf, detailsOf, learn, titleOf } from "./track-cache.js";
 import { $, button, clock, el, fill, say, toast } from "./dom.js";
 import { columnName, shownValue } from "./legend.js";
+import { judge, opinion } from "./listening.js";
 import { play } from "./player.js";
 import { seedButtons } from "./rows.js";
 import { scene } from "./scene.js";
@@ -70,6 +71,7 @@ export async function showTrackPage() {
       { class: "actions" },
       button(t("play"), () => play(id), { icon: "play", kind: "primary", id: "track-play" }),
       button(t("tab.similar"), () => showTab("similar"), { icon: "similar", id: "track-similar" }),
+      !upload && likeButton(id),
       upload && state.info?.features?.uploads && keepButton(upload),
     ),
     el("div", { class: "actions quiet" }, upload ? seedButtons(id).slice(0, 2) : seedButtons(id)),
@@ -199,6 +201,22 @@ function facts(track) {
         ),
       )
     : null;
+}
+
+/** A button that says what is liked; only where that changes anything. */
+function likeButton(id) {
+  const { recommend, feedback } = state.info?.features ?? {};
+  if (!recommend && !feedback) return null;
+  const liked = () => opinion(id) > 0;
+  const node = button(
+    t("judge.like"),
+    () => {
+      judge(id, liked() ? 0 : 1);
+      node.setAttribute("aria-pressed", `${liked()}`);
+    },
+    { icon: "heart", id: "track-like", "aria-pressed": `${liked()}` },
+  );
+  return node;
 }
 
 function keepButton(upload) {

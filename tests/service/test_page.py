@@ -282,6 +282,15 @@ def test_a_track_has_neighbors_with_reasons(visit: Visit) -> None:
     until(lambda: seconds_played(page) > 0.1)
 
 
+def test_a_format_that_the_browser_does_not_know_plays_all_the_same(visit: Visit) -> None:
+    page = visit.page
+    page.locator("#q").fill("solo")  # AIFF
+    expect(page.locator("#panel-search .row")).to_have_count(1)
+    page.locator("#panel-search .row-play").click()
+    until(lambda: seconds_played(page) > 0.3)
+    expect(page.locator("#toasts .error")).to_have_count(0)
+
+
 def test_a_file_that_is_dropped_lands_among_its_neighbors(visit: Visit, tmp_path: Path) -> None:
     page = visit.page
     file = tmp_path / "new song.flac"

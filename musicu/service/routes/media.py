@@ -14,6 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
+from starlette.background import BackgroundTask
 
 from musicu.audio.formats import file_format
 from musicu.catalog.store import Store
@@ -91,6 +92,26 @@ async def audio(service: Here, id: TrackPath) -> FileResponse:
     """Return the file as it is, or the part of it that the header Range names."""
     sound = await _find(service, id)
     return FileResponse(sound.path, media_type=sound.media_type, stat_result=sound.info)
+
+
+@router.get(
+    "/v1/tracks/{id}/audio.opus",
+    summary="A track's sound as Opus",
+    response_class=FileResponse,
+    responses={
+        200: {"description": "An Ogg file, or a part of it.", "content": {"audio/ogg": {}}},
+        206: {"description": "A part of it.", "content": {"audio/ogg": {}}},
+    },
+)
+async def transcoded(service: Here, id: TrackPath) -> FileResponse:
+    """Return a track that a browser cannot play as one it can, or the part that Range names."""
+    sound = await _find(service, id)
+    if sound.seconds > service.settings.upload_seconds:
+        raise Refusal(422, f"longer than {service.settings.upload_seconds:g} s, too long for that")
+    found = await service.transcodes.get(sound.id, sound.path)
+    # The task does nothing but hold the file until all of it has gone out.
+    held = BackgroundTask(bool, found)
+    return FileResponse(found.path, media_type="audio/ogg", headers=_OWN, background=held)
 
 
 @router.get(

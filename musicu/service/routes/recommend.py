@@ -16,7 +16,14 @@ from musicu.service.schemas import NON_MUSIC, StrictModel, TrackId
 from musicu.service.similar import EncodedAnswer
 from musicu.service.state import Service, service_of
 
-__all__ = ["AudienceAnswer", "PlayedBody", "RecommendAnswer", "RecommendBody", "router"]
+__all__ = [
+    "AudienceAnswer",
+    "PlayedBody",
+    "RecommendAnswer",
+    "RecommendBody",
+    "SaidBody",
+    "router",
+]
 
 router = APIRouter(tags=["recommendations"])
 _MOST = 1000
@@ -51,6 +58,13 @@ class PlayedBody(StrictModel):
     )
 
 
+class SaidBody(StrictModel):
+    """What a listener said of a track."""
+
+    id: TrackId
+    value: float = Field(ge=-1, le=1, description="From disliked to liked.", examples=[1])
+
+
 class RecommendBody(StrictModel):
     """For whom, how many, and by which rules."""
 
@@ -59,6 +73,9 @@ class RecommendBody(StrictModel):
     )
 
     history: Annotated[list[PlayedBody], Field(min_length=1, max_length=_HISTORY)] | None = None
+    said: Annotated[list[SaidBody], Field(max_length=_HISTORY)] = Field(
+        [], description="What was said of tracks, with a history."
+    )
     user: str | None = Field(
         None, min_length=1, max_length=1000, description="Somebody in the log that is served."
     )
@@ -93,6 +110,7 @@ class RecommendBody(StrictModel):
             [_whole(played.id, snapshot) for played in self.history],
             [played.weight for played in self.history],
             times or None,
+            {_whole(one.id, snapshot): one.value for one in self.said},
         )
 
 
@@ -123,7 +141,7 @@ async def recommend(
     recommender: Annotated[ReloadingRecommender, Depends(_recommender)],
 ) -> Response:
     """Recommend tracks to somebody, each with what adds to its score."""
-    rules = body.model_dump(exclude={"history", "user", "n", "include_non_music"})
+    rules = body.model_dump(exclude={"history", "said", "user", "n", "include_non_music"})
     listener = body.listener(service.live.snapshot)
     found = await recommender.queue.run(
         lambda _: recommender.recommend(

@@ -75,6 +75,7 @@ class Features(BaseModel):
     """What this service can do."""
 
     recommend: bool
+    feedback: bool
     uploads: bool
     scan: bool
     map: bool = True
@@ -150,6 +151,7 @@ async def info(service: Here) -> Info:
         ),
         features=Features(
             recommend=settings.recommender is not None,
+            feedback=settings.feedback is not None,
             uploads=settings.uploads is not None,
             scan=settings.scan,
         ),
