@@ -88,6 +88,8 @@ export async function show() {
   const { shelf, key } = state.browse;
   const mine = (asked = `${shelf} ${key}`);
   const panel = $("panel-browse");
+  if (shelf === "you")
+    fill(panel, shelves(), el("progress", { class: "part", "aria-label": t("browse.you") }));
   try {
     const content =
       shelf === "you"
@@ -190,16 +192,14 @@ async function groupView(shelf, key) {
 }
 
 export function initBrowse() {
+  // Where a recommender is served, the view begins with the listener.
+  if (state.info?.features.recommend && !address().shelf) state.browse.shelf = "you";
   on("tab", (name) => {
     if (name !== "browse") return;
     if (asked && state.browse.shelf !== "you") mark(listed, { fade: true });
     else show();
   });
   on("judged", () => state.browse.shelf === "you" && state.tab === "browse" && show());
-  on("info", () => {
-    // Whoever has a recommender begins with it.
-    if (!asked && state.info.features?.recommend && !address().shelf) state.browse.shelf = "you";
-  });
   on("job-done kept", () => {
     asked = "";
     if (state.tab === "browse") show();

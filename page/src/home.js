@@ -5,7 +5,7 @@ import { button, el } from "./dom.js";
 import { anyHistory, forgetListening, history, judge } from "./listening.js";
 import { trackList } from "./rows.js";
 import { t } from "./strings.js";
-import { cardOf, learn, titleOf } from "./track-cache.js";
+import { cardOf, titleOf } from "./track-cache.js";
 
 const ASKED = 60;
 const FIRST = 12; // tracks of the first list
@@ -26,10 +26,14 @@ function divided(found) {
   return { best, lists, radar };
 }
 
-async function cards(found) {
-  const known = await Promise.all(found.map(({ id }) => cardOf(id).catch(() => null)));
-  return found.flatMap((one, i) => (known[i] ? [{ ...known[i], words: one.words }] : []));
-}
+/** Rows of what is recommended; only a track without a title is asked for. */
+const cards = (found) =>
+  Promise.all(
+    found.map(async ({ id, title, artist, album, words }) => {
+      const card = title ? { id, title, artist, album } : await cardOf(id).catch(() => ({ id }));
+      return { ...card, words };
+    }),
+  );
 
 async function part(title, found) {
   const list = await cards(found);
@@ -38,7 +42,7 @@ async function part(title, found) {
     "section",
     { class: "part" },
     el("h3", {}, title),
-    trackList(learn(list), { judged: (id) => judge(id, -1) }),
+    trackList(list, { judged: (id) => judge(id, -1), score: ({ album }) => album ?? "" }),
   );
 }
 

@@ -42,29 +42,33 @@ export async function showTrackPage() {
     panel,
     el(
       "div",
-      { class: "track-head" },
+      { class: "track-top" },
       cover(id, track.album ?? titleOf(track)),
-      upload && el("p", { class: "eyebrow" }, t("track.yours")),
-      el("h2", {}, titleOf(track)),
-      el("p", { class: "by" }, artistOf(track)),
       el(
-        "p",
-        { class: "soft" },
-        [track.album, track.year, track.seconds && clock(track.seconds)]
-          .filter(Boolean)
-          .join(" · "),
-      ),
-      track.genres?.length > 0 &&
+        "div",
+        { class: "track-head" },
+        upload && el("p", { class: "eyebrow" }, t("track.yours")),
+        el("h2", {}, titleOf(track)),
+        el("p", { class: "by" }, artistOf(track)),
         el(
-          "ul",
-          { class: "chips", "aria-label": t("browse.genres") },
-          track.genres.slice(0, 6).map((name) => el("li", {}, name)),
+          "p",
+          { class: "soft" },
+          [track.album, track.year, track.seconds && clock(track.seconds)]
+            .filter(Boolean)
+            .join(" · "),
         ),
-      upload?.problem && el("p", { class: "notice" }, upload.problem),
-      track.non_music &&
-        el("p", { class: "notice" }, t("track.no-music")),
-      track.unsure?.length > 0 &&
-        el("p", { class: "soft" }, t("track.unsure", { kinds: track.unsure.join(t("and")) })),
+        track.genres?.length > 0 &&
+          el(
+            "ul",
+            { class: "chips", "aria-label": t("browse.genres") },
+            track.genres.slice(0, 6).map((name) => el("li", {}, name)),
+          ),
+        upload?.problem && el("p", { class: "notice" }, upload.problem),
+        track.non_music &&
+          el("p", { class: "notice" }, t("track.no-music")),
+        track.unsure?.length > 0 &&
+          el("p", { class: "soft" }, t("track.unsure", { kinds: track.unsure.join(t("and")) })),
+      ),
     ),
     el(
       "div",
