@@ -110,6 +110,8 @@ export async function show() {
 async function youView() {
   const { ids, content } = await homeView();
   listed = ids;
+  // Who has not listened yet sees what is new.
+  if (!ids.length) content.push(el("div", { class: "part" }, grid("new", await arrivals(PAGE))));
   return [
     el("div", { class: "panel-head" }, el("h2", { class: "hidden" }, t("browse.you")), shelves()),
     ...content,
