@@ -25,6 +25,13 @@ def serve(
         Path | None,
         typer.Option(help="Folder of surfaces of your own, a TOML file each.", metavar="FOLDER"),
     ] = None,
+    feedback: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file to keep what listeners play, like and skip, for 'musicu fit'.",
+            metavar="FILE",
+        ),
+    ] = None,
     uploads: Annotated[
         Path | None,
         typer.Option(
@@ -85,6 +92,7 @@ def serve(
         recommender=recommender,
         log=log,
         surfaces=surfaces,
+        feedback=feedback,
         uploads=uploads,
         token=token,
         host=host,

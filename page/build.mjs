@@ -1,9 +1,10 @@
 // Builds the page: `node build.mjs [FOLDER]`, by default into the package's own folder.
 // The same sources and the same lock file give the same bytes.
 import { readFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { t } from "./src/strings.js";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const out = resolve(process.argv[2] ?? join(here, "..", "musicu", "service", "page"));
@@ -76,7 +77,19 @@ mkdirSync(out, { recursive: true });
 for (const file of [...result.outputFiles, ...styles.outputFiles]) {
   writeFileSync(file.path, file.contents);
 }
-writeFileSync(join(out, "index.html"), readFileSync(join(here, "src", "index.html")));
+// The document is written in English; the page puts it into another language itself.
+const safe = (text) => text.replace(/[&<>"]/g, (one) => `&#${one.charCodeAt(0)};`);
+const document = readFileSync(join(here, "src", "index.html"), "utf8")
+  .replace(/\bdata-t-([a-z-]+)="([^"]+)"/g, (all, name, key) => `${name}="${safe(t(key))}" ${all}`)
+  .replace(/(<[^<>]*\bdata-t="([^"]+)"[^<>]*>)(?=<\/)/g, (all, tag, key) => tag + safe(t(key)));
+writeFileSync(join(out, "index.html"), document);
+for (const path of [
+  "manifest.webmanifest",
+  "sw.js",
+  ...readdirSync(join(here, "src", "icons")).map((name) => join("icons", name)),
+]) {
+  writeFileSync(join(out, basename(path)), readFileSync(join(here, "src", path)));
+}
 const used = Object.values(result.metafile.outputs).flatMap((output) =>
   Object.entries(output.inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0),
 );

@@ -24,9 +24,10 @@ from musicu.catalog.index import Index
 from musicu.catalog.model_choice import not_embedded
 from musicu.catalog.store import Store, StoredModel
 from musicu.catalog.tracks import read_values
+from musicu.encoders.tagger import TagHead
 from musicu.errors import CatalogError
 from musicu.files import open_file, written_file
-from musicu.search.map_columns import Coded
+from musicu.search.map_columns import heard_words
 from musicu.search.map_layout import NEIGHBORS, project, settle
 from musicu.search.snapshot import Snapshot
 from musicu.workers.background_job import Progress, serve_job
@@ -226,7 +227,7 @@ def compute_atlas(
     return atlas.save(catalog, current)
 
 
-def map_json(snapshot: Snapshot, positions: Array) -> bytes:
+def map_json(snapshot: Snapshot, positions: Array, head: TagHead | None = None) -> bytes:
     """Write a map as JSON, column by column.
 
     Parameters
@@ -235,21 +236,25 @@ def map_json(snapshot: Snapshot, positions: Array) -> bytes:
         The tracks.
     positions : np.ndarray [shape=(n, 2), float32]
         Where they lie, see :meth:`Atlas.positions`.
+    head : TagHead or None
+        Says a word of each track, see :func:`musicu.search.map_columns.heard_words`.
 
     Returns
     -------
     bytes
         ``{"number", "ids", "x", "y", "columns": {"year", "tempo", "loudness", "energy": [...],
-        "genre", "key": {"names", "codes"}}}``. What is not known is null, or -1; columns of which
-        nothing is known are left out.
+        "genre", "key", "heard": {"names", "codes"}}}``. What is not known is null, or -1; columns
+        of which nothing is known are left out.
     """
     columns: dict[str, Any] = {}
     for name, decimals in _COLUMNS.items():
         values: Array = getattr(snapshot.columns, name)
         if not np.isnan(values).all():
             columns[name] = _rounded(values, decimals)
-    for name in ("genre", "key"):
-        coded: Coded = getattr(snapshot.columns, name)
+    named = {"genre": snapshot.columns.genre, "key": snapshot.columns.key}
+    if head is not None:
+        named["heard"] = heard_words(head, snapshot.matrix)
+    for name, coded in named.items():
         if (coded.codes >= 0).any():
             columns[name] = {"names": list(coded.names), "codes": coded.codes.tolist()}
     picture = {

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.encoders.tagger import TagHead
 from musicu.search.snapshot_reader import MEASURES
 
-__all__ = ["Coded", "Columns", "build_columns"]
+__all__ = ["Coded", "Columns", "build_columns", "heard_words"]
 
 Array = NDArray[np.float32]
 
@@ -59,20 +60,48 @@ def build_columns(
     """Build the columns of all tracks from what pages hold of them, strung together."""
     by_name = dict(zip(MEASURES, measures.T.copy(), strict=True))
     ranks = [_percentiles(by_name[name]) for name in _ENERGY]
-    counts = Counter(name for name in genres if name is not None)
-    # Equally common ones by name: the order must not hang on which track came first.
-    common = sorted(counts, key=lambda name: (-counts[name], name))
-    if len(common) > _MOST_NAMES:
-        common = [name for name in common if name != "other"][:_MOST_NAMES]
-        common.append("other")
     return Columns(
         by_name["year"],
         by_name["tempo"],
         by_name["loudness"],
         np.mean(ranks, axis=0, dtype=np.float32),
-        _coded(common, genres),
+        _coded(_commonest(genres), genres),
         _coded(sorted({name for name in keys if name is not None}), keys),
     )
+
+
+def heard_words(head: TagHead, vectors: Array) -> Coded:
+    """Say one word of each track: its most probable genre, else the most probable of all.
+
+    Of tags, only those that :meth:`musicu.encoders.tagger.TagHead.hear` says.
+
+    Parameters
+    ----------
+    head : TagHead
+    vectors : np.ndarray [shape=(n, dim), float32]
+        Unit vectors of the tracks.
+
+    Returns
+    -------
+    Coded
+        The commonest word first; -1 where nothing can be said.
+    """
+    kinds = np.array([tag.kind for tag in head.tags])
+    sounds = kinds == "non-music"
+    probable = head.probabilities(vectors)
+    said = probable >= np.array([tag.threshold for tag in head.tags], dtype=np.float32)
+    none = head.non_music(vectors)
+    said &= np.where(none[:, None], sounds, ~sounds)
+    said[~none] &= ~head.unfamiliar(vectors[~none])[:, None]
+    genres = said & (kinds == "genre")
+    among = np.where(genres.any(axis=1, keepdims=True), genres, said)
+    any_said: NDArray[np.bool_] = np.asarray(among.any(axis=1))
+    best = np.where(among, probable, -1).argmax(axis=1)
+    words = [
+        head.tags[tag].name if some else None
+        for tag, some in zip(best.tolist(), any_said.tolist(), strict=True)
+    ]
+    return _coded(_commonest(words), words)
 
 
 def _percentiles(values: Array) -> Array:
@@ -84,6 +113,17 @@ def _percentiles(values: Array) -> Array:
     above = np.searchsorted(ordered, values[known], side="right")
     ranks[known] = (below + above) / (2 * max(len(ordered), 1))
     return ranks
+
+
+def _commonest(names: Sequence[str | None]) -> list[str]:
+    """Return the names that a map can show, the commonest first."""
+    counts = Counter(name for name in names if name is not None)
+    # Equally common ones by name: the order must not hang on which track came first.
+    common = sorted(counts, key=lambda name: (-counts[name], name))
+    if len(common) > _MOST_NAMES:
+        common = [name for name in common if name != "other"][:_MOST_NAMES]
+        common.append("other")
+    return common
 
 
 def _coded(names: Sequence[str], values: Sequence[str | None]) -> Coded:

@@ -38,6 +38,8 @@ class Query:
         Caps.
     no_versions : bool
         One version of a song only, and none of a seed.
+    collapse_versions : bool
+        One row a song; the other versions of it, as far as they are near, come with that row.
     exclude_same_artist, exclude_same_album : bool
         Leave out what shares an artist, or the album, with a seed of weight above 0.
     exclude : tuple of str
@@ -61,6 +63,7 @@ class Query:
     max_per_artist: int | None = None
     max_per_album: int | None = None
     no_versions: bool = False
+    collapse_versions: bool = False
     exclude_same_artist: bool = False
     exclude_same_album: bool = False
     exclude: tuple[str, ...] = ()
@@ -92,6 +95,7 @@ class Query:
             or self.max_per_artist
             or self.max_per_album
             or self.no_versions
+            or self.collapse_versions
             or self.exclude_same_artist
             or self.exclude_same_album
             or self.explain
@@ -115,6 +119,8 @@ class Hit(NamedTuple):
         What each field adds to the score; their sum is the score. None if not asked for.
     words : tuple of str
         What it has in common with the seed that it is most like.
+    versions : tuple of int or None
+        Positions of other versions of the song, the nearest first. None if not asked for.
     """
 
     rank: int
@@ -123,6 +129,7 @@ class Hit(NamedTuple):
     score: float
     why: dict[str, float] | None = None
     words: tuple[str, ...] = ()
+    versions: tuple[int, ...] | None = None
 
 
 class Cards(Protocol):
@@ -164,8 +171,8 @@ class Answer:
     def to_dict(self, parse: Callable[[bytes], Any] = json.loads) -> dict[str, Any]:
         """Return ``by``, ``matches`` and ``notes`` as JSON types.
 
-        A match is a track's card with ``rank`` and ``score``, and with ``why`` and ``words`` where
-        they were asked for.
+        A match is a track's card with ``rank`` and ``score``, and with ``why`` and ``words``, or
+        ``versions`` (cards), where they were asked for.
 
         Parameters
         ----------
@@ -174,9 +181,11 @@ class Answer:
         """
         cards = self.snapshot.cards
         matches = []
-        for rank, position, _, score, why, words in self.hits:
+        for rank, position, _, score, why, words, versions in self.hits:
             match: dict[str, Any] = {"rank": rank, "score": score}
             if why is not None:
                 match |= {"why": why, "words": list(words)}
+            if versions is not None:
+                match["versions"] = [parse(cards[at]) for at in versions]
             matches.append(match | parse(cards[position]))
         return {"by": self.by, "matches": matches, "notes": list(self.notes)}

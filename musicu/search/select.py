@@ -86,9 +86,10 @@ def select(
         )
         positions, scores = positions[kept], scores[kept]
         songs = None
-        if query.no_versions:
+        if query.no_versions or query.collapse_versions:
             songs, fresh = _songs(snapshot, positions, found)
-            positions, scores, songs = positions[fresh], scores[fresh], songs[fresh]
+            if query.no_versions:
+                positions, scores, songs = positions[fresh], scores[fresh], songs[fresh]
         placed, notes = rerank(
             scores,
             n=query.n,
@@ -103,7 +104,20 @@ def select(
         if len(placed) == query.n or complete:
             break
     at = [place.position for place in placed]
-    return _hits(snapshot, positions[at].tolist(), scores[at].tolist()), notes
+    hits = _hits(snapshot, positions[at].tolist(), scores[at].tolist())
+    if query.collapse_versions and songs is not None:
+        hits = [
+            hit._replace(versions=tuple(positions[_others(songs, i)].tolist()))
+            for hit, i in zip(hits, at, strict=True)
+        ]
+    return hits, notes
+
+
+def _others(songs: NDArray[np.int64], at: int) -> NDArray[np.bool_]:
+    """Tell which candidates are the song of one of them, but not that one."""
+    same: NDArray[np.bool_] = songs == songs[at]
+    same[at] = False
+    return same
 
 
 def _excluded(

@@ -18,6 +18,7 @@ from musicu.catalog.store import Store, StoredModel
 from musicu.catalog.track_ids import find_alias, ids_meant
 from musicu.encoders.tagger import TagHead
 from musicu.errors import CatalogError
+from musicu.search.browse import Shelves
 from musicu.search.filter_cache import cached_filter
 from musicu.search.map_columns import Columns, build_columns
 from musicu.search.snapshot_reader import MEASURES, Page
@@ -100,6 +101,11 @@ class Snapshot:
         """Numbers and names of all tracks, one array each; built when first asked for."""
         return build_columns(self._measures, self._genres, self._keys)
 
+    @cached_property
+    def shelves(self) -> Shelves:
+        """What there is to browse; built when first asked for."""
+        return Shelves(self.cards, self.artists, self.albums)
+
     def position(self, id: str) -> int:
         """Look up a track by its id, or by the first 6 or more characters of it.
 
@@ -135,6 +141,12 @@ class Snapshot:
         matrix, at = (self.nearest, position) if position < base else (self.tail, position - base)
         vector: Array = matrix.matrix[at]
         return vector
+
+    @property
+    def matrix(self) -> Array:
+        """The unit vectors [n, dim] of all tracks; a copy where some were added."""
+        parts = [self.nearest.matrix, self.tail.matrix]
+        return np.concatenate(parts) if len(self.tail) else parts[0]
 
     def vectors(self, positions: Sequence[int] | NDArray[np.integer]) -> Array:
         """Return the unit vectors [n, dim] of some tracks."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from musicu.catalog.by_tags import Faint, faint_terms, rank_by_tags, wants_non_music
 from musicu.catalog.index import Index
 from musicu.catalog.store import Store
@@ -73,11 +71,8 @@ def search_tags(
     include = include_non_music or wants_non_music(head, query.terms)
     mask = snapshot.choose(where, None if include else head)
     among = None if mask is None else snapshot.tracks[mask]
-    matrix = snapshot.nearest.matrix
-    if len(snapshot.tail):
-        matrix = np.concatenate([matrix, snapshot.tail.matrix])
     with Store(snapshot.path, create=False) as store:
-        index = Index(snapshot.tracks, matrix)
+        index = Index(snapshot.tracks, snapshot.matrix)
         matches = rank_by_tags(store, index, head, query.terms, n, among=among)
     return TagHits(
         snapshot,

@@ -14,7 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from musicu.service.errors import failed_io, handle_problems, problem
 from musicu.service.metrics import MetricsMiddleware
 from musicu.service.routes import (
+    browse,
     embed,
+    feedback,
     jobs,
     media,
     monitor,
@@ -37,10 +39,12 @@ __all__ = ["ROUTERS", "create_app"]
 ROUTERS = (
     system.router,
     tracks.router,
+    browse.router,
     similar.router,
     embed.router,
     media.router,
     recommend.router,
+    feedback.router,
     release.router,
     jobs.router,
     playlists.router,
@@ -99,11 +103,17 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     app.mount("/page", StaticFiles(directory=_PAGE, check_dir=False), name="page")
     app.add_api_route("/", _index, include_in_schema=False)
+    app.add_api_route("/sw.js", _service_worker, include_in_schema=False)
     return app
 
 
 async def _index() -> Response:
     return FileResponse(_PAGE / "index.html", media_type="text/html; charset=utf-8")
+
+
+async def _service_worker() -> Response:
+    # At the root, as it may only serve what lies below it.
+    return FileResponse(_PAGE / "sw.js", media_type="text/javascript; charset=utf-8")
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from musicu.catalog.non_music import head_at_hand
 from musicu.search.map import Atlas, atlas_path, map_json
 from musicu.search.snapshot import Snapshot
 from musicu.search.watcher import CatalogWatcher
@@ -103,7 +104,8 @@ class ServedMap:
         tag = f'"{snapshot.number}-{self._stamp[2]:x}"'
         payload = self._payload
         if payload is None or payload.tag != tag:
-            body = map_json(snapshot, atlas.positions(snapshot))
+            head = head_at_hand(snapshot.model)
+            body = map_json(snapshot, atlas.positions(snapshot), head)
             payload = self._payload = MapPayload(body, gzip.compress(body, _LEVEL, mtime=0), tag)
         return payload
 

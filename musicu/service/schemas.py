@@ -108,6 +108,9 @@ class SimilarBody(StrictModel):
     max_per_artist: int | None = Field(None, ge=1)
     max_per_album: int | None = Field(None, ge=1)
     no_versions: bool = Field(False, description="One version of a song only.")
+    collapse_versions: bool = Field(
+        False, description="One row a song, with its other versions in it."
+    )
     exclude_same_artist: bool = False
     exclude_same_album: bool = False
     exclude: list[str] = Field([], max_length=10_000, description="Ids to leave out.")
@@ -138,6 +141,7 @@ class SimilarBody(StrictModel):
             max_per_artist=self.max_per_artist,
             max_per_album=self.max_per_album,
             no_versions=self.no_versions,
+            collapse_versions=self.collapse_versions,
             exclude_same_artist=self.exclude_same_artist,
             exclude_same_album=self.exclude_same_album,
             exclude=tuple(self.exclude),
@@ -238,6 +242,7 @@ class Match(TrackCard):
     score: float = Field(examples=[0.913225])
     why: dict[str, float] = optional("What each field adds to the score, if that was asked for.")
     words: list[str] = optional("What it shares with the seeds, if reasons were asked for.")
+    versions: list[TrackCard] = optional("Other versions of it, where these were collapsed.")
 
 
 class UploadDescription(BaseModel):

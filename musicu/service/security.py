@@ -28,8 +28,8 @@ JSON_BYTES: Final = 2 << 20
 # The page and all it needs come from here; nothing is inline, nothing is evaluated.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "media-src 'self' blob:; connect-src 'self' blob:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "media-src 'self' blob:; connect-src 'self' blob:; manifest-src 'self'; worker-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS: Final = {
     "content-security-policy": _POLICY,
@@ -44,7 +44,7 @@ _RAW = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 _OWN = frozenset({b"content-security-policy", b"cache-control"})  # a route may have its own
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_OPEN = frozenset({"/", "/healthz", "/readyz", "/v1/session"})
+_OPEN = frozenset({"/", "/sw.js", "/healthz", "/readyz", "/v1/session"})
 _PAGE = "/page/"
 _REST = "/rest/"  # OpenSubsonic has its own ways to show a token
 # Whoever answers these counts the bytes of what they send himself.

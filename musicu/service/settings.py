@@ -29,6 +29,8 @@ class Settings:
         The log of listening that the recommender looks users up in.
     surfaces : Path or None
         Folder of further surfaces, a TOML file each; None has those that come along.
+    feedback : Path or None
+        CSV file to which is appended what listeners say of tracks; None keeps nothing.
     uploads : Path or None
         Folder that uploaded tracks are added to, made if need be; None adds none.
     token : str or None
@@ -68,6 +70,7 @@ class Settings:
     recommender: Path | None = None
     log: Path | None = None
     surfaces: Path | None = None
+    feedback: Path | None = None
     uploads: Path | None = None
     token: str | None = None
     host: str = "127.0.0.1"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import Request, Response
@@ -14,6 +15,7 @@ from musicu.monitoring.upload_monitor import UploadMonitor
 from musicu.search.explorer import Explorer
 from musicu.search.watcher import CatalogWatcher
 from musicu.service.cache import AsyncLRU
+from musicu.service.feedback import FeedbackLog
 from musicu.service.jobs import Jobs, catalog_work
 from musicu.service.map import ServedMap
 from musicu.service.metrics import Metrics
@@ -23,17 +25,19 @@ from musicu.service.release_reports import ReleaseReporter
 from musicu.service.security import TokenAuth
 from musicu.service.settings import Settings
 from musicu.service.similar import EncodedAnswer, SimilarSearch
+from musicu.service.transcodes import Transcodes
 from musicu.service.uploads.add import UploadAdder
 from musicu.service.uploads.analysis import UploadAnalyzer
 from musicu.service.uploads.store import UploadStore
-from musicu.workers.waveform_renderer import WaveformRenderer
+from musicu.workers.waveform_renderer import CoverRenderer, WaveformRenderer
 
 __all__ = ["Service", "service_of"]
 
 T = TypeVar("T")
 
 _THREADS, _WAITING = 2, 64
-_WAVEFORM_BYTES, _PASSAGE_BYTES = 256 << 20, 1 << 20
+_WAVEFORM_BYTES, _PASSAGE_BYTES, _COVER_BYTES = 256 << 20, 1 << 20, 64 << 20
+_COVERS_WAITING = 256  # a page of albums asks for all at once
 
 
 class Service:
@@ -62,6 +66,14 @@ class Service:
         Adds uploads to the catalog, if that is allowed.
     waveform_renderer : WaveformRenderer
         Computes waveforms.
+    cover_renderer : CoverRenderer
+        Makes thumbnails of covers.
+    cover_queue : WorkQueue
+        Requests for them.
+    covers : AsyncLRU
+        Thumbnail (JPEG, empty for none) by a track's id.
+    transcodes : Transcodes
+        Files as browsers play them.
     waveforms : AsyncLRU
         Waveform (JSON) and mel picture (PNG) by a track's id.
     passages : AsyncLRU
@@ -78,6 +90,8 @@ class Service:
         What was uploaded lately.
     recommender : ReloadingRecommender or None
         The recommender, if one is served.
+    feedback : FeedbackLog or None
+        Where is kept what listeners say, if it is.
     release_reporter : ReleaseReporter
         Makes release reports.
     auth : TokenAuth
@@ -87,6 +101,8 @@ class Service:
     ------
     CatalogError
         The catalog cannot be opened.
+    MusicuError
+        The log of feedback cannot be written.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -107,11 +123,16 @@ class Service:
         self.recommender = (
             ReloadingRecommender(settings, self._snapshot_number) if settings.recommender else None
         )
+        self.feedback = FeedbackLog(settings.feedback) if settings.feedback else None
         self.upload_adder = (
             UploadAdder(settings.catalog, settings.uploads) if settings.uploads else None
         )
         self.uploads = UploadStore(settings)
+        self.transcodes = Transcodes(settings, Path(self.uploads.folder) / "transcoded")
         self.waveform_renderer = WaveformRenderer(timeout=settings.decode_seconds)
+        self.cover_renderer = CoverRenderer(timeout=settings.decode_seconds)
+        self.cover_queue = WorkQueue("covers", 1, _COVERS_WAITING, settings.deadline)
+        self.covers: AsyncLRU[str, bytes] = AsyncLRU(_COVER_BYTES, lambda jpeg: 100 + len(jpeg))
         self.waveforms: AsyncLRU[str, tuple[bytes, bytes]] = AsyncLRU(
             _WAVEFORM_BYTES, lambda pair: sum(map(len, pair))
         )
@@ -122,7 +143,7 @@ class Service:
         """Have queues and caches counted, under names that monitoring knows."""
         self.metrics.add_queue("neighbors", self.similar.batcher)
         queues = [self.queue, self.analyzer.queue, self.analyzer.audio_queue]
-        queues.append(self.release_reporter.queue)
+        queues += [self.release_reporter.queue, self.cover_queue, self.transcodes.queue]
         if self.recommender:
             queues.append(self.recommender.queue)
         for queue in queues:
@@ -130,6 +151,8 @@ class Service:
         self.metrics.add_cache("answers", self.similar.cache)
         self.metrics.add_cache("portraits", self.waveforms)  # the label that dashboards have
         self.metrics.add_cache("passages", self.passages)
+        self.metrics.add_cache("covers", self.covers)
+        self.metrics.add_cache("transcodes", self.transcodes.cache)
 
     async def start(self) -> None:
         """Begin to follow the catalog, and to have everything ready."""
@@ -149,6 +172,9 @@ class Service:
             asyncio.to_thread(self.live.close),
             asyncio.to_thread(self.explorer.close),
             asyncio.to_thread(self.waveform_renderer.close),
+            asyncio.to_thread(self.cover_renderer.close),
+            self.cover_queue.close(),
+            self.transcodes.close(),
             self.analyzer.close(),
             self.release_reporter.close(),
             self.uploads.close(),

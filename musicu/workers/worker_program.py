@@ -214,12 +214,37 @@ def _waveform(settings: dict[str, Any]) -> Answer:
     return lambda request: vars(compute_waveform(request["path"]))
 
 
+def _cover(settings: dict[str, Any]) -> Answer:
+    """Make thumbnails of files' covers."""
+    from musicu.audio.cover_art import cover_thumbnail
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        picture = cover_thumbnail(request["path"]) or b""
+        return {"picture": np.frombuffer(picture, dtype=np.uint8)}
+
+    return answer
+
+
+def _transcode(settings: dict[str, Any]) -> Answer:
+    """Write files as Opus, where the request says."""
+    from musicu.audio.transcode import transcode
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        # To warm up, there is nowhere to write to.
+        out = request.get("out", os.devnull)
+        return {"seconds": transcode(request["path"], out, longest=settings["longest"])}
+
+    return answer
+
+
 # What a worker process can run, by name: called once, within the limits, with the settings, each
 # returns what answers a request. Add a program here.
 PROGRAMS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "track": _track,
     "windows": _windows,
     "waveform": _waveform,
+    "cover": _cover,
+    "transcode": _transcode,
 }
 
 

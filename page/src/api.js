@@ -1,5 +1,6 @@
 // The service, asked from the page. Every failure is a Problem with one line for the user.
 
+import { t } from "./strings.js";
 import { $ } from "./dom.js";
 
 export class Problem extends Error {
@@ -25,7 +26,7 @@ function session() {
         body: JSON.stringify({ token: $("token").value }),
       }).catch(() => null);
       if (!answer?.ok) {
-        $("session-error").textContent = answer ? await reason(answer) : UNREACHABLE;
+        $("session-error").textContent = answer ? await reason(answer) : t("api.unreachable");
         return $("token").select();
       }
       form.removeEventListener("submit", send);
@@ -40,15 +41,13 @@ function session() {
   return asking;
 }
 
-const UNREACHABLE = "The service does not answer. Is it still running?";
-
 async function reason(answer) {
   try {
     const said = await answer.json();
     const text = typeof said.detail === "string" ? said.detail : said.title;
-    return text ? text[0].toUpperCase() + text.slice(1) : `Error ${answer.status}`;
+    return text ? text[0].toUpperCase() + text.slice(1) : t("api.error", { status: `${answer.status}` });
   } catch {
-    return `Error ${answer.status} ${answer.statusText}`.trim();
+    return t("api.error", { status: `${answer.status} ${answer.statusText}`.trim() });
   }
 }
 
@@ -65,7 +64,7 @@ export async function fetched(path, { json, ...options } = {}) {
       answer = await fetch(path, options);
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new Problem(UNREACHABLE);
+      throw new Problem(t("api.unreachable"));
     }
     if (answer.status === 401) {
       await session();
@@ -97,7 +96,7 @@ export function send(path, file, onprogress = () => {}) {
       /^audio\//.test(file.type) ? file.type : "application/octet-stream",
     );
     request.upload.onprogress = ({ loaded, total }) => onprogress(total ? loaded / total : 0);
-    request.onerror = () => reject(new Problem(UNREACHABLE));
+    request.onerror = () => reject(new Problem(t("api.unreachable")));
     request.onload = async () => {
       const answer = new Response(request.responseText || "{}", {
         status: request.status,

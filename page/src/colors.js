@@ -139,7 +139,7 @@ function entriesOf(name, { names, codes }, theme, rest, places) {
     const color = chosen.get(names[code]);
     const entry = { key: names[code], name: names[code], codes: [code], count: counts[code] };
     return color == null
-      ? { ...entry, name: "Others", color: rest, rest: true }
+      ? { ...entry, name: null, color: rest, rest: true }
       : { ...entry, color: palette[color] };
   });
 }

@@ -1,6 +1,8 @@
 // Small helpers around the document. Styles are only ever set by CSSOM: the service's policy
 // forbids style attributes.
 
+import { t } from "./strings.js";
+
 export const $ = (id) => document.getElementById(id);
 
 /** Make an element: properties, then children (nodes, strings, or nothing). */
@@ -34,6 +36,8 @@ const PATHS = {
   play: ["solid", "M6 3.8v12.4L16 10z"],
   pause: ["solid", "M5.5 4h3.2v12H5.500zM11.3 4h3.200v12h-3.200z"],
   more: ["", "M5.5 8 10 12.5 14.5 8"],
+  back: ["", "M12.5 4.500 7 10l5.5 5.5"],
+  browse: ["", "M3.500 3.500h5v5h-5zM11.500 3.500h5v5h-5zM3.500 11.500h5v5h-5zM11.500 11.500h5v5h-5z"],
   open: ["", "M7.5 4.5 13 10l-5.5 5.5"],
   plus: ["", "M10 4.500v11M4.5 10h11"],
   minus: ["", "M4.5 10h11"],
@@ -50,6 +54,7 @@ const PATHS = {
     "M12 8a4.5 4.5 0 1 1-9 0 4.5 4.5 0 0 1 9 0ZM17 12a4.5 4.5 0 1 1-9 0 4.5 4.5 0 0 1 9 0Z",
   ],
   playlist: ["", "M3 5h10M3 10h10M3 15h6M15 12v5M12.5 14.500h5"],
+  heart: ["", "M10 16.500 4 10.500a3.6 3.6 0 0 1 5.100-5.100l.9.9.9-.9A3.6 3.6 0 0 1 16 10.500Z"],
   journey: [
     "",
     "M6.5 15.500a2 2 0 1 1-4 0 2 2 0 0 1 4 0ZM17.5 4.500a2 2 0 1 1-4 0 2 2 0 0 1 4 0ZM6.5 15.500H12a3 3 0 0 0 0-6H8a2.5 2.5 0 0 1 0-5h5.5",
@@ -123,9 +128,6 @@ export function clock(seconds) {
     : `${Math.floor(minutes / 60)}:${`${minutes % 60}`.padStart(2, "0")}:${rest}`;
 }
 
-export const count = (n, one, many = `${one}s`) =>
-  `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
-
 /** Tell those who do not see what changed. */
 export function say(text) {
   $("status").textContent = text;
@@ -138,7 +140,7 @@ export function toast(text, kind = "") {
     "div",
     { class: `toast ${kind}`, role: kind === "error" ? "alert" : "status" },
     el("span", {}, text),
-    iconButton("Dismiss", "cross", close),
+    iconButton(t("dismiss"), "cross", close),
   );
   $("toasts").append(line);
   while ($("toasts").children.length > 3) $("toasts").firstChild.remove();

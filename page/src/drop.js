@@ -1,23 +1,33 @@
 // A file of the user's: sent, heard, and shown where it belongs.
 
+import { t } from "./strings.js";
 import { send } from "./api.js";
 import { learn } from "./track-cache.js";
 import { $, el, iconButton, say, toast } from "./dom.js";
 import { land, reveal } from "./map.js";
+import { likeness, rules } from "./similar.js";
 import { emit, state } from "./state.js";
 
 /** Send a file and show its place and its neighbors. */
 async function take(file) {
-  const bar = el("progress", { max: 1, value: 0, "aria-label": `Sending ${file.name}` });
-  const text = el("span", {}, `Sending ${file.name}`);
+  const bar = el("progress", { max: 1, value: 0, "aria-label": t("drop.sending", { name: file.name }) });
+  const text = el("span", {}, t("drop.sending", { name: file.name }));
   const line = el("div", { class: "toast upload", id: "upload", role: "status" }, text, bar);
   $("toasts").append(line);
   try {
-    const query = new URLSearchParams({ n: 30, explain: true, describe: true, name: file.name });
+    const query = new URLSearchParams({
+      n: 30,
+      explain: true,
+      describe: true,
+      collapse_versions: true,
+      where: rules().where ?? "",
+      name: file.name,
+    });
+    if (!query.get("where")) query.delete("where");
     const progress = (share) => {
       bar.value = share;
       if (share < 1) return;
-      text.textContent = `Listening to ${file.name}`;
+      text.textContent = t("drop.listening", { name: file.name });
       bar.removeAttribute("value");
     };
     const answer = await answered(query, file, progress);
@@ -28,16 +38,16 @@ async function take(file) {
     line.setAttribute("role", "alert");
     line.replaceChildren(
       el("span", {}, `${file.name}: ${error.message}`),
-      iconButton("Dismiss", "cross", () => line.remove()),
+      iconButton(t("dismiss"), "cross", () => line.remove()),
     );
   }
 }
 
 async function answered(query, file, progress) {
   try {
-    return await send(`/v1/similar?by=all&${query}`, file, progress);
+    return await send(`/v1/similar?by=${likeness()}&${query}`, file, progress);
   } catch (error) {
-    if (error.status !== 503) throw error;
+    if (error.status !== 503 || likeness() === "sound") throw error;
     return send(`/v1/similar?by=sound&${query}`, file, progress);
   }
 }
@@ -46,7 +56,7 @@ function arrive(file, answer) {
   const { upload } = answer;
   learn(answer.matches);
   if (upload.known) {
-    toast("This catalog already has this recording.");
+    toast(t("drop.known"));
     emit("pick", upload.id);
     reveal(upload.id, true);
     return;
@@ -74,7 +84,7 @@ function arrive(file, answer) {
   };
   state.uploads.set(upload.id, card);
   land(upload.id, upload.place);
-  say(`${card.title} landed on the map`);
+  say(t("drop.landed", { title: card.title }));
   emit("uploaded", upload.id);
 }
 
@@ -101,7 +111,7 @@ export function initDrop() {
     show(false);
     const [file] = event.dataTransfer.files;
     if (file) take(file);
-    if (event.dataTransfer.files.length > 1) toast("One file at a time: the first one was taken.");
+    if (event.dataTransfer.files.length > 1) toast(t("drop.one"));
   });
   $("open-file").onclick = () => $("file").click();
   $("file").onchange = () => {

@@ -1,5 +1,6 @@
 // Why two tracks are alike: a bar of what each field adds, and the same as numbers.
 
+import { t } from "./strings.js";
 import { el } from "./dom.js";
 import { state } from "./state.js";
 
@@ -22,7 +23,7 @@ export function whyBar(why) {
   const said = entries.map(([name, value]) => `${fieldName(name)} ${exact(value)}`).join(", ");
   return el(
     "span",
-    { class: "why", role: "img", "aria-label": `Why: ${said}` },
+    { class: "why", role: "img", "aria-label": t("why.bar", { said }) },
     entries
       .filter(([, value]) => value > 0)
       .map(([name, value]) =>
@@ -64,7 +65,7 @@ export function whyLegend(matches) {
   if (present.length < 2) return null;
   return el(
     "ul",
-    { class: "why-list legend", "aria-label": "What the bars show" },
+    { class: "why-list legend", "aria-label": t("why.legend") },
     present.map((name) =>
       el("li", {}, el("i", { vars: { color: fieldColor(name) } }), fieldName(name)),
     ),

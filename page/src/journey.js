@@ -1,10 +1,12 @@
 // A journey: a smooth way from one track to another.
 
+import { t } from "./strings.js";
 import { ask } from "./api.js";
 import { cardOf, known, learn, titleOf } from "./track-cache.js";
-import { $, button, count, el, fill, iconButton, later, say } from "./dom.js";
+import { $, button, el, fill, iconButton, later, say } from "./dom.js";
 import { mark } from "./map.js";
 import { result, slider } from "./playlist.js";
+import { rules } from "./similar.js";
 import { keepAddress, on, recall, remember, state } from "./state.js";
 import { raiseSheet, showTab } from "./tabs.js";
 
@@ -29,13 +31,13 @@ async function travel() {
   const asked = key();
   try {
     const answer = await ask("/v1/similar", {
-      json: { path: { from, to }, n: settings.n },
+      json: { path: { from, to }, n: settings.n, ...rules() },
       signal: running.signal,
     });
     tracks = learn(answer.matches);
     notes = answer.notes;
     built = asked;
-    say(`Journey of ${count(tracks.length, "track")}`);
+    say(t("journey.of", { n: tracks.length }));
   } catch (error) {
     if (error.name === "AbortError") return;
     [tracks, notes] = [[], [error.message]];
@@ -59,16 +61,16 @@ function slot(which, text) {
     el(
       "span",
       { class: "seed-name" },
-      id ? (card ? titleOf(card) : "…") : "not chosen yet",
+      id ? (card ? titleOf(card) : "…") : t("journey.open"),
       el("small", {}, card?.artist ?? ""),
     ),
     chosen &&
       !id &&
-      button("Use the chosen track", () => setEnds({ [which]: state.chosen }), {
+      button(t("journey.use"), () => setEnds({ [which]: state.chosen }), {
         kind: "small",
         title: titleOf(chosen),
       }),
-    id && iconButton(`Take ${titleOf(card)} out`, "cross", () => setEnds({ [which]: null })),
+    id && iconButton(t("take-out", { title: titleOf(card) }), "cross", () => setEnds({ [which]: null })),
   );
 }
 
@@ -76,10 +78,10 @@ function show() {
   const { from, to } = state.journey;
   fill(
     $("journey-ends"),
-    slot("from", "from"),
-    slot("to", "to"),
+    slot("from", t("journey.from")),
+    slot("to", t("journey.to")),
     from && to
-      ? button("Turn around", () => setEnds({ from: to, to: from }), {
+      ? button(t("journey.turn"), () => setEnds({ from: to, to: from }), {
           kind: "small",
           id: "journey-turn",
         })
@@ -90,7 +92,7 @@ function show() {
     $("journey-result"),
     ...notes.map((note) => el("p", { class: "notice" }, note)),
     ...result(shown, {
-      title: `From ${titleOf(known(from))} to ${titleOf(known(to))}`,
+      title: t("journey.title", { from: titleOf(known(from)), to: titleOf(known(to)) }),
       id: "journey",
       score: ({ score, rank }) => (rank === 1 ? "" : `${Math.round(100 * score)}`),
     }),
@@ -109,8 +111,8 @@ function draw() {
     el(
       "div",
       { class: "panel-head" },
-      el("h2", {}, "Journey"),
-      el("p", { class: "soft" }, "From one track to another in small steps of sound."),
+      el("h2", {}, t("tab.journey")),
+      el("p", { class: "soft" }, t("journey.help")),
     ),
     el("div", { class: "slots", id: "journey-ends" }),
     el(
@@ -118,7 +120,7 @@ function draw() {
       { class: "sliders" },
       slider(
         "journey-n",
-        "Tracks",
+        t("setting.tracks"),
         { min: 4, max: 40, step: 1, value: settings.n },
         (value) => `${value}`,
         (value) => (settings.n = value),

@@ -2,16 +2,10 @@
 
 import { ramp } from "./colors.js";
 import { $, el } from "./dom.js";
+import { language, t } from "./strings.js";
 import { themeNow } from "./theme.js";
 
-export const COLUMN_NAMES = {
-  genre: "Genre",
-  tempo: "Tempo",
-  key: "Key",
-  energy: "Energy",
-  year: "Year",
-  loudness: "Loudness",
-};
+export const columnName = (name) => t(`column.${name}`);
 export const UNITS = { tempo: "BPM", loudness: "LUFS" };
 
 export function shownValue(name, value) {
@@ -29,16 +23,16 @@ export function showLegend({ choices, by, entries, range, only, onchange, ononly
   const select = el(
     "select",
     { id: "color-by", onchange: (event) => onchange(event.target.value) },
-    choices.map((name) => el("option", { value: name, selected: name === by }, COLUMN_NAMES[name])),
+    choices.map((name) => el("option", { value: name, selected: name === by }, columnName(name))),
   );
-  const parts = [el("label", { class: "by" }, el("span", {}, "Color"), select)];
+  const parts = [el("label", { class: "by" }, el("span", {}, t("legend.color")), select)];
   if (range) {
-    const said = by === "energy" ? ["calm", "busy"] : range.map((value) => shownValue(by, value));
+    const said = by === "energy" ? [t("legend.calm"), t("legend.busy")] : range.map((value) => shownValue(by, value));
     const stops = ramp(themeNow()).join(", ");
     parts.push(
       el(
         "div",
-        { class: "ramp", role: "img", "aria-label": `Colors from ${said[0]} to ${said[1]}` },
+        { class: "ramp", role: "img", "aria-label": t("legend.ramp", { from: said[0], to: said[1] }) },
         el("i", { vars: { stops: `linear-gradient(to right, ${stops})` } }),
         el("span", {}, said[0]),
         el("span", {}, said[1]),
@@ -48,7 +42,7 @@ export function showLegend({ choices, by, entries, range, only, onchange, ononly
     parts.push(
       el(
         "ul",
-        { class: "entries", "aria-label": "Show one alone" },
+        { class: "entries", "aria-label": t("legend.alone") },
         entries.map(({ key, name, color, count }) =>
           el(
             "li",
@@ -63,8 +57,8 @@ export function showLegend({ choices, by, entries, range, only, onchange, ononly
                 onclick: () => ononly(key),
               },
               el("i", { vars: { color: `rgb(${color.join(" ")})` } }),
-              el("span", {}, name),
-              el("small", {}, count.toLocaleString("en")),
+              el("span", {}, name ?? t("legend.others")),
+              el("small", {}, count.toLocaleString(language())),
             ),
           ),
         ),

@@ -1,18 +1,13 @@
 // The catalog itself: what it holds, scanning for new files, and files that cannot be used.
 
+import { language, t } from "./strings.js";
 import { ask, fetched, follow } from "./api.js";
-import { $, button, clock, count, el, fill, say, toast } from "./dom.js";
+import { $, button, clock, el, fill, say, toast } from "./dom.js";
 import { emit, on, state } from "./state.js";
 
 const PAGE = 50;
-const NAMES = { scan: "Looking for new files", map: "Drawing the map" };
-const STATES = {
-  waiting: "waiting",
-  running: "running",
-  done: "done",
-  failed: "failed",
-  canceled: "canceled",
-};
+const nameOf = (kind) => t(`job.${kind}`);
+const stateOf = (job) => t(`job.${job.state}`);
 
 const jobs = new Map(); // kind -> the newest job
 const following = new Set();
@@ -23,7 +18,7 @@ const active = (job) => job && (job.state === "running" || job.state === "waitin
 async function begin(kind) {
   try {
     watch(await ask("/v1/jobs", { json: { kind } }));
-    say(NAMES[kind]);
+    say(nameOf(kind));
   } catch (error) {
     if (error.status === 409) await loadJobs();
     else toast(error.message, "error");
@@ -41,7 +36,7 @@ function watch(job) {
     show();
     if (active(now) || (before && !active(before) && before.id === now.id)) return;
     following.delete(now.id);
-    say(`${NAMES[now.kind] ?? now.kind}: ${STATES[now.state]}`);
+    say(`${nameOf(now.kind)}: ${stateOf(now)}`);
     if (now.state === "done") emit("job-done", now.kind);
     loadProblems();
   });
@@ -78,14 +73,14 @@ function jobCard(kind) {
     el(
       "div",
       { class: "job-line" },
-      el("b", {}, NAMES[kind]),
-      el("span", { class: "soft" }, STATES[job.state]),
+      el("b", {}, nameOf(kind)),
+      el("span", { class: "soft" }, stateOf(job)),
     ),
     going &&
       el("progress", {
         ...(share == null ? {} : { value: share }),
         max: 1,
-        "aria-label": NAMES[kind],
+        "aria-label": nameOf(kind),
       }),
     el(
       "p",
@@ -93,9 +88,9 @@ function jobCard(kind) {
       going
         ? [
             job.total
-              ? `${job.done.toLocaleString("en")} of ${job.total.toLocaleString("en")}`
+              ? t("job.of", { n: job.done, all: job.total })
               : null,
-            job.eta_seconds != null ? `${clock(job.eta_seconds)} left` : null,
+            job.eta_seconds != null ? t("job.left", { time: clock(job.eta_seconds) }) : null,
             job.message,
           ]
             .filter(Boolean)
@@ -104,7 +99,7 @@ function jobCard(kind) {
     ),
     going &&
       button(
-        "Stop",
+        t("job.stop"),
         () =>
           fetched(`/v1/jobs/${encodeURIComponent(job.id)}`, { method: "DELETE" }).catch((error) =>
             toast(error.message, "error"),
@@ -122,7 +117,7 @@ function outcome(job) {
   return numbers
     .map(
       ([name, value]) =>
-        `${name.replaceAll("_", " ")} ${Number.isInteger(value) ? value.toLocaleString("en") : value.toFixed(1)}`,
+        `${name.replaceAll("_", " ")} ${Number.isInteger(value) ? value.toLocaleString(language()) : value.toFixed(1)}`,
     )
     .join(" · ");
 }
@@ -137,25 +132,25 @@ function show() {
     el(
       "div",
       { class: "panel-head" },
-      el("h2", {}, "Library"),
+      el("h2", {}, t("tab.library")),
       el(
         "p",
         { class: "soft" },
-        `${count(info.tracks ?? 0, "track")} · ${info.model ?? "no model"} · musicu ${info.version}`,
+        `${t("tracks", { n: info.tracks ?? 0 })} · ${info.model ?? "–"} · musicu ${info.version}`,
       ),
     ),
     el(
       "div",
       { class: "actions" },
       info.features?.scan !== false &&
-        button("Look for new files", () => begin("scan"), {
+        button(t("library.scan"), () => begin("scan"), {
           icon: "search",
           kind: "primary",
           id: "scan",
           disabled: scanning,
         }),
       info.features?.map !== false &&
-        button("Draw the map anew", () => begin("map"), {
+        button(t("library.redraw"), () => begin("map"), {
           id: "redraw",
           disabled: active(jobs.get("map")),
         }),
@@ -169,8 +164,8 @@ function show() {
         "h3",
         {},
         problems.total
-          ? `${count(problems.total, "file")} could not be used`
-          : "Every file could be used",
+          ? t("library.problems", { n: problems.total })
+          : t("library.fine"),
       ),
       el(
         "ul",
@@ -180,7 +175,7 @@ function show() {
         ),
       ),
       problems.list.length < problems.total &&
-        button("Show more", () => loadProblems(true), { kind: "wide", id: "problems-more" }),
+        button(t("more"), () => loadProblems(true), { kind: "wide", id: "problems-more" }),
     ),
     info.notice ? el("p", { class: "soft" }, info.notice) : null,
   );

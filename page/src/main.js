@@ -1,12 +1,15 @@
 // The page's start, and what happens when a track is chosen.
 
+import { initLanguage } from "./language.js";
 import { ask } from "./api.js";
+import { initBrowse, show as showBrowse } from "./browse.js";
 import { forgetDetails } from "./track-cache.js";
 import { $, toast } from "./dom.js";
 import { initDrop } from "./drop.js";
 import { initJourney, setEnds } from "./journey.js";
 import { initKeys } from "./keys.js";
 import { initLibrary } from "./library.js";
+import { anyHistory, initListening } from "./listening.js";
 import { initMapInput } from "./map-input.js";
 import { initMap, land, mark, refreshMap, reveal } from "./map.js";
 import { initPlayer, play } from "./player.js";
@@ -48,7 +51,11 @@ async function loadInfo() {
 }
 
 function readAddress() {
-  const { track, journey, tab } = address();
+  const { track, journey, tab, shelf, key } = address();
+  if (shelf && (shelf !== state.browse.shelf || key !== state.browse.key)) {
+    state.browse = { shelf, key };
+    showBrowse();
+  }
   if (track && track !== state.chosen) choose(track, { step: false });
   if (
     journey.length === 2 &&
@@ -61,10 +68,12 @@ function readAddress() {
 }
 
 async function start() {
+  initLanguage();
   initTheme();
   initTabs();
   initPlayer();
   initKeys();
+  initListening();
   initDrop();
   on("select", ({ id, step }) => {
     if (id === state.chosen) return;
@@ -105,14 +114,19 @@ async function start() {
   }
   recallSeeds();
   initSearch();
+  initBrowse();
   initPlaylist();
   initJourney();
   initLibrary();
   showTrackPage();
   showSimilar();
-  const { track } = address();
+  const { track, tab } = address();
+  // Whoever was here before begins with what there is for him or her.
+  if (!track && !tab && state.info?.features.recommend && anyHistory()) showTab("browse");
   readAddress();
   addEventListener("popstate", readAddress);
+  // Without it the page works as well, but not without the service. A browser may refuse.
+  navigator.serviceWorker?.register("/sw.js").catch(() => {});
   initMapInput();
   await initMap();
   if (track) reveal(track, true);

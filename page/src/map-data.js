@@ -1,5 +1,6 @@
 // The map's data: fetched, and put in the order in which it is drawn.
 
+import { t } from "./strings.js";
 import { fetched } from "./api.js";
 import { $, el } from "./dom.js";
 import { Grid } from "./grid.js";
@@ -25,12 +26,12 @@ export async function loadMap(ontaken) {
 function showComputing(job) {
   const share = job?.total ? job.done / job.total : null;
   showState(
-    "The map is being drawn",
+    t("map.drawing"),
     el(
       "progress",
-      share == null ? { "aria-label": "Map" } : { value: share, max: 1, "aria-label": "Map" },
+      share == null ? { "aria-label": t("map") } : { value: share, max: 1, "aria-label": t("map") },
     ),
-    el("span", {}, "Search and lists already work."),
+    el("span", {}, t("map.drawing.help")),
   );
 }
 
@@ -55,6 +56,15 @@ function spread({ ids, x, y, columns }) {
   return { ids: along(ids), x: along(x), y: along(y), columns: spreadColumns };
 }
 
+const NAMED = ["genre", "heard"];
+const DENSE = 0.5; // share of the tracks whose genre is known
+
+/** The column that names the map's regions: genres where most tracks have one, else words. */
+function tellingColumn({ genre, heard }, n) {
+  const known = genre ? genre.codes.filter((code) => code >= 0).length : 0;
+  return heard && known < DENSE * n ? "heard" : genre ? "genre" : null;
+}
+
 function takeMap(answer) {
   const found = spread(answer);
   const n = found.ids.length;
@@ -70,17 +80,24 @@ function takeMap(answer) {
     columns: found.columns,
     grid: new Grid(points),
     positions: { value: points, size: 2 },
-    names: found.columns.genre ? placesOf(found.columns.genre, points) : [],
+    // Where each name of a column is densest, by column.
+    names: Object.fromEntries(
+      NAMED.filter((name) => found.columns[name]).map((name) => [
+        name,
+        placesOf(found.columns[name], points),
+      ]),
+    ),
+    telling: tellingColumn(found.columns, n),
   };
   if (!n) {
     showState(
-      "Nothing is here yet",
+      t("map.empty"),
       el(
         "span",
         {},
-        "Embed a folder with ",
+        t("map.empty.embed"),
         el("code", {}, "musicu embed FOLDER"),
-        ", or drop a file.",
+        t("map.empty.drop"),
       ),
     );
   } else showState("");

@@ -59,7 +59,7 @@ export function overlay() {
     // Among few and large points, a name stands above its own; among many, in their middle.
     const lift = scene.data.ids.length < 500 ? radius() + 13 : 0;
     names.push(
-      ...scene.data.names
+      ...(scene.data.names[scene.by] ?? scene.data.names[scene.data.telling] ?? [])
         .slice(0, NAMES)
         .map((name) => ({ ...name, lift, kind: scene.focus ? "faint" : "genre" })),
     );

@@ -11,10 +11,11 @@ import { FrameBudget } from "./frame-budget.js";
 import { PointsLayer } from "./points-layer.js";
 import { placeOf, project, scene, size, view } from "./scene.js";
 import { emit, on, recall, remember, state } from "./state.js";
+import { t } from "./strings.js";
 import { themeNow } from "./theme.js";
 
 const DEEPEST = 9; // doublings of the size beyond the whole map
-const COLUMNS = ["genre", "tempo", "key", "energy", "year", "loudness"];
+const COLUMNS = ["genre", "heard", "tempo", "key", "energy", "year", "loudness"];
 
 let deck = null;
 const budget = new FrameBudget(draw);
@@ -22,8 +23,8 @@ const budget = new FrameBudget(draw);
 function start() {
   if (!document.createElement("canvas").getContext("webgl2")) {
     showState(
-      "The map needs WebGL 2",
-      el("span", {}, "This browser has none; search, lists and player work without it."),
+      t("map.webgl"),
+      el("span", {}, t("map.webgl.help")),
     );
     return false;
   }
@@ -63,7 +64,7 @@ function start() {
       // The element around it takes the keyboard.
       $("map-canvas").querySelector("canvas").tabIndex = -1;
     },
-    onError: (error) => showState("The map cannot be drawn", el("span", {}, error.message)),
+    onError: (error) => showState(t("map.failed"), el("span", {}, error.message)),
   });
   // For measurements: what a frame costs is to be seen from outside.
   $("map").deck = deck;
@@ -87,7 +88,10 @@ function colorOf(id) {
 
 let last = {};
 function drawn() {
-  const length = budget.share(scene.data.ids.length);
+  const all = scene.data.ids.length;
+  const length = budget.share(all);
+  $("map-sample").hidden = length === all;
+  $("map-sample").textContent = t("map.sample", { n: length, all });
   // deck.gl looks at the points anew when this is another object, and only then.
   if (last.length !== length || last.attributes !== scene.data.attributes)
     last = { length, attributes: scene.data.attributes };
@@ -151,11 +155,12 @@ function layers() {
 function recolor() {
   if (!scene.data) return;
   const choices = COLUMNS.filter((name) => scene.data.columns[name]);
-  const saved = recall("colors", "genre");
-  const by = choices.includes(saved) ? saved : choices[0];
+  const wanted = [recall("colors", null), scene.data.telling, choices[0]];
+  const by = wanted.find((name) => choices.includes(name));
+  scene.by = by;
   const painted = paint(by, scene.data.columns[by], scene.data.ids.length, themeNow(), {
     only: scene.only,
-    places: scene.data.names,
+    places: scene.data.names[by] ?? [],
   });
   scene.colors = painted.colors;
   scene.data.attributes = {
@@ -288,6 +293,6 @@ export function initMap() {
     overlay();
   });
   on("hint", (id) => pointAt(id));
-  showState("Loading the map", el("progress", { "aria-label": "Map" }));
+  showState(t("map.loading"), el("progress", { "aria-label": t("map") }));
   return refreshMap();
 }

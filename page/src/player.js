@@ -1,7 +1,9 @@
 // The player: one audio element, the waveform by wavesurfer, a queue, and moments.
 
+import { t } from "./strings.js";
 import WaveSurfer from "wavesurfer.js/dist/wavesurfer.js";
 import { ask, trackPath } from "./api.js";
+import { cover, coverPath } from "./cover.js";
 import { artistOf, cardOf, known, nameOf, titleOf } from "./track-cache.js";
 import { $, clock, icon, say, setVars, toast } from "./dom.js";
 import { emit, on, recall, remember, state } from "./state.js";
@@ -9,6 +11,7 @@ import { colorNow } from "./theme.js";
 
 const audio = $("audio");
 const waves = new Map(); // id -> {seconds, peaks, tones}
+const ENOUGH = 30; // seconds that make a play, or half the track
 const FLAT = new Array(200).fill(0.03);
 
 let surfer = null;
@@ -16,9 +19,25 @@ let queue = { ids: [], at: -1 };
 let parts = null; // moments: [{id, from, to}], and which one plays
 let seconds = 0;
 let spectrum = false;
+let counted = false; // whether this track has been heard for long enough to count
+
+// Tracks whose own format this browser does not play.
+const foreign = new Set();
 
 const urlOf = (id) =>
-  state.uploads.get(id)?.url ?? new URL(trackPath(id, "/audio"), location.href).href;
+  state.uploads.get(id)?.url ??
+  new URL(trackPath(id, foreign.has(id) ? "/audio.opus" : "/audio"), location.href).href;
+
+/** Play a track that this browser does not know as another format, once. */
+function failed() {
+  const id = state.playing;
+  if (!audio.getAttribute("src")) return;
+  if (foreign.has(id) || state.uploads.has(id)) return toast(t("player.failed"), "error");
+  foreign.add(id);
+  say(t("player.transcoding"));
+  audio.src = urlOf(id);
+  audio.play().catch(() => {});
+}
 
 // ---------------------------------------------------------------- what plays
 
@@ -33,6 +52,9 @@ export async function play(
   if (!keepParts) parts = null;
   queue = { ids: [...ids], at: Math.max(0, ids.indexOf(id)) };
   if (state.playing !== id) {
+    if (state.playing && byHand && !counted && !parts && audio.currentTime > 1)
+      emit("heard", { id: state.playing, event: "skipped" });
+    counted = false;
     state.playing = id;
     audio.src = urlOf(id);
     seconds = known(id)?.seconds ?? 0;
@@ -48,7 +70,7 @@ export async function play(
   } catch (error) {
     // Another track was chosen meanwhile, or the element's own error event tells.
     if (error.name === "NotAllowedError")
-      toast("The browser wants a click before it plays: press play.");
+      toast(t("player.click"));
   }
 }
 
@@ -81,7 +103,7 @@ export function step(by, { byHand = true } = {}) {
 /** Play the two passages that match best, one after the other. */
 export async function moments(a, b) {
   try {
-    say("Listening for the moments that match");
+    say(t("player.moments"));
     const found = await ask("/v1/match", { json: { a, b } });
     parts = {
       at: 0,
@@ -115,11 +137,13 @@ async function showTrack() {
     $("now-title").textContent = titleOf(card);
     $("now-artist").textContent = artistOf(card);
     $("now").disabled = false;
+    $("now-cover").replaceChildren(cover(id, card.album ?? titleOf(card)));
     if ("mediaSession" in navigator) {
       navigator.mediaSession.metadata = new MediaMetadata({
         title: titleOf(card),
         artist: card.artist ?? "",
         album: card.album ?? "",
+        artwork: state.uploads.has(id) ? [] : [{ src: coverPath(id), type: "image/jpeg" }],
       });
     }
   };
@@ -134,13 +158,13 @@ async function showTrack() {
       showTime();
     }
   }
-  if (known(id)) say(`Playing ${nameOf(known(id))}`);
+  if (known(id)) say(t("player.playing", { name: nameOf(known(id)) }));
 }
 
 function showButtons() {
   const playing = !audio.paused && !audio.ended;
   $("play").disabled = !state.playing;
-  $("play").setAttribute("aria-label", playing ? "Pause" : "Play");
+  $("play").setAttribute("aria-label", t(playing ? "pause" : "play"));
   $("play").replaceChildren(icon(playing ? "pause" : "play"));
   $("previous").disabled = !state.playing;
   $("next").disabled = parts ? parts.at >= parts.list.length - 1 : queue.at >= queue.ids.length - 1;
@@ -158,7 +182,11 @@ function showTime() {
   $("seek").max = Math.max(1, Math.round(total()));
   if (document.activeElement !== $("seek") || audio.paused === false)
     $("seek").value = Math.round(now);
-  $("seek").setAttribute("aria-valuetext", `${clock(now)} of ${clock(total())}`);
+  $("seek").setAttribute("aria-valuetext", t("player.time", { now: clock(now), all: clock(total()) }));
+  if (!counted && !parts && total() && now >= Math.min(ENOUGH, total() / 2)) {
+    counted = true;
+    emit("heard", { id: state.playing, event: "played" });
+  }
   if (parts && now >= parts.list[parts.at].to) playPart(parts.at + 1);
 }
 
@@ -171,7 +199,7 @@ function showPart() {
       to: `${(100 * part.to) / total()}%`,
     });
   if (part)
-    $("wave-part").firstChild.textContent = `moment ${parts.at + 1} of ${parts.list.length}`;
+    $("wave-part").firstChild.textContent = t("player.moment", { n: parts.at + 1, all: parts.list.length });
 }
 
 // ---------------------------------------------------------------- waveform
@@ -269,9 +297,6 @@ function setSpectrum(shown) {
 
 // ---------------------------------------------------------------- start
 
-const FAILED =
-  "This track cannot be played: its file is gone, or this browser does not know its format.";
-
 export function initPlayer() {
   $("play").onclick = toggle;
   $("previous").onclick = () => step(-1);
@@ -296,12 +321,16 @@ export function initPlayer() {
   for (const name of ["timeupdate", "durationchange", "seeked"])
     audio.addEventListener(name, showTime);
   audio.addEventListener("durationchange", showPart);
-  audio.addEventListener("ended", () => step(1, { byHand: false }));
-  audio.addEventListener("error", () => audio.getAttribute("src") && toast(FAILED, "error"));
+  audio.addEventListener("ended", () => {
+    if (counted && !parts) emit("heard", { id: state.playing, event: "completed" });
+    counted = false;
+    step(1, { byHand: false });
+  });
+  audio.addEventListener("error", failed);
   on("theme", () => surfer?.setOptions(surferColors()));
   $("mel").onerror = () => {
     $("mel").hidden = true;
-    toast("There is no picture of this track.", "error");
+    toast(t("player.no-picture"), "error");
   };
   if ("mediaSession" in navigator) {
     const hands = {

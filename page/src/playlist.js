@@ -1,12 +1,14 @@
 // A playlist from seeds: more of these, less of those; then in the user's own order.
 
+import { t } from "./strings.js";
 import { ask, fetched } from "./api.js";
 import { cardOf, known, learn, nameOf, titleOf } from "./track-cache.js";
-import { $, button, clock, count, el, fill, iconButton, later, say, toast } from "./dom.js";
+import { $, button, clock, el, fill, iconButton, later, say, toast } from "./dom.js";
 import { mark } from "./map.js";
 import { play } from "./player.js";
 import { trackList } from "./rows.js";
 import { dropSeed, seedFor, weighSeed } from "./seeds.js";
+import { rules } from "./similar.js";
 import { on, recall, remember, state } from "./state.js";
 import { badge } from "./tabs.js";
 
@@ -37,6 +39,8 @@ async function build() {
       by: "sound",
       diversity: settings.diversity,
       exclude: [...removed],
+      no_versions: true,
+      ...rules(),
     };
     if (settings.artist) json.max_per_artist = settings.artist;
     const answer = await ask("/v1/similar", { json, signal });
@@ -44,7 +48,7 @@ async function build() {
     notes = answer.notes;
     built = seedKey();
     show();
-    say(`Playlist of ${count(tracks.length, "track")}`);
+    say(t("playlist.of", { n: tracks.length }));
   } catch (error) {
     if (error.name === "AbortError") return;
     tracks = [];
@@ -62,8 +66,8 @@ function draw() {
     el(
       "div",
       { class: "panel-head" },
-      el("h2", {}, "Playlist"),
-      el("p", { class: "soft" }, "More of these, less of those."),
+      el("h2", {}, t("tab.playlist")),
+      el("p", { class: "soft" }, t("playlist.help")),
     ),
     el("ul", { class: "seeds", id: "seeds" }),
     el(
@@ -71,14 +75,14 @@ function draw() {
       { class: "sliders" },
       slider(
         "playlist-n",
-        "Tracks",
+        t("setting.tracks"),
         { min: 5, max: 100, step: 5, value: settings.n },
         (value) => `${value}`,
         (value) => (settings.n = value),
       ),
       slider(
         "playlist-diversity",
-        "Diversity",
+        t("playlist.diversity"),
         { min: 0, max: 1, step: 0.05, value: settings.diversity },
         (value) => `${Math.round(100 * value)} %`,
         (value) => (settings.diversity = value),
@@ -86,7 +90,7 @@ function draw() {
       el(
         "label",
         { class: "slider", for: "playlist-artist" },
-        el("span", {}, "Of one artist at most"),
+        el("span", {}, t("playlist.artist")),
         el(
           "select",
           {
@@ -97,7 +101,7 @@ function draw() {
             el(
               "option",
               { value, selected: value === settings.artist },
-              value ? `${value}` : "any",
+              value ? `${value}` : t("playlist.any"),
             ),
           ),
         ),
@@ -138,7 +142,7 @@ function show() {
       el(
         "li",
         { class: weight > 0 ? "plus" : "minus", data: { id } },
-        el("span", { class: "sign" }, weight > 0 ? "more" : "less"),
+        el("span", { class: "sign" }, t(weight > 0 ? "playlist.more" : "playlist.less")),
         el(
           "span",
           { class: "seed-name" },
@@ -146,19 +150,19 @@ function show() {
           el("small", {}, known(id)?.artist ?? ""),
         ),
         iconButton(
-          weight > 0 ? `Less of ${titleOf(known(id))}` : `More of ${titleOf(known(id))}`,
+          t(weight > 0 ? "playlist.less-of" : "playlist.more-of", { title: titleOf(known(id)) }),
           weight > 0 ? "minus" : "plus",
           () => weighSeed(id, -weight),
         ),
-        iconButton(`Take ${titleOf(known(id))} out`, "cross", () => dropSeed(id)),
+        iconButton(t("take-out", { title: titleOf(known(id)) }), "cross", () => dropSeed(id)),
       ),
     ),
   );
   if (!state.seeds.length)
-    list.append(el("li", { class: "none" }, "Choose “More of this” at a track to begin."));
+    list.append(el("li", { class: "none" }, t("playlist.begin")));
   else if (!state.seeds.some(({ weight }) => weight > 0))
     list.append(
-      el("li", { class: "none" }, "A playlist needs something to be like: one track with “more”."),
+      el("li", { class: "none" }, t("playlist.need")),
     );
   fill(
     $("playlist-result"),
@@ -173,18 +177,20 @@ function show() {
 }
 
 const titleFor = () =>
-  `Like ${state.seeds
-    .filter(({ weight }) => weight > 0)
-    .map(({ id }) => titleOf(known(id)))
-    .slice(0, 2)
-    .join(" and ")}`;
+  t("playlist.title", {
+    titles: state.seeds
+      .filter(({ weight }) => weight > 0)
+      .map(({ id }) => titleOf(known(id)))
+      .slice(0, 2)
+      .join(t("and")),
+  });
 
 const edit = {
   up: (i) => move(i, -1),
   down: (i) => move(i, 1),
   remove: (i) => {
     removed.add(tracks[i].id);
-    say(`${nameOf(tracks[i])} removed`);
+    say(t("playlist.removed", { name: nameOf(tracks[i]) }));
     tracks = tracks.filter((_, at) => at !== i);
     show();
     focusOn(Math.min(i, tracks.length - 1), 2);
@@ -195,7 +201,7 @@ function move(i, by) {
   const next = [...tracks];
   [next[i], next[i + by]] = [next[i + by], next[i]];
   tracks = next;
-  say(`${nameOf(next[i + by])} is number ${i + by + 1}`);
+  say(t("playlist.moved", { name: nameOf(next[i + by]), n: i + by + 1 }));
   show();
   focusOn(i + by, by < 0 ? 0 : 1);
 }
@@ -216,16 +222,16 @@ export function result(cards, { edit: hands, title, id, score }) {
     el(
       "div",
       { class: "result-head" },
-      el("span", {}, `${count(cards.length, "track")}, ${clock(seconds)}`),
-      button("Play all", () => play(ids[0], { ids }), {
+      el("span", {}, `${t("tracks", { n: cards.length })}, ${clock(seconds)}`),
+      button(t("play-all"), () => play(ids[0], { ids }), {
         icon: "play",
         kind: "primary",
         id: `${id}-play`,
       }),
-      button("Save", () => save(ids, title), {
+      button(t("save"), () => save(ids, title), {
         icon: "save",
         id: `${id}-save`,
-        title: "Save as M3U8",
+        title: t("save.m3u8"),
       }),
     ),
     trackList(cards, { numbered: true, edit: hands, score }),
@@ -243,7 +249,7 @@ async function save(ids, title) {
       download: `${title.replace(/[\\/:*?"<>|]+/g, " ").trim() || "playlist"}.m3u8`,
     }).click();
     setTimeout(() => URL.revokeObjectURL(url), 10000);
-    say("Playlist saved");
+    say(t("playlist.saved"));
   } catch (error) {
     toast(error.message, "error");
   }

@@ -3,7 +3,8 @@
 import { $ } from "./dom.js";
 
 export const scene = {
-  data: null, // of the map: ids, points, places by id, columns, grid, names
+  data: null, // of the map: ids, points, places by id, columns, grid, names, telling
+  by: null, // the column that gives the colors
   colors: null, // bytes r g b a of each point
   only: null, // the legend's entry that is alone to be seen
   marked: [], // ids of an answer, best first

@@ -1,17 +1,19 @@
 // Search: by name or by what is heard; the answers are a list and stand out on the map.
 
 import { ask } from "./api.js";
+import { arrivals, grid } from "./browse.js";
 import { learn } from "./track-cache.js";
-import { $, button, count, el, fill, later, say } from "./dom.js";
+import { $, button, el, fill, later, narrow, say } from "./dom.js";
 import { mark } from "./map.js";
 import { play } from "./player.js";
 import { trackList } from "./rows.js";
 import { scene } from "./scene.js";
 import { emit, on, state } from "./state.js";
+import { t } from "./strings.js";
 import { raiseSheet, showTab } from "./tabs.js";
 
 const PAGE = 50;
-const HELP = { name: "Title, artist, album", sound: "sad jazz, piano" };
+const ARRIVALS = 9; // albums that an empty search shows
 
 let running = null;
 let cards = [];
@@ -48,19 +50,23 @@ async function search(more = false) {
 }
 
 function show({ terms, unused, faint }) {
-  const line = count(total, "track");
+  const line = t("tracks", { n: total });
   const notes = [
     terms?.length &&
-      `Listening for: ${terms.map(({ text, negated }) => (negated ? `not ${text}` : text)).join(", ")}`,
-    unused?.length && `Not understood: ${unused.join(", ")}`,
-    faint?.length && `Hardly heard: ${faint.map(({ text }) => text).join(", ")}`,
+      t("search.terms", {
+        terms: terms
+          .map(({ text, negated }) => (negated ? t("search.not", { text }) : text))
+          .join(", "),
+      }),
+    unused?.length && t("search.unused", { words: unused.join(", ") }),
+    faint?.length && t("search.faint", { words: faint.map(({ text }) => text).join(", ") }),
   ].filter(Boolean);
   fill(
     $("panel-search"),
     el(
       "div",
       { class: "panel-head" },
-      el("h2", {}, cards.length ? line : "Nothing found"),
+      el("h2", {}, cards.length ? line : t("search.nothing")),
       notes.length > 0 && el("p", { class: "soft" }, notes.join(" · ")),
     ),
     cards.length
@@ -69,14 +75,14 @@ function show({ terms, unused, faint }) {
           "p",
           { class: "soft" },
           by() === "sound"
-            ? "Try genres, moods, voices or instruments."
-            : "Every word must occur in title, artist or album. “Sound” searches what is heard.",
+            ? t("search.try.sound")
+            : t("search.try.name"),
         ),
     cards.length < total &&
       cards.length > 0 &&
-      button("Show more", () => search(true), { id: "search-more", kind: "wide" }),
+      button(t("more"), () => search(true), { id: "search-more", kind: "wide" }),
   );
-  say(cards.length ? `${line} found` : "Nothing found");
+  say(cards.length ? t("search.found", { line }) : t("search.nothing"));
   mark(
     cards.map(({ id }) => id),
     { fade: true },
@@ -87,7 +93,7 @@ function showStart() {
   const n = state.info?.tracks;
   const data = scene.data;
   const some = data?.ids.length
-    ? button("Play something", surprise, { icon: "play", kind: "primary", id: "surprise" })
+    ? button(t("search.surprise"), surprise, { icon: "play", kind: "primary", id: "surprise" })
     : null;
   fill(
     $("panel-search"),
@@ -98,18 +104,40 @@ function showStart() {
         "h2",
         { class: "large" },
         n
-          ? `${count(n, "track")}, by how ${n === 1 ? "it sounds" : "they sound"}`
-          : "A map of music by how it sounds",
+          ? t("search.start", { n })
+          : t("search.start.none"),
       ),
       el(
         "p",
         {},
-        "Each point is a track; neighbors sound alike. Click one to hear it, drag and scroll to look around.",
+        t("search.start.map"),
       ),
-      el("p", { class: "soft" }, "Drop an audio file anywhere to see where it belongs."),
+      el("p", { class: "soft" }, t("search.start.drop")),
       some,
     ),
+    el("section", { class: "part", id: "arrivals", hidden: true }),
   );
+  showArrivals();
+}
+
+let newest = []; // albums, of the catalog as it was told last
+
+async function showArrivals() {
+  const fillIn = () => {
+    const part = $("arrivals");
+    if (!part || !newest.length) return;
+    part.hidden = false;
+    fill(
+      part,
+      el("h3", {}, t("browse.arrivals")),
+      grid("new", newest),
+      button(t("browse.all"), () => showTab("browse"), { icon: "browse", kind: "wide" }),
+    );
+  };
+  fillIn();
+  if (!state.info) return;
+  newest = await arrivals(ARRIVALS).catch(() => newest);
+  fillIn();
 }
 
 /** Look for what sounds like a word. */
@@ -117,7 +145,7 @@ export function searchSound(word) {
   $("q").value = word;
   const sound = document.querySelector("[name=search-by][value=sound]");
   sound.checked = true;
-  $("q").placeholder = HELP.sound;
+  showHint();
   search();
 }
 
@@ -125,6 +153,12 @@ function surprise() {
   const { ids } = scene.data;
   const id = ids[Math.floor(Math.random() * ids.length)];
   emit("pick", id);
+}
+
+/** Say what can be searched for; where there is no room to, only that it can. */
+function showHint() {
+  const short = narrow() && document.activeElement !== $("q");
+  $("q").placeholder = short ? t("search.hint.short") : t(`search.hint.${by()}`);
 }
 
 export function initSearch() {
@@ -148,11 +182,14 @@ export function initSearch() {
   $("search-by").addEventListener("mousedown", (event) => event.preventDefault());
   for (const input of document.querySelectorAll("[name=search-by]")) {
     input.addEventListener("change", () => {
-      $("q").placeholder = HELP[by()];
       $("q").focus();
+      showHint();
       if ($("q").value.trim()) search();
     });
   }
+  for (const event of ["focus", "blur"]) $("q").addEventListener(event, showHint);
+  addEventListener("resize", showHint);
+  showHint();
   on("map info", () => !$("q").value.trim() && showStart());
   on(
     "tab",

@@ -1,5 +1,6 @@
 // Seeds of the playlist: more of this, less of that.
 
+import { t } from "./strings.js";
 import { send } from "./api.js";
 import { cardOf, titleOf } from "./track-cache.js";
 import { toast } from "./dom.js";
@@ -9,7 +10,7 @@ export async function addSeed(id, weight) {
   const card = await cardOf(id).catch(() => null);
   if (!card) return;
   state.seeds = [...state.seeds.filter((seed) => seed.id !== id), { id, weight }];
-  toast(`${weight > 0 ? "More" : "Less"} of “${titleOf(card)}”: in the playlist's seeds`);
+  toast(t(weight > 0 ? "seeds.more" : "seeds.less", { title: titleOf(card) }));
   changed();
 }
 

@@ -2,21 +2,24 @@
 
 import { Problem, ask } from "./api.js";
 import { cardOf, known, learn, titleOf } from "./track-cache.js";
-import { $, button, count, el, fill, say, segments } from "./dom.js";
+import { $, button, el, fill, say, segments } from "./dom.js";
 import { mark } from "./map.js";
 import { queueAfter } from "./player.js";
 import { trackList } from "./rows.js";
 import { addSeed, seedFor } from "./seeds.js";
 import { recall, remember, state } from "./state.js";
+import { t } from "./strings.js";
 import { showTab } from "./tabs.js";
 import { percent, whyLegend } from "./explanation.js";
 
 const N = 30;
+const LONGEST = 900; // seconds; what is longer is a mix or a whole album
 const LINES = 12; // to the nearest; more of them hide the map
 
-let by = recall("by", "all");
+let by = recall("likeness", null); // until somebody chooses, what the service compares by
 let others = recall("others", false);
-let shown = null; // {id, by, others, answer}
+let wide = recall("wide", false); // long mixes and what is no music, too
+let shown = null; // {id, key, answer}
 let running = null;
 let pending = "";
 let again = null;
@@ -25,7 +28,8 @@ let again = null;
 export async function showSimilar() {
   const id = state.chosen;
   clearTimeout(again);
-  const asked = [id, by, others].join();
+  by ??= state.info?.by ?? null;
+  const asked = [id, by, others, wide].join();
   if (running && pending === asked) return;
   running?.abort();
   if (!id) {
@@ -34,13 +38,14 @@ export async function showSimilar() {
       el(
         "div",
         { class: "start" },
-        el("h2", {}, "What is like it?"),
-        el("p", {}, "Choose a track on the map or in a list."),
+        el("h2", {}, t("similar.none")),
+        el("p", {}, t("similar.choose")),
       ),
     );
     return;
   }
-  if (shown?.id === id && shown.by === by && shown.others === others) return markNeighbors();
+  if (!by) return; // it is not known yet what the service compares by
+  if (shown?.key === asked) return markNeighbors();
   const mine = (running = new AbortController());
   pending = asked;
   const upload = state.uploads.get(id);
@@ -51,7 +56,7 @@ export async function showSimilar() {
     await cardOf(id);
     if (running !== mine) return;
     learn(answer.matches);
-    shown = { id, by, others, answer };
+    shown = { id, key: asked, answer };
     show(id, answer);
     queueAfter(answer.matches.map((match) => match.id));
     markNeighbors();
@@ -63,8 +68,23 @@ export async function showSimilar() {
   }
 }
 
+/** What is compared by now. */
+export const likeness = () => by ?? state.info?.by ?? "sound";
+
+/** What every question for likeness asks for: no long mixes and no noises, unless wanted. */
+export const rules = () =>
+  wide ? { include_non_music: true } : { where: `seconds <= ${LONGEST}` };
+
 async function likeTrack(id, signal) {
-  const question = { id, n: N, by, explain: true, exclude_same_artist: others };
+  const question = {
+    id,
+    n: N,
+    by,
+    explain: true,
+    exclude_same_artist: others,
+    collapse_versions: true,
+    ...rules(),
+  };
   try {
     return await ask("/v1/similar", { json: question, signal });
   } catch (error) {
@@ -80,39 +100,43 @@ async function likeTrack(id, signal) {
     const answer = await ask("/v1/similar", { json: { ...question, by: "sound" }, signal });
     return {
       ...answer,
-      notes: ["By sound alone for now: the reasons are still being prepared.", ...answer.notes],
+      notes: [t("similar.preparing"), ...answer.notes],
     };
   }
 }
 
 /** A file of the user's was answered when it was sent; another question sends its vector. */
 async function likeUpload(upload, signal) {
-  if (by === upload.answer.by && !others) return upload.answer;
+  if (by === upload.answer.by && !wide) return upload.answer;
   const seed = await seedFor({ id: upload.id, weight: 1 });
-  return ask("/v1/similar", { json: { seeds: [seed], n: N, by, explain: true }, signal });
+  const json = { seeds: [seed], n: N, by, explain: true, collapse_versions: true, ...rules() };
+  return ask("/v1/similar", { json, signal });
+}
+
+function check(id, text, checked, onchange) {
+  const box = el("input", { type: "checkbox", id, checked, onchange: () => onchange(box.checked) });
+  return el("label", { class: "check" }, box, text);
 }
 
 function head(id) {
   const upload = state.uploads.get(id);
   const change = () => {
-    remember("by", by);
+    remember("likeness", by);
     remember("others", others);
+    remember("wide", wide);
     showSimilar();
   };
   return el(
     "div",
     { class: "panel-head" },
-    el("h2", {}, "Like “", titleOf(known(id)), "”"),
+    el("h2", {}, t("similar.like", { title: titleOf(known(id)) })),
     el(
       "div",
       { class: "options" },
       segments(
         "by",
-        "Compare",
-        [
-          ["all", "Everything"],
-          ["sound", "Sound only"],
-        ],
+        t("similar.compare"),
+        ["sound", "all"].map((one) => [one, t(`similar.by.${one}`)]),
         by,
         (value) => {
           by = value;
@@ -120,21 +144,16 @@ function head(id) {
         },
       ),
       !upload &&
-        el(
-          "label",
-          { class: "check" },
-          el("input", {
-            type: "checkbox",
-            id: "other-artists",
-            checked: others,
-            onchange: (event) => {
-              others = event.target.checked;
-              change();
-            },
-          }),
-          "Other artists only",
-        ),
+        check("other-artists", t("similar.others"), others, (checked) => {
+          others = checked;
+          change();
+        }),
+      check("wide", t("similar.wide"), wide, (checked) => {
+        wide = checked;
+        change();
+      }),
     ),
+    el("p", { class: "soft", id: "likeness" }, t(`similar.says.${by}`)),
   );
 }
 
@@ -146,10 +165,10 @@ function show(id, answer) {
     $("panel-similar"),
     head(id),
     ...answer.notes.map((note) => el("p", { class: "notice" }, note)),
-    ...(!answer.matches.length ? [el("p", { class: "soft" }, "Nothing to compare with.")] : []),
+    ...(!answer.matches.length ? [el("p", { class: "soft" }, t("similar.nothing"))] : []),
     whyLegend(answer.matches),
     trackList(answer.matches, { numbered: true, score: ({ score }) => percent(score), anchor: id }),
-    button("A playlist like this", () => addSeed(id, 1).then(() => showTab("playlist")), {
+    button(t("similar.playlist"), () => addSeed(id, 1).then(() => showTab("playlist")), {
       icon: "playlist",
       kind: "wide",
       id: "playlist-like",
@@ -161,7 +180,7 @@ function show(id, answer) {
       $("panel-similar").querySelector(`[value="${CSS.escape(at)}"]`)
     )?.focus();
   else if (within) $("panel-similar").querySelector(".row-play")?.focus();
-  say(`${count(answer.matches.length, "track")} like ${titleOf(known(id))}`);
+  say(t("similar.said", { n: answer.matches.length, title: titleOf(known(id)) }));
 }
 
 export function markNeighbors() {

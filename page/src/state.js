@@ -8,6 +8,7 @@ export const state = {
   uploads: new Map(), // id -> card, with file, url, answer
   seeds: [], // of the playlist: {id, weight}
   journey: { from: null, to: null },
+  browse: { shelf: "new", key: null }, // of the view that browses
 };
 
 const listeners = new Map();
@@ -25,13 +26,15 @@ export function emit(name, detail) {
 
 // The address holds what can be handed on: the track, the journey, the open view.
 
-/** Read the address: {track, journey: [from, to], tab}. */
+/** Read the address: {track, journey: [from, to], tab, shelf, key}. */
 export function address() {
   const given = new URLSearchParams(location.hash.slice(1));
   return {
     track: given.get("track"),
     journey: given.get("journey")?.split(",") ?? [],
     tab: given.get("tab"),
+    shelf: given.get("shelf"),
+    key: given.get("key"),
   };
 }
 
@@ -43,6 +46,10 @@ export function keepAddress(step = false) {
   if (known(state.chosen)) parts.push(`track=${state.chosen}`);
   if (known(from) && known(to)) parts.push(`journey=${from},${to}`);
   if (parts.length || state.tab !== "search") parts.push(`tab=${state.tab}`);
+  if (state.tab === "browse") {
+    parts.push(`shelf=${state.browse.shelf}`);
+    if (state.browse.key != null) parts.push(`key=${encodeURIComponent(state.browse.key)}`);
+  }
   const url = parts.length ? `#${parts.join("&")}` : location.pathname;
   if (location.hash !== url && !(url === location.pathname && !location.hash)) {
     history[step ? "pushState" : "replaceState"](null, "", url);

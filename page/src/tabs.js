@@ -2,14 +2,16 @@
 
 import { $, el, icon, narrow } from "./dom.js";
 import { emit, keepAddress, state } from "./state.js";
+import { t } from "./strings.js";
 
 const TABS = [
-  ["search", "Search", "search"],
-  ["track", "Track", "track"],
-  ["similar", "Similar", "similar"],
-  ["playlist", "Playlist", "playlist"],
-  ["journey", "Journey", "journey"],
-  ["library", "Library", "library"],
+  ["search", t("tab.search"), "search"],
+  ["browse", t("tab.browse"), "browse"],
+  ["track", t("tab.track"), "track"],
+  ["similar", t("tab.similar"), "similar"],
+  ["playlist", t("tab.playlist"), "playlist"],
+  ["journey", t("tab.journey"), "journey"],
+  ["library", t("tab.library"), "library"],
 ];
 const HEIGHTS = ["low", "half", "high"];
 

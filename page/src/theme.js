@@ -1,5 +1,6 @@
 // Light or dark: as the system says, until the user says otherwise.
 
+import { t } from "./strings.js";
 import { $, icon } from "./dom.js";
 import { emit, recall, remember } from "./state.js";
 
@@ -19,7 +20,7 @@ export function colorNow(name) {
 function show() {
   const dark = themeNow() === "dark";
   $("theme").setAttribute("aria-pressed", `${dark}`);
-  $("theme").title = dark ? "Light" : "Dark";
+  $("theme").title = t(dark ? "theme.light" : "theme.dark");
   $("theme").replaceChildren(icon(dark ? "sun" : "moon"));
   emit("theme");
 }

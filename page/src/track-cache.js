@@ -1,5 +1,6 @@
 // What is known of tracks: cards that came with answers, and details that were asked for.
 
+import { t } from "./strings.js";
 import { ask, trackPath } from "./api.js";
 import { state } from "./state.js";
 
@@ -52,7 +53,7 @@ const listOf = (value) => (Array.isArray(value) ? value : value ? [value] : []);
 
 const fileName = (path) => path?.split(/[\\/]/).pop().replace(/\.[^.]+$/, "");
 
-export const titleOf = (card) => card?.title || fileName(card?.file) || "Untitled";
-export const artistOf = (card) => card?.artist || "Unknown artist";
+export const titleOf = (card) => card?.title || fileName(card?.file) || t("untitled");
+export const artistOf = (card) => card?.artist || t("unknown-artist");
 export const nameOf = (card) =>
-  card?.artist ? `${titleOf(card)} by ${card.artist}` : titleOf(card);
+  card?.artist ? t("by", { title: titleOf(card), artist: card.artist }) : titleOf(card);

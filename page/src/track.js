@@ -1,9 +1,12 @@
 // The page of one track: what it is, what is heard in it, and where it stands in the catalog.
 
+import { t } from "./strings.js";
 import { send } from "./api.js";
-import { detailsOf, learn, titleOf } from "./track-cache.js";
-import { $, button, clock, count, el, fill, say, toast } from "./dom.js";
-import { COLUMN_NAMES, shownValue } from "./legend.js";
+import { cover } from "./cover.js";
+import { artistOf, detailsOf, learn, titleOf } from "./track-cache.js";
+import { $, button, clock, el, fill, say, toast } from "./dom.js";
+import { columnName, shownValue } from "./legend.js";
+import { judge, opinion } from "./listening.js";
 import { play } from "./player.js";
 import { seedButtons } from "./rows.js";
 import { scene } from "./scene.js";
@@ -12,12 +15,7 @@ import { emit, state } from "./state.js";
 import { showTab } from "./tabs.js";
 
 const BINS = 44;
-const STANDS = {
-  tempo: ["slower", "faster"],
-  energy: ["calmer", "busier"],
-  loudness: ["quieter", "louder"],
-  year: ["older", "newer"],
-};
+const STANDS = ["tempo", "energy", "loudness", "year"];
 const TAGS = 8;
 
 /** Show the chosen track. */
@@ -44,38 +42,44 @@ export async function showTrackPage() {
     panel,
     el(
       "div",
-      { class: "track-head" },
-      upload && el("p", { class: "eyebrow" }, "Your file"),
-      el("h2", {}, titleOf(track)),
-      el("p", { class: "by" }, track.artist || "Unknown artist"),
+      { class: "track-top" },
+      cover(id, track.album ?? titleOf(track)),
       el(
-        "p",
-        { class: "soft" },
-        [track.album, track.year, track.seconds && clock(track.seconds)]
-          .filter(Boolean)
-          .join(" · "),
-      ),
-      track.genres?.length > 0 &&
+        "div",
+        { class: "track-head" },
+        upload && el("p", { class: "eyebrow" }, t("track.yours")),
+        el("h2", {}, titleOf(track)),
+        el("p", { class: "by" }, artistOf(track)),
         el(
-          "ul",
-          { class: "chips", "aria-label": "Genres" },
-          track.genres.slice(0, 6).map((name) => el("li", {}, name)),
+          "p",
+          { class: "soft" },
+          [track.album, track.year, track.seconds && clock(track.seconds)]
+            .filter(Boolean)
+            .join(" · "),
         ),
-      upload?.problem && el("p", { class: "notice" }, upload.problem),
-      track.non_music &&
-        el("p", { class: "notice" }, "By its sound this is no music: lists leave it out."),
-      track.unsure?.length > 0 &&
-        el("p", { class: "soft" }, `Unsure of its ${track.unsure.join(" and ")}.`),
+        track.genres?.length > 0 &&
+          el(
+            "ul",
+            { class: "chips", "aria-label": t("browse.genres") },
+            track.genres.slice(0, 6).map((name) => el("li", {}, name)),
+          ),
+        upload?.problem && el("p", { class: "notice" }, upload.problem),
+        track.non_music &&
+          el("p", { class: "notice" }, t("track.no-music")),
+        track.unsure?.length > 0 &&
+          el("p", { class: "soft" }, t("track.unsure", { kinds: track.unsure.join(t("and")) })),
+      ),
     ),
     el(
       "div",
       { class: "actions" },
-      button("Play", () => play(id), { icon: "play", kind: "primary", id: "track-play" }),
-      button("Similar", () => showTab("similar"), { icon: "similar", id: "track-similar" }),
+      button(t("play"), () => play(id), { icon: "play", kind: "primary", id: "track-play" }),
+      button(t("tab.similar"), () => showTab("similar"), { icon: "similar", id: "track-similar" }),
+      !upload && likeButton(id),
       upload && state.info?.features?.uploads && keepButton(upload),
     ),
     el("div", { class: "actions quiet" }, upload ? seedButtons(id).slice(0, 2) : seedButtons(id)),
-    tags.length > 0 && section("Heard in it", meters(tags)),
+    tags.length > 0 && section(t("track.heard"), meters(tags)),
     ...strips(track),
     facts(track),
   );
@@ -85,8 +89,8 @@ function empty() {
   return el(
     "div",
     { class: "start" },
-    el("h2", {}, "No track chosen"),
-    el("p", {}, "Click a point on the map, search, or drop a file."),
+    el("h2", {}, t("track.none")),
+    el("p", {}, t("track.none.help")),
   );
 }
 
@@ -105,7 +109,7 @@ function meters(tags) {
         {},
         el(
           "button",
-          { type: "button", title: `Find what sounds ${name}`, onclick: () => searchSound(name) },
+          { type: "button", title: t("track.find", { name }), onclick: () => searchSound(name) },
           el("span", {}, name),
           el("i", { vars: { share: `${100 * share}%` } }),
           el("span", { class: "number" }, `${Math.round(100 * share)} %`),
@@ -119,13 +123,13 @@ function meters(tags) {
 function strips(track) {
   const data = scene.data;
   const at = data?.places.get(track.id);
-  const shown = Object.keys(STANDS).filter(
+  const shown = STANDS.filter(
     (name) => data?.columns[name] && valueOf(track, name, at) != null,
   );
   if (!shown.length) return [];
   return [
     section(
-      "In this catalog",
+      t("track.stands"),
       ...shown.map((name) => strip(name, data.columns[name], valueOf(track, name, at))),
     ),
   ];
@@ -144,15 +148,14 @@ function strip(name, column, value) {
   for (const one of values) bins[Math.min(BINS - 1, Math.floor(place(one) * BINS))]++;
   const most = Math.max(...bins);
   const below = values.reduce((sum, one) => sum + (one < value), 0) / values.length;
-  const [less, more] = STANDS[name];
   const said =
     below >= 0.5
-      ? `${more} than ${Math.round(100 * below)} %`
-      : `${less} than ${Math.round(100 * (1 - below))} %`;
+      ? t(`track.${name}.more`, { share: `${Math.round(100 * below)}` })
+      : t(`track.${name}.less`, { share: `${Math.round(100 * (1 - below))}` });
   return el(
     "div",
     { class: "strip" },
-    el("span", { class: "strip-name" }, COLUMN_NAMES[name]),
+    el("span", { class: "strip-name" }, columnName(name)),
     el(
       "span",
       { class: "strip-bars", "aria-hidden": "true" },
@@ -173,28 +176,28 @@ function facts(track) {
     value == null ? null : `${value.toFixed(digits).replace("-", "−")} ${unit}`;
   const files = track.files ?? [];
   const rows = [
-    ["Key", track.detected_key ?? track.key],
-    ["Dynamics", number(track.loudness_range, 1, "LU")],
-    ["Peak", number(track.peak, 1, "dB")],
-    ["Brightness", number(track.brightness, 0, "Hz")],
-    ["Onsets", number(track.onset_rate, 1, "a second")],
-    ["Label", track.label],
+    [t("column.key"), track.detected_key ?? track.key],
+    [t("fact.dynamics"), number(track.loudness_range, 1, "LU")],
+    [t("fact.peak"), number(track.peak, 1, "dB")],
+    [t("fact.brightness"), number(track.brightness, 0, "Hz")],
+    [t("fact.onsets"), number(track.onset_rate, 1, t("fact.a-second"))],
+    [t("fact.label"), track.label],
     ["ISRC", track.isrc],
     [
-      "Format",
+      t("fact.format"),
       [
         track.codec,
         track.sr && `${track.sr / 1000} kHz`,
-        track.channels && count(track.channels, "channel"),
+        track.channels && t("fact.channels", { n: track.channels }),
       ]
         .filter(Boolean)
         .join(", "),
     ],
-    ["Files", files.map((path) => path.split(/[\\/]/).pop()).join(", ")],
+    [t("fact.files"), files.map((path) => path.split(/[\\/]/).pop()).join(", ")],
   ].filter(([, value]) => value);
   return rows.length
     ? section(
-        "Facts",
+        t("track.facts"),
         el(
           "dl",
           { class: "facts" },
@@ -204,6 +207,22 @@ function facts(track) {
     : null;
 }
 
+/** A button that says what is liked; only where that changes anything. */
+function likeButton(id) {
+  const { recommend, feedback } = state.info?.features ?? {};
+  if (!recommend && !feedback) return null;
+  const liked = () => opinion(id) > 0;
+  const node = button(
+    t("judge.like"),
+    () => {
+      judge(id, liked() ? 0 : 1);
+      node.setAttribute("aria-pressed", `${liked()}`);
+    },
+    { icon: "heart", id: "track-like", "aria-pressed": `${liked()}` },
+  );
+  return node;
+}
+
 function keepButton(upload) {
   const keep = async () => {
     node.disabled = true;
@@ -211,14 +230,14 @@ function keepButton(upload) {
       const name = encodeURIComponent(upload.file.name);
       const card = await send(`/v1/tracks?name=${name}`, upload.file);
       learn([card]);
-      toast(`“${titleOf(card)}” is in the catalog now`);
-      say("Kept in the catalog");
+      toast(t("track.kept", { title: titleOf(card) }));
+      say(t("track.kept", { title: titleOf(card) }));
       emit("kept", card.id);
     } catch (error) {
       node.disabled = false;
       toast(error.message, "error");
     }
   };
-  const node = button("Keep in the catalog", keep, { icon: "plus", id: "keep-upload" });
+  const node = button(t("track.keep"), keep, { icon: "plus", id: "keep-upload" });
   return node;
 }

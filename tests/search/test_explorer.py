@@ -258,6 +258,11 @@ def test_versions_of_a_song_and_of_the_seeds_come_once_or_not_at_all(
     explorer = Explorer.open(store.path)
     found = [titles[hit.position] for hit in asked(explorer, 0, no_versions=True).hits]
     assert len(found) == 2 and "Wind" in found and "Rain (Live)" not in found
+    rows = asked(explorer, 4, collapse_versions=True).to_dict()["matches"]
+    told = {row["title"]: [card["title"] for card in row["versions"]] for row in rows}
+    assert len(told) == 2  # the nearest of each song, with the other in its row
+    assert sorted([*told, *sum(told.values(), [])]) == sorted(titles[:4])
+    assert all(title.split()[0] == other.split()[0] for title, (other,) in told.items())
     new = Seed(
         vector=RNG.standard_normal(8), item=Item("new", Metadata(title="sun", artist="Alba"))
     )

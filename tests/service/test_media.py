@@ -16,6 +16,7 @@ from conftest import Shelf as Library
 from made_audio import notes, sine, write
 from test_uploads import Served
 
+from musicu.audio.decode import load
 from musicu.audio.waveform import compute_waveform
 from musicu.service.settings import Settings
 
@@ -113,7 +114,37 @@ def test_a_part_beyond_the_end_is_told(served: Served, library: Library) -> None
     assert answer.status_code == 416
 
 
-@pytest.mark.parametrize("what", ["audio", "waveform", "mel.png"])
+def test_what_a_browser_cannot_play_is_made_into_what_it_can(
+    served: Served, library: Library, tmp_path: Path
+) -> None:
+    url = f"/v1/tracks/{_id(library, 'Solo.aiff')}/audio.opus"
+    answer = served.client.get(url)
+    assert answer.headers["content-type"] == "audio/ogg"
+    heard = tmp_path / "heard.opus"
+    heard.write_bytes(answer.content)
+    sound, same = (load(path, sr=16000)[0] for path in (library / "Dora/Solo.aiff", heard))
+    assert len(same) == pytest.approx(len(sound), abs=16)
+    assert np.corrcoef(sound, same[: len(sound)])[0, 1] > 0.95
+    part = served.client.get(url, headers={"Range": "bytes=100-199"})
+    assert (part.status_code, part.content) == (206, answer.content[100:200])
+
+
+def test_a_cover_is_made_anew_and_kept(served: Served, library: Library) -> None:
+    beside = library / "Carla/Tide/folder.jpg"
+    beside.write_bytes(compute_waveform(library / "Dora/Night.wav").mel_png())
+    url = f"/v1/tracks/{_id(library, '01 Ebb.m4a')}/cover.jpg"
+    answer = served.client.get(url)
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.content.startswith(b"\xff\xd8\xff")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    beside.unlink()
+    assert served.client.get(url).content == answer.content
+    # Beside these lies a cover.jpg that is no picture.
+    none = served.client.get(f"/v1/tracks/{_id(library, '01 Dawn.flac')}/cover.jpg")
+    assert (none.status_code, none.content) == (204, b"")
+
+
+@pytest.mark.parametrize("what", ["audio", "audio.opus", "cover.jpg", "waveform", "mel.png"])
 @pytest.mark.parametrize(
     "id", ["0" * 32, "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "abcdef%00", "' OR 1=1 --"]
 )

@@ -12,6 +12,10 @@ from conftest import SECONDS, Shelf
 from made_audio import notes, write
 from served import Served, serving, until
 
+from musicu.catalog.items import catalog_items
+from musicu.recommend.interactions import read_interactions
+from musicu.recommend.recommender import Recommender
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytest.importorskip("playwright")
 pytestmark = [
@@ -45,10 +49,15 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def held(original: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A service whose map and reasons are ready."""
-    db = tmp_path_factory.mktemp("page") / "music.db"
+    """A service whose map, reasons and recommender are ready."""
+    folder = tmp_path_factory.mktemp("page")
+    db, log, fitted = folder / "music.db", folder / "plays.csv", folder / "fitted"
     shutil.copyfile(original.db, db)
-    with serving(db) as held:
+    items = catalog_items(db)
+    plays = [f"{user},{id}" for user in range(4) for id in items.ids[user : user + 4]]
+    log.write_text("\n".join(["user,item", *plays]))
+    Recommender(dim=2).fit(read_interactions(log, known=items.ids), items).save(fitted)
+    with serving(db, recommender=fitted, feedback=folder / "feedback.csv") as held:
         until(lambda: held.http.get("/v1/map").status_code == 200)
         until(lambda: "preparing" not in held.ask("GET", "/readyz")["parts"].values())
         yield held
@@ -127,6 +136,11 @@ def test_searching_and_playing_from_the_keyboard(visit: Visit) -> None:
 def test_a_click_on_the_map_plays_what_lies_there(visit: Visit, held: Served) -> None:
     page = visit.page
     choose(page, "dawn")
+    # Six of eight name a genre; what is heard is another way to color.
+    expect(page.locator("#color-by")).to_have_value("genre")
+    page.locator("#color-by").select_option("heard")
+    expect(page.locator("#legend .entries button").first).to_be_visible()
+    page.locator("#color-by").select_option("genre")
     page.locator("#zoom-track").click()
     page.wait_for_timeout(1500)  # the map glides there
     box = page.locator("#map-canvas").bounding_box()
@@ -237,11 +251,86 @@ def test_a_track_that_begins_by_itself_takes_nobody_from_another(visit: Visit) -
     expect(page.locator("#panel-track h2")).to_have_text("Granite")
 
 
+def test_an_album_is_found_by_browsing_and_played(visit: Visit) -> None:
+    page = visit.page
+    # With nothing searched for, there is something to look at.
+    expect(page.locator("#arrivals .tile")).to_have_count(5)
+    page.locator("#tab-browse").click()
+    page.locator("[name=shelf][value=artists]").check()
+    expect(page.locator("#panel-browse .tile b")).to_have_text(["Alba", "Bruno", "Carla"])
+    page.locator("[name=shelf][value=albums]").check()
+    page.locator("#panel-browse .tile").filter(has_text="First Light").click()
+    expect(page.locator("#panel-browse h2")).to_have_text("First Light")
+    rows = page.locator("#panel-browse .row")
+    expect(rows.locator(".row-name b")).to_have_text(["Dawn", "Noon"])
+    page.locator("#browse-play").click()
+    expect(page.locator("#now-title")).to_have_text("Dawn")
+    expect(page.locator("#panel-track h2")).to_have_text("Dawn")
+    expect(rows.first).to_have_attribute("aria-current", "true")
+    page.reload()  # the address names the album
+    expect(page.locator("#panel-browse h2")).to_have_text("First Light")
+    page.locator("#browse-back").click()
+    expect(page.locator("#panel-browse .tile")).to_have_count(3)
+
+
+def test_what_was_played_brings_more_and_what_is_disliked_goes(visit: Visit, held: Served) -> None:
+    page = visit.page
+    page.locator("#tab-browse").click()
+    expect(page.locator("#panel-browse")).to_contain_text("stays in this browser")
+    choose(page, "dawn")
+    page.locator("#track-like").click()
+    expect(page.locator("#track-like")).to_have_attribute("aria-pressed", "true")
+    page.locator("#track-play").click()
+    until(lambda: page.evaluate("localStorage.getItem('musicu.played')?.length > 9"))
+    page.locator("#tab-browse").click()
+    rows = page.locator("#panel-browse .row")
+    expect(rows.first).to_be_visible()
+    names = page.locator("#panel-browse .row-name b")
+    disliked = names.first.inner_text()
+    assert "Dawn" not in names.all_inner_texts()
+    rows.first.get_by_role("button", name="More about").click()
+    rows.first.locator("[data-action=dislike]").click()
+    expect(names.filter(has_text=disliked)).to_have_count(0)
+    log = held.service.settings.feedback
+    until(lambda: "0,0,0" in log.read_text() and len(log.read_text().splitlines()) >= 4)
+    said = [line.split(",") for line in log.read_text().splitlines()[1:]]
+    assert {(line[0] == said[0][0], line[2]) for line in said} == {(True, "0"), (True, "1")}
+    page.locator("#home-forget").click()
+    expect(page.locator("#panel-browse")).to_contain_text("stays in this browser")
+
+
+def test_it_speaks_german_and_opens_without_its_service(browser: Browser, held: Served) -> None:
+    context = browser.new_context(locale="de-DE")
+    page = context.new_page()
+    page.goto(held.url)
+    expect(page.locator("#tab-browse")).to_have_text("Stöbern ")
+    expect(page.locator("#arrivals h3")).to_have_text("Neu dabei")
+    assert page.evaluate("document.documentElement.lang") == "de"
+    page.locator("#help-button").click()
+    page.locator("#language").select_option("en")
+    expect(page.locator("#tab-browse")).to_have_text("Browse ")
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    context.set_offline(True)
+    page.reload()
+    expect(page.locator("#toasts")).to_contain_text("does not answer")
+    expect(page.locator("#tab-browse")).to_have_text("Browse ")
+    kept = page.evaluate(
+        "caches.keys().then(async ([name]) => (await (await caches.open(name)).keys())"
+        ".map(({ url }) => new URL(url).pathname))"
+    )
+    assert kept and all(path == "/" or path.startswith("/page/") for path in kept)
+    context.close()
+
+
 def test_a_track_has_neighbors_with_reasons(visit: Visit) -> None:
     page = visit.page
     choose(page, "granite")
     page.locator("#tab-similar").click()
     rows = page.locator("#panel-similar .row")
+    # It begins with what the service compares by, and says so.
+    expect(page.locator("#likeness")).to_contain_text("nothing else")
+    page.locator("[name=by][value=all]").check()
+    expect(page.locator("#likeness")).to_contain_text("all that is known")
     expect(rows).to_have_count(7)
     rows.first.get_by_role("button", name="More about").click()
     more = rows.first.locator(".row-more")
@@ -249,6 +338,15 @@ def test_a_track_has_neighbors_with_reasons(visit: Visit) -> None:
     expect(more).to_contain_text("Sound")
     more.locator("[data-action=moments]").click()
     until(lambda: seconds_played(page) > 0.1)
+
+
+def test_a_format_that_the_browser_does_not_know_plays_all_the_same(visit: Visit) -> None:
+    page = visit.page
+    page.locator("#q").fill("solo")  # AIFF
+    expect(page.locator("#panel-search .row")).to_have_count(1)
+    page.locator("#panel-search .row-play").click()
+    until(lambda: seconds_played(page) > 0.3)
+    expect(page.locator("#toasts .error")).to_have_count(0)
 
 
 def test_a_file_that_is_dropped_lands_among_its_neighbors(visit: Visit, tmp_path: Path) -> None:
@@ -314,7 +412,7 @@ def test_it_is_accessible_in_every_size_and_scheme(
     page.goto(held.url)
     expect(page.locator("#legend")).to_be_visible()
     choose(page, "dawn")
-    for tab in ("search", "track", "similar", "playlist", "journey", "library"):
+    for tab in ("search", "browse", "track", "similar", "playlist", "journey", "library"):
         page.locator(f"#tab-{tab}").click()
         page.wait_for_timeout(300)
         found = axe.run(page).response["violations"]

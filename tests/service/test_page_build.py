@@ -1,9 +1,11 @@
 """The page that is shipped is what its sources build, and it asks nobody but its own service."""
 
 import filecmp
+import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +15,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "page"
 SHIPPED = ROOT / "musicu" / "service" / "page"
-FILES = ["LICENSES.txt", "index.html", "page.css", "page.js"]
+ICONS = ["icon-192.png", "icon-512.png", "icon-maskable.png"]
+FILES = sorted(
+    ["LICENSES.txt", "index.html", "manifest.webmanifest", "page.css", "page.js", "sw.js", *ICONS]
+)
 # What a registry that cannot be reached makes npm say.
 _UNREACHABLE = re.compile(
     r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT"
@@ -134,6 +139,51 @@ def test_the_script_knows_no_address_to_fetch_from() -> None:
 def test_the_script_never_makes_code_from_text() -> None:
     script = _text("page.js")
     assert not re.search(r"(?<![\w.$])eval\(|\bnew Function\(", script)
+
+
+def test_it_can_be_installed_with_what_is_there() -> None:
+    manifest = json.loads(_text("manifest.webmanifest"))
+    assert manifest["start_url"] == manifest["scope"] == "/"
+    assert {Path(icon["src"]).name for icon in manifest["icons"]} == set(ICONS)
+    for icon in manifest["icons"]:
+        head = (SHIPPED / Path(icon["src"]).name).read_bytes()[:24]
+        width, height = struct.unpack(">II", head[16:])
+        assert icon["sizes"] == f"{width}x{height}"
+    kept = re.findall(r'^  "(/[^"]*)",$', _text("sw.js"), re.MULTILINE)
+    assert kept[0] == "/"  # and files of the shell: never an answer of the service
+    assert {Path(path).parent.as_posix() for path in kept[1:]} == {"/page"}
+    assert {Path(path).name for path in kept[1:]} <= set(FILES)
+
+
+def test_each_text_is_there_in_each_language_and_used() -> None:
+    sources = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in (SOURCES / "src").iterdir()
+        if path.suffix in (".js", ".html")
+    }
+    strings = sources.pop("strings.js")
+    text = r'"((?:[^"\\]|\\.)*)"'
+    found = re.findall(rf'^  "?([\w.-]+)"?: \[\s*{text},\s*{text},?\s*\],$', strings, re.MULTILINE)
+    texts = {name: (english, german) for name, english, german in found}
+    table = strings[
+        strings.index("const TEXTS = {") : strings.index("\n};", strings.index("TEXTS"))
+    ]
+    assert len(texts) == len(re.findall(r"^  \S+: \[", table, re.MULTILINE)) > 200
+    for english, german in texts.values():
+        for one, other in ((english, german), (german, english)):
+            assert set(re.findall(r"\{\w+\}", one)) == set(re.findall(r"\{\w+\}", other))
+        assert english.count("|") == german.count("|")
+    code = "\n".join(sources.values())
+    named = set(re.findall(r'\bt\(\s*"([\w.-]+)"', code))
+    named |= set(re.findall(r'data-t(?:-[a-z-]+)?="([\w.-]+)"', code))
+    for one, other in re.findall(r'\bt\([^()]*?\? "([\w.-]+)" : "([\w.-]+)"', code):
+        named |= {one, other}
+    begun = set(re.findall(r"\bt\(\s*`([\w.-]+)\$\{", code))  # t(`tab.${name}`)
+    assert named <= texts.keys(), named - texts.keys()
+    unused = {
+        name for name in texts.keys() - named if not any(name.startswith(start) for start in begun)
+    }
+    assert unused == set()
 
 
 def test_the_page_stays_small() -> None:

@@ -168,6 +168,23 @@ def test_tracks_are_found_by_their_sound_as_by_the_catalog(
     assert later["total"] == len(some.matches)
 
 
+def test_artists_are_listed_and_their_tracks_asked_for_by_the_key_of_the_list(
+    held: Served,
+) -> None:
+    found = held.ask("GET", "/v1/browse/artists?limit=2&offset=1")
+    assert (found["total"], [group["name"] for group in found["groups"]]) == (
+        9,
+        ["Artist 1", "Artist 2"],
+    )
+    one = held.ask("GET", "/v1/browse/artists/tracks", params={"key": found["groups"][0]["key"]})
+    assert one["group"] == found["groups"][0]
+    assert {track["artist"] for track in one["tracks"]} == {"Artist 1"}
+    assert one["total"] == len(one["tracks"]) == found["groups"][0]["tracks"] == 7
+    assert held.ask("GET", "/v1/browse/new?limit=1")["groups"][0]["id"] == number(TRACKS - 1)
+    assert held.ask("GET", "/v1/browse/albums/tracks?key=none", 404)["status"] == 404
+    assert held.ask("GET", "/v1/browse/nothing", 422)["status"] == 422
+
+
 def test_all_that_is_known_of_a_track_is_told_but_not_where_the_server_keeps_it(
     listening: httpx.Client, original: Shelf
 ) -> None:

@@ -17,11 +17,13 @@ from served import Served, serving, until
 from musicu.catalog.items import catalog_items
 from musicu.catalog.store import Store
 from musicu.encoders.registry import find_model
+from musicu.errors import MusicuError
 from musicu.recommend.interactions import hash_user, read_interactions
 from musicu.recommend.lineage import lineage_of
 from musicu.recommend.recommender import History, Recommender
 from musicu.recommend.registry import Registry
 from musicu.service.errors import Busy, Refusal
+from musicu.service.feedback import FeedbackLog
 from musicu.service.recommender import ReloadingRecommender
 from musicu.service.settings import Settings
 
@@ -292,3 +294,43 @@ def test_a_registry_is_swapped_without_a_request_lost(world: World, tmp_path: Pa
         assert set(statuses) == {200}
         told = served.ask("GET", "/v1/monitor")["recommendations"]["lists"]
         assert told["version"] in (1, 2) and told["drift"]["drifted"] is None
+
+
+def test_what_is_disliked_and_never_played_is_not_recommended(served: Served) -> None:
+    before = ids(recommend(served, history=PLAYED, n=5))
+    said = [{"id": before[0], "value": -1}]
+    assert before[0] not in ids(recommend(served, history=PLAYED, said=said, n=5))
+    recommend(served, 422, history=PLAYED, said=[{"id": before[0], "value": -2}])
+
+
+def test_feedback_is_a_log_that_can_be_fitted(world: World, tmp_path: Path) -> None:
+    log = tmp_path / "feedback.csv"
+
+    def tell(served: Served, number: int, event: str, status: int = 204, user: str = "ann") -> None:
+        body = {"user": user, "id": f"{number:032x}", "event": event}
+        assert served.http.post("/v1/feedback", json=body).status_code == status
+
+    for _ in range(2):  # it goes on where it was
+        with serving(world.catalog, feedback=log) as served:
+            assert served.ask("GET", "/v1/info")["features"]["feedback"]
+            for number, event in enumerate(("played", "completed", "liked", "skipped")):
+                tell(served, number, event)
+            tell(served, 4, "disliked", user="bob")
+            tell(served, 5, "adored", 422)
+            tell(served, 5, "liked", 422, user="=cmd()\n")
+            tell(served, 99, "liked", 404)
+    read = read_interactions(log)
+    assert set(read.of_user("ann")[0]) == {f"{number:032x}" for number in (0, 1)}
+    assert read.feedback is not None
+    items, values = read.feedback.of_user("ann")
+    assert dict(zip(items, values, strict=True)) == {
+        f"{1:032x}": 0.5,
+        f"{2:032x}": 1.0,
+        f"{3:032x}": -0.5,
+    }
+    assert read.feedback.of_user("bob")[1].tolist() == [-1.0]
+    with serving(world.catalog) as served:
+        tell(served, 0, "liked", 404)
+    log.write_text("user,item\n")
+    with pytest.raises(MusicuError, match="no log of feedback"):
+        FeedbackLog(log)

@@ -1,4 +1,4 @@
-"""Sound and pictures of a track: its file, its waveform, its mel picture, and passages that match.
+"""Sound and pictures of a track: its file, waveform, mel picture, cover, and passages that match.
 
 A track is named by its id, never by a path: it is one of the catalog, or an upload of the last half
 hour. What has to be decoded for it is decoded in worker processes, in a line of its own.
@@ -14,6 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
+from starlette.background import BackgroundTask
 
 from musicu.audio.formats import file_format
 from musicu.catalog.store import Store
@@ -94,6 +95,26 @@ async def audio(service: Here, id: TrackPath) -> FileResponse:
 
 
 @router.get(
+    "/v1/tracks/{id}/audio.opus",
+    summary="A track's sound as Opus",
+    response_class=FileResponse,
+    responses={
+        200: {"description": "An Ogg file, or a part of it.", "content": {"audio/ogg": {}}},
+        206: {"description": "A part of it.", "content": {"audio/ogg": {}}},
+    },
+)
+async def transcoded(service: Here, id: TrackPath) -> FileResponse:
+    """Return a track that a browser cannot play as one it can, or the part that Range names."""
+    sound = await _find(service, id)
+    if sound.seconds > service.settings.upload_seconds:
+        raise Refusal(422, f"longer than {service.settings.upload_seconds:g} s, too long for that")
+    found = await service.transcodes.get(sound.id, sound.path)
+    # The task does nothing but hold the file until all of it has gone out.
+    held = BackgroundTask(bool, found)
+    return FileResponse(found.path, media_type="audio/ogg", headers=_OWN, background=held)
+
+
+@router.get(
     "/v1/tracks/{id}/waveform",
     summary="A track's waveform",
     response_description="What the track looks like, in 1,000 equal stretches.",
@@ -118,6 +139,28 @@ async def mel(service: Here, id: TrackPath) -> Response:
     sound = await _find(service, id)
     _, picture = await _waveform(service, sound)
     return Response(picture, headers=_OWN, media_type="image/png")
+
+
+@router.get(
+    "/v1/tracks/{id}/cover.jpg",
+    summary="A track's cover",
+    response_class=Response,
+    responses={
+        200: {"description": "A small picture.", "content": {"image/jpeg": {}}},
+        204: {"description": "It has none."},
+    },
+)
+async def cover(service: Here, id: TrackPath) -> Response:
+    """Return the picture in the file or beside it: decoded, made small and written anew."""
+    sound = await _find(service, id)
+
+    async def make() -> bytes:
+        return await service.cover_queue.run(lambda _: service.cover_renderer.render(sound.path))
+
+    picture = await service.covers.get(sound.id, make)
+    if not picture:
+        return Response(status_code=204, headers=_OWN)
+    return Response(picture, headers=_OWN, media_type="image/jpeg")
 
 
 @router.post(

@@ -24,6 +24,7 @@ __all__ = [
     "PlayedBody",
     "RecommendAnswer",
     "RecommendBody",
+    "SaidBody",
     "SurfaceEntry",
     "SurfacesAnswer",
     "router",
@@ -79,6 +80,13 @@ class PlayedBody(StrictModel):
     )
 
 
+class SaidBody(StrictModel):
+    """What a listener said of a track."""
+
+    id: TrackId
+    value: float = Field(ge=-1, le=1, description="From disliked to liked.", examples=[1])
+
+
 class RecommendBody(StrictModel):
     """For whom, how many, and by which rules."""
 
@@ -87,6 +95,9 @@ class RecommendBody(StrictModel):
     )
 
     history: Annotated[list[PlayedBody], Field(min_length=1, max_length=_HISTORY)] | None = None
+    said: Annotated[list[SaidBody], Field(max_length=_HISTORY)] = Field(
+        [], description="What was said of tracks, with a history."
+    )
     user: str | None = Field(
         None, min_length=1, max_length=1000, description="Somebody in the log that is served."
     )
@@ -162,6 +173,7 @@ class RecommendBody(StrictModel):
             [_whole(played.id, snapshot) for played in self.history],
             [played.weight for played in self.history],
             times or None,
+            {_whole(one.id, snapshot): one.value for one in self.said},
         )
 
 

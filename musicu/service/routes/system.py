@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from musicu.items.comparable import COMPARABLE
 from musicu.reports.release_style import FIELD_COLORS
 from musicu.search.query import MOST_SEEDS, MOST_TRACKS
+from musicu.search.spaces import DEFAULT_SPACE
 from musicu.service.errors import Refusal
 from musicu.service.responses import as_json
 from musicu.service.schemas import Credentials
@@ -74,6 +75,7 @@ class Features(BaseModel):
     """What this service can do."""
 
     recommend: bool
+    feedback: bool
     uploads: bool
     scan: bool
     map: bool = True
@@ -97,6 +99,7 @@ class Info(BaseModel):
     limits: Limits
     features: Features
     fields: dict[str, ComparableField]
+    by: str = Field(description="What tracks are compared by unless asked otherwise.")
     notice: str | None = Field(description="What there is to know about the catalog just now.")
 
 
@@ -148,6 +151,7 @@ async def info(service: Here) -> Info:
         ),
         features=Features(
             recommend=settings.recommender is not None,
+            feedback=settings.feedback is not None,
             uploads=settings.uploads is not None,
             scan=settings.scan,
         ),
@@ -155,6 +159,7 @@ async def info(service: Here) -> Info:
             name: ComparableField(label=COMPARABLE[name].label, light=light, dark=dark)
             for name, (light, dark) in FIELD_COLORS.items()
         },
+        by=DEFAULT_SPACE,
         notice=service.notice(),
     )
 
