@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from musicu.catalog.catalog import Catalog as Opened
     from musicu.encoders.model import Model as UsedModel
-    from musicu.encoders.model import Tag
+    from musicu.encoders.tag import Tag
     from musicu.encoders.tagger import Heard
 
 

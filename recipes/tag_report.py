@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from tag_pool import Pool, Word, ensemble, labels, own_words, sigmoid
 from teacher_words import TEACHERS
 
-from musicu.encoders.model import NON_MUSIC
+from musicu.encoders.tag import NON_MUSIC
 
 __all__ = ["report"]
 

@@ -37,7 +37,7 @@ from tag_pool import Pool, Word, labels, own_words, read_pool, read_words, sigmo
 from tag_report import report
 from teacher_words import TEACHERS, Teacher, answers, read_clips
 
-from musicu.encoders.model import NON_MUSIC
+from musicu.encoders.tag import NON_MUSIC
 from musicu.evaluation.retrieval_metrics import artist_parts
 from musicu.training.taghead import TagFit, best_threshold, fit_tags, write_tags
 

@@ -18,78 +18,23 @@ from numpy.typing import NDArray
 
 from musicu.encoders.front_ends import FrontEnd, read_front_end
 from musicu.encoders.heard import HeardFolder
-from musicu.encoders.model_files import LARGEST, read_config, read_model_file, sha256_of
+from musicu.encoders.model_files import (
+    LARGEST,
+    read_config,
+    read_model_file,
+    sha256_of,
+    text_entries,
+    text_entry,
+)
+from musicu.encoders.tag import Tag
 from musicu.errors import ModelError
 from musicu.files import open_file
 
-__all__ = ["NON_MUSIC", "TAG_KINDS", "HeadArrays", "Model", "Tag"]
+__all__ = ["HeadArrays", "Model"]
 
 _MOST_NUMBERS = 1 << 26  # in a window, a filter bank or a vector
 # How protobuf writes the key under which a tensor names the file that has its numbers.
 _ELSEWHERE = b"\x0a\x08location"
-TAG_KINDS = ("genre", "mood", "instrument", "voice", "era", "sound", "non-music")
-# The tag by which a head tells what is no music: speech, noise, single sounds.
-NON_MUSIC = "no music"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tag:
-    """A word that a model can say of music.
-
-    Attributes
-    ----------
-    name : str
-        The word, as its training data had it.
-    kind : {"genre", "mood", "instrument", "voice", "era", "sound", "non-music"}
-        What it speaks of.
-    threshold : float in [0, 1]
-        Probability from which on it is said.
-    auc, ap : float in [0, 1] or None
-        Area under the ROC curve and average precision, cross-validated: how far to trust it.
-    positives : int or None
-        Tracks that had it when that was measured.
-    agreement : float in [-1, 1] or None
-        Where there are no labels: rank correlation with its teachers on artists that were not met.
-    sources : tuple of str
-        What it was learned from: a teacher's words, a collection's labels.
-    synonyms : tuple of str
-        What else it is called.
-    """
-
-    name: str
-    kind: str
-    threshold: float = 0.5
-    auc: float | None = None
-    ap: float | None = None
-    positives: int | None = None
-    agreement: float | None = None
-    sources: tuple[str, ...] = ()
-    synonyms: tuple[str, ...] = ()
-
-    @classmethod
-    def from_dict(cls, entry: Any) -> Tag:
-        """Read an entry of ``config.json``.
-
-        Raises
-        ------
-        ValueError
-            It is not such an entry.
-        """
-        if not isinstance(entry, dict):
-            raise ValueError(f"a tag must be an object, not {entry!r}")
-        known = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
-        known |= {name: _texts(entry, name) for name in ("sources", "synonyms")}
-        tag = cls(**{**known, "name": _text(entry, "name")})
-        if tag.kind not in TAG_KINDS:
-            raise ValueError(f"the kind of tag {tag.name!r} must be one of {', '.join(TAG_KINDS)}")
-        for what in ("threshold", "auc", "ap"):
-            value = getattr(tag, what)
-            # Not a number is outside, too.
-            if not (value is None and what != "threshold") and not 0.0 <= value <= 1.0:
-                raise ValueError(f"{what} of tag {tag.name!r} must lie in [0, 1]")
-        if tag.agreement is not None and not -1.0 <= tag.agreement <= 1.0:
-            raise ValueError(f"agreement of tag {tag.name!r} must lie in [-1, 1]")
-        return tag
 
 
 class HeadArrays(NamedTuple):
@@ -256,7 +201,7 @@ class Model:
         digest = _checked(folder / "encoder.onnx", config, "sha256")
         try:
             model = cls(
-                id=_printable("id", _text(config, "id")),
+                id=_printable("id", text_entry(config, "id")),
                 version=_printable("version", str(config.get("version", "1"))),
                 sha256=digest,
                 dim=int(config["dim"]),
@@ -264,7 +209,7 @@ class Model:
                 folder=folder,
                 license=str(config.get("license", "not stated")),
                 description=str(config.get("description", "")),
-                training_data=_texts(config, "training_data"),
+                training_data=text_entries(config, "training_data"),
                 input=str(config.get("input", "")),
                 output=str(config.get("output", "")),
                 layout=config.get("layout", "time-mel"),
@@ -336,18 +281,6 @@ def _printable(key: str, text: str) -> str:
     if not text.isprintable():
         raise ValueError(f"{key} {text!r} has characters that cannot be printed")
     return text
-
-
-def _text(config: dict[str, Any], key: str) -> str:
-    value = config[key]
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{key} must be a text, not {value!r}")
-    return value
-
-
-def _texts(config: dict[str, Any], key: str) -> tuple[str, ...]:
-    value = config.get(key, [])
-    return (value,) if isinstance(value, str) else tuple(map(str, value))
 
 
 def _checked(file: Path, config: dict[str, Any], key: str) -> str:

@@ -12,7 +12,15 @@ from typing import Any
 from musicu.errors import ModelError
 from musicu.files import open_file
 
-__all__ = ["LARGEST", "open_model_file", "read_config", "read_model_file", "sha256_of"]
+__all__ = [
+    "LARGEST",
+    "open_model_file",
+    "read_config",
+    "read_model_file",
+    "sha256_of",
+    "text_entries",
+    "text_entry",
+]
 
 # Bytes that a model's files may have: far above any that is known; protobuf ends at 2 GiB anyway.
 LARGEST = {
@@ -84,3 +92,25 @@ def sha256_of(file: Path) -> str:
             return hashlib.file_digest(opened, "sha256").hexdigest()
         except OSError as error:
             raise ModelError(f"{file}: {error.strerror or error}") from None
+
+
+def text_entry(config: dict[str, Any], key: str) -> str:
+    """Return an entry that must be a text.
+
+    Raises
+    ------
+    KeyError
+        There is none.
+    ValueError
+        It is none, or empty.
+    """
+    value = config[key]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{key} must be a text, not {value!r}")
+    return value
+
+
+def text_entries(config: dict[str, Any], key: str) -> tuple[str, ...]:
+    """Return an entry of several texts, or of one; empty without it."""
+    value = config.get(key, [])
+    return (value,) if isinstance(value, str) else tuple(map(str, value))

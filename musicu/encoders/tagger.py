@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from musicu.arrays import top_k
 from musicu.encoders.encoder import Encoder
-from musicu.encoders.model import NON_MUSIC, Model, Tag
+from musicu.encoders.model import Model
 from musicu.encoders.registry import find_model, list_models
+from musicu.encoders.tag import NON_MUSIC, Tag
 from musicu.errors import ModelError
 
 __all__ = ["Heard", "TagHead", "describing_tags", "tag"]
@@ -153,7 +154,7 @@ class TagHead:
     def non_music(self, vectors: Array) -> Bools:
         """Tell which tracks [n] are no music, by their unit vectors [n, dim].
 
-        A head that does not know the tag :data:`musicu.encoders.model.NON_MUSIC` takes all for
+        A head that does not know the tag :data:`musicu.encoders.tag.NON_MUSIC` takes all for
         music.
         """
         deciding = self.only({NON_MUSIC})

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from musicu.encoders.model import Tag
+from musicu.encoders.tag import Tag
 from musicu.errors import MetadataError
 
 __all__ = ["TagQuery", "Term", "Vocabulary", "fold"]

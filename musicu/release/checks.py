@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from musicu.audio.formats import codec_name, is_lossy
-from musicu.encoders.model import Tag
+from musicu.encoders.tag import Tag
 from musicu.encoders.vocabulary import Vocabulary, fold
 from musicu.items.item import Item
 from musicu.items.quality_checks import Finding, Severity, by_severity, item_contradictions

@@ -103,7 +103,8 @@ def join_models(
     clips, skipped = find_clips([Source.parse(one) for one in audio], work / "files.json")
     drawn = np.random.default_rng(seed).permutation(len(clips))[:most_clips]
     clips = [clips[at] for at in drawn]
-    vectors, moves = [], []
+    vectors: list[NDArray[np.float32]] = []
+    moves: list[NDArray[np.float32]] = []
     for done, clip in enumerate(clips, start=1):
         try:
             vectors.append(np.concatenate([_mean(clip.path, one) for one in encoders]))

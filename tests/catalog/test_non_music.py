@@ -19,8 +19,9 @@ from musicu.catalog.index import Index
 from musicu.catalog.items import catalog_items, non_music_ids
 from musicu.catalog.non_music import choose_tracks
 from musicu.encoders.install import install_model
-from musicu.encoders.model import NON_MUSIC, Model, Tag
+from musicu.encoders.model import Model
 from musicu.encoders.registry import DEFAULT_MODEL, find_model
+from musicu.encoders.tag import NON_MUSIC, Tag
 from musicu.encoders.tagger import TagHead, describing_tags
 from musicu.encoders.vocabulary import Term, Vocabulary
 from musicu.errors import ModelError

@@ -31,8 +31,9 @@ from musicu.catalog.sql_filter import filter_tracks
 from musicu.catalog.store import Store
 from musicu.cli.app import app
 from musicu.encoders.install import install_model
-from musicu.encoders.model import Model, Tag
+from musicu.encoders.model import Model
 from musicu.encoders.registry import DEFAULT_MODEL, find_model
+from musicu.encoders.tag import Tag
 from musicu.encoders.tagger import TagHead
 from musicu.encoders.vocabulary import Term
 from musicu.errors import CatalogError, ModelError, ModelMismatchError

@@ -93,7 +93,7 @@ def test_the_commands_are_these() -> None:
         *(f"evaluate {name}" for name in ("slates", "fairness", "privacy")),
         *(f"registry {name}" for name in ("list", "show", "add", "promote", "rollback")),
         *("registry remove", "registry challenge"),
-        "train encoder",
+        *("train encoder", "train join"),
         *(f"catalog {name}" for name in ("info", "list", "errors", "retry")),
         *(f"catalog {name}" for name in ("forget", "verify", "export")),
         *(f"models {name}" for name in ("list", "info", "add")),

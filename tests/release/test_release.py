@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from made_audio import notes, write
 
 from musicu.catalog.catalog import Catalog
-from musicu.encoders.model import Tag
+from musicu.encoders.tag import Tag
 from musicu.errors import AudioError, CatalogError, MetadataError, MusicuError
 from musicu.items.item import Item, Items
 from musicu.items.quality_checks import contradictions, item_contradictions

@@ -20,7 +20,8 @@ from networks import model_folder  # noqa: E402
 from tag_pool import Pool, Word, ensemble, label, read_words  # noqa: E402
 from teacher_words import TEACHERS, Clip, read_clips  # noqa: E402
 
-from musicu.encoders.model import NON_MUSIC, TAG_KINDS, Model  # noqa: E402
+from musicu.encoders.model import Model  # noqa: E402
+from musicu.encoders.tag import NON_MUSIC, TAG_KINDS  # noqa: E402
 from musicu.encoders.tagger import TagHead  # noqa: E402
 from musicu.encoders.vocabulary import Vocabulary  # noqa: E402
 
