@@ -3,17 +3,18 @@
     python recipes/tempo.py renders --no-music nonmusic
 
 ``renders`` is what ``render_scores.py`` made; renders of one steady tempo are learned from, the
-others teach when to be unsure, as do the sounds of ``no_music.py``, and made-up patterns
-(`sounds.pulses`) add what scores do not hold. Features of each file are kept in
-``work/tempo/features`` and made once. ``work/tempo/without-COLLECTION.npz`` are models that heard
-no score of that collection; the figures that are printed, the confidence, and those of
-``bench/tempo.py --without`` come from them. Collections named by ``--measure-only`` are in no
-model.
+others teach when to be unsure, as do the sounds of ``no_music.py`` and made-up ones without a
+beat (`sounds.unpulsed`). Made-up patterns (`sounds.pulses`) add what scores do not hold. Features
+of each file are kept in ``work/tempo/features`` and made once.
+``work/tempo/without-COLLECTION.npz`` are models that heard no score of that collection; the
+figures that are printed, the confidence, and those of ``bench/tempo.py --without`` come from them.
+Collections named by ``--measure-only`` are in no model.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,15 +24,22 @@ import soxr
 from renders.manifest import rows_with_audio
 from renders.tempos import CLOSE, OCTAVES, area, is_close, steady_tempo
 from sounds.pulses import draw_tempo, make_pulse
+from sounds.unpulsed import make_unpulsed
 
 from musicu.audio.descriptors import Describer
-from musicu.audio.periodicity import FEATURES, tempo_features
 from musicu.audio.tempo import TempoModel, certainty_features
+from musicu.audio.tempo_evidence import FEATURES, tempo_features
 
 RATE = 16000
 RIDGE = 20.0
 FIRST_STEPS, MORE_STEPS = 8, 4  # of Newton's method, from nothing and from another's solution
 PULSE = 0.5  # weight of a made-up pattern; a render's is 1
+SECONDS = 20.0  # of what is made up
+# What the second opinion does not hear.
+UNHEARD = [FEATURES[name] for name in ("answers", "agreements", "intervals")]
+
+
+Opinions = tuple[np.ndarray, np.ndarray]  # weights, and those of the second opinion
 
 
 @dataclass
@@ -99,21 +107,33 @@ def load_clips(options: argparse.Namespace) -> list[Clip]:
     for number in range(options.pulses):
 
         def make(number: int = number) -> np.ndarray:
-            return make_pulse(RATE, 20.0, np.random.default_rng([options.seed, number])).samples
+            return make_pulse(RATE, SECONDS, np.random.default_rng([options.seed, number])).samples
 
         _, bpm = draw_tempo(np.random.default_rng([options.seed, number]))
         found = remembered(store / f"pulse-{number}.npz", make)
         clips.append(Clip(f"pulse-{number}", "pulses", bpm, *found))
+    for number in range(options.unpulsed):
+
+        def make_other(number: int = number) -> np.ndarray:
+            return make_unpulsed(RATE, SECONDS, np.random.default_rng([options.seed, number]))
+
+        found = remembered(store / f"unpulsed-{number}.npz", make_other)
+        clips.append(Clip(f"unpulsed-{number}", "unpulsed", np.nan, *found))
     return clips
 
 
-def fit(clips: list[Clip], start: np.ndarray | None = None) -> np.ndarray:
+def fit(
+    clips: list[Clip], start: np.ndarray | None = None, unheard: Sequence[slice] = ()
+) -> np.ndarray:
     """Fit the weights on clips whose true tempo is among the candidates, by Newton's method.
 
-    The problem is convex: `start`, weights of other clips, only saves steps.
+    The problem is convex: `start`, weights of other clips, only saves steps. Features that are
+    `unheard` get no weight.
     """
     clips = [clip for clip in clips if clip.right >= 0]
     x = np.concatenate([clip.features for clip in clips])
+    for columns in unheard:
+        x[:, columns] = 0.0
     clip_of = np.repeat(np.arange(len(clips)), [len(clip.found) for clip in clips])
     starts = np.flatnonzero(np.diff(clip_of, prepend=-1))
     counts = np.array([PULSE if clip.source == "pulses" else 1.0 for clip in clips])[clip_of]
@@ -151,13 +171,18 @@ def fit_certainty(known: np.ndarray, right: np.ndarray, weight: np.ndarray) -> n
     return np.asarray(np.r_[slopes, w[-1] - slopes @ mean])
 
 
-def answers(clips: list[Clip], weights: np.ndarray) -> list[tuple[float, np.ndarray]]:
+def fit_both(clips: list[Clip], start: Opinions | None = None) -> Opinions:
+    """Fit the weights and those of the second opinion."""
+    first, second = start or (None, None)
+    return fit(clips, first), fit(clips, second, UNHEARD)
+
+
+def answers(clips: list[Clip], opinions: Opinions) -> list[tuple[float, np.ndarray]]:
     """Return each clip's most probable tempo and what tells whether it is right."""
     given = []
     for clip in clips:
-        scores = clip.features @ weights
-        odds = np.exp(scores - scores.max())
-        certain = certainty_features(clip.features, odds / odds.sum())
+        scores, second = (clip.features @ weights for weights in opinions)
+        certain = certainty_features(clip.features, scores, second)
         given.append((float(clip.found[scores.argmax()]), certain))
     return given
 
@@ -165,7 +190,7 @@ def answers(clips: list[Clip], weights: np.ndarray) -> list[tuple[float, np.ndar
 def save(model: TempoModel, path: Path) -> None:
     """Write a model."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, weights=model.weights, certainty=model.certainty)
+    np.savez(path, **vars(model))
 
 
 def main() -> None:
@@ -179,18 +204,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("musicu/audio/tempo.npz"))
     parser.add_argument("--measure-only", nargs="*", default=["pop909"], metavar="COLLECTION")
     parser.add_argument("--pulses", type=int, default=600, help="made-up patterns (default: 600)")
+    parser.add_argument("--unpulsed", type=int, default=180, help="without a beat (default: 180)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
     clips = [clip for clip in load_clips(options) if len(clip.found)]
-    others = ("pulses", "no music")
+    others = ("pulses", "no music", "unpulsed")
     collections = sorted({clip.source for clip in clips} - set(others))
     taught = [clip for clip in clips if clip.source not in options.measure_only]
-    final = fit(taught)
-    weights = {}
+    final = fit_both(taught)
+    weights: dict[str, Opinions] = {}
     measured: dict[str, tuple[float, np.ndarray]] = {}
     for one in collections:
-        weights[one] = fit([clip for clip in taught if clip.source != one], final)
+        weights[one] = fit_both([clip for clip in taught if clip.source != one], final)
         mine = [clip for clip in clips if clip.source == one]
         for clip, answer in zip(mine, answers(mine, weights[one]), strict=True):
             measured[clip.name] = answer
@@ -198,7 +224,7 @@ def main() -> None:
     for half in (0, 1):
         mine = [clip for i, clip in enumerate(clips) if clip.source in others and i % 2 == half]
         held = {clip.name for clip in mine}
-        others_weights = fit([clip for clip in taught if clip.name not in held], final)
+        others_weights = fit_both([clip for clip in taught if clip.name not in held], final)
         for clip, answer in zip(mine, answers(mine, others_weights), strict=True):
             measured[clip.name] = answer
 
@@ -215,11 +241,11 @@ def main() -> None:
     usable = ~np.isin(source, options.measure_only)
     for one in collections:
         use = usable & (source != one)
-        model = TempoModel(weights[one], fit_certainty(known[use], right[use], weight[use]))
+        model = TempoModel(*weights[one], fit_certainty(known[use], right[use], weight[use]))
         save(model, options.work / f"without-{one}.npz")
         here = source == one
         confidence[here] = model.sureness(known[here])
-    model = TempoModel(final, fit_certainty(known[usable], right[usable], weight[usable]))
+    model = TempoModel(*final, fit_certainty(known[usable], right[usable], weight[usable]))
     here = np.isin(source, others)
     confidence[here] = model.sureness(known[here])
     save(model, options.out)
@@ -249,6 +275,7 @@ def main() -> None:
     for name, part in {
         "no steady tempo": played & ~steady,
         "no music": source == "no music",
+        "no beat": source == "unpulsed",
     }.items():
         if part.any():
             print(f"{name}: {part.sum()} clips, confidence {confidence[part].mean():.2f}")

@@ -59,7 +59,8 @@ class Descriptors:
         Beats per minute, 40 to 240, over the whole recording. None for silence and under 4 s.
         Candidates are peaks of autocorrelation and spectrum of the accents (Peeters 2006), their
         halves, doubles and thirds; a logistic model chooses by what comes back after parts and
-        multiples of each one's beat, in each register, and by how often harmony changes.
+        multiples of each one's beat, in each register, by the note values that each one means,
+        and by how often harmony changes.
     tempo_confidence : float
         Probability (0 to 1) that ``tempo`` is right within 4 %, its octave included; low where
         the tempo sways and where there is no beat.

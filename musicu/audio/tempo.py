@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.audio.periodicity import BAR, BEAT, FEATURES, TEMPO_RANGE, Periodicity, tempo_features
+from musicu.audio.periodicity import TEMPO_RANGE, Periodicity
+from musicu.audio.tempo_evidence import BAR, BEAT, FEATURES, tempo_features
 
 __all__ = ["Pulse", "TempoModel", "certainty_features", "find_pulse"]
 
@@ -17,6 +18,7 @@ Array64 = NDArray[np.float64]
 
 _WEIGHTS = Path(__file__).with_name("tempo.npz")
 _SAME = 0.04  # octaves of the best that are nearer than this to a candidate are that candidate
+_LEAST = -6.0  # logarithm of a probability; what is less likely is as good as impossible
 _LISTED = 0.01  # candidates with less than this share of the best's probability are left out
 
 
@@ -51,19 +53,24 @@ class TempoModel:
     Attributes
     ----------
     weights : np.ndarray [shape=(features,), float64]
-        Of :func:`musicu.audio.periodicity.tempo_features`.
-    certainty : np.ndarray [shape=(10,), float64]
+        Of :func:`musicu.audio.tempo_evidence.tempo_features`.
+    second : np.ndarray [shape=(features,), float64]
+        Likewise, of a model that hears less and is only asked whether it agrees: where two
+        disagree, the first is less often right (H. S. Seung et al., "Query by committee",
+        COLT 1992).
+    certainty : np.ndarray [shape=(30,), float64]
         Logistic regression on :func:`certainty_features`, the intercept last.
     """
 
     weights: Array64
+    second: Array64
     certainty: Array64
 
     @classmethod
     def load(cls, path: Path) -> TempoModel:
         """Read a model that ``recipes/tempo.py`` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
-            return cls(*(arrays[name].astype(np.float64) for name in ("weights", "certainty")))
+            return cls(**{part.name: arrays[part.name].astype(np.float64) for part in fields(cls)})
 
     def scores(self, features: Array64) -> Array64:
         """Return logarithms of the candidates' odds [c], up to a constant, of features [c, f]."""
@@ -71,11 +78,11 @@ class TempoModel:
 
     def confidence(self, features: Array64, scores: Array64) -> float:
         """Return the probability that the best is right, of features [c, f] and scores [c]."""
-        odds = np.exp(scores - scores.max())
-        return float(self.sureness(certainty_features(features, odds / odds.sum())))
+        known = certainty_features(features, scores, features @ self.second)
+        return float(self.sureness(known))
 
     def sureness(self, known: Array64) -> Array64:
-        """Return the probability [...] of being right, of :func:`certainty_features` [..., 9]."""
+        """Return the probability [...] of being right, of :func:`certainty_features` [..., 29]."""
         return np.asarray(1 / (1 + np.exp(-(known @ self.certainty[:-1] + self.certainty[-1]))))
 
 
@@ -89,7 +96,8 @@ def find_pulse(periodicity: Periodicity | None, model: TempoModel | None = None)
 
     Peaks of autocorrelation and spectrum of the accents, their halves, doubles and thirds are
     candidates. A logistic model, fitted to scores rendered to audio (``recipes/tempo.py``), weighs
-    what comes back after parts and multiples of each one's beat, in each register.
+    what comes back after parts and multiples of each one's beat, in each register, and the note
+    values that it would mean.
 
     Parameters
     ----------
@@ -130,36 +138,58 @@ def find_pulse(periodicity: Periodicity | None, model: TempoModel | None = None)
     return Pulse(tuple(ordered), model.confidence(features, scores), regularity)
 
 
-def certainty_features(features: Array64, probabilities: Array64) -> Array64:
-    """Measure what tells whether the most probable candidate is right.
+def certainty_features(features: Array64, scores: Array64, second: Array64) -> Array64:
+    """Measure what tells whether the best candidate is right.
 
     Parameters
     ----------
     features : np.ndarray [shape=(c, features), float64]
-        Of the candidates, by :func:`musicu.audio.periodicity.tempo_features`.
-    probabilities : np.ndarray [shape=(c,), float64]
-        Of the candidates; their sum is 1.
+        Of the candidates, by :func:`musicu.audio.tempo_evidence.tempo_features`.
+    scores, second : np.ndarray [shape=(c,), float64]
+        Logarithms of the candidates' odds, up to a constant, by the model and its second opinion.
 
     Returns
     -------
-    np.ndarray [shape=(9,), float64]
-        Log odds of the best; its lead over the second (in logarithms, bounded); entropy; salience;
-        autocorrelation after one and after four beats; clarity; log strength of accents; distance
-        from the usual tempo in octaves.
+    np.ndarray [shape=(29,), float64]
+        Log odds of the best; its lead over the second best (in logarithms, bounded); entropy; how
+        likely its double and its half are beside it; how likely the second opinion finds it, and
+        whether it would choose it; salience; autocorrelation after one and after four beats;
+        highest clarity; clarity, log strength and onsets per beat of each stream; octaves from the
+        usual tempo, their square and their absolute value.
     """
-    order = np.argsort(-probabilities, kind="stable")
-    p = np.clip(probabilities[order], 1e-4, 1 - 1e-4)
-    best = features[order[0]]
+    logs, others = _normalized(scores), _normalized(second)
+    best = int(scores.argmax())
+    p = np.clip(np.sort(np.exp(logs))[::-1], 1e-4, 1 - 1e-4)
+    row, octaves = features[best], features[:, FEATURES["tempo"].start]
+    octave = octaves[best]
     return np.array(
         [
             np.log(p[0] / (1 - p[0])),
             min(np.log(p[0] / p[1]), 5.0) if len(p) > 1 else 5.0,
             -(p * np.log(p)).sum(),
-            best[FEATURES["salience"]].max(),
-            best[BEAT].max(),
-            best[BAR].max(),
-            best[FEATURES["clarity"]].max(),
-            best[FEATURES["strength"]][3],
-            abs(best[FEATURES["tempo"]][0]),
+            *(_beside(logs, best, np.abs(octaves - octave - step) < _SAME) for step in (1, -1)),
+            max(others[best], _LEAST),
+            float(others.argmax() == best),
+            row[FEATURES["salience"]].max(),
+            row[BEAT].max(),
+            row[BAR].max(),
+            row[FEATURES["clarity"]].max(),
+            *row[FEATURES["clarity"]],
+            *row[FEATURES["strength"]],
+            *row[FEATURES["onsets"]],
+            octave,
+            octave**2,
+            abs(octave),
         ]
     )
+
+
+def _normalized(scores: Array64) -> Array64:
+    """Logarithms of probabilities, of logarithms of odds."""
+    logs = scores - scores.max()
+    return np.asarray(logs - np.log(np.exp(logs).sum()))
+
+
+def _beside(logs: Array64, best: int, there: NDArray[np.bool_]) -> float:
+    """How likely candidates are beside the best, at least ``_LEAST`` (in logarithms)."""
+    return max(float(logs[there].max() - logs[best]), _LEAST) if there.any() else _LEAST

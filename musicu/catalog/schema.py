@@ -44,7 +44,7 @@ FORMAT = 4
 IDENTITY_VERSION = 2
 # Version of the way descriptors are measured, stored as "version" in `tracks.descriptors`. Tracks
 # with another one, or none, are measured anew at the next `embed --describe`.
-DESCRIPTORS_VERSION = 2
+DESCRIPTORS_VERSION = 3
 # Columns of the view `library` that hold a JSON list.
 LIST_COLUMNS = tuple(field.column for field in FIELDS.values() if field.kind == "list")
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from musicu.audio.accents import STREAMS, AccentMeter
 from musicu.audio.descriptors import Describer, describe
 from musicu.audio.key import chroma_of, estimate_key
-from musicu.audio.periodicity import FEATURES, TEMPO_RANGE, Periodicity, tempo_features
+from musicu.audio.periodicity import TEMPO_RANGE, Periodicity
 from musicu.audio.tempo import TempoModel, certainty_features, find_pulse
+from musicu.audio.tempo_evidence import FEATURES, tempo_features
 
 Array = NDArray[np.float32]
 SR = 16000
@@ -143,17 +144,38 @@ def test_a_model_weighs_candidates_and_says_how_surely(sign: float) -> None:
     found = Periodicity.measure(accents, RATE, rng.random((120, 12)), CHROMA_RATE)
     weights = np.zeros(FEATURES["products"].stop)
     weights[FEATURES["tempo"].start] = 50 * sign
-    pulse = find_pulse(found, TempoModel(weights, np.r_[np.zeros(9), 2.0]))
+    pulse = find_pulse(found, TempoModel(weights, -weights, np.r_[np.zeros(29), 2.0]))
     bpm, _ = found.candidates()
     assert pulse.candidates[0][0] == (bpm.max() if sign > 0 else bpm.min())
     assert pulse.confidence == pytest.approx(1 / (1 + np.exp(-2)))
 
 
-def test_certainty_falls_with_the_lead() -> None:
+def test_certainty_falls_with_the_lead_and_where_the_second_opinion_is_another() -> None:
     features = np.zeros((3, FEATURES["products"].stop))
-    clear = certainty_features(features, np.array([0.9, 0.05, 0.05]))
-    close = certainty_features(features, np.array([0.4, 0.35, 0.25]))
+    features[:, FEATURES["tempo"].start] = 0.0, 1.0, 0.5  # an octave above the best, and between
+    sure, unsure = np.log([0.9, 0.05, 0.05]), np.log([0.4, 0.35, 0.25])
+    clear = certainty_features(features, sure, sure)
+    close = certainty_features(features, unsure, sure[::-1])
     assert clear[0] > close[0] and clear[1] > close[1] and clear[2] < close[2]
+    assert close[3] == pytest.approx(np.log(0.35 / 0.4)) and close[4] == -6.0  # double, half
+    assert clear[5] == pytest.approx(np.log(0.9)) and close[5] == pytest.approx(np.log(0.05))
+    assert (clear[6], close[6]) == (1.0, 0.0)
+
+
+def test_a_snare_answers_the_kick_after_a_beat_and_hats_last_half_of_one() -> None:
+    describer = Describer()
+    describer.push(beat(100, {**BACKBEAT, "hat": swung(0.5)}, 4))
+    describer.finish()
+    periodicity = describer.periodicity()
+    assert periodicity is not None
+    beat_frames = 60 / 100 * periodicity.rate
+    after = [float(periodicity.answers[0, round(k * beat_frames)]) for k in (0, 1, 2, 3)]
+    assert min(after[1], after[3]) > max(after[0], after[2])
+    # Kick and snare share a beat's rate, and take turns at half of it.
+    turns, together = periodicity.agreeing(100 / 60 * np.array([0.5, 1.0]))[0]
+    assert turns < -0.3 < 0.3 < together
+    intervals = np.diff(periodicity.onsets[2]) / beat_frames
+    assert np.median(intervals) == pytest.approx(0.5, rel=0.05)
 
 
 def test_accents_lie_in_their_register() -> None:

@@ -10,9 +10,10 @@ from no_music import SHARES, TEST, plan
 from sounds.effects import EFFECTS
 from sounds.noises import NOISES, TONES, colored, faint
 from sounds.speech import echo, telephone, text, voices
+from sounds.unpulsed import UNPULSED, make_unpulsed
 
 RATE = 16000
-MAKERS = {**NOISES, **TONES, **EFFECTS}
+MAKERS = {**NOISES, **TONES, **EFFECTS, **UNPULSED}
 
 
 @pytest.mark.parametrize("name", sorted(MAKERS))
@@ -75,3 +76,8 @@ def test_rooms_and_telephones() -> None:
     power = np.abs(np.fft.rfft(telephone(noise, RATE, rng))) ** 2
     at = np.fft.rfftfreq(1 << 15, 1.0 / RATE)
     assert power[(at > 500) & (at < 3000)].mean() > 30.0 * power[(at < 150) & (at > 10)].mean()
+
+
+def test_a_sound_without_a_beat_is_as_long_as_asked_and_does_not_clip() -> None:
+    sounds = [make_unpulsed(8000, 1.5, np.random.default_rng(n)) for n in range(8)]
+    assert {len(y) for y in sounds} == {12000} and max(np.abs(y).max() for y in sounds) < 1
