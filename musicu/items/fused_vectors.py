@@ -39,6 +39,7 @@ class ItemVectors:
     Attributes
     ----------
     ids, fields : tuple of str
+        Names of rows, and of fields.
     weights, present, dense, sparse, slices
         As given.
     dim : int
@@ -54,7 +55,8 @@ class ItemVectors:
         sparse: Any,
         slices: Mapping[str, slice],
     ) -> None:
-        self.ids = tuple(ids)
+        # A few rows out of a million are taken often, and their names are seldom asked for.
+        self._ids = ids if isinstance(ids, Sequence) else tuple(ids)
         self.fields = tuple(weights)
         self.weights = dict(weights)
         self.present = present
@@ -63,8 +65,13 @@ class ItemVectors:
         self.slices = dict(slices)
         self.dim = dense.shape[1] + sparse.shape[1]
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Names of the rows."""
+        return tuple(self._ids)
+
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self._ids)
 
     def __repr__(self) -> str:
         return f"ItemVectors({len(self):,} of {self.dim:,} dimensions: {', '.join(self.fields)})"
@@ -73,7 +80,7 @@ class ItemVectors:
         """Return the rows at some positions, in that order."""
         at = np.asarray(positions, dtype=np.intp)
         rows = self.present[at], self.dense[at], self.sparse[at]
-        return ItemVectors((self.ids[i] for i in at), self.weights, *rows, self.slices)
+        return ItemVectors(_Picked(self._ids, at), self.weights, *rows, self.slices)
 
     def keep(self, present: NDArray[np.bool_]) -> ItemVectors:
         """Return the rows as if only some of their fields had been there.
@@ -96,7 +103,7 @@ class ItemVectors:
         data = self.sparse.data * scale[row, of_column[cut + self.sparse.indices]]
         sparse = csr_array((data, self.sparse.indices, self.sparse.indptr), self.sparse.shape)
         dense = self.dense * scale[:, of_column[:cut]]
-        return ItemVectors(self.ids, self.weights, kept, dense, sparse, self.slices)
+        return ItemVectors(self._ids, self.weights, kept, dense, sparse, self.slices)
 
     def query(self, weights: ArrayLike) -> Array:
         """Return a weighted sum of rows: what a listener of these items would like.
@@ -192,6 +199,19 @@ class ItemVectors:
     def toarray(self) -> Array:
         """Return all rows in full [shape=(n, dim)]."""
         return np.concatenate([self.dense, self.sparse.toarray()], axis=1)
+
+
+class _Picked(Sequence[str]):
+    """Some of many names, looked up when they are asked for."""
+
+    def __init__(self, names: Sequence[str], at: Positions) -> None:
+        self._names, self._at = names, at
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def __getitem__(self, position: Any) -> Any:
+        return self._names[int(self._at[position])]
 
 
 class FusedVectors:

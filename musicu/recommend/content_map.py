@@ -11,17 +11,20 @@ of items that have both listeners and content it is the better one, see ``docs/r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import cache
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.items.fused_vectors import ItemVectors
 
-__all__ = ["ContentMap", "even_lengths", "fit_content_map"]
+__all__ = ["ContentMap", "Examples", "even_lengths", "fit_content_map"]
 
 Floats = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
+# Vectors, factors and listeners of items that were played.
+Examples = tuple[ItemVectors, Floats, NDArray[np.integer]]
 
 _VIEWS = 6  # masked copies of each item
 _MAPS = 16  # sets of fields that get a map of their own
@@ -141,9 +144,35 @@ class ContentMap:
         maps: Mapping[bytes, Floats] | None = None,
         **settings: Any,
     ) -> None:
-        self._learned = vectors, factors, listeners
+        self._learn_from: Callable[[], Examples] = lambda: (vectors, factors, listeners)
+        self._shape = vectors.dim, factors.shape[1]
         self._settings = settings
         self.maps: dict[bytes, Floats] = dict(maps or {})
+
+    @classmethod
+    def stored(
+        cls,
+        learn_from: Callable[[], Examples],
+        shape: tuple[int, int],
+        maps: Mapping[bytes, Floats],
+        **settings: Any,
+    ) -> Self:
+        """Return maps that are learned already; more are learned if more sets of fields come.
+
+        Parameters
+        ----------
+        learn_from : callable
+            Returns vectors, factors and listeners, as for the class; asked then only.
+        shape : (int, int)
+            ``dim`` of the vectors and of the factors.
+        maps : mapping of bytes to np.ndarray
+        **settings
+            As for the class.
+        """
+        made = cls.__new__(cls)
+        made._learn_from, made._shape = cache(learn_from), shape
+        made._settings, made.maps = settings, dict(maps)
+        return made
 
     @staticmethod
     def key(present: NDArray[np.bool_]) -> bytes:
@@ -153,12 +182,12 @@ class ContentMap:
     def of(self, present: NDArray[np.bool_]) -> Floats:
         """Return the map [shape=(dim, k)] of items that have these fields and no other."""
         if not present.any():
-            return np.zeros((self._learned[0].dim, self._learned[1].shape[1]), dtype=np.float32)
+            return np.zeros(self._shape, dtype=np.float32)
         key = self.key(present)
         if key not in self.maps and len(self.maps) >= _MAPS:
             key = b""
         if key not in self.maps:
-            vectors, factors, listeners = self._learned
+            vectors, factors, listeners = self._learn_from()
             seen = vectors if key == b"" else vectors.keep(np.tile(present, (len(vectors), 1)))
             known = np.flatnonzero(seen.present.any(axis=1))
             self.maps[key] = fit_content_map(
@@ -175,7 +204,7 @@ class ContentMap:
         sets, kind, count = np.unique(
             vectors.present, axis=0, return_inverse=True, return_counts=True
         )
-        predicted = np.zeros((len(vectors), self._learned[1].shape[1]), dtype=np.float32)
+        predicted = np.zeros((len(vectors), self._shape[1]), dtype=np.float32)
         for number in np.argsort(-count, kind="stable"):
             at = np.flatnonzero(kind.ravel() == number)
             predicted[at] = vectors.take(at).scores(self.of(sets[number]).T)

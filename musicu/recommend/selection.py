@@ -17,7 +17,7 @@ __all__ = ["select"]
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
 
-_POOL = 10  # rules act on so many times the length of the list, the best of the candidates
+_FEW, _POOL = 2, 10  # rules act on so many times the length of the list, the best of the candidates
 
 
 def select(
@@ -69,8 +69,10 @@ def select(
     if usual:
         any_new = bool((model.listeners[at] == 0).any())
         rules["min_new"] = exploration if any_new else 0.0
-    # Rules act on the top of the ranking: on all of it only where they leave too little of it.
-    for most in (_POOL * n, len(at)):
+    # Rules act on the top of the ranking: on all of it only where they leave too little of it. If
+    # none of them changes scores, a list that is filled from a few holds the best of many.
+    plain = not (rules["diversity"] or rules["popularity_weight"])
+    for most in (_FEW * n, _POOL * n, len(at))[0 if plain else 1 :]:
         top = _top(model, at, scores, most)
         whole = len(top) == len(at)
         songs = None
@@ -83,7 +85,7 @@ def select(
         if songs is not None:
             labels["versions"] = songs
         placed, notes = rerank(scores[top], n=n, no_versions=no_versions, **labels, **rules)
-        if len(placed) >= n or whole:
+        if whole or (len(placed) >= n and not (notes and most == _FEW * n)):
             break
     if usual:
         notes = [note for note in notes if not note.startswith("min_new")]
