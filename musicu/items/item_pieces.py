@@ -97,9 +97,12 @@ class StoredItems(Items):
 
     def _parsed(self, at: int) -> Item:
         start, end = self._ends[at : at + 2].tolist()
-        row = json.loads(self._lines[start:end].tobytes().decode(errors="surrogateescape"))
-        about = Metadata.from_dict(row["metadata"])
-        return Item(self.id_at(at), about, row["descriptors"], row["tag_weights"])
+        try:
+            row = json.loads(self._lines[start:end].tobytes().decode(errors="surrogateescape"))
+            about = Metadata.from_dict(row["metadata"])
+            return Item(self.id_at(at), about, row["descriptors"], row["tag_weights"])
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise MetadataError(f"item {at:,} cannot be read, it is damaged: {error}") from None
 
     def find(self, id: str) -> int | None:
         """Return the position of an id, None if there is none."""

@@ -82,6 +82,25 @@ class CandidateIndex:
             axes,
         )
 
+    @classmethod
+    def of_many(
+        cls, items: ItemFactors, vectors: ItemVectors, *, before: Self | None = None, seed: int = 0
+    ) -> Self | None:
+        """Return an index where there are many items; None where all are compared.
+
+        Parameters
+        ----------
+        items, vectors, seed
+            As for :meth:`build`.
+        before : CandidateIndex, optional
+            One of the first of these items. It will do until many have come since.
+        """
+        return (
+            before
+            if len(vectors) - len(before or ()) <= LARGE
+            else cls.build(items, vectors, seed=seed)
+        )
+
     def __len__(self) -> int:
         return len(self.factors)
 

@@ -20,13 +20,12 @@ from musicu.items.vector_pieces import JoinedVectors
 from musicu.recommend.als import Factors, factorize
 from musicu.recommend.artist_links import ArtistLinks
 from musicu.recommend.calibration import Calibration
-from musicu.recommend.candidate_index import LARGE, CandidateIndex
+from musicu.recommend.candidate_index import CandidateIndex
 from musicu.recommend.content_map import ContentMap
 from musicu.recommend.hyperparameters import Hyperparameters, named_today
 from musicu.recommend.interactions import Interactions
 from musicu.recommend.item_factors import ItemFactors
 from musicu.recommend.model_parts import (
-    candidate_index,
     combine_factors,
     learn_content_map,
     play_matrix,
@@ -178,7 +177,7 @@ class FittedModel:
             content_map=content_map,
             item_factors=item_factors,
             artists=ArtistLinks.of(items),
-            index=candidate_index(settings, item_factors, vectors),
+            index=CandidateIndex.of_many(item_factors, vectors, seed=settings.seed),
             preference=preference,
         )
 
@@ -240,9 +239,6 @@ class FittedModel:
         rows = self.fusion.transform(new)
         vectors = self.vectors.extended(rows)
         item_factors = self.item_factors.extended(self.content_map.predict(rows), rows)
-        index, settings = self.index, self.settings
-        if len(vectors) - (len(index) if index else 0) > LARGE:
-            index = candidate_index(settings, item_factors, vectors)
         return replace(
             self,
             items=everything,
@@ -250,7 +246,9 @@ class FittedModel:
             listeners=np.concatenate([self.listeners, np.zeros(len(new), dtype=np.intp)]),
             item_factors=item_factors,
             artists=self.artists.extended(new),
-            index=index,
+            index=CandidateIndex.of_many(
+                item_factors, vectors, before=self.index, seed=self.settings.seed
+            ),
         )
 
     def with_settings(self, **changes: Any) -> Self:
@@ -296,7 +294,7 @@ class FittedModel:
             content_map=content_map,
             preference=preference,
             item_factors=item_factors,
-            index=candidate_index(self.settings, item_factors, rows),
+            index=CandidateIndex.of_many(item_factors, rows, seed=self.settings.seed),
         )
 
     def with_interactions(self, interactions: Interactions) -> Self:

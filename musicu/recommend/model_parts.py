@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from musicu.items.fused_vectors import ItemVectors
 from musicu.recommend.als import Factors
-from musicu.recommend.candidate_index import LARGE, CandidateIndex
 from musicu.recommend.content_map import ContentMap, Examples, even_lengths
 from musicu.recommend.hyperparameters import Hyperparameters
 from musicu.recommend.interactions import Interactions
@@ -19,7 +18,7 @@ from musicu.recommend.item_factors import ItemFactors
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["candidate_index", "combine_factors", "learn_content_map", "play_matrix"]
+__all__ = ["combine_factors", "learn_content_map", "play_matrix"]
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.intp]
@@ -81,12 +80,3 @@ def play_matrix(interactions: Interactions, positions: Positions, n: int) -> csr
     matrix = interactions.matrix()
     columns = positions.astype(np.int32)[matrix.indices]
     return csr_array((matrix.data, columns, matrix.indptr), shape=(matrix.shape[0], n))
-
-
-def candidate_index(
-    settings: Hyperparameters, items: ItemFactors, vectors: ItemVectors
-) -> CandidateIndex | None:
-    """Return where to look for candidates among many items; None where all are compared."""
-    if len(vectors) <= LARGE:
-        return None
-    return CandidateIndex.build(items, vectors, seed=settings.seed)

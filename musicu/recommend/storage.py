@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.errors import CatalogError, MusicuError
+from musicu.errors import CatalogError, MetadataError, MusicuError
 from musicu.files import open_file, written_folder
 from musicu.items.fused_vectors import ItemVectors
 from musicu.items.fusion import Fusion
@@ -37,6 +36,7 @@ from musicu.recommend.item_factors import ItemFactors
 from musicu.recommend.model_parts import learn_content_map
 from musicu.recommend.preference import Preference
 from musicu.recommend.ranking import Ranker
+from musicu.recommend.stored_arrays import MAP, mapped_arrays, mapped_bytes, write_arrays
 from musicu.row_pieces import RowPieces
 
 __all__ = ["check_folder", "load", "save"]
@@ -44,7 +44,6 @@ __all__ = ["check_folder", "load", "save"]
 Arrays = dict[str, NDArray[Any]]
 
 _FORMAT = 2
-_MAP = "map_"  # in the name of an array, before the set of fields
 _FILES = {"recommender.json", "items.jsonl", "fusion.npz", *storage_1.FILES}
 _PIECES = ("factors", "content", "scale", "inv_std")  # of ItemFactors
 
@@ -74,6 +73,7 @@ def save(
     """Write a recommender, whole or not at all; see :meth:`Recommender.save`."""
     check_folder(folder, force=force)
     settings = vars(model.settings) | {"weights": dict(model.settings.weights)}
+    arrays = _arrays(model)
     about = {
         "musicu_recommender": _FORMAT,
         "parameters": named_as_stored(settings),
@@ -88,14 +88,14 @@ def save(
         "slices": {field: [one.start, one.stop] for field, one in model.vectors.slices.items()},
         "columns": model.vectors.sparse.shape[1],
         "preference_mean": model.preference and model.preference.mean,
+        "arrays": sorted({*arrays, "items_line_ends"}),
     }
     try:
         with written_folder(folder) as draft:
             (draft / "recommender.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
             ends = _write_items(model.items, draft / "items.jsonl")
             model.fusion.save(draft / "fusion.npz")
-            for name, array in (_arrays(model) | {"items_line_ends": ends}).items():
-                np.save(draft / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
+            write_arrays(draft, arrays | {"items_line_ends": ends})
     except OSError as error:
         raise CatalogError(f"{folder}: {error.strerror or 'cannot be written'}") from error
 
@@ -132,7 +132,7 @@ def _arrays(model: FittedModel) -> Arrays:
         arrays["preference"] = model.preference.weights
     if model.index is not None:
         arrays |= model.index.arrays()
-    return arrays | {_MAP + key.hex(): learned for key, learned in model.content_map.maps.items()}
+    return arrays | {MAP + key.hex(): learned for key, learned in model.content_map.maps.items()}
 
 
 def load(
@@ -171,7 +171,7 @@ def load(
 def _load_model(path: Path, about: Mapping[str, Any], aliases: Mapping[str, str]) -> FittedModel:
     from scipy.sparse import csr_array
 
-    arrays = {file.stem: _mapped(file) for file in path.glob("*.npy")}
+    arrays = mapped_arrays(path, about["arrays"], columns=int(about["columns"]))
     settings = Hyperparameters(**named_today(about["parameters"]))
     items = _items(path, arrays, aliases)
     of_sparse = tuple(arrays[f"vectors_{name}"] for name in ("data", "indices", "indptr"))
@@ -183,7 +183,7 @@ def _load_model(path: Path, about: Mapping[str, Any], aliases: Mapping[str, str]
         csr_array(of_sparse, shape=(len(items), int(about["columns"]))),
         {field: slice(*ends) for field, ends in about["slices"].items()},
     )
-    power = ItemSums(np.array(arrays["als_power"]), int(about["heard_items"]))
+    power = ItemSums(np.array(arrays["als_power"]), max(int(about["heard_items"]), 0))
     als = Factors(
         np.zeros((0, arrays["als"].shape[1]), dtype=np.float32),
         arrays["als"],
@@ -193,15 +193,12 @@ def _load_model(path: Path, about: Mapping[str, Any], aliases: Mapping[str, str]
     )
     rows = JoinedVectors([vectors])
     maps = {
-        bytes.fromhex(name.removeprefix(_MAP)): array
+        bytes.fromhex(name.removeprefix(MAP)): array
         for name, array in arrays.items()
-        if name.startswith(_MAP)
+        if name.startswith(MAP)
     }
     pieces = {name: RowPieces([arrays[name]]) for name in _PIECES}
-    lengths = {len(items), len(vectors.dense), vectors.sparse.shape[0]}
-    lengths |= {len(arrays[name]) for name in ("listeners", "vectors_present", *_PIECES)}
-    if len(lengths) > 1:
-        raise CatalogError(f"{path}: no recommender that can be read (its files do not fit)")
+    _check_fields(vectors)
     said = arrays.get("preference")
     return FittedModel(
         settings=settings,
@@ -227,6 +224,17 @@ def _load_model(path: Path, about: Mapping[str, Any], aliases: Mapping[str, str]
     )
 
 
+def _check_fields(vectors: ItemVectors) -> None:
+    """Make sure that the fields have all columns between them, the dense ones first."""
+    spans = sorted((one.start, one.stop) for one in vectors.slices.values())
+    ends = [0, *(stop for _, stop in spans)]
+    whole = [start for start, _ in spans] == ends[:-1] and ends[-1] == vectors.dim
+    split = vectors.dense.shape[1] in ends
+    fields = vectors.slices.keys() == vectors.weights.keys()
+    if not whole or not split or not fields or vectors.present.shape[1] != len(spans):
+        raise MetadataError("fields and columns do not fit each other")
+
+
 def _items(path: Path, arrays: Arrays, aliases: Mapping[str, str]) -> StoredItems:
     """Return the items by their ids of today; of two that are one by now, the second keeps its."""
     names = StoredNames.from_arrays(arrays, "items_")
@@ -237,25 +245,6 @@ def _items(path: Path, arrays: Arrays, aliases: Mapping[str, str]) -> StoredItem
         if now not in taken:
             taken.add(now)
             renamed[at] = now
-    lines = _file(path / "items.jsonl")
+    lines = mapped_bytes(path / "items.jsonl")
     ends = arrays["items_line_ends"]
     return StoredItems(names, lines, ends, arrays["audio"], arrays["heard"], renamed)
-
-
-def _mapped(path: Path) -> NDArray[Any]:
-    """Return the array of a file: what is looked at is read."""
-    _check_regular(path)
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-
-
-def _file(path: Path) -> NDArray[np.uint8]:
-    """Return the bytes of a file: what is looked at is read."""
-    _check_regular(path)
-    if not path.stat().st_size:
-        return np.zeros(0, dtype=np.uint8)
-    return np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
-
-
-def _check_regular(path: Path) -> None:
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise CatalogError(f"{path}: no regular file")

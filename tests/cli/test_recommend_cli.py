@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -219,6 +220,11 @@ def test_a_catalog_too_small_to_simulate_is_told(original: Shelf) -> None:
 
 # Fitting
 
+
+def _packed(text: str) -> str:
+    return gzip.compress(text.encode(), mtime=0).decode("latin-1")
+
+
 BAD_LOGS = {
     "empty file": ("", "the file is empty"),
     "no rows": ("user,item\n", "a header and no rows"),
@@ -235,6 +241,12 @@ BAD_LOGS = {
     "empty user": ("user,item\n,T1\n", "row 2: its user is empty"),
     "too many cells": ("user,item\nu,T1,x,y\n", "row 2 has 4 cells"),
     "not UTF-8": ("user,item\nu,T1\n\xff,T1\n", "row 3, column 'user' is not UTF-8"),
+    "unknown columns": ("foo,bar\nu,T1\n", "no column 'user' and no column 'item'"),
+    "two columns of one name": ("user,user,item\nu,u,T1\n", "two columns are called 'user'"),
+    "no number": ("user,item,plays\nu,T1,many\n", "column 'plays': 'many' is no weight"),
+    "no time": ("user,item,time\nu,T1,yesterday\n", "column 'time': 'yesterday' is no time"),
+    "huge cell": (f"user,item\nu,{'x' * 200_000}\n", "row 2: field larger than field limit"),
+    "cut gzip": (_packed("user,item\nu,T1\n")[:-9], "cannot be unpacked"),
     "missing": (None, "No such file or directory"),
 }
 
@@ -319,11 +331,12 @@ def test_forgetting_a_user_is_fitting_without(world: World, tmp_path: Path) -> N
     for name, (log, *more) in fits.items():
         done = call_cli("fit", log, *words, tmp_path / name, *more)
         assert (done.returncode, done.stderr) == (0, "")
-    never = np.load(tmp_path / "never" / "arrays.npz")
-    forgotten = np.load(tmp_path / "forgotten" / "arrays.npz")
-    salted = np.load(tmp_path / "salted" / "arrays.npz")
-    fitted = np.load(world.fitted / "arrays.npz")
-    for name in never.files:
+    folders = *(tmp_path / name for name in ("never", "forgotten", "salted")), world.fitted
+    never, forgotten, salted, fitted = (
+        {path.stem: np.load(path) for path in folder.glob("*.npy")} for folder in folders
+    )
+    assert never.keys() == forgotten.keys()
+    for name in never:
         np.testing.assert_array_equal(never[name], forgotten[name])
     np.testing.assert_array_equal(never["listeners"], salted["listeners"])
     assert (fitted["listeners"] >= never["listeners"]).all()
