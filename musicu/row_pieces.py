@@ -64,6 +64,9 @@ class RowPieces(Generic[Scalar]):
             start, stop, step = at.indices(len(self))
             if len(self.pieces) == 1:
                 return self.pieces[0][start:stop:step]
+            of = int(np.searchsorted(self.starts, start, side="right")) - 1
+            if step == 1 and start < stop <= self.starts[of + 1]:  # a part of one piece
+                return self.pieces[of][start - self.starts[of] : stop - self.starts[of]]
             at = np.arange(start, stop, step)
         chosen = np.asarray(at)
         if chosen.dtype == np.bool_:

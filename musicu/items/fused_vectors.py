@@ -110,16 +110,17 @@ class ItemVectors:
 
         Parameters
         ----------
-        weights : array-like [shape=(n,)]
-            One weight a row.
+        weights : array-like [shape=(n,) or (m, n)]
+            One weight a row; or those of several sums.
 
         Returns
         -------
-        np.ndarray [shape=(dim,), float32]
+        np.ndarray [shape=(dim,) or (m, dim), float32]
         """
         w = np.asarray(weights, dtype=np.float32)
-        at = np.flatnonzero(w)
-        return np.concatenate([w[at] @ self.dense[at], self.sparse[at].T @ w[at]])
+        at = np.flatnonzero(w if w.ndim == 1 else w.any(axis=0))
+        told = w[..., at]
+        return np.concatenate([told @ self.dense[at], (self.sparse[at].T @ told.T).T], axis=-1)
 
     def scores(self, query: Array) -> Array:
         """Return the dot product of every row with a query.
@@ -285,6 +286,8 @@ class FusedVectors:
         ]
         if not parts:
             return self.pieces[0].take([])
+        if len(parts) > 1 and not (np.diff(of) < 0).any():
+            return ItemVectors.joined(parts)
         # From the order of the pieces back to the one that was asked for.
         order = np.argsort(np.argsort(of, kind="stable"), kind="stable")
         return parts[0] if len(parts) == 1 else ItemVectors.joined(parts).take(order)

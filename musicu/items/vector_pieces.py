@@ -76,10 +76,10 @@ class JoinedVectors(ItemVectors):
         return self._rows.take(np.asarray(positions, dtype=np.intp))
 
     def query(self, weights: ArrayLike) -> Array:
-        """Return a weighted sum of rows: what a listener of these items would like."""
+        """Return a weighted sum of rows, or several: what a listener of these items would like."""
         w = np.asarray(weights, dtype=np.float32)
-        at = np.flatnonzero(w)
-        return self.take(at).query(w[at])
+        at = np.flatnonzero(w if w.ndim == 1 else w.any(axis=0))
+        return self.take(at).query(w[..., at])
 
     def scores(self, query: Array) -> Array:
         """Return the dot product of every row with a query, or with several."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicu.recommend.candidates import Source, propose
+from musicu.recommend.candidates import Source, ask_sources, sources_of
 from musicu.recommend.explanations import explain, name_only
 from musicu.recommend.fitted_model import FittedModel
 from musicu.recommend.rank_fit import rank_scores
@@ -36,7 +36,7 @@ def chosen(
     exclude: Collection[str] = (),
     again: bool = False,
     **rules: Any,
-) -> tuple[Positions, list[Placed], list[str], Mapping[int, tuple[str, ...]]]:
+) -> tuple[Positions, list[Placed], list[str], list[tuple[str, ...]]]:
     """Choose what a listener gets.
 
     Parameters
@@ -58,8 +58,8 @@ def chosen(
         What the rules made of their scores.
     list of str
         What the rules could not give.
-    mapping of int to tuple of str
-        Which sources proposed what is at a position.
+    list of tuple of str
+        Which sources proposed each of them.
 
     Raises
     ------
@@ -67,14 +67,14 @@ def chosen(
         An item is not known, or a rule is out of its range.
     """
     if candidates is None:
-        found = propose(model, listener, sources=sources)
+        found = ask_sources(model, listener, sources=sources)
     else:
-        found = {at: ("asked",) for at in model.positions(candidates).tolist()}
+        found = {"asked": model.positions(candidates)}
     played = listener.played[:0] if again else listener.played
     disliked = listener.spoken[listener.said <= _DISLIKED]
-    for row in (*played.tolist(), *disliked.tolist(), *model.positions(exclude).tolist()):
-        found.pop(row, None)
-    at = np.array(sorted(found), dtype=np.intp)
+    out = np.concatenate([played, disliked, model.positions(exclude)])
+    every = np.concatenate([out[:0], *found.values()]).astype(np.intp)
+    at = np.setdiff1d(every, out)
     rows, placed, notes = select(
         model,
         at,
@@ -84,7 +84,7 @@ def chosen(
         exploration=model.settings.exploration,
         **rules,
     )
-    return rows, placed, notes, found
+    return rows, placed, notes, sources_of(found, rows)
 
 
 def answer(

@@ -119,10 +119,12 @@ class ArtistLinks:
 
     def partners(self, at: Positions) -> Positions:
         """Return the items by any artist of some items, ascending."""
-        columns = np.unique(self.rows(at).indices)
-        early = columns[columns < self._by_artist.shape[0]]
-        found = [self._by_artist[early].indices]
-        found += [np.array(self._late_items.get(c, ()), dtype=np.intp) for c in columns.tolist()]
+        early = at < self._n
+        own = [column for i in at[~early].tolist() for column in self._late[i - self._n]]
+        columns = np.unique(np.append(_entries(self._by_item, at[early]), own).astype(np.intp))
+        found = [_entries(self._by_artist, columns[columns < self._by_artist.shape[0]])]
+        if self._late_items:
+            found += [np.array(self._late_items.get(c, ())) for c in columns.tolist()]
         return np.unique(np.concatenate(found)).astype(np.intp)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -139,6 +141,14 @@ class ArtistLinks:
             "links_items": turned.indices.astype(np.int32),
             **{f"artist_names_{name}": array for name, array in stored.items()},
         }
+
+
+def _entries(matrix: csr_array, at: Positions) -> NDArray[Any]:
+    """Return the columns of some rows, one row after the other; a matrix of them takes longer."""
+    first, last = matrix.indptr[at], matrix.indptr[at + 1]
+    count = (last - first).astype(np.intp)
+    place = np.arange(count.sum()) + np.repeat(first - (np.cumsum(count) - count), count)
+    return np.asarray(matrix.indices[place])
 
 
 def artist_matrix(items: Items) -> csr_array:

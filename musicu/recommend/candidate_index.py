@@ -8,7 +8,7 @@ these are compared exactly. Items that were added later stand in no cell and are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -29,7 +29,8 @@ _AXES = 64
 _LEARNED_FROM = 1000  # items the axes are learned from
 _ROUGH = 4  # rows compared exactly for each that is wanted
 # Rows looked at for each that is wanted, and at least (measured: docs/recommend.md).
-_LOOK, _LEAST = 32, 4096
+_LOOK, _LEAST = 32, 1024
+_KEPT = 1 << 17  # items whose neighbors are remembered: 30 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,7 @@ class CandidateIndex:
     contents: Cells
     columns: NDArray[np.int32]
     axes: Floats
+    _near: dict[int, tuple[Positions, Floats]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def build(cls, items: ItemFactors, vectors: ItemVectors, *, seed: int = 0) -> Self:
@@ -156,11 +158,40 @@ class CandidateIndex:
                 return late[top_k(items.factors[late] @ factor, n)]
             look = min(look * len(among) // count, len(self))
         at, scores = self.factors.search(factor, n, look=look, among=among)
+        if len(items.factors) == len(self):
+            return at
         late = np.arange(len(self), len(items.factors))
+        told = items.factors[len(self) :] @ factor
         if among is not None:
-            late = late[among[late]]
+            late, told = late[among[late]], told[among[late]]
         both = np.concatenate([at, late])
-        scores = np.concatenate([scores, items.factors[late] @ factor])
+        return both[top_k(np.concatenate([scores, told]), n)]
+
+    def neighbors(self, items: ItemFactors, at: int, n: int) -> Positions:
+        """Return items whose factors have large dot products with an item's, the best first.
+
+        What the cells say of an item is the same for all who played it, and is kept.
+
+        Parameters
+        ----------
+        items : ItemFactors
+            Of all items, those added too.
+        at : int
+            Position of the item.
+        n : int >= 0
+        """
+        factor = items.factors[at]
+        if (found := self._near.get(at)) is None or len(found[0]) < n:
+            look = max(_LOOK * n, _LEAST)
+            found = self._near[at] = self.factors.search(factor, n, look=look)
+            while len(self._near) > _KEPT:
+                self._near.pop(next(iter(self._near)), None)
+        best, scores = found[0][:n], found[1][:n]
+        if len(items.factors) == len(self):
+            return best
+        late = np.arange(len(self), len(items.factors))
+        both = np.concatenate([best, late])
+        scores = np.concatenate([scores, items.factors[len(self) :] @ factor])
         return both[top_k(scores, n)]
 
     def by_content(

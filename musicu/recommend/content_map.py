@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ Examples = tuple[ItemVectors, Floats, NDArray[np.integer]]
 
 _VIEWS = 6  # masked copies of each item
 _MAPS = 16  # sets of fields that get a map of their own
+_LATE = 10_000  # examples for maps that are learned when items are added
 _TOLERANCE = 1e-4
 _STEPS = 200
 _TINY = np.finfo(np.float64).tiny
@@ -77,10 +78,13 @@ def fit_content_map(
     trust = (listeners / (listeners + shrinkage) if shrinkage else np.ones(len(vectors))).astype(
         np.float32
     )
-    views = [(vectors, trust[:, None] / (2 if dropout else 1))]
+    masked = [(vectors, trust[:, None] / (2 if dropout else 1))]
     for _ in range(_VIEWS if dropout else 0):
         kept = vectors.present & (rng.random(vectors.present.shape) < 0.5)
-        views.append((vectors.keep(kept), trust[:, None] / 2 / _VIEWS))
+        masked.append((vectors.keep(kept), trust[:, None] / 2 / _VIEWS))
+    # Columns that none of these items has stay 0, and of a million names few may be among them.
+    used = np.unique(vectors.sparse.indices)
+    views = [(_Columns(rows.dense, rows.sparse[:, used]), weight) for rows, weight in masked]
 
     # What has to do with the dense fields is multiplied out once. Products among the sparse ones
     # can be too many to be kept, and cost little to form at each step.
@@ -88,17 +92,26 @@ def fit_content_map(
     across = sum(rows.sparse.T @ (weight * rows.dense) for rows, weight in views)
 
     def gram(w: Floats64) -> Floats64:
-        dense, sparse = np.split(w.astype(np.float32), [vectors.dense.shape[1]])
+        dense, sparse = np.split(w.astype(np.float32), [cut])
         rest = sum(rows.sparse.T @ (weight * (rows.sparse @ sparse)) for rows, weight in views)
         total: Floats64 = ridge * w
         total += np.concatenate([among @ dense + across.T @ sparse, across @ dense + rest])
         return total
 
-    right = np.zeros((vectors.dim, factors.shape[1]))
+    cut, width = vectors.dense.shape[1], factors.shape[1]
+    right = np.zeros((cut + views[0][0].sparse.shape[1], width))
     for rows, weight in views:
         told = weight * factors
         right += np.concatenate([rows.dense.T @ told, rows.sparse.T @ told])
-    return _solve(gram, right).astype(np.float32)
+    solved = _solve(gram, right).astype(np.float32)
+    whole = np.zeros((vectors.dim, width), dtype=np.float32)
+    whole[:cut], whole[cut + used] = solved[:cut], solved[cut:]
+    return whole
+
+
+class _Columns(NamedTuple):
+    dense: Floats
+    sparse: Any
 
 
 def even_lengths(factors: Floats, debias: float) -> Floats:
@@ -159,6 +172,8 @@ class ContentMap:
     ) -> Self:
         """Return maps that are learned already; more are learned if more sets of fields come.
 
+        These are learned from the most played of many items: whoever adds an item waits for it.
+
         Parameters
         ----------
         learn_from : callable
@@ -170,7 +185,7 @@ class ContentMap:
             As for the class.
         """
         made = cls.__new__(cls)
-        made._learn_from, made._shape = cache(learn_from), shape
+        made._learn_from, made._shape = cache(lambda: _some(*learn_from())), shape
         made._settings, made.maps = settings, dict(maps)
         return made
 
@@ -209,6 +224,12 @@ class ContentMap:
             at = np.flatnonzero(kind.ravel() == number)
             predicted[at] = vectors.take(at).scores(self.of(sets[number]).T)
         return predicted
+
+
+def _some(vectors: ItemVectors, factors: Floats, listeners: NDArray[np.integer]) -> Examples:
+    """Return the examples that most have played, of equal ones the first."""
+    most = np.sort(np.argsort(-listeners, kind="stable")[:_LATE])
+    return vectors.take(most), factors[most], listeners[most]
 
 
 def _solve(apply: Callable[[Floats64], Floats64], right: Floats64) -> Floats64:

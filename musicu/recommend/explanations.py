@@ -32,7 +32,7 @@ def explain(
     listener: Listener,
     at: Positions,
     placed: Sequence[Placed],
-    sources: Mapping[int, tuple[str, ...]],
+    sources: Sequence[tuple[str, ...]],
 ) -> Iterator[Recommendation]:
     """Yield recommendations with their reasons.
 
@@ -46,8 +46,8 @@ def explain(
         Positions of what got a place, the first place first.
     placed : sequence of Placed
         What the rules made of their scores.
-    sources : mapping of int to tuple of str
-        Who proposed what is at a position.
+    sources : sequence of tuple of str
+        Who proposed each.
     """
     if not len(at):
         return
@@ -80,7 +80,7 @@ def explain(
             parts,
             tuple(words(item, first)) if first else (),
             tuple(because),
-            sources[row],
+            sources[i],
             bool(scorer.model.listeners[row] == 0),
             tuple(despite),
         )
@@ -90,7 +90,7 @@ def name_only(
     scorer: Scorer,
     at: Positions,
     placed: Sequence[Placed],
-    sources: Mapping[int, tuple[str, ...]],
+    sources: Sequence[tuple[str, ...]],
 ) -> Iterator[Recommendation]:
     """Yield recommendations without their reasons: the score, and nothing that adds up to it."""
     for i, (row, place) in enumerate(zip(at.tolist(), placed, strict=True)):
@@ -98,9 +98,7 @@ def name_only(
         about = item.metadata
         is_new = bool(scorer.model.listeners[row] == 0)
         written = about.title, about.artist, about.album
-        yield Recommendation(
-            i + 1, item.id, *written, place.score, {}, (), (), sources[row], is_new
-        )
+        yield Recommendation(i + 1, item.id, *written, place.score, {}, (), (), sources[i], is_new)
 
 
 def _reasons(

@@ -29,6 +29,7 @@ from musicu.recommend.model_parts import (
     combine_factors,
     learn_content_map,
     play_matrix,
+    with_unplayed,
 )
 from musicu.recommend.preference import Preference, learn_preference
 
@@ -243,7 +244,7 @@ class FittedModel:
             self,
             items=everything,
             vectors=vectors,
-            listeners=np.concatenate([self.listeners, np.zeros(len(new), dtype=np.intp)]),
+            listeners=with_unplayed(self.listeners, len(new)),
             item_factors=item_factors,
             artists=self.artists.extended(new),
             index=CandidateIndex.of_many(

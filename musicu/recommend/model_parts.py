@@ -18,7 +18,7 @@ from musicu.recommend.item_factors import ItemFactors
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["combine_factors", "learn_content_map", "play_matrix"]
+__all__ = ["combine_factors", "learn_content_map", "play_matrix", "with_unplayed"]
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.intp]
@@ -80,3 +80,19 @@ def play_matrix(interactions: Interactions, positions: Positions, n: int) -> csr
     matrix = interactions.matrix()
     columns = positions.astype(np.int32)[matrix.indices]
     return csr_array((matrix.data, columns, matrix.indptr), shape=(matrix.shape[0], n))
+
+
+def with_unplayed(listeners: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Return how many played each item, with more items that nobody played.
+
+    There is room behind for those that come next, so that a million numbers are not copied for
+    each of them. They are zeros, whoever adds them: models may share that room.
+    """
+    n, room = len(listeners), listeners.base
+    if isinstance(room, np.ndarray) and room.ndim == 1 and room.dtype == listeners.dtype:
+        begins = room.__array_interface__["data"] == listeners.__array_interface__["data"]
+        if begins and len(room) >= n + count and not room[n : n + count].any():
+            return room[: n + count]
+    grown = np.zeros(n + count + max(n // 8, 64), dtype=listeners.dtype)
+    grown[:n] = listeners
+    return grown[: n + count]

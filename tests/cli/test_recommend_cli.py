@@ -140,6 +140,10 @@ def track(number: int) -> str:
         ["recommend", "--recommender", "r", "a", "--hour", "25"],
         ["recommend", "--recommender", "r", "a", "--diversity", "1.5"],
         ["recommend", "--recommender", "r", "a", "--explain", "--json"],
+        ["recommend", "--recommender", "r", "a", "--explain", "--no-because"],
+        ["recommend", "--recommender", "r", "a", "--out", "x.parquet"],
+        ["recommend", "--recommender", "r", "--all-users", "--log", "l.csv"],
+        ["recommend", "--recommender", "r", "--all-users", "--log", "l.csv", "--user", "u"],
         ["audience", "a"],
         ["audience", "--recommender", "r"],
         ["simulate"],
@@ -413,6 +417,19 @@ def test_a_user_gets_what_the_library_recommends(world: World) -> None:
     for row, one in zip(rows, expected, strict=True):
         assert {**row, "path": None} == {**json.loads(json.dumps(one.to_dict())), "path": None}
         assert sum(row["contributions"].values()) == pytest.approx(row["score"])
+
+
+def test_lists_for_everybody_are_what_each_user_gets(world: World, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    asked = ("recommend", "--recommender", world.fitted, "--catalog", world.catalog, "-n", "4")
+    out = tmp_path / "lists.parquet"
+    done = call_cli(*asked, "--log", world.log, "--all-users", "--out", out)
+    assert done.returncode == 0 and f"{out}: " in done.stderr, done.stderr
+    rows = [row for row in parquet.read_table(out).to_pylist() if row["user"] == USER]
+    mine = ask(*asked, "--log", world.log, "--user", USER, "--no-because")
+    assert [(row["item"], row["rank"]) for row in rows] == [(x["id"], x["rank"]) for x in mine]
+    assert not any(row["because"] or row["contributions"] for row in mine)
+    assert [row["score"] for row in rows] == pytest.approx([row["score"] for row in mine])
 
 
 def test_ids_beginnings_codes_paths_and_playlists_ask_the_same(
