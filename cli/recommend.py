@@ -30,6 +30,7 @@ from musicu.cli.options import (
     row_output,
     say,
 )
+from musicu.cli.recommend_all import recommend_all_users
 
 if TYPE_CHECKING:
     from musicu.cli.track_output import PlaylistEntry
@@ -106,12 +107,25 @@ def recommend(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show all that adds up to each score.")
     ] = False,
+    because: Annotated[
+        bool, typer.Option(help="Say why; without reasons an answer takes half the time.")
+    ] = True,
     passages: Annotated[
         bool,
         typer.Option(
             "--passages", help="Hear which seconds are like those of what was played; --catalog."
         ),
     ] = False,
+    all_users: Annotated[
+        bool, typer.Option("--all-users", help="Lists for everybody in --log, into --out.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="For --all-users: a file of Parquet, a row a place.", metavar="FILE"),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="For --all-users: how many work.", metavar="N")
+    ] = 1,
     quiet: Quiet = False,
     *,
     output: Format,
@@ -120,6 +134,40 @@ def recommend(
 
     Scores are in standard deviations of the listener's own, and comparable in one list only.
     """
+    chosen = {
+        "diversity": diversity,
+        "max_per_artist": max_per_artist,
+        "max_per_album": max_per_album,
+        "popularity_weight": popularity_weight,
+        "min_new": min_new,
+        "again": again or None,
+    }
+    rules = {name: value for name, value in chosen.items() if value is not None}
+    if all_users:
+        if user is not None or history is not None or items or m3u8 or explain or passages:
+            raise typer.BadParameter("--all-users is for --log: name no listener, and no reasons")
+        if surface is not None:
+            raise typer.BadParameter("--all-users knows no --surface")
+        if catalog is None and where is not None:
+            raise typer.BadParameter("--where needs --catalog")
+        recommend_all_users(
+            recommender,
+            log,
+            out,
+            catalog=catalog,
+            salt_file=salt_file,
+            duplicates=duplicates,
+            quiet=quiet,
+            n=20 if n is None else n,
+            where=where,
+            include_non_music=include_non_music,
+            processes=processes,
+            hour=hour,
+            **rules,
+        )
+        return
+    if out is not None or processes != 1:
+        raise typer.BadParameter("--out and --processes are for --all-users")
     if (log is None) != (user is None):
         raise typer.BadParameter("--log and --user belong together")
     place = _surface(surface, at, device)
@@ -129,6 +177,8 @@ def recommend(
         raise typer.BadParameter("name items, or --log with --user, or --history: one of these")
     if catalog is None and (where is not None or m3u8 is not None):
         raise typer.BadParameter("--where and --m3u8 need --catalog")
+    if not because and (explain or passages):
+        raise typer.BadParameter("--no-because leaves nothing to --explain, and no --passages")
     if passages and catalog is None:
         raise typer.BadParameter("--passages needs --catalog: it hears the files")
     if explain and output is not Format.TABLE:
@@ -147,15 +197,6 @@ def recommend(
         played = _of_playlist(loaded, history, quiet=quiet)
     elif items:
         played = History([loaded.names.one(item, folder=".") for item in items])
-    rules = {
-        "diversity": diversity,
-        "max_per_artist": max_per_artist,
-        "max_per_album": max_per_album,
-        "popularity_weight": popularity_weight,
-        "min_new": min_new,
-        "again": again or None,
-    }
-    rules = {name: value for name, value in rules.items() if value is not None}
     left_out = () if include_non_music else loaded.non_music
     if place is None:
         found = loaded.recommender.recommend(
@@ -164,6 +205,7 @@ def recommend(
             candidates=loaded.candidates,
             exclude=left_out,
             hour=hour,
+            explain=because,
             **rules,
         )
     else:

@@ -39,6 +39,7 @@ class ItemVectors:
     Attributes
     ----------
     ids, fields : tuple of str
+        Names of rows, and of fields.
     weights, present, dense, sparse, slices
         As given.
     dim : int
@@ -54,7 +55,8 @@ class ItemVectors:
         sparse: Any,
         slices: Mapping[str, slice],
     ) -> None:
-        self.ids = tuple(ids)
+        # A few rows out of a million are taken often, and their names are seldom asked for.
+        self._ids = ids if isinstance(ids, Sequence) else tuple(ids)
         self.fields = tuple(weights)
         self.weights = dict(weights)
         self.present = present
@@ -63,8 +65,13 @@ class ItemVectors:
         self.slices = dict(slices)
         self.dim = dense.shape[1] + sparse.shape[1]
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Names of the rows."""
+        return tuple(self._ids)
+
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self._ids)
 
     def __repr__(self) -> str:
         return f"ItemVectors({len(self):,} of {self.dim:,} dimensions: {', '.join(self.fields)})"
@@ -73,7 +80,7 @@ class ItemVectors:
         """Return the rows at some positions, in that order."""
         at = np.asarray(positions, dtype=np.intp)
         rows = self.present[at], self.dense[at], self.sparse[at]
-        return ItemVectors((self.ids[i] for i in at), self.weights, *rows, self.slices)
+        return ItemVectors(_Picked(self._ids, at), self.weights, *rows, self.slices)
 
     def keep(self, present: NDArray[np.bool_]) -> ItemVectors:
         """Return the rows as if only some of their fields had been there.
@@ -96,23 +103,24 @@ class ItemVectors:
         data = self.sparse.data * scale[row, of_column[cut + self.sparse.indices]]
         sparse = csr_array((data, self.sparse.indices, self.sparse.indptr), self.sparse.shape)
         dense = self.dense * scale[:, of_column[:cut]]
-        return ItemVectors(self.ids, self.weights, kept, dense, sparse, self.slices)
+        return ItemVectors(self._ids, self.weights, kept, dense, sparse, self.slices)
 
     def query(self, weights: ArrayLike) -> Array:
         """Return a weighted sum of rows: what a listener of these items would like.
 
         Parameters
         ----------
-        weights : array-like [shape=(n,)]
-            One weight a row.
+        weights : array-like [shape=(n,) or (m, n)]
+            One weight a row; or those of several sums.
 
         Returns
         -------
-        np.ndarray [shape=(dim,), float32]
+        np.ndarray [shape=(dim,) or (m, dim), float32]
         """
         w = np.asarray(weights, dtype=np.float32)
-        at = np.flatnonzero(w)
-        return np.concatenate([w[at] @ self.dense[at], self.sparse[at].T @ w[at]])
+        at = np.flatnonzero(w if w.ndim == 1 else w.any(axis=0))
+        told = w[..., at]
+        return np.concatenate([told @ self.dense[at], (self.sparse[at].T @ told.T).T], axis=-1)
 
     def scores(self, query: Array) -> Array:
         """Return the dot product of every row with a query.
@@ -194,6 +202,19 @@ class ItemVectors:
         return np.concatenate([self.dense, self.sparse.toarray()], axis=1)
 
 
+class _Picked(Sequence[str]):
+    """Some of many names, looked up when they are asked for."""
+
+    def __init__(self, names: Sequence[str], at: Positions) -> None:
+        self._names, self._at = names, at
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def __getitem__(self, position: Any) -> Any:
+        return self._names[int(self._at[position])]
+
+
 class FusedVectors:
     """Fused vectors, ready to be searched.
 
@@ -265,6 +286,8 @@ class FusedVectors:
         ]
         if not parts:
             return self.pieces[0].take([])
+        if len(parts) > 1 and not (np.diff(of) < 0).any():
+            return ItemVectors.joined(parts)
         # From the order of the pieces back to the one that was asked for.
         order = np.argsort(np.argsort(of, kind="stable"), kind="stable")
         return parts[0] if len(parts) == 1 else ItemVectors.joined(parts).take(order)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,7 @@ class Items(Sequence[Item]):
         return self._items[position]
 
     def __contains__(self, id: object) -> bool:
-        return id in self._position
+        return isinstance(id, str) and self.find(id) is not None
 
     def find(self, id: str) -> int | None:
         """Return the position of an id, None if there is none."""
@@ -113,16 +113,17 @@ class Items(Sequence[Item]):
         MetadataError
             There is no such item.
         """
-        if id not in self._position:
+        at = self.find(id)
+        if at is None:
             raise MetadataError(f"no item {id!r} among the {len(self):,} that are known")
-        return self._position[id]
+        return at
 
-    def take(self, positions: Iterable[int]) -> Self:
+    def take(self, positions: Iterable[int]) -> Items:
         """Return the items at some positions, in that order."""
         chosen = list(positions)
-        return type(self)((self._items[i] for i in chosen), self.audio[chosen])
+        return Items((self[i] for i in chosen), self.audio[chosen])
 
-    def extended(self, others: Items) -> Self:
+    def extended(self, others: Items) -> Items:
         """Return these items with others after them.
 
         Raises
@@ -139,4 +140,4 @@ class Items(Sequence[Item]):
                     "side by side: use one model for all items"
                 )
             rows[:, : part.audio.shape[1]] = part.audio
-        return type(self)([*self, *others], audio)
+        return Items([*self, *others], audio)

@@ -94,10 +94,9 @@ def versions(items: Items, *, audio: Groups | None = None) -> Groups:
         else ()
         for item in items
     )
-    if audio is None:
-        audio = same_audio(items)
-    keys = (((group,) for group in audio.tolist()), _recording_keys(items), titles)
-    return _groups(len(items), [*map(_linked, keys), *_near_audio_pairs(items)])
+    same = _same_audio_pairs(items) if audio is None else _linked((g,) for g in audio.tolist())
+    others = map(_linked, (_recording_keys(items), titles))
+    return _groups(len(items), [same, *others, *_near_audio_pairs(items)])
 
 
 def _recording_keys(items: Items) -> Iterator[list[Hashable]]:

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,34 @@ from musicu.errors import RecommenderError
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["Factors", "factorize"]
+__all__ = ["Factors", "ItemSums", "factorize"]
 
 Floats = NDArray[np.float32]
 
 # Numbers gathered at a time: what a core's cache holds.
 _BATCH = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class ItemSums:
+    """What is summed over the vectors of all items.
+
+    Attributes
+    ----------
+    power : np.ndarray [shape=(dim,), float64]
+        Sum of squares on each axis.
+    count : int
+        Vectors that are not zeros.
+    """
+
+    power: NDArray[np.float64]
+    count: int
+
+    @classmethod
+    def of(cls, vectors: Floats) -> Self:
+        """Sum over vectors [shape=(n, dim)]."""
+        power = np.einsum("ik,ik->k", vectors, vectors, dtype=np.float64)
+        return cls(power, int(np.count_nonzero(vectors.any(axis=1))))
 
 
 class Factors:
@@ -49,23 +72,33 @@ class Factors:
     floor : float > 0
         Weight of each pair, heard or not; an average heard pair weighs 1 more.
     regularization : float > 0
+    sums : ItemSums, optional
+        Of the items' vectors, where they are known: a million rows need not be read then.
 
     Attributes
     ----------
     users, items, floor, regularization
         As given.
+    sums : ItemSums
     dim : int
     """
 
     def __init__(
-        self, users: Floats, items: Floats, *, floor: float, regularization: float
+        self,
+        users: Floats,
+        items: Floats,
+        *,
+        floor: float,
+        regularization: float,
+        sums: ItemSums | None = None,
     ) -> None:
         self.users = users
         self.items = items
         self.floor = floor
         self.regularization = regularization
         self.dim = items.shape[1]
-        self._side = _Side(items, floor=floor, regularization=regularization)
+        self.sums = sums or ItemSums.of(items)
+        self._side = _Side(items, self.sums, floor=floor, regularization=regularization)
 
     def __repr__(self) -> str:
         return f"Factors({len(self.users):,} users, {len(self.items):,} items, dim={self.dim})"
@@ -178,21 +211,27 @@ def factorize(
     # the cost of the work.
     with threadpool_limits(limits=1, user_api="blas"):
         for _ in range(iterations):
-            users = _Side(_on_axes(items), **settings).solve(by_user)
-            items = _Side(_on_axes(users), **settings).solve(by_item)
+            users = _Side.of(_on_axes(items), **settings).solve(by_user)
+            items = _Side.of(_on_axes(users), **settings).solve(by_item)
         items = _on_axes(items)
-        return Factors(_Side(items, **settings).solve(by_user), items, **settings)
+        return Factors(_Side.of(items, **settings).solve(by_user), items, **settings)
 
 
 class _Side:
     """One side's vectors, on their principal axes, for which the other side's are solved."""
 
-    def __init__(self, vectors: Floats, *, floor: float, regularization: float) -> None:
+    def __init__(
+        self, vectors: Floats, sums: ItemSums, *, floor: float, regularization: float
+    ) -> None:
         self._vectors = vectors
-        power = np.einsum("ik,ik->k", vectors, vectors, dtype=np.float64)
-        self._all_pairs = floor * power
-        self._floor_count = floor * np.count_nonzero(vectors.any(axis=1))
+        self._all_pairs = floor * sums.power
+        self._floor_count = floor * sums.count
         self._regularization = regularization
+
+    @classmethod
+    def of(cls, vectors: Floats, *, floor: float, regularization: float) -> Self:
+        sums = ItemSums.of(vectors)
+        return cls(vectors, sums, floor=floor, regularization=regularization)
 
     def shares(self, columns: NDArray[np.intp], weights: NDArray[np.float64]) -> Floats:
         """Return the terms whose sum is the vector of one row."""

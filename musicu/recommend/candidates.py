@@ -17,10 +17,13 @@ __all__ = [
     "near_artists",
     "near_interests",
     "near_listeners",
+    "ask_sources",
     "propose",
+    "sources_of",
     "unplayed_items",
 ]
 
+Floats = NDArray[np.float32]
 Positions = NDArray[np.intp]
 # From who listens, to positions of items, at most that many.
 Source = Callable[[FittedModel, Listener, int], Positions]
@@ -34,35 +37,42 @@ def near_interests(model: FittedModel, listener: Listener, n: int) -> Positions:
     if listener.interests is None:
         return np.zeros(0, dtype=np.intp)
     items = model.item_factors
-    centers = np.stack([listener.vectors.query(w) for w in listener.interests.rows])
-    scores = model.vectors.scores(centers - items.mean).T * items.inv_std
-    each = -(-n // len(scores))
+    centers = listener.vectors.query(listener.interests.rows) - items.mean
+    each = -(-n // len(centers))
+    if model.index is not None:
+        return model.index.by_content(items, model.vectors, centers, each)
+    scores = model.vectors.scores(centers).T * items.inv_std[:]
     return np.unique(np.concatenate([top_k(row, each) for row in scores]))
 
 
 def near_listeners(model: FittedModel, listener: Listener, n: int) -> Positions:
     """Those whose factors fit the listener's best."""
+    if model.index is not None:
+        return model.index.by_factor(model.item_factors, listener.factor, n)
     return top_k(model.item_factors.factors @ listener.factor, n)
 
 
 def unplayed_items(model: FittedModel, listener: Listener, n: int) -> Positions:
     """Best of what nobody has played: beside popular items they would not be seen."""
-    new = np.flatnonzero(model.listeners == 0)
+    if model.index is not None:
+        among = model.is_new
+        return model.index.by_factor(model.item_factors, listener.factor, n, among=among)
+    new = np.flatnonzero(model.is_new)
     return new[top_k(model.item_factors.factors[new] @ listener.factor, n)]
 
 
 def near_artists(model: FittedModel, listener: Listener, n: int) -> Positions:
     """More by the artists who were played, by those they work with, and by their neighbors."""
-    factors, artists = model.item_factors.factors, model.artist_matrix
-    played = listener.played
+    factors, played = model.item_factors.factors, listener.played
     typical = played[top_k(factors[played] @ listener.factor, _TYPICAL)]
-    known = np.zeros(len(factors), dtype=np.float32)
-    known[played] = 1
-    for scores in factors[typical] @ factors.T:
-        known[top_k(scores, _NEIGHBORS)] = 1
+    if model.index is not None:
+        items = model.item_factors
+        neighbors = [model.index.neighbors(items, at, _NEIGHBORS) for at in typical.tolist()]
+    else:
+        neighbors = [top_k(factors @ factors[at], _NEIGHBORS) for at in typical.tolist()]
+    at = np.unique(np.concatenate([played, *neighbors]))
     for _ in range(2):  # all by these artists, then all by whom they work with
-        known = (artists @ (artists.T @ known) > 0).astype(np.float32)
-    at = np.flatnonzero(known)
+        at = model.artists.partners(at)
     return at[top_k(factors[at] @ listener.factor, n)]
 
 
@@ -98,8 +108,37 @@ def propose(
     dict of int to tuple of str
         Positions of items, and the sources that proposed each.
     """
-    found: dict[int, tuple[str, ...]] = {}
-    for name, source in sources.items():
-        for at in source(model, listener, pool).tolist():
-            found[at] = (*found.get(at, ()), name)
-    return dict(sorted(found.items()))
+    proposals = ask_sources(model, listener, sources=sources, pool=pool)
+    every = np.unique(np.concatenate([np.zeros(0, dtype=np.intp), *proposals.values()]))
+    return dict(zip(every.tolist(), sources_of(proposals, every), strict=True))
+
+
+def ask_sources(
+    model: FittedModel,
+    listener: Listener,
+    *,
+    sources: Mapping[str, Source] = CANDIDATE_SOURCES,
+    pool: int = 500,
+) -> dict[str, Positions]:
+    """Ask all sources; return what each proposes.
+
+    Parameters
+    ----------
+    model, listener, sources, pool
+        As for :func:`propose`.
+    """
+    return {name: source(model, listener, pool) for name, source in sources.items()}
+
+
+def sources_of(proposals: Mapping[str, Positions], at: Positions) -> list[tuple[str, ...]]:
+    """Return the sources that proposed each of some items.
+
+    Parameters
+    ----------
+    proposals : mapping of str to np.ndarray
+        What each source proposed.
+    at : np.ndarray [shape=(k,), intp]
+        Positions of items.
+    """
+    told = {name: np.isin(at, found).tolist() for name, found in proposals.items()}
+    return [tuple(name for name, has in told.items() if has[i]) for i in range(len(at))]

@@ -11,20 +11,24 @@ of items that have both listeners and content it is the better one, see ``docs/r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.items.fused_vectors import ItemVectors
 
-__all__ = ["ContentMap", "even_lengths", "fit_content_map"]
+__all__ = ["ContentMap", "Examples", "even_lengths", "fit_content_map"]
 
 Floats = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
+# Vectors, factors and listeners of items that were played.
+Examples = tuple[ItemVectors, Floats, NDArray[np.integer]]
 
 _VIEWS = 6  # masked copies of each item
 _MAPS = 16  # sets of fields that get a map of their own
+_LATE = 10_000  # examples for maps that are learned when items are added
 _TOLERANCE = 1e-4
 _STEPS = 200
 _TINY = np.finfo(np.float64).tiny
@@ -74,10 +78,13 @@ def fit_content_map(
     trust = (listeners / (listeners + shrinkage) if shrinkage else np.ones(len(vectors))).astype(
         np.float32
     )
-    views = [(vectors, trust[:, None] / (2 if dropout else 1))]
+    masked = [(vectors, trust[:, None] / (2 if dropout else 1))]
     for _ in range(_VIEWS if dropout else 0):
         kept = vectors.present & (rng.random(vectors.present.shape) < 0.5)
-        views.append((vectors.keep(kept), trust[:, None] / 2 / _VIEWS))
+        masked.append((vectors.keep(kept), trust[:, None] / 2 / _VIEWS))
+    # Columns that none of these items has stay 0, and of a million names few may be among them.
+    used = np.unique(vectors.sparse.indices)
+    views = [(_Columns(rows.dense, rows.sparse[:, used]), weight) for rows, weight in masked]
 
     # What has to do with the dense fields is multiplied out once. Products among the sparse ones
     # can be too many to be kept, and cost little to form at each step.
@@ -85,17 +92,26 @@ def fit_content_map(
     across = sum(rows.sparse.T @ (weight * rows.dense) for rows, weight in views)
 
     def gram(w: Floats64) -> Floats64:
-        dense, sparse = np.split(w.astype(np.float32), [vectors.dense.shape[1]])
+        dense, sparse = np.split(w.astype(np.float32), [cut])
         rest = sum(rows.sparse.T @ (weight * (rows.sparse @ sparse)) for rows, weight in views)
         total: Floats64 = ridge * w
         total += np.concatenate([among @ dense + across.T @ sparse, across @ dense + rest])
         return total
 
-    right = np.zeros((vectors.dim, factors.shape[1]))
+    cut, width = vectors.dense.shape[1], factors.shape[1]
+    right = np.zeros((cut + views[0][0].sparse.shape[1], width))
     for rows, weight in views:
         told = weight * factors
         right += np.concatenate([rows.dense.T @ told, rows.sparse.T @ told])
-    return _solve(gram, right).astype(np.float32)
+    solved = _solve(gram, right).astype(np.float32)
+    whole = np.zeros((vectors.dim, width), dtype=np.float32)
+    whole[:cut], whole[cut + used] = solved[:cut], solved[cut:]
+    return whole
+
+
+class _Columns(NamedTuple):
+    dense: Floats
+    sparse: Any
 
 
 def even_lengths(factors: Floats, debias: float) -> Floats:
@@ -141,9 +157,37 @@ class ContentMap:
         maps: Mapping[bytes, Floats] | None = None,
         **settings: Any,
     ) -> None:
-        self._learned = vectors, factors, listeners
+        self._learn_from: Callable[[], Examples] = lambda: (vectors, factors, listeners)
+        self._shape = vectors.dim, factors.shape[1]
         self._settings = settings
         self.maps: dict[bytes, Floats] = dict(maps or {})
+
+    @classmethod
+    def stored(
+        cls,
+        learn_from: Callable[[], Examples],
+        shape: tuple[int, int],
+        maps: Mapping[bytes, Floats],
+        **settings: Any,
+    ) -> Self:
+        """Return maps that are learned already; more are learned if more sets of fields come.
+
+        These are learned from the most played of many items: whoever adds an item waits for it.
+
+        Parameters
+        ----------
+        learn_from : callable
+            Returns vectors, factors and listeners, as for the class; asked then only.
+        shape : (int, int)
+            ``dim`` of the vectors and of the factors.
+        maps : mapping of bytes to np.ndarray
+        **settings
+            As for the class.
+        """
+        made = cls.__new__(cls)
+        made._learn_from, made._shape = cache(lambda: _some(*learn_from())), shape
+        made._settings, made.maps = settings, dict(maps)
+        return made
 
     @staticmethod
     def key(present: NDArray[np.bool_]) -> bytes:
@@ -153,12 +197,12 @@ class ContentMap:
     def of(self, present: NDArray[np.bool_]) -> Floats:
         """Return the map [shape=(dim, k)] of items that have these fields and no other."""
         if not present.any():
-            return np.zeros((self._learned[0].dim, self._learned[1].shape[1]), dtype=np.float32)
+            return np.zeros(self._shape, dtype=np.float32)
         key = self.key(present)
         if key not in self.maps and len(self.maps) >= _MAPS:
             key = b""
         if key not in self.maps:
-            vectors, factors, listeners = self._learned
+            vectors, factors, listeners = self._learn_from()
             seen = vectors if key == b"" else vectors.keep(np.tile(present, (len(vectors), 1)))
             known = np.flatnonzero(seen.present.any(axis=1))
             self.maps[key] = fit_content_map(
@@ -175,11 +219,17 @@ class ContentMap:
         sets, kind, count = np.unique(
             vectors.present, axis=0, return_inverse=True, return_counts=True
         )
-        predicted = np.zeros((len(vectors), self._learned[1].shape[1]), dtype=np.float32)
+        predicted = np.zeros((len(vectors), self._shape[1]), dtype=np.float32)
         for number in np.argsort(-count, kind="stable"):
             at = np.flatnonzero(kind.ravel() == number)
             predicted[at] = vectors.take(at).scores(self.of(sets[number]).T)
         return predicted
+
+
+def _some(vectors: ItemVectors, factors: Floats, listeners: NDArray[np.integer]) -> Examples:
+    """Return the examples that most have played, of equal ones the first."""
+    most = np.sort(np.argsort(-listeners, kind="stable")[:_LATE])
+    return vectors.take(most), factors[most], listeners[most]
 
 
 def _solve(apply: Callable[[Floats64], Floats64], right: Floats64) -> Floats64:

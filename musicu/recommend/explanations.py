@@ -17,7 +17,7 @@ from musicu.recommend.results import AudienceMatch, HistoryContribution, Recomme
 from musicu.recommend.scorer import Listener, Scorer
 from musicu.search.rerank import Placed
 
-__all__ = ["explain", "matching_users", "similar_artists", "similar_items"]
+__all__ = ["explain", "matching_users", "name_only", "similar_artists", "similar_items"]
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
@@ -32,7 +32,7 @@ def explain(
     listener: Listener,
     at: Positions,
     placed: Sequence[Placed],
-    sources: Mapping[int, tuple[str, ...]],
+    sources: Sequence[tuple[str, ...]],
 ) -> Iterator[Recommendation]:
     """Yield recommendations with their reasons.
 
@@ -46,23 +46,27 @@ def explain(
         Positions of what got a place, the first place first.
     placed : sequence of Placed
         What the rules made of their scores.
-    sources : mapping of int to tuple of str
-        Who proposed what is at a position.
+    sources : sequence of tuple of str
+        Who proposed each.
     """
+    if not len(at):
+        return
     items = scorer.model.items
     told = None if ranker is None else ranker.contributions(features(scorer, listener, at))
     level, slope = _calibration(scorer, ranker, listener, at)
+    by_field = scorer.by_field(listener, at, part_weights=_part_weights(ranker))
+    by_history = scorer.by_history(listener, at)
+    by_said = scorer.by_said(listener, at)[0]
     for i, (row, place) in enumerate(zip(at.tolist(), placed, strict=True)):
-        if ranker is None or told is None:
-            parts = scorer.by_field(listener, row)
-            parts = {name: slope[i] * value for name, value in parts.items()}
-            if level[i]:
-                parts["new"] = level[i]
-        else:
-            parts = _weighed(scorer, ranker, listener, row, told[i])
+        parts = {name: slope[i] * float(values[i]) for name, values in by_field.items()}
+        if told is not None:
+            parts |= _weighed(parts, told[i])
+        elif level[i]:
+            parts["new"] = level[i]
         if set(place.adjustments) != {"score"}:
             parts["rules"] = place.score - sum(parts.values())
-        because, despite = _reasons(scorer, listener, row, slope[i])
+        spoke = slope[i] * np.concatenate([by_history[i], by_said[i]])
+        because, despite = _reasons(scorer, listener, spoke)
         item = items[row]
         about = item.metadata
         first = items[items.position(because[0].id)] if because else None
@@ -76,20 +80,37 @@ def explain(
             parts,
             tuple(words(item, first)) if first else (),
             tuple(because),
-            sources[row],
+            sources[i],
             bool(scorer.model.listeners[row] == 0),
             tuple(despite),
         )
 
 
+def name_only(
+    scorer: Scorer,
+    at: Positions,
+    placed: Sequence[Placed],
+    sources: Sequence[tuple[str, ...]],
+) -> Iterator[Recommendation]:
+    """Yield recommendations without their reasons: the score, and nothing that adds up to it."""
+    for i, (row, place) in enumerate(zip(at.tolist(), placed, strict=True)):
+        item = scorer.model.items[row]
+        about = item.metadata
+        is_new = bool(scorer.model.listeners[row] == 0)
+        written = about.title, about.artist, about.album
+        yield Recommendation(i + 1, item.id, *written, place.score, {}, (), (), sources[i], is_new)
+
+
 def _reasons(
-    scorer: Scorer, listener: Listener, row: int, slope: float
+    scorer: Scorer, listener: Listener, spoke: Floats
 ) -> tuple[list[HistoryContribution], list[HistoryContribution]]:
-    """Return what of a history, and of what was said, speaks most for an item, and against it."""
+    """Return what of a history, and of what was said, speaks most for an item, and against it.
+
+    Given is what each adds to its score: of what was played, then of what was said.
+    """
     at = np.concatenate([listener.played, listener.spoken])
     places, where = np.unique(at, return_inverse=True)
-    told = [scorer.by_history(listener, row), scorer.by_said(listener, row)[0]]
-    by = slope * np.bincount(where, weights=np.concatenate(told), minlength=len(places))
+    by: Floats = np.bincount(where, weights=spoke, minlength=len(places)).astype(np.float64)
     reasons = []
     for sign in (1, -1):
         named = [j for j in top_k(sign * by, _BECAUSE).tolist() if sign * by[j] > 0]
@@ -117,16 +138,22 @@ def _calibration(
     return level.tolist(), slope.tolist()
 
 
-def _weighed(
-    scorer: Scorer, ranker: Ranker, listener: Listener, at: int, told: Floats
-) -> dict[str, float]:
-    """Return what fields and features add to a score that a ranker gave."""
+def _part_weights(ranker: Ranker | None) -> list[float]:
+    """Return what the three parts of a score are multiplied by."""
+    if ranker is None:
+        return [1.0, 1.0, 1.0]
     weights = ranker.weights / np.where(ranker.std > 0, ranker.std, 1)
-    parts = scorer.by_field(listener, at, part_weights=weights[:3].tolist())
-    parts["listeners"], parts["popularity"], parts["artist"] = map(float, (told[1], *told[3:]))
+    return [float(weight) for weight in weights[:3]]
+
+
+def _weighed(parts: Mapping[str, float], told: Floats) -> dict[str, float]:
+    """Return what features, and the level, add to a score that a ranker gave."""
+    named = dict(
+        zip(("listeners", "popularity", "artist"), map(float, (told[1], *told[3:])), strict=True)
+    )
     # The fields are not measured from the mean candidate, as the score is: the same for all.
-    parts["level"] = float(told.sum()) - sum(parts.values())
-    return parts
+    fields = sum({**parts, **named}.values())
+    return {**named, "level": float(told.sum()) - fields}
 
 
 def similar_items(model: FittedModel, at: int, n: int) -> Iterator[AudienceMatch]:
@@ -168,15 +195,15 @@ def matching_users(
     spread = np.where(spread > 0, spread, 1).astype(np.float64)
     z = (factors @ scorer.model.item_factors.factors[at] - mean) / spread
     for user in top_k(z, n).tolist():
-        parts = scorer.by_factor(factors[user], at)
-        parts = {name: float(value / spread[user]) for name, value in parts.items()}
+        told = scorer.by_factor(factors[user], np.array([at]))
+        parts = {name: float(value[0] / spread[user]) for name, value in told.items()}
         parts["usual"] = float(-mean[user] / spread[user])
         yield AudienceMatch(users[user], float(sum(parts.values())), parts)
 
 
 def _alike(model: FittedModel, at: int) -> tuple[Floats, Floats]:
     """Likeness of all items to one, and the half of it that is due to listeners."""
-    factors = model.item_factors.factors
+    factors = np.asarray(model.item_factors.factors)
     length = np.linalg.norm(factors, axis=1)
     near = factors @ factors[at] / np.maximum(length * length[at], _NO_LENGTH) / 2
     content = model.vectors.scores(model.vectors.take([at]).toarray()[0]) / 2

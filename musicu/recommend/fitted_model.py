@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +15,23 @@ from musicu.errors import MetadataError, RecommenderError
 from musicu.items.fused_vectors import ItemVectors
 from musicu.items.fusion import Fusion
 from musicu.items.item import Item, Items
+from musicu.items.item_pieces import JoinedItems
+from musicu.items.vector_pieces import JoinedVectors
 from musicu.recommend.als import Factors, factorize
+from musicu.recommend.artist_links import ArtistLinks
 from musicu.recommend.calibration import Calibration
+from musicu.recommend.candidate_index import CandidateIndex
 from musicu.recommend.content_map import ContentMap
 from musicu.recommend.hyperparameters import Hyperparameters, named_today
 from musicu.recommend.interactions import Interactions
-from musicu.recommend.item_factors import ItemFactors, artist_matrix
+from musicu.recommend.item_factors import ItemFactors
 from musicu.recommend.model_parts import (
     combine_factors,
     learn_content_map,
     play_matrix,
-    stack_vectors,
+    with_unplayed,
 )
 from musicu.recommend.preference import Preference, learn_preference
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 __all__ = ["FittedModel"]
 
@@ -58,7 +60,7 @@ class FittedModel:
     als : Factors
         Collaborative factors of the users and of the items fitted.
     fusion : Fusion
-    vectors : ItemVectors
+    vectors : JoinedVectors
         Fused vectors of the items.
     listeners : np.ndarray [shape=(n,), int]
         How many played each.
@@ -66,8 +68,10 @@ class FittedModel:
         From fused vectors to factors.
     item_factors : ItemFactors
         What follows from all these.
-    artist_matrix : scipy.sparse.csr_array [shape=(n, artists), float32]
-        1 where an item is by an artist.
+    artists : ArtistLinks
+        Which items are by which artists.
+    index : CandidateIndex or None
+        Where to look for candidates; None compares all.
     calibration : Calibration or None
         What scores of new items are worth; None takes them as they are.
     preference : Preference or None
@@ -89,11 +93,12 @@ class FittedModel:
     interactions: Interactions | None
     als: Factors
     fusion: Fusion
-    vectors: ItemVectors
+    vectors: JoinedVectors
     listeners: NDArray[np.intp]
     content_map: ContentMap
     item_factors: ItemFactors
-    artist_matrix: csr_array
+    artists: ArtistLinks
+    index: CandidateIndex | None = None
     calibration: Calibration | None = None
     preference: Preference | None = None
 
@@ -156,10 +161,11 @@ class FittedModel:
         settings, items, n_given, als, fusion, listeners, interactions
             Attributes of the model.
         """
-        vectors = fusion.transform(items)
+        vectors = JoinedVectors([fusion.transform(items)])
         if interactions is not None:
             preference = learn_preference(interactions.feedback, items, vectors)
         content_map = learn_content_map(settings, vectors, als, listeners, maps)
+        item_factors = combine_factors(settings, content_map, vectors, als, listeners)
         return cls(
             settings=settings,
             items=items,
@@ -170,8 +176,9 @@ class FittedModel:
             vectors=vectors,
             listeners=listeners,
             content_map=content_map,
-            item_factors=combine_factors(settings, content_map, vectors, als, listeners),
-            artist_matrix=artist_matrix(items),
+            item_factors=item_factors,
+            artists=ArtistLinks.of(items),
+            index=CandidateIndex.of_many(item_factors, vectors, seed=settings.seed),
             preference=preference,
         )
 
@@ -189,6 +196,11 @@ class FittedModel:
                 "a recommender that was loaded knows no users: give a history, or fit it again"
             )
         return self.interactions
+
+    @cached_property
+    def is_new(self) -> NDArray[np.bool_]:
+        """Which items nobody has played [shape=(n,), bool]."""
+        return np.asarray(self.listeners == 0)
 
     @property
     def n_fitted(self) -> int:
@@ -221,18 +233,23 @@ class FittedModel:
         MetadataError
             Their vectors are of another model of audio.
         """
-        known = set(self.items.ids)
-        new = items.take(i for i, id in enumerate(items.ids) if id not in known)
+        new = items.take(i for i, id in enumerate(items.ids) if self.items.find(id) is None)
         if not len(new):
             return self
-        everything, rows = self.items.extended(new), self.fusion.transform(new)
+        everything = JoinedItems([self.items]).extended(new)
+        rows = self.fusion.transform(new)
+        vectors = self.vectors.extended(rows)
+        item_factors = self.item_factors.extended(self.content_map.predict(rows), rows)
         return replace(
             self,
             items=everything,
-            vectors=stack_vectors(self.vectors, rows),
-            listeners=np.concatenate([self.listeners, np.zeros(len(new), dtype=np.intp)]),
-            item_factors=self.item_factors.extended(self.content_map.predict(rows), rows),
-            artist_matrix=artist_matrix(everything),
+            vectors=vectors,
+            listeners=with_unplayed(self.listeners, len(new)),
+            item_factors=item_factors,
+            artists=self.artists.extended(new),
+            index=CandidateIndex.of_many(
+                item_factors, vectors, before=self.index, seed=self.settings.seed
+            ),
         )
 
     def with_settings(self, **changes: Any) -> Self:
@@ -248,7 +265,7 @@ class FittedModel:
         fusion, vectors = self.fusion, self.vectors
         if "weights" in named:
             fusion = copy(fusion).set_params(weights=settings.weights)
-            vectors = fusion.transform(self.items)
+            vectors = JoinedVectors([fusion.transform(self.items)])
         other = replace(self, settings=settings, fusion=fusion)
         return other.with_vectors(vectors, learn=not _LEARNED_WITH.isdisjoint(named))
 
@@ -262,20 +279,23 @@ class FittedModel:
         learn : bool
             Whether the maps from content to factors are learned from these vectors, too.
         """
+        rows = vectors if isinstance(vectors, JoinedVectors) else JoinedVectors([vectors])
         content_map, preference = self.content_map, self.preference
         if learn:
             content_map = learn_content_map(self.settings, vectors, self.als, self.listeners)
             if self.interactions is not None:
                 said = self.interactions.feedback
                 preference = learn_preference(said, self.items, vectors)
+        item_factors = combine_factors(
+            self.settings, content_map, vectors, self.als, self.listeners
+        )
         return replace(
             self,
-            vectors=vectors,
+            vectors=rows,
             content_map=content_map,
             preference=preference,
-            item_factors=combine_factors(
-                self.settings, content_map, vectors, self.als, self.listeners
-            ),
+            item_factors=item_factors,
+            index=CandidateIndex.of_many(item_factors, rows, seed=self.settings.seed),
         )
 
     def with_interactions(self, interactions: Interactions) -> Self:

@@ -14,21 +14,18 @@ that is added changes nothing for the others.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicu.items.fused_vectors import ItemVectors
-from musicu.items.item import Items
-from musicu.metadata.artists import artist_keys
+from musicu.row_pieces import RowPieces
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
-__all__ = ["ItemFactors", "artist_matrix"]
+__all__ = ["ItemFactors"]
 
 Floats = NDArray[np.float32]
+FloatPieces = RowPieces[np.float32]
 Positions = NDArray[np.intp]
 
 # What is measured over the catalog is measured over this many items, drawn once.
@@ -42,13 +39,13 @@ class ItemFactors:
 
     Attributes
     ----------
-    factors : np.ndarray [shape=(n, k), float32]
+    factors : RowPieces [shape=(n, k), float32]
         The factor of each item, its length debiased.
-    content : np.ndarray [shape=(n, k), float32]
+    content : RowPieces [shape=(n, k), float32]
         What the content of each predicts, its length as predicted.
-    scale : np.ndarray [shape=(n,), float32]
+    scale : RowPieces [shape=(n,), float32]
         What the length of each was multiplied by.
-    inv_std : np.ndarray [shape=(n,), float32]
+    inv_std : RowPieces [shape=(n,), float32]
         One over each item's standard deviation of likeness to the catalog.
     mean : np.ndarray [shape=(dim,), float32]
         The catalog's mean fused vector.
@@ -62,10 +59,10 @@ class ItemFactors:
         As given.
     """
 
-    factors: Floats
-    content: Floats
-    scale: Floats
-    inv_std: Floats
+    factors: FloatPieces
+    content: FloatPieces
+    scale: FloatPieces
+    inv_std: FloatPieces
     mean: Floats
     sample: Positions
     sampled: ItemVectors
@@ -118,10 +115,10 @@ class ItemFactors:
         sampled = vectors.take(sample)
         scale, factors, inv_std = _measure(vectors, factors, sampled, usual, length_debias)
         return cls(
-            factors=factors,
-            content=content,
-            scale=scale,
-            inv_std=inv_std,
+            factors=RowPieces([factors]),
+            content=RowPieces([content]),
+            scale=RowPieces([scale]),
+            inv_std=RowPieces([inv_std]),
             # What is near everything is near nobody in particular: likeness is measured from the
             # catalog's mean, in the item's own standard deviations.
             mean=sampled.query(np.full(len(sample), 1 / len(sample))),
@@ -145,36 +142,18 @@ class ItemFactors:
         )
         return replace(
             self,
-            factors=np.concatenate([self.factors, factors]),
-            content=np.concatenate([self.content, content]),
-            scale=np.concatenate([self.scale, scale]),
-            inv_std=np.concatenate([self.inv_std, inv_std]),
+            factors=self.factors.extended(factors),
+            content=self.content.extended(content),
+            scale=self.scale.extended(scale),
+            inv_std=self.inv_std.extended(inv_std),
         )
 
     def moments(self) -> tuple[Floats, Floats]:
         """Return mean [shape=(k,)] and covariance [shape=(k, k)] of the factors in the catalog."""
-        factors = self.factors[self.sample]
+        factors: Floats = self.factors[self.sample]
         mean: Floats = factors.mean(axis=0)
         covariance = (factors - mean).T @ (factors - mean) / np.float32(len(factors))
         return mean, np.asarray(covariance, dtype=np.float32)
-
-
-def artist_matrix(items: Items) -> csr_array:
-    """Return items by artists: 1 where an item is by an artist.
-
-    Returns
-    -------
-    scipy.sparse.csr_array [shape=(n, artists), float32]
-    """
-    from scipy.sparse import csr_array
-
-    column: dict[str, int] = {}
-    names = [artist_keys(item.metadata) for item in items]
-    at = [column.setdefault(name, len(column)) for own in names for name in own]
-    ends = np.cumsum([0, *map(len, names)])
-    ones = np.ones(len(at), dtype=np.float32)
-    shape = len(names), max(len(column), 1)
-    return csr_array((ones, np.array(at, dtype=np.int32), ends), shape)
 
 
 def _measure(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -51,19 +52,26 @@ class ItemResolver:
         aliases: Mapping[str, str] | None = None,
     ) -> None:
         self.items = items
-        self._ids = dict.fromkeys(items.ids)
-        self._aliases = {old: id for old, id in (aliases or {}).items() if id in self._ids}
+        self._aliases = {old: id for old, id in (aliases or {}).items() if self._has(id)}
         self._folders = tuple(folders)
         self._by_path: dict[str, set[str]] = {}
         self._path_of: dict[str, str] = {}
         for path, id in (paths or {}).items():
-            if id in self._ids:
+            if self._has(id):
                 self._by_path.setdefault(composed(path), set()).add(id)
                 self._path_of.setdefault(id, path)
-        self._by_isrc: dict[str, set[str]] = {}
-        for item in items:
+
+    def _has(self, id: str) -> bool:
+        return self.items.find(id) is not None
+
+    @cached_property
+    def _by_isrc(self) -> dict[str, set[str]]:
+        """Ids by their codes; to know them all items are read, so only if a name may be one."""
+        found: dict[str, set[str]] = {}
+        for item in self.items:
             if item.metadata.isrc:
-                self._by_isrc.setdefault(item.metadata.isrc, set()).add(item.id)
+                found.setdefault(item.metadata.isrc, set()).add(item.id)
+        return found
 
     def path(self, id: str) -> str | None:
         """Return the first path of an item's file, if one is known."""
@@ -81,7 +89,7 @@ class ItemResolver:
         folder : str or path-like, optional
             Where the name was written: the folder of a log or a playlist.
         """
-        if name in self._ids:
+        if self._has(name):
             return (name,)
         if name in self._aliases:
             return (self._aliases[name],)
@@ -92,7 +100,8 @@ class ItemResolver:
         for start in starts:
             path = os.path.normpath(os.path.join(start, name))
             found |= self._by_path.get(composed(path), set())
-        return tuple(sorted(found or self._by_isrc.get(_isrc(name), set())))
+        code = "" if found else _isrc(name)
+        return tuple(sorted(self._by_isrc.get(code, set()) if code else found))
 
     def one(self, name: str, *, folder: str | os.PathLike[str] | None = None) -> str:
         """Return the id of the one item that a name means; the first 6 or more of an id will do.
@@ -106,7 +115,7 @@ class ItemResolver:
         if not found:
             found = ids_meant(
                 name,
-                lambda prefix: (id for id in self._ids if id.lower().startswith(prefix)),
+                lambda prefix: (id for id in self.items.ids if id.lower().startswith(prefix)),
                 lambda prefix: (id for old, id in self._aliases.items() if old.startswith(prefix)),
             )
         if not found:
@@ -122,7 +131,7 @@ class ItemResolver:
         if not os.path.isfile(os.path.join(folder or "", name)):
             ways = "an id or its first 6 or more characters, an ISRC"
             ways += ", or a path" if self._by_path else ""
-            return f"none of the {len(self._ids):,} items: name one by {ways}"
+            return f"none of the {len(self.items):,} items: name one by {ways}"
         if self._by_path:
             return "this file is not in the catalog: 'musicu embed' adds it"
         return "to name items by their files, name the catalog too"
@@ -243,8 +252,7 @@ def new_items(known: Items, tracks: Items, *, source: str) -> Items:
     ModelMismatchError
         The vectors of what they share are of two models.
     """
-    ids = frozenset(known.ids)
-    shared = [at for at, id in enumerate(tracks.ids) if id in ids]
+    shared = [at for at, id in enumerate(tracks.ids) if known.find(id) is not None]
     if not shared:
         raise RecommenderError(
             f"{source}: none of its {len(tracks):,} tracks is among the {len(known):,} items of "
@@ -260,7 +268,8 @@ def new_items(known: Items, tracks: Items, *, source: str) -> Items:
                     "embedded again with another model; fit again"
                 )
             break
-    return tracks.take(at for at, id in enumerate(tracks.ids) if id not in ids)
+    old = frozenset(shared)
+    return tracks.take(at for at in range(len(tracks)) if at not in old)
 
 
 def _isrc(name: str) -> str:

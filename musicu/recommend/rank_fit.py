@@ -54,8 +54,8 @@ def features(scorer: Scorer, listener: Listener, at: Positions) -> NDArray[np.fl
     parts = scorer.parts(listener, at)
     parts[~played, 1] = np.nan
     popularity = np.where(played, np.log1p(model.listeners[at]), np.nan)
-    share = model.artist_matrix[listener.played].sum(axis=0) / len(listener.played)
-    artist = (model.artist_matrix[at] * share).max(axis=1).toarray().ravel()
+    share = model.artists.rows(listener.played).sum(axis=0) / len(listener.played)
+    artist = (model.artists.rows(at) * share).max(axis=1).toarray().ravel()
     return np.column_stack([parts, popularity, artist])
 
 

@@ -206,7 +206,7 @@ class Scorer:
         found = by_factor + alike * np.float32(model.settings.taste / s2)
         if listener.liking is not None:
             found += np.float32(model.settings.preference) * rows.scores(listener.liking)
-        return found
+        return np.asarray(found)
 
     def parts(self, listener: Listener, at: Positions) -> Floats64:
         """Return the three parts of scores: what content predicts, listeners beyond that, taste.
@@ -230,86 +230,101 @@ class Scorer:
         return np.stack([content / s1, beyond / s1, taste], axis=1).astype(np.float64)
 
     def by_field(
-        self, listener: Listener, at: int, *, part_weights: Sequence[float] = (1.0, 1.0, 1.0)
-    ) -> dict[str, float]:
-        """Return what each field, and ``listeners``, adds to the score of an item.
+        self, listener: Listener, at: Positions, *, part_weights: Sequence[float] = (1.0, 1.0, 1.0)
+    ) -> dict[str, Floats64]:
+        """Return what each field, and ``listeners``, adds to the scores of items.
 
         ``listeners`` is what those who played it say beyond its content. The sum is the score.
 
         Parameters
         ----------
         listener : Listener
-        at : int
-            Position of the item.
+        at : np.ndarray [shape=(c,), intp]
+            Positions of the items.
         part_weights : sequence of float
             Weights of the three :meth:`parts`; a ranker may have others than 1.
+
+        Returns
+        -------
+        dict of str to np.ndarray [shape=(c,), float64]
         """
         content, beyond, taste = part_weights
         s1, s2 = listener.scale
+        rows = self.model.vectors.take(at)
         by_factor = self.by_factor(listener.factor, at)
         said = by_factor.pop("listeners")
-        alike = self.model.vectors.contributions(listener.profile, at)
-        inv_std = float(self.model.item_factors.inv_std[at])
+        alike = rows.parts(listener.profile)
+        inv_std = self.model.item_factors.inv_std[at].astype(np.float64)
         weight = taste * self.model.settings.taste * inv_std / s2
         parts = {name: content * by_factor[name] / s1 + weight * alike[name] for name in by_factor}
         if listener.liking is not None:
-            liked = self.model.vectors.contributions(listener.liking, at)
-            weight = taste * self.model.settings.preference
-            parts = {name: value + weight * liked[name] for name, value in parts.items()}
+            liked = rows.parts(listener.liking)
+            louder = taste * self.model.settings.preference
+            parts = {name: value + louder * liked[name] for name, value in parts.items()}
         return {**parts, "listeners": beyond * said / s1}
 
-    def by_factor(self, factor: Floats, at: int) -> dict[str, float]:
-        """Return what each field, and ``listeners``, adds to ``item_factor(at) . factor``.
+    def by_factor(self, factor: Floats, at: Positions) -> dict[str, Floats64]:
+        """Return what each field, and ``listeners``, adds to ``item_factor(i) . factor``.
 
         Parameters
         ----------
         factor : np.ndarray [shape=(k,)]
-        at : int
-            Position of the item.
+        at : np.ndarray [shape=(c,), intp]
+            Positions of the items.
+
+        Returns
+        -------
+        dict of str to np.ndarray [shape=(c,), float64]
         """
         model, items = self.model, self.model.item_factors
-        seen = model.content_map.of(model.vectors.present[at]) @ factor
-        parts = model.vectors.contributions(seen * items.scale[at], at)
-        whole = float(items.factors[at].astype(np.float64) @ factor)
-        return {**parts, "listeners": whole - sum(parts.values())}
+        rows = model.vectors.take(at)
+        parts = {field: np.zeros(len(at)) for field in rows.fields}
+        sets, kind = np.unique(rows.present, axis=0, return_inverse=True)
+        for number, present in enumerate(sets):
+            own = np.flatnonzero(kind.ravel() == number)
+            seen = rows.take(own).parts(model.content_map.of(present) @ factor)
+            for field, values in seen.items():
+                parts[field][own] = values * items.scale[at[own]]
+        whole = items.factors[at].astype(np.float64) @ factor
+        return {**parts, "listeners": whole - np.add.reduce([*parts.values()])}
 
-    def by_history(self, listener: Listener, at: int) -> Floats64:
-        """Return what each item that was played adds to the score of an item.
+    def by_history(self, listener: Listener, at: Positions) -> Floats64:
+        """Return what each item that was played adds to the scores of items.
 
         The sum is the score; with what was said of items, if anything was (:meth:`by_said`).
 
         Returns
         -------
-        np.ndarray [shape=(h,), float64]
-            In the order of ``listener.played``.
+        np.ndarray [shape=(c, h), float64]
+            A row an item, in the order of ``listener.played``.
         """
         model, items = self.model, self.model.item_factors
         s1, s2 = listener.scale
-        told: Floats64 = listener.influence.astype(np.float64) @ items.factors[at] / s1
+        told: Floats64 = items.factors[at] @ listener.influence.astype(np.float64).T / s1
         if listener.interests is not None:
-            item = model.vectors.take([at])
+            rows = model.vectors.take(at)
             weights = listener.profile_weights
-            alike = listener.vectors.scores(item.toarray()[0]).astype(np.float64)
-            alike -= float(item.scores(items.mean)[0]) / weights.sum()
-            told += items.inv_std[at] * model.settings.taste / s2 * weights * alike
+            alike = rows.similarity(listener.vectors).astype(np.float64)
+            alike -= rows.scores(items.mean)[:, None] / weights.sum()
+            told += items.inv_std[at][:, None] * model.settings.taste / s2 * weights * alike
         return told
 
-    def by_said(self, listener: Listener, at: int) -> tuple[Floats64, float]:
-        """Return what all that a listener said adds to the score of an item, and what others said.
+    def by_said(self, listener: Listener, at: Positions) -> tuple[Floats64, Floats64]:
+        """Return what all that a listener said adds to the scores of items, and what others said.
 
         Returns
         -------
-        np.ndarray [shape=(m,), float64]
+        np.ndarray [shape=(c, m), float64]
             In the order of ``listener.spoken``; below 0 for what was disliked, and is like it.
-        float
+        np.ndarray [shape=(c,), float64]
             What others say of items like it.
         """
         model = self.model
         if model.preference is None:
-            return np.zeros(len(listener.spoken)), 0.0
-        item, weight = model.vectors.take([at]), model.settings.preference
-        others = float(item.scores(model.preference.weights)[0])
-        alike = model.vectors.take(listener.spoken).scores(item.toarray()[0]).astype(np.float64)
+            return np.zeros((len(at), len(listener.spoken))), np.zeros(len(at))
+        rows, weight = model.vectors.take(at), model.settings.preference
+        others = rows.scores(model.preference.weights).astype(np.float64)
+        alike = rows.similarity(model.vectors.take(listener.spoken)).astype(np.float64)
         return weight * listener.personal * alike, weight * others
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ __all__ = ["select"]
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
 
-_POOL = 10  # rules act on so many times the length of the list, the best of the candidates
+_FEW, _POOL = 2, 10  # rules act on so many times the length of the list, the best of the candidates
 
 
 def select(
@@ -67,11 +68,15 @@ def select(
     """
     usual = rules.get("min_new") is None
     if usual:
-        any_new = bool((model.listeners[at] == 0).any())
+        any_new = bool(model.is_new[at].any())
         rules["min_new"] = exploration if any_new else 0.0
-    # Rules act on the top of the ranking: on all of it only where they leave too little of it.
-    for most in (_POOL * n, len(at)):
-        top = _top(model, at, scores, most)
+    # Rules act on the top of the ranking: on all of it only where they leave too little of it. If
+    # none of them changes scores, a list that is filled from a few holds the best of many.
+    plain = not (rules["diversity"] or rules["popularity_weight"])
+    for most in (_FEW * n, _POOL * n, len(at))[0 if plain else 1 :]:
+        # Of the new ones, too, twice and more of those that are due.
+        share = rules["min_new"]
+        top = _top(model, at, scores, most, math.ceil(most * share) if 0 <= share <= 1 else most)
         whole = len(top) == len(at)
         songs = None
         if no_versions:
@@ -83,7 +88,10 @@ def select(
         if songs is not None:
             labels["versions"] = songs
         placed, notes = rerank(scores[top], n=n, no_versions=no_versions, **labels, **rules)
-        if len(placed) >= n or whole:
+        least = -np.inf if whole or most > _FEW * n else float(np.sort(scores)[-most])
+        # What stands below the few was not compared with what does not: only room lifts it.
+        fair = all(place.lifted or place.score >= least for place in placed)
+        if whole or (len(placed) >= n and fair and not (notes and most == _FEW * n)):
             break
     if usual:
         notes = [note for note in notes if not note.startswith("min_new")]
@@ -91,11 +99,11 @@ def select(
     return chosen, placed, notes
 
 
-def _top(model: FittedModel, at: Positions, scores: Floats, most: int) -> Positions:
+def _top(model: FittedModel, at: Positions, scores: Floats, most: int, most_new: int) -> Positions:
     """Return rows of the best candidates, and of the best new ones, for which room is kept."""
     order = np.lexsort((at, -scores))
-    new = order[model.listeners[at[order]] == 0]
-    return np.union1d(order[:most], new[:most])
+    new = order[model.is_new[at[order]]]
+    return np.union1d(order[:most], new[:most_new])
 
 
 def _labels(
@@ -103,7 +111,7 @@ def _labels(
 ) -> dict[str, Any]:
     """Return what the rules that are asked for need to know of candidates."""
     chosen, rows = model.items.take(at), model.vectors.take(at)
-    labels: dict[str, Any] = {"is_new": model.listeners[at] == 0}
+    labels: dict[str, Any] = {"is_new": model.is_new[at]}
     if rules["diversity"]:
         # Likeness spans what the scores span, so that both count.
         reach = float(np.ptp(scores)) if len(scores) else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -230,6 +231,10 @@ def test_a_moment_without_a_surface_is_a_fault_of_usage(world: World) -> None:
         ["recommend", "--recommender", "r", "a", "--hour", "25"],
         ["recommend", "--recommender", "r", "a", "--diversity", "1.5"],
         ["recommend", "--recommender", "r", "a", "--explain", "--json"],
+        ["recommend", "--recommender", "r", "a", "--explain", "--no-because"],
+        ["recommend", "--recommender", "r", "a", "--out", "x.parquet"],
+        ["recommend", "--recommender", "r", "--all-users", "--log", "l.csv"],
+        ["recommend", "--recommender", "r", "--all-users", "--log", "l.csv", "--user", "u"],
         ["audience", "a"],
         ["audience", "--recommender", "r"],
         ["simulate"],
@@ -310,6 +315,11 @@ def test_a_catalog_too_small_to_simulate_is_told(original: Shelf) -> None:
 
 # Fitting
 
+
+def _packed(text: str) -> str:
+    return gzip.compress(text.encode(), mtime=0).decode("latin-1")
+
+
 BAD_LOGS = {
     "empty file": ("", "the file is empty"),
     "no rows": ("user,item\n", "a header and no rows"),
@@ -326,6 +336,12 @@ BAD_LOGS = {
     "empty user": ("user,item\n,T1\n", "row 2: its user is empty"),
     "too many cells": ("user,item\nu,T1,x,y\n", "row 2 has 4 cells"),
     "not UTF-8": ("user,item\nu,T1\n\xff,T1\n", "row 3, column 'user' is not UTF-8"),
+    "unknown columns": ("foo,bar\nu,T1\n", "no column 'user' and no column 'item'"),
+    "two columns of one name": ("user,user,item\nu,u,T1\n", "two columns are called 'user'"),
+    "no number": ("user,item,plays\nu,T1,many\n", "column 'plays': 'many' is no weight"),
+    "no time": ("user,item,time\nu,T1,yesterday\n", "column 'time': 'yesterday' is no time"),
+    "huge cell": (f"user,item\nu,{'x' * 200_000}\n", "row 2: field larger than field limit"),
+    "cut gzip": (_packed("user,item\nu,T1\n")[:-9], "cannot be unpacked"),
     "missing": (None, "No such file or directory"),
 }
 
@@ -410,11 +426,12 @@ def test_forgetting_a_user_is_fitting_without(world: World, tmp_path: Path) -> N
     for name, (log, *more) in fits.items():
         done = call_cli("fit", log, *words, tmp_path / name, *more)
         assert (done.returncode, done.stderr) == (0, "")
-    never = np.load(tmp_path / "never" / "arrays.npz")
-    forgotten = np.load(tmp_path / "forgotten" / "arrays.npz")
-    salted = np.load(tmp_path / "salted" / "arrays.npz")
-    fitted = np.load(world.fitted / "arrays.npz")
-    for name in never.files:
+    folders = *(tmp_path / name for name in ("never", "forgotten", "salted")), world.fitted
+    never, forgotten, salted, fitted = (
+        {path.stem: np.load(path) for path in folder.glob("*.npy")} for folder in folders
+    )
+    assert never.keys() == forgotten.keys()
+    for name in never:
         np.testing.assert_array_equal(never[name], forgotten[name])
     np.testing.assert_array_equal(never["listeners"], salted["listeners"])
     assert (fitted["listeners"] >= never["listeners"]).all()
@@ -491,6 +508,19 @@ def test_a_user_gets_what_the_library_recommends(world: World) -> None:
     for row, one in zip(rows, expected, strict=True):
         assert {**row, "path": None} == {**json.loads(json.dumps(one.to_dict())), "path": None}
         assert sum(row["contributions"].values()) == pytest.approx(row["score"])
+
+
+def test_lists_for_everybody_are_what_each_user_gets(world: World, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    asked = ("recommend", "--recommender", world.fitted, "--catalog", world.catalog, "-n", "4")
+    out = tmp_path / "lists.parquet"
+    done = call_cli(*asked, "--log", world.log, "--all-users", "--out", out)
+    assert done.returncode == 0 and f"{out}: " in done.stderr, done.stderr
+    rows = [row for row in parquet.read_table(out).to_pylist() if row["user"] == USER]
+    mine = ask(*asked, "--log", world.log, "--user", USER, "--no-because")
+    assert [(row["item"], row["rank"]) for row in rows] == [(x["id"], x["rank"]) for x in mine]
+    assert not any(row["because"] or row["contributions"] for row in mine)
+    assert [row["score"] for row in rows] == pytest.approx([row["score"] for row in mine])
 
 
 def test_ids_beginnings_codes_paths_and_playlists_ask_the_same(

@@ -58,12 +58,12 @@ def test_a_dislike_pushes_down_and_a_like_pulls_up(
 def test_explanations_add_up_with_what_was_said(fitted: Recommender, user: int, item: int) -> None:
     scorer = Scorer(fitted.model)
     listener = scorer.listener(fitted.log.users[user])
-    at = fitted.items.position(f"item {item}")
-    score = float(scorer.scores(listener, np.array([at]))[0])
+    at = np.array([fitted.items.position(f"item {item}")])
+    score = float(scorer.scores(listener, at)[0])
     assert sum(scorer.by_field(listener, at).values()) == pytest.approx(score, abs=1e-4)
-    assert scorer.parts(listener, np.array([at])).sum() == pytest.approx(score, abs=1e-4)
+    assert scorer.parts(listener, at).sum() == pytest.approx(score, abs=1e-4)
     own, others = scorer.by_said(listener, at)
-    by_all = scorer.by_history(listener, at).sum() + own.sum() + others
+    by_all = scorer.by_history(listener, at).sum() + own.sum() + others[0]
     assert by_all == pytest.approx(score, abs=1e-4)
 
 

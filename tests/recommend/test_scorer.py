@@ -40,7 +40,8 @@ def same_numbers(a: FittedModel, b: FittedModel, rtol: float = 1e-4) -> None:
         one, other = getattr(a.item_factors, name), getattr(b.item_factors, name)
         assert np.allclose(one, other, rtol=rtol, atol=1e-6), name
     assert np.allclose(a.vectors.toarray(), b.vectors.toarray(), atol=1e-6)
-    assert np.array_equal(a.artist_matrix.toarray(), b.artist_matrix.toarray())
+    everything = np.arange(len(a.items))
+    assert np.array_equal(*(one.artists.rows(everything).toarray() for one in (a, b)))
 
 
 @st.composite
@@ -95,8 +96,12 @@ def test_fields_and_history_each_add_up_to_the_score(drawn: tuple[Scorer, list[i
     everything = np.arange(len(items))
     scores, parts = scorer.scores(listener), scorer.parts(listener, everything)
     assert np.isfinite(scores).all()
+    by_field, by_history = (
+        scorer.by_field(listener, everything),
+        scorer.by_history(listener, everything),
+    )
     for at in everything.tolist():
-        fields, plays = scorer.by_field(listener, at), scorer.by_history(listener, at)
+        fields, plays = {name: told[at] for name, told in by_field.items()}, by_history[at]
         assert set(fields) == {*vectors.fields, "listeners"}
         assert len(plays) == len(listener.played) == len(set(history))
         # Contributions may cancel out: rounding is of their size, and that of the scores.
@@ -112,11 +117,12 @@ def test_contributions_stand_where_they_belong(fitted: FittedModel) -> None:
     listener = scorer.listener(History(["item 0", "item 1", "item 16"]))
     new = fitted.items.position(f"item {N_ITEMS - 1}")
     bare = Scorer(fitted.with_items(Items([Item("unknown")])))
-    fields = scorer.by_field(listener, new)
+    fields = scorer.by_field(listener, np.array([new]))
     assert fields["listeners"] == pytest.approx(0, abs=1e-6)  # nobody played it
     assert fields["label"] == fields["text"] == 0  # nothing is known of these
-    assert set(bare.by_field(bare.listener(History(["item 0"])), N_ITEMS).values()) <= {0.0}
-    weighed = scorer.by_field(listener, 5, part_weights=(1.0, 0.0, 0.0))
+    told = bare.by_field(bare.listener(History(["item 0"])), np.array([N_ITEMS]))
+    assert not any(told.values())
+    weighed = scorer.by_field(listener, np.array([5]), part_weights=(1.0, 0.0, 0.0))
     content = scorer.parts(listener, np.array([5]))[0, 0]
     assert sum(weighed.values()) == pytest.approx(content, rel=1e-5)
     assert weighed["listeners"] == 0
@@ -340,5 +346,5 @@ def test_a_long_history_is_not_compared_with_itself_as_a_whole(
     assert np.count_nonzero(part.profile_weights) == 10
     assert np.array_equal(whole.factor, part.factor)
     at = int(np.argmax(scorer.scores(part)))
-    told = scorer.by_history(part, at).sum()
+    told = scorer.by_history(part, np.array([at])).sum()
     assert told == pytest.approx(scorer.scores(part)[at], rel=1e-4)

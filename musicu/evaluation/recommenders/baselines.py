@@ -17,8 +17,8 @@ from musicu.arrays import unit_rows
 from musicu.items.fused_vectors import ItemVectors
 from musicu.items.item import Items
 from musicu.metadata.artists import main_artist
+from musicu.recommend.artist_links import artist_matrix
 from musicu.recommend.interactions import Interactions
-from musicu.recommend.item_factors import artist_matrix
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
