@@ -268,8 +268,10 @@ def _edit(name: str, read: ReadAt, size: int, values: Values) -> list[Splice]:
             return edit_id3(read, size, values)
     except RefusedError as error:
         raise RefusedError(f"{name}: {error}") from None
-    kind = os.path.splitext(name)[1] or "such a file"
-    raise RefusedError(f"{name}: {kind} is not written: MP3, FLAC, Ogg Vorbis, Opus and MP4 are")
+    raise RefusedError(
+        f"{name}: such a file is not written: MP3, FLAC, Ogg Vorbis, Opus and MP4 are, if they "
+        "begin as they should"
+    )
 
 
 def _present(file: BinaryIO) -> Values:

@@ -137,6 +137,8 @@ def _paged(packets: list[bytes], pages: list[OggPage]) -> bytes:
 def _changed(data: bytes, values: Values) -> bytes:
     """Return comments with new values; what stands behind them stays."""
     at = 4 + int.from_bytes(data[:4], "little")
+    if at + 4 > len(data):
+        raise RefusedError("its comments are damaged")
     count = int.from_bytes(data[at : at + 4], "little")
     vendor, at = data[:at], at + 4
     gone = frozenset().union(*(TARGETS[name].names for name in values))

@@ -178,7 +178,13 @@ def refused(path: Path, values: dict[str, list[str]] | None = None) -> str:
 
 
 def test_what_cannot_be_done_safely_is_refused(tmp_path: Path) -> None:
-    assert ".wav is not written" in refused(make(tmp_path, "wav"))
+    assert "such a file is not written" in refused(make(tmp_path, "wav"))
+    flac = make(tmp_path, "flac", tagged=False)
+    damaged = bytearray(flac.read_bytes())
+    at = damaged.index(b"reference libFLAC")
+    damaged[at - 4 : at] = b"\xff" * 4  # the length of what comes first in comments
+    flac.write_bytes(damaged)
+    assert "its comments are damaged" in refused(flac)
     path = make(tmp_path, "mp3")
     os.link(path, tmp_path / "other.mp3")
     assert "hard links" in refused(path)
