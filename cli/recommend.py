@@ -1,10 +1,9 @@
 """``musicu recommend``: music for a listener."""
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +16,6 @@ from musicu.cli.inputs import (
     Unknown,
     matched_log,
     salt,
-    top_contributions,
 )
 from musicu.cli.options import (
     Format,
@@ -31,12 +29,17 @@ from musicu.cli.options import (
     say,
 )
 from musicu.cli.recommend_all import recommend_all_users
+from musicu.cli.recommend_rows import (
+    explanation_rows,
+    matched_passages,
+    playlist_entries,
+    recommendation_row,
+    when_alike,
+)
 
 if TYPE_CHECKING:
-    from musicu.cli.track_output import PlaylistEntry
     from musicu.recommend.loading import CatalogRecommender
     from musicu.recommend.recommender import History
-    from musicu.recommend.results import Recommendation
     from musicu.recommend.surface import Surface
 
 
@@ -222,13 +225,16 @@ def recommend(
         found = make_slate(
             loaded.recommender, replace(place, **rules), request, candidates=loaded.candidates
         )
-    write_playlist(m3u8, _playlist(loaded, found))
-    matched = _passages(found, loaded, catalog) if passages else {}
+    write_playlist(m3u8, playlist_entries(loaded, found))
+    matched = matched_passages(found, loaded, catalog) if passages else {}
     if output is Format.TABLE:
-        emit([_row(one, loaded) | _when(matched.get(one.id)) for one in found], output)
+        emit(
+            [recommendation_row(one, loaded) | when_alike(matched.get(one.id)) for one in found],
+            output,
+        )
         if explain:
             typer.echo()
-            emit(_explanation(found, loaded), output)
+            emit(explanation_rows(found, loaded), output)
     else:
         rows = [{**one.to_dict(), "path": loaded.names.path(one.id)} for one in found]
         if passages:
@@ -303,83 +309,3 @@ def _of_playlist(loaded: "CatalogRecommender", playlist: Path, *, quiet: bool) -
     if lost := len(paths) - len(found):
         say(f"left out: {lost:,} of {len(paths):,} files, which are unknown", quiet=quiet)
     return History(found)
-
-
-def _passages(
-    found: "Sequence[Recommendation]", loaded: "CatalogRecommender", catalog: Path | None
-) -> dict[str, dict[str, Any]]:
-    """Hear which seconds match those of the played track that spoke most for each."""
-    from musicu.catalog.catalog import Catalog
-    from musicu.release.passages import match_files
-
-    names = loaded.names
-    pairs = {
-        one.id: (here, there)
-        for one in found
-        if one.because and (here := names.path(one.id)) and (there := names.path(one.because[0].id))
-    }
-    with Catalog(catalog, create=False) as opened:
-        heard = match_files(list(pairs.values()), model=opened.model())
-    return {
-        id: {**passage.to_dict(), "with": there}
-        for (id, (_, there)), passage in zip(pairs.items(), heard, strict=True)
-        if passage
-    }
-
-
-def _when(passage: Mapping[str, Any] | None) -> dict[str, str]:
-    if passage is None:
-        return {}
-    here, there, long = (int(passage[name]) for name in ("start", "other", "seconds"))
-    return {"seconds": f"{here}-{here + long} like {there}-{there + long}"}
-
-
-def _playlist(
-    loaded: "CatalogRecommender", found: "Sequence[Recommendation]"
-) -> "Iterator[PlaylistEntry]":
-    from musicu.cli.track_output import PlaylistEntry
-
-    items = loaded.recommender.items
-    for one in found:
-        if path := loaded.names.path(one.id):
-            seconds = items[items.position(one.id)].descriptors.get("duration")
-            yield PlaylistEntry(path, one.title, one.artist, seconds)
-
-
-def _row(one: "Recommendation", loaded: "CatalogRecommender") -> dict[str, Any]:
-    """Show a recommendation in one line."""
-    reasons = [top_contributions(one.contributions, 2)]
-    if one.words:
-        reasons.append(", ".join(one.words[:2]))
-    if one.because:
-        first = one.because[0]
-        title = loaded.title(first.id, first.title)
-        reasons.append(f"because you played {title}" + (f" by {first.artist}" * bool(first.artist)))
-    return {
-        "rank": one.rank,
-        "score": one.score,
-        "artist": one.artist,
-        "title": loaded.title(one.id, one.title),
-        "why": "; ".join(filter(None, reasons)),
-    }
-
-
-def _explanation(
-    found: "Sequence[Recommendation]", loaded: "CatalogRecommender"
-) -> list[dict[str, Any]]:
-    """Return a row for all that adds to each score: by what it is, and by what was played."""
-    rows: list[dict[str, Any]] = []
-    for one in found:
-        parts = sorted(one.contributions.items(), key=lambda part: -abs(part[1]))
-        adds = [(name, value) for name, value in parts if value]
-        for heard in one.because:
-            who = f"{heard.artist} - " if heard.artist else ""
-            title = loaded.title(heard.id, heard.title)
-            adds.append((f"played: {who}{title}", heard.contribution))
-        for heard in one.despite:
-            who = f"{heard.artist} - " if heard.artist else ""
-            title = loaded.title(heard.id, heard.title)
-            adds.append((f"disliked: {who}{title}", heard.contribution))
-        rows += [{"rank": one.rank, "adds": value, "what": what} for what, value in adds]
-        rows.append({"rank": one.rank, "adds": None, "what": f"found by: {', '.join(one.sources)}"})
-    return rows
