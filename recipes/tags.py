@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
-from tag_pool import Pool, Word, labels, own_words, read_pool, read_words, sigmoid
+from tag_pool import Pool, Word, ensemble, labels, own_words, read_pool, read_words, sigmoid
 from tag_report import report
 from teacher_words import TEACHERS, Teacher, answers, read_clips
 
@@ -54,6 +54,8 @@ TRUST = 0.5
 COUNTS = 400
 # Of music so much may be taken for none.
 MISTAKEN = 0.005
+# Of what these play so much may be called electronic.
+ACOUSTIC, SYNTHETIC = ("orchestra", "strings", "piano", "choir"), 0.02
 CENTERS, UNLIKE = 128, 0.01
 BETA = 0.7  # what is said had better be right
 
@@ -213,6 +215,8 @@ def judge(
         if row["shipped"] == "no":
             continue
         row["threshold"] = threshold(word, pool, heard, truth, votes, among)
+        if word.name == "electronic":
+            row["threshold"] = max(row["threshold"], acoustic(pool, heard))
         if other is not None and word.name in (NON_MUSIC, "speech"):
             strict = loudest(other, elsewhere[:, at])
             row["threshold"] = max(row["threshold"], strict)
@@ -264,6 +268,12 @@ def loudest(pool: Pool, heard: np.ndarray) -> float:
         for name in np.unique(names[pool.music])
     ]
     return round(min(float(max(high)) + 1e-3, 0.999), 3)
+
+
+def acoustic(pool: Pool, heard: np.ndarray) -> float:
+    """Return the probability that few renders of acoustic ensembles are above."""
+    played = [any(ensemble(clip, one) == 1 for one in ACOUSTIC) for clip in pool.clips]
+    return round(float(np.quantile(heard[played], 1 - SYNTHETIC)) + 1e-3, 3) if any(played) else 0.0
 
 
 def entry(word: Word, row: dict) -> dict:
