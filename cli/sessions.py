@@ -33,7 +33,6 @@ class Part(StrEnum):
 
     CONTEXT = "context"
     DELTA = "delta"
-    NETWORK = "network"
 
 
 def fit_sessions(
@@ -55,6 +54,12 @@ def fit_sessions(
             min=0, help="Spans at the end not to look at: 1 for 'musicu evaluate sessions'."
         ),
     ] = 0,
+    vectors: Annotated[
+        bool,
+        typer.Option(
+            "--vectors", help="Let the network add a dot product with the items' vectors, too."
+        ),
+    ] = False,
     without: Annotated[
         list[Part] | None, typer.Option(help="A part of the network to do without.")
     ] = None,
@@ -95,6 +100,7 @@ def fit_sessions(
                 "dim": dim,
                 "blocks": blocks,
                 "epochs": epochs,
+                "vectors": vectors,
                 "without": tuple(part.value for part in without or ()),
                 "seed": seed,
             },

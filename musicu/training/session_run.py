@@ -37,7 +37,7 @@ __all__ = [
     "start_run",
 ]
 
-PARTS = ("context", "delta", "network")
+PARTS = ("context", "delta")
 _OPSET = 17
 
 
@@ -60,10 +60,12 @@ class SessionRecipe:
         The longest an item's learned difference from its content may be; content has length 1.
     questions : int
         By how many the span before the end judges.
+    vectors : bool
+        Whether the network adds a dot product with the items' vectors, too. Without, it sets what
+        the parts of the rule count, and tells repeats; on 30Music it is better so.
     without : tuple of str
         Parts to do without, of :data:`PARTS`: ``"context"`` (time), ``"delta"`` (what is learned of
-        single items and artists), or ``"network"`` (its dot product: shares of the rule, and
-        repeats, are what is learned).
+        single items and artists).
     seed : int
     """
 
@@ -78,6 +80,7 @@ class SessionRecipe:
     dropout: float = 0.2
     bound: float = 0.5
     questions: int = 1000
+    vectors: bool = False
     without: tuple[str, ...] = ()
     seed: int = 0
 
@@ -131,7 +134,7 @@ def start_run(plays: Plays, contents: Contents, how: SessionRecipe) -> SessionRu
         blocks=how.blocks,
         heads=how.heads,
         dropout=how.dropout,
-        mute=("query",) if "network" in how.without else (),
+        mute=() if how.vectors else ("query",),
     )
     data = SessionBatches(
         plays,

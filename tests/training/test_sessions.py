@@ -26,7 +26,7 @@ from musicu.training.sessions import SessionProgress, fit_sessions
 
 pytestmark = pytest.mark.train
 
-SMALL = SessionRecipe(dim=8, epochs=2, batch=8, common=40, hard=12, questions=60)
+SMALL = SessionRecipe(vectors=True, dim=8, epochs=2, batch=8, common=40, hard=12, questions=60)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_a_training_goes_on_where_it_stopped_and_its_graph_says_the_same(
 
 def test_what_is_done_without_is_not_there(read: tuple[Plays, Contents]) -> None:
     plays, contents = read
-    recipe = replace(SMALL, epochs=1, without=("context", "delta", "network"))
+    recipe = replace(SMALL, epochs=1, vectors=False, without=("context", "delta"))
     fitted = fit_sessions(plays, contents, model="network", recipe=recipe)
     assert fitted.network is not None and not fitted.network.item_delta
     found = fitted.next(["t3-0"], 5, times=[0], now=100)
