@@ -1,7 +1,5 @@
 """``musicu recommend``: music for a listener."""
 
-import datetime
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,11 +34,11 @@ from musicu.cli.recommend_rows import (
     recommendation_row,
     when_alike,
 )
+from musicu.cli.surface import At, Device, SurfaceName, ask_surface, named_surface
 
 if TYPE_CHECKING:
     from musicu.recommend.loading import CatalogRecommender
     from musicu.recommend.recommender import History
-    from musicu.recommend.surface import Surface
 
 
 @row_output
@@ -61,25 +59,9 @@ def recommend(
         Path | None, typer.Option(help="A playlist of what was played.", metavar="M3U8")
     ] = None,
     catalog: RecommenderCatalog = None,
-    surface: Annotated[
-        str | None,
-        typer.Option(
-            help="For a place on a screen: home-shelf, now-playing, release-radar, "
-            "playlist-continuation, or a file that describes one; other options go over it.",
-            metavar="NAME",
-        ),
-    ] = None,
-    at: Annotated[
-        datetime.datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
-            help="When a --surface is for (UTC); else now.",
-            metavar="TIME",
-        ),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="What a --surface is shown on; not used yet.")
-    ] = None,
+    surface: SurfaceName = None,
+    at: At = None,
+    device: Device = None,
     n: Annotated[int | None, typer.Option("-n", min=0, help="How many; else 20.")] = None,
     where: Where = None,
     diversity: Annotated[
@@ -173,7 +155,7 @@ def recommend(
         raise typer.BadParameter("--out and --processes are for --all-users")
     if (log is None) != (user is None):
         raise typer.BadParameter("--log and --user belong together")
-    place = _surface(surface, at, device)
+    place = named_surface(surface, at, device)
     # Where what plays counts, it may be named beside a listener.
     named = (log is not None and not (place and place.playing), history is not None, bool(items))
     if sum(named) > 1 or not (any(named) or log is not None):
@@ -189,7 +171,6 @@ def recommend(
     from musicu.cli.track_output import write_playlist
     from musicu.recommend.loading import load_catalog_recommender
     from musicu.recommend.recommender import History
-    from musicu.recommend.slate import SlateRequest, make_slate
 
     loaded = load_catalog_recommender(recommender, catalog, where=where)
     listener = None
@@ -212,18 +193,17 @@ def recommend(
             **rules,
         )
     else:
-        playing = played.items if played and place.playing else ()
-        request = SlateRequest(
-            user=listener or (None if playing else played),
-            playing=playing,
-            now=_moment(at),
+        found = ask_surface(
+            loaded,
+            place,
+            listener,
+            played,
+            at=at,
             hour=hour,
             device=device,
             exclude=left_out,
             n=n,
-        )
-        found = make_slate(
-            loaded.recommender, replace(place, **rules), request, candidates=loaded.candidates
+            rules=rules,
         )
     write_playlist(m3u8, playlist_entries(loaded, found))
     matched = matched_passages(found, loaded, catalog) if passages else {}
@@ -242,24 +222,6 @@ def recommend(
         emit(rows, output)
     for note in (found.novelty, *found.notes):
         say(note, quiet=quiet)
-
-
-def _surface(
-    name: str | None, at: datetime.datetime | None, device: str | None
-) -> "Surface | None":
-    if name is None:
-        if at is not None or device is not None:
-            raise typer.BadParameter("--at and --device say something of a --surface")
-        return None
-    from musicu.recommend.surface import find_surface
-
-    return find_surface(name)
-
-
-def _moment(at: datetime.datetime | None) -> float:
-    if at is None:
-        return datetime.datetime.now(datetime.UTC).timestamp()
-    return at.replace(tzinfo=datetime.UTC).timestamp()
 
 
 def _of_user(

@@ -241,7 +241,7 @@ def _attack(
         shown, hidden = order[: len(ids) // 2], order[len(ids) // 2 :]
         history = History([ids[i] for i in shown.tolist()])
         scores = scorer.scores(scorer.listener(history), at[hidden])
-        answer = {one.id for one in recommender.recommend(history, _ASKED)}
+        answer = {one.id for one in recommender.recommend(history, _ASKED, explain=False)}
         found = np.mean([ids[i] in answer for i in hidden.tolist()])
         signs = {
             ("fewest listeners of an item", "folder"): float(counts.min()),
@@ -274,7 +274,8 @@ def _answers(
     recommender: Recommender, log: Interactions, users: list[str], n: int
 ) -> list[set[str]]:
     return [
-        {one.id for one in recommender.recommend(History(*log.of_user(user)), n)} for user in users
+        {one.id for one in recommender.recommend(History(*log.of_user(user)), n, explain=False)}
+        for user in users
     ]
 
 
