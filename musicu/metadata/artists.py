@@ -103,8 +103,7 @@ def credited_artists(metadata: Metadata | Mapping[str, Any]) -> dict[str, str]:
     dict of str to str
         Empty where no artist is known.
     """
-    names = _value(metadata, "artists") or _split(_value(metadata, "artist") or "")
-    return _by_key(names) or named_artists(_value(metadata, "album_artist") or "")
+    return dict(_credits(metadata))
 
 
 def named_artists(credit: str) -> dict[str, str]:
@@ -117,12 +116,12 @@ def artist_keys(metadata: Metadata | Mapping[str, Any]) -> tuple[str, ...]:
 
     Two tracks are by the same artist if they share a key.
     """
-    return tuple(credited_artists(metadata))
+    return tuple(_credits(metadata))
 
 
 def main_artist(metadata: Metadata | Mapping[str, Any]) -> str:
     """Return the first of :func:`artist_keys`; ``""`` where no artist is known."""
-    return next(iter(credited_artists(metadata)), "")
+    return next(iter(_credits(metadata)), "")
 
 
 def album_key(metadata: Metadata | Mapping[str, Any]) -> str | None:
@@ -165,6 +164,18 @@ def group_key(metadata: Metadata | Mapping[str, Any]) -> str | None:
 
 def _value(metadata: Metadata | Mapping[str, Any], field: str) -> Any:
     return getattr(metadata, field) if isinstance(metadata, Metadata) else metadata.get(field)
+
+
+def _credits(metadata: Metadata | Mapping[str, Any]) -> Mapping[str, str]:
+    names = tuple(_value(metadata, "artists") or ())
+    return _credited(
+        names, _value(metadata, "artist") or "", _value(metadata, "album_artist") or ""
+    )
+
+
+@lru_cache(maxsize=_KEPT)
+def _credited(names: tuple[str, ...], artist: str, album_artist: str) -> Mapping[str, str]:
+    return _by_key(names or _split(artist)) or named_artists(album_artist)
 
 
 _split = lru_cache(maxsize=_KEPT)(split_artists)

@@ -110,16 +110,16 @@ def _labels(
     model: FittedModel, at: Positions, scores: Floats, rules: dict[str, Any]
 ) -> dict[str, Any]:
     """Return what the rules that are asked for need to know of candidates."""
-    chosen, rows = model.items.take(at), model.vectors.take(at)
     labels: dict[str, Any] = {"is_new": model.is_new[at]}
     if rules["diversity"]:
         # Likeness spans what the scores span, so that both count.
         reach = float(np.ptp(scores)) if len(scores) else 0.0
+        rows = model.vectors.take(at)
         labels["similarity"] = lambda i: reach * rows.take([i]).similarity(rows)[0]
     if rules["max_per_artist"] is not None:
-        labels["artists"] = [artist_keys(item.metadata) for item in chosen]
+        labels["artists"] = [artist_keys(model.items[i].metadata) for i in at.tolist()]
     if rules["max_per_album"] is not None:
-        labels["albums"] = [album_key(item.metadata) for item in chosen]
+        labels["albums"] = [album_key(model.items[i].metadata) for i in at.tolist()]
     if rules["popularity_weight"]:
         # The share of the items that have fewer listeners.
         rank = np.searchsorted(np.sort(model.listeners), model.listeners)
