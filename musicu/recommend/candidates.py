@@ -14,10 +14,10 @@ from musicu.recommend.scorer import Listener
 __all__ = [
     "CANDIDATE_SOURCES",
     "Source",
+    "ask_sources",
     "near_artists",
     "near_interests",
     "near_listeners",
-    "ask_sources",
     "propose",
     "sources_of",
     "unplayed_items",
