@@ -68,7 +68,9 @@ def _lines(group: Any, above: str) -> Iterator[str]:
         if hasattr(command, "commands"):
             yield from _lines(command, f"{above}{name}.")
             continue
-        yield f"[{above}{name}]"
+        # A name of two words (fit sessions) is one key.
+        key = json.dumps(name) if " " in name else name
+        yield f"[{above}{key}]"
         for key, option in options_of(command).items():
             value = option.metavar if option.default is None else _toml(option.default)
             yield f"# {key} = {value}  # {' '.join(inspect.cleandoc(option.help or '').split())}"

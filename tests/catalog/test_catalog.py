@@ -703,7 +703,8 @@ def test_unusual_names_go_through_everything(
     shown = [name.replace("\n", "\\n").replace("\udce9", "\\xe9") for name in _NAMES]
     assert all(name in table for name in shown)
     for name in _NAMES:
-        done = run_cli("similar", unusual / name, "--json", "--m3u8", tmp_path / "list.m3u8")
+        command = ("similar", unusual / name, "--include-non-music", "--json")
+        done = run_cli(*command, "--m3u8", tmp_path / "list.m3u8")
         assert done.returncode == 0, done.stderr
         others = expected - {str(unusual / name)}
         assert {row["path"] for row in json.loads(done.stdout)} == others

@@ -246,7 +246,7 @@ def test_what_is_no_such_file_is_named(
     [
         *((words, 1) for name, words in READERS.items() if "PATH" in words and "embed" not in name),
         ("embed PATH", 1),
-        ("find PATH", 1),
+        ("find PATH", None),  # a model may know one of the words in it
         ("catalog list --where PATH", 1),
         ("catalog forget PATH", 1),
         ("models info PATH", 1),

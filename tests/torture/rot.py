@@ -79,10 +79,18 @@ def _flip(path: Path, at: int, bit: int) -> None:
         file.write(bytes([byte ^ 1 << bit]))
 
 
+# Bytes that SQLite keeps together at least, in a page of 4096 of a table without row ids.
+_WHOLE = 480
+
+
 def _places(db: Path, texts: dict[str, bytes]) -> list[tuple[str, int, int]]:
-    """Find stored values in the file: track id, position, length."""
+    """Find stored values in the file: track id, position, length.
+
+    What does not fit a page goes on in another, so a long one counts by its beginning.
+    """
     data = db.read_bytes()
-    found = [(id, data.find(text), len(text)) for id, text in sorted(texts.items())]
+    starts = {id: text[:_WHOLE] for id, text in texts.items()}
+    found = [(id, data.find(text), len(text)) for id, text in sorted(starts.items())]
     return [place for place in found if place[1] >= 0]
 
 
