@@ -12,6 +12,7 @@ from conftest import MakeStore, RunCli, Shelf, unit
 
 from musicu import Catalog
 from musicu.catalog.items import catalog_items
+from musicu.encoders.registry import DEFAULT_MODEL
 from musicu.monitoring.tracks import Tracks
 from musicu.search.watcher import CatalogWatcher
 
@@ -58,8 +59,9 @@ def _spots(path: Path) -> list[tuple[str, int]]:
                 for (value,) in db.execute(f"SELECT {column} FROM {table}"):
                     # The stamp of the vectors is random: another one is as good.
                     if isinstance(value, bytes) and len(value) > 3 and len(value) != 16:
-                        start = data.find(value)
-                        spots += [(f"{table}.{column}", start + i) for i in range(len(value))]
+                        # What is longer may go on in another page.
+                        start, kept = data.find(value[:480]), min(len(value), 480)
+                        spots += [(f"{table}.{column}", start + i) for i in range(kept)]
     return spots
 
 
@@ -77,7 +79,7 @@ def test_every_flipped_bit_is_found_and_named(described: Path, tmp_path: Path) -
         if what.startswith("vectors"):
             (line,) = found
             assert line.startswith(str(described.parent.parent)) or "/library/" in line
-            assert "its vector of musicu-2@1 is damaged" in line
+            assert f"its vector of {DEFAULT_MODEL}@1 is damaged" in line
 
 
 def test_a_flipped_bit_is_turned_back(described: Path, tmp_path: Path) -> None:
