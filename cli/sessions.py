@@ -160,7 +160,7 @@ def next_items(
     ],
     session: Annotated[
         str | None,
-        typer.Option(help="What was played, the latest last: ids with commas.", metavar="ID,ID"),
+        typer.Option(help="What was played, the latest last: ids with commas.", metavar="IDS"),
     ] = None,
     log: Annotated[
         Path | None, typer.Option(help="Instead: plays, for --user.", metavar="PLAYS")
