@@ -61,7 +61,8 @@ def sessions(
     split: Annotated[
         Split,
         typer.Option(
-            help="By time: the last span is asked about, the one before it chooses settings."
+            help="time: the last span is asked about, the one before it chooses settings.",
+            metavar="WAY",
         ),
     ] = Split.TIME,
     model: Annotated[
