@@ -180,7 +180,7 @@ def encoder(
 @app.command()
 def join(
     models: Annotated[
-        list[str], typer.Argument(help="Models to join: names or folders.", metavar="MODEL...")
+        list[str], typer.Argument(help="Models to join: names or folders.", metavar="MODEL")
     ],
     audio: Annotated[
         list[str],
