@@ -89,7 +89,8 @@ def heard_words(head: TagHead, vectors: Array) -> Coded:
     kinds = np.array([tag.kind for tag in head.tags])
     sounds = kinds == "non-music"
     probable = head.probabilities(vectors)
-    said = probable >= np.array([tag.threshold for tag in head.tags], dtype=np.float32)
+    # Rounded, as they are shown and stored.
+    said = probable.round(3) >= np.array([tag.threshold for tag in head.tags], dtype=np.float32)
     none = head.non_music(vectors)
     said &= np.where(none[:, None], sounds, ~sounds)
     said[~none] &= ~head.unfamiliar(vectors[~none])[:, None]
