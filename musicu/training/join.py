@@ -96,8 +96,8 @@ def join_models(
     encoders = [Encoder.from_pretrained(name) for name in models]
     parts = [encoder.model for encoder in encoders]
     _check_alike(parts)
-    if dim > sum(model.dim for model in parts):
-        raise ModelError(f"together they say {sum(m.dim for m in parts)} numbers: not {dim}")
+    if dim > (most := sum(model.dim for model in parts) - treble_axes):
+        raise ModelError(f"together they say {most} numbers: dim cannot be {dim}")
     work = Path(f"{os.fspath(out)}.work")
     work.mkdir(parents=True, exist_ok=True)
     clips, skipped = find_clips([Source.parse(one) for one in audio], work / "files.json")
@@ -243,7 +243,7 @@ def _mean(path: Path, encoder: Encoder, *, low_pass: bool = False) -> NDArray[np
     sections = butter(_ORDER, min(_LOST, 0.49 * sr), fs=sr, output="sos")
     state = np.zeros((len(sections), 2))
     for block in stream:
-        if low_pass:
+        if low_pass and len(block):
             block, state = sosfilt(sections, block, zi=state)
             block = block.astype(np.float32)
         embedder.push(block)

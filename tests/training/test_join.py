@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import RunCli
+from scipy.signal import butter, sosfilt
 from toys import make_clips
 
 torch = pytest.importorskip("torch", reason="needs musicu[train]")
 onnx = pytest.importorskip("onnx", reason="needs musicu[train]")
 
-from musicu import Encoder, ModelError  # noqa: E402
+from musicu import Encoder, ModelError, load  # noqa: E402
 from musicu.audio.mel import LOG_MEL_PRESETS  # noqa: E402
 from musicu.encoders.encoder import Embedder  # noqa: E402
 from musicu.training import join_models  # noqa: E402
@@ -60,12 +61,30 @@ def test_joined_vectors_are_a_linear_map_of_those_of_the_parts(
     assert np.abs(known @ map_ - together).max() < 0.01 * together.std()
 
 
+def test_lost_treble_moves_joined_vectors_less(
+    folder: Path, parts: list[Path], tmp_path: Path
+) -> None:
+    sections = butter(8, 4000, fs=16_000, output="sos")
+    near = {}
+    for axes in (0, 4):
+        out = tmp_path / f"axes{axes}"
+        join_models(parts, out, audio=[folder], dim=16, treble_axes=axes)
+        encoder = Encoder.from_pretrained(out)
+        cosines = []
+        for file in sorted(folder.rglob("*.wav"))[:8]:
+            y, sr = load(file, sr=16_000)
+            dull = sosfilt(sections, y).astype(np.float32)
+            cosines.append(encoder.embed(y, sr) @ encoder.embed(dull, sr))
+        near[axes] = np.mean(cosines)
+    assert near[4] > near[0]
+
+
 def test_models_that_do_not_fit_each_other_are_not_joined(
     folder: Path, parts: list[Path], tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match="alone"):
         join_models(parts[:1], tmp_path / "one", audio=[folder])
-    with pytest.raises(ModelError, match="28 numbers: not 99"):
+    with pytest.raises(ModelError, match="28 numbers: dim cannot be 99"):
         join_models(parts, tmp_path / "large", audio=[folder], dim=99)
     torch.manual_seed(0)
     gate = {"id": "gated", "license": "MIT", "heard": [], "gate_db": 60.0}
