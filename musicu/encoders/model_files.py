@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ __all__ = [
     "sha256_of",
     "text_entries",
     "text_entry",
+    "write_config",
 ]
 
 # Bytes that a model's files may have: far above any that is known; protobuf ends at 2 GiB anyway.
@@ -83,6 +85,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ModelError(f"{file}: must hold one JSON object")
     return config
+
+
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write ``config.json``."""
+    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")
 
 
 def sha256_of(file: Path) -> str:

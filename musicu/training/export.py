@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from musicu.audio.mel import LogMel
 from musicu.encoders.heard import HeardFolder
+from musicu.encoders.model_files import write_config
 from musicu.training.curves import curves
 from musicu.training.network import Student
 from musicu.training.plan import Plan
@@ -171,9 +172,7 @@ def export(student: Student, folder: Path, front_end: LogMel, config: Mapping[st
         "sha256": hashlib.sha256(onnx_file.read_bytes()).hexdigest(),
         "front_end": asdict(front_end),
     }
-    (folder / "config.json").write_text(
-        json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    write_config(folder, entries)
 
 
 def card(

@@ -11,7 +11,6 @@ Boardman, ICASSP 2005).
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from scipy.signal import butter, sosfilt
 from musicu.audio.decode import AudioStream
 from musicu.encoders.encoder import SILENCE, Embedder, Encoder
 from musicu.encoders.model import Model
+from musicu.encoders.model_files import read_config, write_config
 from musicu.errors import AudioError, ModelError
 from musicu.training.clips import Source, find_clips, require_clips
 from musicu.training.objectives import Targets
@@ -107,12 +107,12 @@ def join_models(
     moves: list[NDArray[np.float32]] = []
     for done, clip in enumerate(clips, start=1):
         try:
-            vectors.append(np.concatenate([_mean(clip.path, one) for one in encoders]))
-            if treble_axes and len(moves) < _MOVED:
-                dull = [_mean(clip.path, one, low_pass=True) for one in encoders]
-                moves.append(np.concatenate(dull) - vectors[-1])
+            heard = _hear(clip.path, encoders, also_dull=treble_axes > 0 and len(moves) < _MOVED)
         except AudioError as error:
             skipped[str(clip.path)] = error.reason
+        else:
+            vectors.append(heard[0])
+            moves += [dull - heard[0] for dull in heard[1:]]
         if progress:
             progress(done, len(clips))
     require_clips(clips[: len(vectors)], skipped)
@@ -134,9 +134,7 @@ def join_models(
     }
     if most_windows is not None:
         config["most_windows"] = most_windows
-    (folder / "config.json").write_text(
-        json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    write_config(folder, config)
     (folder / "README.md").write_text(_card(config, parts), encoding="utf-8")
     return Model.load(folder)
 
@@ -165,8 +163,8 @@ def joined_graph(
     """
     nodes, initializers, ends, opsets = [], [], [], []
     heard: Any = None
-    for number, model in enumerate(models):
-        whole = onnx.load_from_string(model.graph())
+    wholes = [onnx.load_from_string(model.graph()) for model in models]
+    for number, (model, whole) in enumerate(zip(models, wholes, strict=True)):
         part = onnx.compose.add_prefix_graph(whole.graph, f"{number}/")
         opsets.append([(one.domain, one.version) for one in whole.opset_import])
         inner = f"{number}/{model.input or whole.graph.input[0].name}"
@@ -193,7 +191,7 @@ def joined_graph(
     result = helper.make_tensor_value_info(_OUTPUT, TensorProto.FLOAT, ["batch", weight.shape[1]])
     graph = helper.make_graph([*casts, *nodes], "joined", [heard], [result], stored)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid(*o) for o in opsets[0]])
-    made.ir_version = min(onnx.load_from_string(model.graph()).ir_version for model in models)
+    made.ir_version = min(whole.ir_version for whole in wholes)
     onnx.checker.check_model(made)
     return made
 
@@ -235,23 +233,31 @@ def _fit(
     return weight.astype(np.float32), (-even.mean @ weight).astype(np.float32)
 
 
-def _mean(path: Path, encoder: Encoder, *, low_pass: bool = False) -> NDArray[np.float32]:
-    """Return the mean of a clip's windows, as the network gave them."""
-    embedder = Embedder(encoder)
-    sr = encoder.model.front_end.sr
+def _hear(path: Path, encoders: Sequence[Encoder], *, also_dull: bool) -> list[NDArray[np.float32]]:
+    """Return the means of a clip's windows, all encoders' end to end; then those without treble.
+
+    The clip is decoded once: all hear one rate.
+    """
+    sr = encoders[0].model.front_end.sr
     stream = AudioStream(path, sr=sr)
+    plain, dull = ([Embedder(one) for one in encoders] for _ in range(2))
     sections = butter(_ORDER, min(_LOST, 0.49 * sr), fs=sr, output="sos")
     state = np.zeros((len(sections), 2))
     for block in stream:
-        if low_pass and len(block):
-            block, state = sosfilt(sections, block, zi=state)
-            block = block.astype(np.float32)
-        embedder.push(block)
+        for embedder in plain:
+            embedder.push(block)
+        if also_dull and len(block):
+            filtered, state = sosfilt(sections, block, zi=state)
+            for embedder in dull:
+                embedder.push(filtered.astype(np.float32))
     if stream.peak < SILENCE:
         raise AudioError(stream.path, "silence: nothing to embed")
-    embedder.finish()
-    mean: NDArray[np.float32] = embedder.windows.mean(axis=0)
-    return mean
+    heard = []
+    for embedders in (plain, dull)[: 2 if also_dull else 1]:
+        for embedder in embedders:
+            embedder.finish()
+        heard.append(np.concatenate([one.windows.mean(axis=0) for one in embedders]))
+    return heard
 
 
 def _check_alike(models: Sequence[Model]) -> None:
@@ -280,7 +286,7 @@ def _config(
         "heard": _heard(models),
         "gate_db": models[0].gate_db,
         "layout": models[0].layout,
-        "front_end": json.loads((models[0].folder / "config.json").read_text("utf-8"))["front_end"],
+        "front_end": read_config(models[0].folder)["front_end"],
     }
 
 

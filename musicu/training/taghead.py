@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from musicu.encoders.model_files import read_config, write_config
 from musicu.evaluation.retrieval_metrics import artist_parts
 
 __all__ = [
@@ -271,12 +271,10 @@ def write_tags(
         arrays |= {"known": known[0].astype(np.float32), "reach": np.float32(known[1])}
     with open(folder / "tags.npz", "wb") as file:
         np.savez(file, **arrays)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_config(folder)
     config["tags_sha256"] = hashlib.sha256((folder / "tags.npz").read_bytes()).hexdigest()
     config["tags"] = list(tags)
-    (folder / "config.json").write_text(
-        json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    write_config(folder, config)
 
 
 def _regress(
